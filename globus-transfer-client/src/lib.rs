@@ -1,0 +1,1 @@
+//! Globus Auth and Transfer.

@@ -1,0 +1,2 @@
+//! beamshare.
+fn main() {}
