@@ -1,1 +1,10 @@
-//! beamshare.
+//! beamshare watches the user-info PVs of a beamline and delivers: directories, Globus sharing, e-mail, data.
+//!
+//! The way of the data is one line, read left to right: user-info PVs → [`watch`] → [`experiment`] →
+//! [`delivery`] → status PVs ([`epics`]). docs/architecture.md draws it.
+
+pub mod config;
+pub mod delivery;
+pub mod experiment;
+pub mod journal;
+pub mod watch;

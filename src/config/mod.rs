@@ -1,0 +1,247 @@
+//! One TOML file a beamline, as types. Each value is checked while it is read, so an error names file, line and key.
+
+use crate::experiment::{EmailAddress, Field, PathTemplate};
+use globus_transfer_client as _;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
+use uuid::Uuid;
+
+/// A beamline's settings, complete and checked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[beamline]`
+    pub beamline: Beamline,
+    /// `[epics]`
+    pub epics: Epics,
+    /// `[rules]`
+    #[serde(default)]
+    pub rules: Rules,
+    /// `[directories]`
+    pub directories: Directories,
+    /// `[globus]`; without it nothing is made or shared on Globus
+    pub globus: Option<Globus>,
+    /// `[email]`; without it nobody is mailed
+    pub email: Option<Email>,
+    /// `[journal]`
+    pub journal: Journal,
+    /// `[log]`
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// `[beamline]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beamline {
+    /// What the beamline is called in messages and logs, e.g. `2-BM`
+    pub name: String,
+    /// IANA time zone of the facility, e.g. `America/Chicago`; without it the machine's
+    pub time_zone: Option<String>,
+}
+
+/// `[epics]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Epics {
+    /// `$(P)$(R)` of db/beamshare.db, e.g. `2bmb:Share:`
+    pub prefix: String,
+    /// The PVs of the user info, by field; year_month, pi_last_name and pi_email must be there
+    pub user_info: BTreeMap<Field, String>,
+}
+
+/// `[rules]`: when a set of user info is acted on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rules {
+    /// How long the user info must have been quiet, e.g. `10s`
+    pub settle: Duration,
+    /// Hold every new experiment until an operator presses Approve
+    pub require_approval: bool,
+    /// Mail domains of PIs; any where it is empty. `example.org` means that domain and those below it.
+    pub email_domains: Vec<String>,
+}
+
+/// `[directories]`: what is made in each place.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Directories {
+    /// One tree or several, e.g. a `_rec` beside the raw one. The e-mail's link goes to the first.
+    pub paths: Vec<PathTemplate>,
+    /// Mode of the directories made, octal, e.g. `"0770"`
+    pub mode: u32,
+    /// Group of the directories made; without it the account's own
+    pub group: Option<String>,
+    /// `[[directories.on]]`: this machine and hosts over SSH
+    pub on: Vec<Place>,
+}
+
+/// `[[directories.on]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// What it is called on the screen, e.g. `detector`
+    pub name: String,
+    /// The directory under which the paths go; must exist
+    pub top: PathBuf,
+    /// `host`, `user@host`, `user@host:port` or an alias of ~/.ssh/config; without it, this machine
+    pub host: Option<String>,
+    /// A private key's file; without it those of ~/.ssh/config, the agent's and the usual ones
+    pub key_file: Option<PathBuf>,
+    /// A file of mode 0600 that holds the password
+    pub password_file: Option<PathBuf>,
+    /// Known hosts; without it ~/.ssh/known_hosts
+    pub known_hosts: Option<PathBuf>,
+    /// Limit for each operation on the host
+    pub timeout: Duration,
+    /// Overrides of `[directories]` for this place
+    pub mode: Option<u32>,
+    /// Overrides of `[directories]` for this place
+    pub group: Option<String>,
+}
+
+/// `[globus]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Globus {
+    /// The collection's id
+    pub collection: Uuid,
+    /// The directory on the collection under which the paths go, e.g. `/` or `/2bm/`
+    pub top: String,
+    /// `r` or `rw`
+    pub permissions: Permissions,
+    /// After how long the access ends; without it never
+    pub expires_after: Option<Duration>,
+    /// People who get access to every experiment's directory beside the PI
+    pub share_with: Vec<EmailAddress>,
+    /// Globus Auth
+    pub auth_url: Url,
+    /// Globus Transfer, with its version, e.g. `https://transfer.api.globus.org/v0.10`
+    pub transfer_url: Url,
+    /// The web app's file manager
+    pub file_manager_url: Url,
+    /// Limit for one request
+    pub timeout: Duration,
+    /// How beamshare signs in
+    pub sign_in: SignIn,
+}
+
+/// `[globus.sign_in]`: one of a registered service, the token store of `beamshare login`, and a token in a file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SignIn {
+    /// A registered service
+    Service {
+        /// Its client id
+        client_id: Uuid,
+        /// A file of mode 0600 that holds its secret
+        client_secret_file: PathBuf,
+    },
+    /// The sign-ins that `beamshare login` keeps
+    TokenStore {
+        /// The store's file, of mode 0600
+        file: PathBuf,
+    },
+    /// One access token for Transfer and Auth, as it is
+    AccessTokenFile {
+        /// A file of mode 0600 that holds it
+        file: PathBuf,
+    },
+}
+
+/// What a rule lets its holder do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Permissions {
+    /// Read
+    R,
+    /// Read and write
+    Rw,
+}
+
+/// `[email]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Email {
+    /// The sender, `Name <address>` or an address
+    pub from: String,
+    /// Beamline staff, on copy in every message
+    pub contacts: Vec<String>,
+    /// minijinja template of the subject
+    pub subject: String,
+    /// minijinja template of the text, a file
+    pub text_template: PathBuf,
+    /// minijinja template of the HTML, a file; without it the message is text only
+    pub html_template: Option<PathBuf>,
+    /// Where messages go
+    pub transport: MailTransport,
+}
+
+/// `[email.transport]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum MailTransport {
+    /// An SMTP server
+    Smtp {
+        /// Its name
+        host: String,
+        /// Its port; without it the usual one of `security`
+        port: Option<u16>,
+        /// How the connection is made private
+        security: SmtpSecurity,
+        /// A PEM file with a certificate to trust beside the system's
+        ca_file: Option<PathBuf>,
+        /// The login's name; without it no login
+        user: Option<String>,
+        /// A file of mode 0600 that holds the login's password
+        password_file: Option<PathBuf>,
+        /// Limit for one message
+        timeout: Duration,
+    },
+    /// `.eml` files in a folder
+    Folder {
+        /// The folder; must exist
+        path: PathBuf,
+    },
+}
+
+/// How an SMTP connection is made private.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SmtpSecurity {
+    /// STARTTLS, required (port 587)
+    Starttls,
+    /// TLS from the first byte (port 465)
+    Tls,
+    /// In the clear (port 25)
+    None,
+}
+
+/// `[journal]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Journal {
+    /// The SQLite file
+    pub path: PathBuf,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// A folder for a file a day
+    pub folder: Option<PathBuf>,
+    /// JSON lines in place of text
+    pub json: bool,
+    /// `tracing` filter, e.g. `info,beamshare=debug`
+    pub level: Option<String>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules { settle: Duration::from_secs(10), require_approval: false, email_domains: vec![] }
+    }
+}

@@ -1,0 +1,68 @@
+use std::fmt;
+use std::time::Duration;
+
+/// The steps of a delivery, in the order of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// Directories on this machine and on hosts
+    Dirs,
+    /// The directory on the Globus collection
+    Globus,
+    /// The access rules
+    Share,
+    /// The messages
+    Email,
+    /// The data's transfer
+    Sync,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Step::Dirs => "dirs",
+            Step::Globus => "globus",
+            Step::Share => "share",
+            Step::Email => "email",
+            Step::Sync => "sync",
+        })
+    }
+}
+
+/// How a step stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepStatus {
+    /// Not begun
+    #[default]
+    Pending,
+    /// Under way, or waiting for a service to come back
+    Running,
+    /// True
+    Done,
+    /// Not asked for by the configuration
+    Skipped,
+    /// Can't be made true without a person
+    Failed,
+}
+
+/// Whether trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// A person must do something first
+    Never,
+    /// After a pause that grows
+    Backoff,
+    /// Not before this pause is over (Retry-After)
+    After(Duration),
+}
+
+/// Why a step did not come true: what was tried, on what, what came back, what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StepError {
+    /// The whole sentence for the operator
+    pub message: String,
+    /// Whether trying again can help
+    pub retry: Retry,
+}

@@ -1,0 +1,1 @@
+//! What was done, for whom, with which result: SQLite, survives kill -9.

@@ -1,0 +1,1 @@
+//! User-info PVs -> a settled, complete, valid experiment.
