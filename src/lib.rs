@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod delivery;
+pub mod epics;
 pub mod experiment;
 pub mod journal;
 pub mod watch;
