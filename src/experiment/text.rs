@@ -1,0 +1,56 @@
+//! Which characters the texts of the user info may hold.
+
+/// Characters that a screen doesn't show or that reorder what it shows: two texts that look the same would differ, and
+/// what an operator approves wouldn't be what is used. (Unicode's Default_Ignorable_Code_Point and the bidi controls.)
+pub(super) fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
+        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
+        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// The character as an operator can find it: shown where it can be, and by its number.
+pub(super) fn named(c: char) -> String {
+    let number = format!("U+{:04X}", c as u32);
+    match c {
+        '\n' => format!("a line end ({number})"),
+        '\t' => format!("a tab ({number})"),
+        c if c.is_control() => format!("a control character ({number})"),
+        c if is_invisible(c) => format!("an invisible character ({number})"),
+        c => format!("'{c}' ({number})"),
+    }
+}
+
+/// Longest free text, in characters: that of the tagging tool's waveforms.
+const FREE_TEXT_MAX: usize = 256;
+
+/// A text for people to read, such as a title: any script and punctuation, on one line, nothing that hides.
+pub(super) fn free_text(text: &str) -> Result<String, String> {
+    if let Some(c) = text.chars().find(|c| c.is_control() || is_invisible(*c)) {
+        return Err(format!("holds {}, which can't be shown; put the text without it", named(c)));
+    }
+    match text.chars().count() {
+        0..=FREE_TEXT_MAX => Ok(text.to_owned()),
+        count => Err(format!("has {count} characters; it may have {FREE_TEXT_MAX}")),
+    }
+}
+
+/// Longest identifier, in characters.
+const IDENTIFIER_MAX: usize = 64;
+
+/// A facility's number for a proposal, a badge or a safety form. Not always digits: `GUP-81234`, `cm31137-2`,
+/// `12345, 12346`.
+pub(super) fn identifier(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ',' | '#' | ' ');
+    if let Some(c) = text.chars().find(|c| !allowed(*c)) {
+        return Err(format!("holds {}; a number may hold ASCII letters, digits, blanks and - _ . , #", named(c)));
+    }
+    if !text.contains(|c: char| c.is_ascii_alphanumeric()) {
+        return Err("has neither a letter nor a digit".to_owned());
+    }
+    match text.chars().count() {
+        0..=IDENTIFIER_MAX => Ok(text.to_owned()),
+        count => Err(format!("has {count} characters; a number may have {IDENTIFIER_MAX}")),
+    }
+}
