@@ -1,1 +1,12 @@
-//! User-info PVs -> a settled, complete, valid experiment.
+//! User-info PVs → a settled set → what it means.
+//!
+//! The tagging tool puts ten PVs one by one and may die in between, so a half-written set is the dangerous moment:
+//! [`Watcher`] waits until the set is connected and quiet and reads it again, [`judge`] compares it with the one before.
+
+mod reading;
+mod rules;
+#[cfg(test)]
+mod rules_tests;
+
+pub use reading::{Reading, Readings};
+pub use rules::{Hold, Release, Verdict, judge};

@@ -1,0 +1,261 @@
+//! The tagging tool against the rules: whatever order it puts in, wherever it dies, what is acted on without an operator
+//! is a person, an address and a proposal that belong together.
+
+use super::*;
+use crate::config::Rules;
+use crate::experiment::{Experiment, Field, FieldError};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+/// DTagging's and dmagic's order of puts.
+const TOOL_ORDER: [Field; 10] = [
+    Field::PiFirstName,
+    Field::PiLastName,
+    Field::PiInstitution,
+    Field::PiEmail,
+    Field::PiBadge,
+    Field::UpdateTime,
+    Field::ProposalNumber,
+    Field::ProposalTitle,
+    Field::YearMonth,
+    Field::Esaf,
+];
+
+type Group = BTreeMap<Field, &'static str>;
+
+fn group(texts: [&'static str; 10]) -> Group {
+    TOOL_ORDER.into_iter().zip(texts).collect()
+}
+
+fn wang() -> Group {
+    group(["Wei", "Wang", "ANL", "wang@anl.gov", "1001", "03-02 09:00", "71001", "Bones", "2026-02", "2001"])
+}
+
+fn garcia() -> Group {
+    group(["Ana", "Garcia", "UPF", "ana@upf.edu", "1002", "03-05 09:00", "71002", "Shells", "2026-03", "2002"])
+}
+
+/// Another Li in the same month.
+fn li(first: bool) -> Group {
+    match first {
+        true => group(["Na", "Li", "MIT", "nali@mit.edu", "1003", "03-08 09:00", "71003", "Wood", "2026-03", "2003"]),
+        false => group(["Bo", "Li", "MIT", "boli@mit.edu", "1004", "03-09 09:00", "71004", "Foam", "2026-03", "2004"]),
+    }
+}
+
+/// The PVs of a beamline, with a clock that goes on at each put.
+#[derive(Clone, Default)]
+struct Pvs {
+    readings: Readings,
+    clock: i64,
+}
+
+impl Pvs {
+    fn of(fields: &[Field], group: &Group) -> Pvs {
+        let mut pvs = Pvs::default();
+        for field in TOOL_ORDER.into_iter().filter(|field| fields.contains(field)) {
+            pvs.put(field, group[&field]);
+        }
+        pvs
+    }
+
+    fn put(&mut self, field: Field, text: &str) {
+        self.clock += 1;
+        let time = Timestamp::from_second(1_770_000_000 + self.clock).ok();
+        self.readings.0.insert(field, Reading { text: text.into(), time, invalid: false, possibly_cut: false });
+    }
+}
+
+const REQUIRED: [Field; 3] = Field::REQUIRED;
+const WITH_PROPOSAL: [Field; 4] = [Field::YearMonth, Field::PiLastName, Field::PiEmail, Field::ProposalNumber];
+const WITH_UPDATE_TIME: [Field; 5] =
+    [Field::YearMonth, Field::PiLastName, Field::PiEmail, Field::ProposalNumber, Field::UpdateTime];
+
+fn configurations() -> [Vec<Field>; 4] {
+    [REQUIRED.to_vec(), WITH_PROPOSAL.to_vec(), WITH_UPDATE_TIME.to_vec(), TOOL_ORDER.to_vec()]
+}
+
+/// What is acted on without an operator; `accepted` is what was acted on before.
+fn acted_on(pvs: &Pvs, reference: &Pvs, accepted: &Group) -> Option<Experiment> {
+    let known = |experiment: &Experiment| {
+        belongs_to(experiment, accepted) && experiment.year_month.to_string() == accepted[&Field::YearMonth]
+    };
+    match judge(&pvs.readings, Some(&reference.readings), known, &Rules::default()) {
+        Verdict::Group { experiment, holds } if holds.is_empty() && !known(&experiment) => Some(*experiment),
+        _ => None,
+    }
+}
+
+fn belongs_to(experiment: &Experiment, group: &Group) -> bool {
+    let proposal = experiment.details.get(&Field::ProposalNumber);
+    experiment.pi_last_name.as_str() == group[&Field::PiLastName]
+        && experiment.pi_email.as_str() == group[&Field::PiEmail]
+        && proposal.is_none_or(|number| number == group[&Field::ProposalNumber])
+}
+
+/// Puts `next` over `before` in the given order; checks what is acted on after each put.
+fn tag(fields: &[Field], before: &Group, next: &Group, order: &[Field]) -> Result<Pvs, String> {
+    let reference = Pvs::of(fields, before);
+    let mut pvs = reference.clone();
+    for field in order.iter().filter(|field| fields.contains(field)) {
+        pvs.put(*field, next[field]);
+        if let Some(experiment) = acted_on(&pvs, &reference, before)
+            && !belongs_to(&experiment, next)
+        {
+            return Err(format!("after the put of the {field}: {experiment}"));
+        }
+    }
+    Ok(pvs)
+}
+
+#[test]
+fn a_tool_that_dies_joins_no_wrong_pair_and_a_whole_set_is_acted_on() {
+    for fields in configurations() {
+        for (before, next) in [(wang(), garcia()), (garcia(), li(true)), (li(true), li(false)), (garcia(), wang())] {
+            let pvs = tag(&fields, &before, &next, &TOOL_ORDER).unwrap();
+            let acted = acted_on(&pvs, &Pvs::of(&fields, &before), &before);
+            // Two of one last name can't be told from a correction without a proposal number.
+            let ambiguous =
+                before[&Field::PiLastName] == next[&Field::PiLastName] && !fields.contains(&Field::ProposalNumber);
+            assert_eq!(acted.is_none(), ambiguous, "{fields:?} {before:?} {next:?}");
+        }
+    }
+}
+
+#[test]
+fn with_an_update_time_nothing_is_acted_on_before_the_last_put() {
+    let reference = Pvs::of(&TOOL_ORDER, &wang());
+    let mut pvs = reference.clone();
+    for field in &TOOL_ORDER[..9] {
+        pvs.put(*field, garcia()[field]);
+        assert_eq!(acted_on(&pvs, &reference, &wang()), None, "after the put of the {field}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_order_of_puts_joins_no_wrong_pair(
+        order in Just(TOOL_ORDER.to_vec()).prop_shuffle(),
+        fields in prop::sample::select(configurations().to_vec()),
+        groups in prop::sample::select(vec![(wang(), garcia()), (garcia(), li(true)), (li(true), li(false))]),
+    ) {
+        prop_assert_eq!(tag(&fields, &groups.0, &groups.1, &order).map(|_| ()), Ok(()));
+    }
+}
+
+fn verdict_after(fields: &[Field], before: &Group, puts: &[(Field, &str)]) -> Verdict {
+    let reference = Pvs::of(fields, before);
+    let mut pvs = reference.clone();
+    for (field, text) in puts {
+        pvs.put(*field, text);
+    }
+    judge(&pvs.readings, Some(&reference.readings), |_| false, &Rules::default())
+}
+
+fn releases(verdict: Verdict) -> Vec<Release> {
+    match verdict {
+        Verdict::Group { holds, .. } => holds.into_iter().map(|hold| hold.release).collect(),
+        other => panic!("no group: {other:?}"),
+    }
+}
+
+#[test]
+fn a_lone_new_address_waits_for_the_operator() {
+    let put = [(Field::PiEmail, "evil@example.org")];
+    assert_eq!(releases(verdict_after(&WITH_PROPOSAL, &wang(), &put)), [Release::Run]);
+    assert_eq!(releases(verdict_after(&REQUIRED, &wang(), &put)), [Release::Approve]);
+}
+
+#[test]
+fn a_correction_that_the_tool_tagged_is_acted_on() {
+    let mut corrected = wang();
+    corrected.insert(Field::PiEmail, "w.wang@anl.gov");
+    corrected.insert(Field::UpdateTime, "03-02 10:00");
+    let reference = Pvs::of(&TOOL_ORDER, &wang());
+    let mut pvs = reference.clone();
+    for field in TOOL_ORDER {
+        assert_eq!(acted_on(&pvs, &reference, &wang()), None, "before the put of the {field}");
+        pvs.put(field, corrected[&field]);
+    }
+    assert!(acted_on(&pvs, &reference, &wang()).is_some());
+}
+
+#[test]
+fn a_new_name_with_the_old_address_waits_for_approve_however_it_came() {
+    let puts: Vec<_> = TOOL_ORDER.into_iter().map(|field| (field, wang()[&field])).collect();
+    let puts: Vec<_> = puts
+        .into_iter()
+        .map(|(field, text)| match field {
+            Field::PiLastName => (field, "Wong"),
+            Field::UpdateTime => (field, "later"),
+            _ => (field, text),
+        })
+        .collect();
+    assert_eq!(releases(verdict_after(&TOOL_ORDER, &wang(), &puts)), [Release::Approve]);
+}
+
+#[test]
+fn an_edit_without_a_new_update_time_waits_for_run() {
+    let puts = [(Field::PiLastName, "Garcia"), (Field::PiEmail, "ana@upf.edu"), (Field::ProposalNumber, "71002")];
+    assert_eq!(releases(verdict_after(&WITH_UPDATE_TIME, &wang(), &puts)), [Release::Run]);
+}
+
+#[test]
+fn the_first_start_and_require_approval_hold() {
+    let pvs = Pvs::of(&REQUIRED, &wang());
+    let first = judge(&pvs.readings, None, |_| false, &Rules::default());
+    assert_eq!(releases(first), [Release::Run]);
+    let rules = Rules { require_approval: true, ..Rules::default() };
+    let approval = judge(&pvs.readings, None, |_| false, &rules);
+    assert_eq!(releases(approval), [Release::Run, Release::Approve]);
+}
+
+#[test]
+fn nobody_incomplete_invalid() {
+    let nobody = group(["", "Unknown", "", "", "", "", "", "", "unknown", ""]);
+    let pvs = Pvs::of(&TOOL_ORDER, &nobody);
+    assert_eq!(judge(&pvs.readings, None, |_| false, &Rules::default()), Verdict::Nobody);
+
+    let verdict = verdict_after(&REQUIRED, &nobody, &[(Field::PiLastName, "Garcia")]);
+    assert_eq!(verdict, Verdict::Incomplete("Waiting for the tagging tool: no year-month, PI e-mail yet".into()));
+
+    let mut pvs = Pvs::of(&WITH_PROPOSAL, &wang());
+    pvs.readings.0.get_mut(&Field::PiEmail).unwrap().invalid = true;
+    let verdict = judge(&pvs.readings, Some(&Readings::default()), |_| false, &Rules::default());
+    assert!(matches!(verdict, Verdict::Incomplete(text) if text.contains("PI e-mail")));
+}
+
+fn refused(verdict: Verdict) -> Vec<FieldError> {
+    match verdict {
+        Verdict::Invalid(errors) => errors,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn a_cut_address_and_a_foreign_domain_are_refused() {
+    let mut pvs = Pvs::of(&REQUIRED, &wang());
+    pvs.readings.0.get_mut(&Field::PiEmail).unwrap().possibly_cut = true;
+    let errors = refused(judge(&pvs.readings, Some(&Readings::default()), |_| false, &Rules::default()));
+    assert!(errors[0].reason.contains("cut"), "{errors:?}");
+
+    let rules = Rules { email_domains: vec!["upf.edu".into()], ..Rules::default() };
+    let pvs = Pvs::of(&REQUIRED, &wang());
+    let errors = refused(judge(&pvs.readings, Some(&Readings::default()), |_| false, &rules));
+    assert!(errors[0].reason.contains("upf.edu"), "{errors:?}");
+    for (address, allowed) in [("a@UPF.edu", true), ("a@cs.upf.edu", true), ("a@evilupf.edu", false)] {
+        let mut pvs = Pvs::of(&REQUIRED, &wang());
+        pvs.put(Field::PiEmail, address);
+        let verdict = judge(&pvs.readings, Some(&Readings::default()), |_| false, &rules);
+        assert_eq!(matches!(verdict, Verdict::Group { .. }), allowed, "{address}");
+    }
+}
+
+#[test]
+fn what_was_accepted_before_is_never_held() {
+    let pvs = Pvs::of(&TOOL_ORDER, &wang());
+    let reference = Pvs::of(&TOOL_ORDER, &garcia());
+    let verdict = judge(&pvs.readings, Some(&reference.readings), |_| true, &Rules::default());
+    assert_eq!(releases(verdict), []);
+}
