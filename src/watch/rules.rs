@@ -142,7 +142,7 @@ fn compare(readings: &Readings, reference: &Readings) -> Vec<Hold> {
         holds.push(Hold::run(
             "Edited by hand: the tagging tool's update time did not change. If it is right, press Run or Approve",
         ));
-    } else if let Some(stale) = stale_field(readings, &now, &put, name || email) {
+    } else if let Some(stale) = stale_field(readings, &now, &put, name) {
         // The tool puts every field each time; one that it has not put means that it stopped half way.
         holds.push(Hold::approve(format!(
             "Half a set: the {stale} ({}) was not put with the rest. Tag again; Approve only if all of it is right",
@@ -157,12 +157,8 @@ fn compare(readings: &Readings, reference: &Readings) -> Vec<Hold> {
             value(&now, Field::PiEmail)
         ))),
         (false, true) => holds.extend(new_address(&now, &before, &changed, &put)),
-        (false, false) if changed(Field::ProposalNumber) && !(put(Field::PiLastName) && put(Field::PiEmail)) => {
-            holds.push(Hold::approve(format!(
-                "Half a set: the proposal changed from {} to {}, the PI was not put with it. Tag again, or Approve",
-                value(&before, Field::ProposalNumber),
-                value(&now, Field::ProposalNumber)
-            )));
+        (false, false) if !(put(Field::PiLastName) && put(Field::PiEmail)) => {
+            holds.extend(same_person(&now, &before, &changed));
         }
         _ => {}
     }
@@ -173,16 +169,11 @@ fn compare(readings: &Readings, reference: &Readings) -> Vec<Hold> {
 ///
 /// Where an update time is configured (and has changed), a tool is at work, and every configured PV must have been put.
 /// Otherwise a person may have put only what differs: then only a set value that names the former person or proposal counts.
-fn stale_field(
-    readings: &Readings,
-    now: &UserInfo,
-    put: &impl Fn(Field) -> bool,
-    person_changed: bool,
-) -> Option<Field> {
+fn stale_field(readings: &Readings, now: &UserInfo, put: &impl Fn(Field) -> bool, name_changed: bool) -> Option<Field> {
     let tool = readings.0.contains_key(&Field::UpdateTime);
     let bound_to_person = [Field::PiBadge, Field::ProposalNumber, Field::Esaf];
     readings.0.keys().copied().find(|field| {
-        !put(*field) && now.get(*field).is_some() && (tool || (person_changed && bound_to_person.contains(field)))
+        !put(*field) && now.get(*field).is_some() && (tool || (name_changed && bound_to_person.contains(field)))
     })
 }
 
@@ -226,6 +217,21 @@ fn new_address(
     } else {
         // What a stray or hostile put to that one PV looks like, too.
         Some(Hold::run(format!("By hand: {change}. If it is right, press Run or Approve")))
+    }
+}
+
+/// A new proposal or month, while the PI was not put with it: the first half of another group's set, or a person's edit.
+fn same_person(now: &UserInfo, before: &UserInfo, changed: &impl Fn(Field) -> bool) -> Option<Hold> {
+    let change = |field: Field| {
+        let value = |info: &UserInfo| info.get(field).unwrap_or("nobody").to_owned();
+        format!("the {field} changed from {} to {}, the PI was not put with it", value(before), value(now))
+    };
+    if changed(Field::ProposalNumber) {
+        Some(Hold::approve(format!("Half a set: {}. Tag again, or Approve", change(Field::ProposalNumber))))
+    } else if changed(Field::YearMonth) {
+        Some(Hold::run(format!("By hand: {}. If it is right, press Run or Approve", change(Field::YearMonth))))
+    } else {
+        None
     }
 }
 
