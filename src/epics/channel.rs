@@ -64,12 +64,7 @@ pub(super) struct Feed {
 
 impl Feed {
     pub(super) fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            events: Mutex::default(),
-            arrived: Notify::new(),
-            link: watch::Sender::new(None),
-        }
+        Self { name: name.to_owned(), events: Mutex::default(), arrived: Notify::new(), link: watch::Sender::new(None) }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -139,8 +134,7 @@ impl Channel {
     /// # Errors
     /// [`CaError::NotConnected`] after `limit`.
     pub async fn connected(&self, limit: Duration) -> Result<Connection, CaError> {
-        self.wait_connected("connect", limit, Instant::now() + limit)
-            .await
+        self.wait_connected("connect", limit, Instant::now() + limit).await
     }
 
     /// Reads the value freshly from the IOC, waiting for a connection where there is none. Cancel-safe.
@@ -148,9 +142,7 @@ impl Channel {
     /// # Errors
     /// [`CaError`], after `limit` at the latest.
     pub async fn get(&self, limit: Duration) -> Result<Sample, CaError> {
-        let sample = self
-            .call("read", limit, |id, reply| Request::Get { id, reply })
-            .await?;
+        let sample = self.call("read", limit, |id, reply| Request::Get { id, reply }).await?;
         sample.ok_or_else(|| self.error(Fault::Libca(epics_ca_sys::ECA_GETFAIL), "read"))
     }
 
@@ -163,13 +155,7 @@ impl Channel {
     /// [`CaError`], after `limit` at the latest.
     pub async fn put(&self, value: Value, limit: Duration) -> Result<(), CaError> {
         let action = format!("write {value}");
-        self.call(&action, limit, |id, reply| Request::Put {
-            id,
-            value,
-            reply,
-        })
-        .await
-        .map(drop)
+        self.call(&action, limit, |id, reply| Request::Put { id, value, reply }).await.map(drop)
     }
 
     /// Writes `value` without waiting for the record, and makes the monitor anew over the same connection, so that
@@ -182,21 +168,10 @@ impl Channel {
     /// [`CaError`] if it could not be sent; then there is no [`Event::Renewed`].
     pub async fn put_and_renew(&self, value: Value, limit: Duration) -> Result<(), CaError> {
         let action = format!("write {value}");
-        self.call(&action, limit, |id, reply| Request::PutAndRenew {
-            id,
-            value,
-            reply,
-        })
-        .await
-        .map(drop)
+        self.call(&action, limit, |id, reply| Request::PutAndRenew { id, value, reply }).await.map(drop)
     }
 
-    async fn wait_connected(
-        &self,
-        action: &str,
-        limit: Duration,
-        deadline: Instant,
-    ) -> Result<Connection, CaError> {
+    async fn wait_connected(&self, action: &str, limit: Duration, deadline: Instant) -> Result<Connection, CaError> {
         let mut link = self.feed.link.subscribe();
         match timeout_at(deadline, link.wait_for(Option::is_some)).await {
             Ok(Ok(link)) => link.clone().ok_or_else(|| self.closed()),
@@ -223,18 +198,12 @@ impl Channel {
         match timeout_at(deadline, answer).await {
             Ok(Ok(result)) => result.map_err(|fault| self.error(fault, action)),
             Ok(Err(_)) => Err(self.closed()),
-            Err(_) => Err(CaError::Timeout {
-                pv: self.feed.name.clone(),
-                action: action.to_owned(),
-                limit,
-            }),
+            Err(_) => Err(CaError::Timeout { pv: self.feed.name.clone(), action: action.to_owned(), limit }),
         }
     }
 
     fn closed(&self) -> CaError {
-        CaError::Closed {
-            pv: self.feed.name.clone(),
-        }
+        CaError::Closed { pv: self.feed.name.clone() }
     }
 
     fn error(&self, fault: Fault, action: &str) -> CaError {
@@ -252,12 +221,8 @@ impl Channel {
                     epics_ca_sys::ECA_NORDACCESS => {
                         ". The IOC's access security does not let this user or host read: see its .acf file"
                     }
-                    epics_ca_sys::ECA_BADCOUNT => {
-                        ". The record holds fewer elements: raise its NELM"
-                    }
-                    epics_ca_sys::ECA_PUTFAIL => {
-                        ". Is the record disabled (DISP), or the value none of its states?"
-                    }
+                    epics_ca_sys::ECA_BADCOUNT => ". The record holds fewer elements: raise its NELM",
+                    epics_ca_sys::ECA_PUTFAIL => ". Is the record disabled (DISP), or the value none of its states?",
                     _ => "",
                 },
             },

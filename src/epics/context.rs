@@ -49,32 +49,15 @@ impl CaContext {
                 let ok = result.is_ok();
                 let _ = started.send(result);
                 if ok {
-                    Actor {
-                        to_self,
-                        channels: HashMap::new(),
-                        next_reply: 0,
-                    }
-                    .serve(&inbox);
+                    Actor { to_self, channels: HashMap::new(), next_reply: 0 }.serve(&inbox);
                     // SAFETY: this thread made the context, and serve() has cleared every channel of it.
                     unsafe { sys::ca_context_destroy() };
                 }
             })
-            .map_err(|e| CaError::Start {
-                reason: format!("no thread for it: {e}"),
-            })?;
-        start.recv().unwrap_or_else(|_| {
-            Err(CaError::Start {
-                reason: "its thread ended at once".into(),
-            })
-        })?;
-        let shared = Shared {
-            requests,
-            next_id: AtomicU64::new(0),
-            thread: Mutex::new(Some(thread)),
-        };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+            .map_err(|e| CaError::Start { reason: format!("no thread for it: {e}") })?;
+        start.recv().unwrap_or_else(|_| Err(CaError::Start { reason: "its thread ended at once".into() }))?;
+        let shared = Shared { requests, next_id: AtomicU64::new(0), thread: Mutex::new(Some(thread)) };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// A channel to the PV `name`, which is searched for, connected and monitored from now on for as long as the
@@ -95,10 +78,7 @@ impl CaContext {
     }
 
     fn open(&self, name: &str, form: Form) -> Result<Channel, CaError> {
-        let bad = |reason| CaError::BadName {
-            name: name.escape_debug().to_string(),
-            reason,
-        };
+        let bad = |reason| CaError::BadName { name: name.escape_debug().to_string(), reason };
         if name.is_empty() {
             return Err(bad("it is empty"));
         }
@@ -108,12 +88,7 @@ impl CaContext {
         let c_name = CString::new(name).map_err(|_| bad("it contains a NUL"))?;
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let feed = Arc::new(Feed::new(name));
-        self.send(Request::Open {
-            id,
-            name: c_name,
-            feed: feed.clone(),
-            form,
-        });
+        self.send(Request::Open { id, name: c_name, feed: feed.clone(), form });
         Ok(Channel::new(id, feed, self.clone()))
     }
 
@@ -233,15 +208,12 @@ fn start_libca() -> Result<(), CaError> {
     if status == sys::ECA_NORMAL {
         // libca's own handler prints to stderr and may end the process.
         // SAFETY: the context is this thread's; the handler uses no argument of its own.
-        let status =
-            unsafe { sys::ca_add_exception_event(Some(on_exception), std::ptr::null_mut()) };
+        let status = unsafe { sys::ca_add_exception_event(Some(on_exception), std::ptr::null_mut()) };
         if status == sys::ECA_NORMAL {
             return Ok(());
         }
     }
-    Err(CaError::Start {
-        reason: message(status),
-    })
+    Err(CaError::Start { reason: message(status) })
 }
 
 impl Actor {
@@ -260,12 +232,7 @@ impl Actor {
                 }
             };
             match request {
-                Request::Open {
-                    id,
-                    name,
-                    feed,
-                    form,
-                } => self.open(id, &name, feed, form),
+                Request::Open { id, name, feed, form } => self.open(id, &name, feed, form),
                 Request::Close { id } => {
                     if let Some(open) = self.channels.remove(&id) {
                         close(open);
@@ -298,35 +265,15 @@ impl Actor {
         }));
         let mut chid: sys::chanId = std::ptr::null_mut();
         // SAFETY: `hook` lives until after ca_clear_channel.
-        let status = unsafe {
-            sys::ca_create_channel(
-                name.as_ptr(),
-                Some(on_connection),
-                hook.cast(),
-                0,
-                &mut chid,
-            )
-        };
+        let status = unsafe { sys::ca_create_channel(name.as_ptr(), Some(on_connection), hook.cast(), 0, &mut chid) };
         if status == sys::ECA_NORMAL {
             // SAFETY: `chid` was just made.
             unsafe { sys::ca_replace_access_rights_event(chid, Some(on_access_rights)) };
-            self.channels.insert(
-                id,
-                Open {
-                    chid,
-                    hook,
-                    subscription: std::ptr::null_mut(),
-                    subscribed_type: -1,
-                },
-            );
+            self.channels.insert(id, Open { chid, hook, subscription: std::ptr::null_mut(), subscribed_type: -1 });
         } else {
             // SAFETY: libca made no channel, so no callback knows the hook.
             drop(unsafe { Box::from_raw(hook) });
-            tracing::error!(
-                pv = feed.name(),
-                "libca makes no channel: {}",
-                message(status)
-            );
+            tracing::error!(pv = feed.name(), "libca makes no channel: {}", message(status));
         }
     }
 
@@ -400,14 +347,8 @@ impl Actor {
         };
         let bytes = value.to_wire();
         // SAFETY: as in put().
-        let status = unsafe {
-            sys::ca_array_put(
-                value.field_type() as _,
-                value.len() as _,
-                open.chid,
-                bytes.as_ptr().cast(),
-            )
-        };
+        let status =
+            unsafe { sys::ca_array_put(value.field_type() as _, value.len() as _, open.chid, bytes.as_ptr().cast()) };
         if status == sys::ECA_NORMAL {
             // Put, cancel and the new subscription go to the server over one connection, in this order.
             unsubscribe(open);
@@ -494,18 +435,13 @@ unsafe fn hook<'a>(chid: sys::chanId) -> &'a Hook {
 /// As [`hook`].
 unsafe fn access(chid: sys::chanId) -> Access {
     // SAFETY: the caller's promise.
-    unsafe {
-        Access {
-            read: sys::ca_read_access(chid) != 0,
-            write: sys::ca_write_access(chid) != 0,
-        }
-    }
+    unsafe { Access { read: sys::ca_read_access(chid) != 0, write: sys::ca_write_access(chid) != 0 } }
 }
 
 unsafe extern "C" fn on_connection(args: sys::connection_handler_args) {
     // SAFETY: a callback of libca for a channel of ours.
     let hook = unsafe { hook(args.chid) };
-    if args.op != sys::CA_OP_CONN_UP as _ {
+    if args.op != libc::c_long::from(sys::CA_OP_CONN_UP) {
         hook.wanted.store(-1, Ordering::Release);
         hook.feed.push(Event::Disconnected);
         let orphans = std::mem::take(&mut *lock(&hook.replies));
@@ -519,29 +455,15 @@ unsafe extern "C" fn on_connection(args: sys::connection_handler_args) {
         let mut host = [0u8; 128];
         sys::ca_get_host_name(args.chid, host.as_mut_ptr().cast(), host.len() as _);
         let host = String::from_utf8_lossy(super::value::until_nul(&host)).into_owned();
-        (
-            sys::ca_field_type(args.chid),
-            sys::ca_element_count(args.chid),
-            access(args.chid),
-            host,
-        )
+        (sys::ca_field_type(args.chid), sys::ca_element_count(args.chid), access(args.chid), host)
     };
     let Some(field_type) = FieldType::from_code(code) else {
-        tracing::error!(
-            pv = hook.feed.name(),
-            "has a type that is unknown to Channel Access: {code}"
-        );
+        tracing::error!(pv = hook.feed.name(), "has a type that is unknown to Channel Access: {code}");
         return;
     };
-    hook.wanted
-        .store(hook.form.request_type(field_type), Ordering::Release);
+    hook.wanted.store(hook.form.request_type(field_type), Ordering::Release);
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    hook.feed.push(Event::Connected(Connection {
-        field_type,
-        count,
-        access,
-        host,
-    }));
+    hook.feed.push(Event::Connected(Connection { field_type, count, access, host }));
     let _ = hook.to_actor.send(Request::Subscribe { id: hook.id });
 }
 
@@ -578,8 +500,7 @@ unsafe extern "C" fn on_reply(args: sys::event_handler_args) {
 unsafe extern "C" fn on_exception(args: sys::exception_handler_args) {
     let what = message(args.stat as i32);
     // SAFETY: null or a C string of libca.
-    let context =
-        (!args.ctx.is_null()).then(|| unsafe { CStr::from_ptr(args.ctx) }.to_string_lossy());
+    let context = (!args.ctx.is_null()).then(|| unsafe { CStr::from_ptr(args.ctx) }.to_string_lossy());
     let context = context.as_deref().unwrap_or("");
     if args.chid.is_null() {
         tracing::warn!("Channel Access: {what} ({context})");

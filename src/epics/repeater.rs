@@ -37,17 +37,12 @@ pub(super) fn ensure() {
     if answers(port) {
         return;
     }
-    let started = std::thread::Builder::new()
-        .name("ca-repeater".into())
-        .spawn(|| {
-            // SAFETY: the function takes a thread of its own and ignores its argument.
-            unsafe { caRepeaterThread(std::ptr::null_mut()) }
-        });
+    let started = std::thread::Builder::new().name("ca-repeater".into()).spawn(|| {
+        // SAFETY: the function takes a thread of its own and ignores its argument.
+        unsafe { caRepeaterThread(std::ptr::null_mut()) }
+    });
     if let Err(e) = started {
-        tracing::warn!(
-            port,
-            "no CA repeater: {e}; an IOC that starts late is found more slowly"
-        );
+        tracing::warn!(port, "no CA repeater: {e}; an IOC that starts late is found more slowly");
         return;
     }
     // Were there still none when libca looks, libca would start a program `caRepeater` and complain.
@@ -59,10 +54,7 @@ pub(super) fn ensure() {
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-    tracing::warn!(
-        port,
-        "no CA repeater answers on this UDP port, and none can be started there"
-    );
+    tracing::warn!(port, "no CA repeater answers on this UDP port, and none can be started there");
 }
 
 /// Whether a repeater of this host confirms a registration.

@@ -77,11 +77,7 @@ impl TextChannel {
     /// [`CaError::BadName`].
     pub fn new(context: &CaContext, name: &str) -> Result<Self, CaError> {
         let plain = context.channel_with_labels(name)?;
-        Ok(Self {
-            context: context.clone(),
-            plain,
-            long: Mutex::default(),
-        })
+        Ok(Self { context: context.clone(), plain, long: Mutex::default() })
     }
 
     /// Name of the PV.
@@ -144,13 +140,9 @@ impl TextChannel {
             && text.len() > STRING_ROOM
             && let Some((long, wire)) = self.long_form(deadline).await
         {
-            return long
-                .put(wire.write(self.name(), text)?, deadline - Instant::now())
-                .await;
+            return long.put(wire.write(self.name(), text)?, deadline - Instant::now()).await;
         }
-        self.plain
-            .put(wire.write(self.name(), text)?, deadline - Instant::now())
-            .await
+        self.plain.put(wire.write(self.name(), text)?, deadline - Instant::now()).await
     }
 
     fn on_plain(&self, event: Event) -> Option<TextEvent> {
@@ -183,21 +175,12 @@ impl TextChannel {
 
     fn on_long(&self, channel: &Arc<Channel>, event: Event) -> Option<TextEvent> {
         let mut long = lock(&self.long);
-        if !long
-            .channel
-            .as_ref()
-            .is_some_and(|c| Arc::ptr_eq(c, channel))
-        {
+        if !long.channel.as_ref().is_some_and(|c| Arc::ptr_eq(c, channel)) {
             return None; // of an earlier connection
         }
         match event {
             Event::Connected(connection) if roomy(&connection) => long.in_use = true,
-            Event::Connected(_) => {
-                *long = Long {
-                    useless: true,
-                    ..Long::default()
-                }
-            }
+            Event::Connected(_) => *long = Long { useless: true, ..Long::default() },
             Event::Disconnected => long.in_use = false,
             Event::Sample(sample) if long.in_use => {
                 let room = channel.connection()?.count;
@@ -225,12 +208,7 @@ impl TextChannel {
         let channel = self.open_long()?;
         let limit = LONG_FORM_LIMIT.min(deadline - Instant::now());
         let connection = channel.connected(limit).await.ok()?;
-        roomy(&connection).then_some((
-            channel,
-            Wire::Chars {
-                room: connection.count,
-            },
-        ))
+        roomy(&connection).then_some((channel, Wire::Chars { room: connection.count }))
     }
 }
 
@@ -239,11 +217,7 @@ fn long_name(name: &str) -> Option<String> {
     if name.ends_with('$') || name.contains('{') {
         return None;
     }
-    Some(if name.contains('.') {
-        format!("{name}$")
-    } else {
-        format!("{name}.VAL$")
-    })
+    Some(if name.contains('.') { format!("{name}$") } else { format!("{name}.VAL$") })
 }
 
 fn roomy(connection: &Connection) -> bool {
@@ -270,10 +244,7 @@ impl Wire {
             FieldType::String => Ok(Self::String),
             FieldType::Enum if count == 1 => Ok(Self::Label),
             _ if count == 1 => Ok(Self::Number),
-            _ => Err(CaError::NotText {
-                pv: pv.to_owned(),
-                found: format!("an array of {count} {kind}"),
-            }),
+            _ => Err(CaError::NotText { pv: pv.to_owned(), found: format!("an array of {count} {kind}") }),
         }
     }
 
@@ -291,12 +262,7 @@ impl Wire {
             }
             (number, _) => (number.to_string(), false),
         };
-        Text {
-            text,
-            severity: sample.severity,
-            timestamp: sample.timestamp,
-            possibly_cut,
-        }
+        Text { text, severity: sample.severity, timestamp: sample.timestamp, possibly_cut }
     }
 
     fn write(self, pv: &str, text: &str) -> Result<Value, CaError> {
@@ -305,11 +271,7 @@ impl Wire {
             _ => STRING_ROOM,
         };
         if text.len() > limit {
-            return Err(CaError::TooLong {
-                pv: pv.to_owned(),
-                bytes: text.len(),
-                limit,
-            });
+            return Err(CaError::TooLong { pv: pv.to_owned(), bytes: text.len(), limit });
         }
         Ok(match self {
             Self::Chars { .. } => Value::chars(text),
@@ -355,17 +317,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_not_written() {
         let wire = Wire::Chars { room: 8 };
-        assert_eq!(
-            wire.write("x", "1234567").unwrap(),
-            Value::Char(b"1234567\0".to_vec())
-        );
-        assert!(matches!(
-            wire.write("x", "12345678"),
-            Err(CaError::TooLong { limit: 7, .. })
-        ));
-        assert!(matches!(
-            Wire::String.write("x", &"y".repeat(40)),
-            Err(CaError::TooLong { limit: 39, .. })
-        ));
+        assert_eq!(wire.write("x", "1234567").unwrap(), Value::Char(b"1234567\0".to_vec()));
+        assert!(matches!(wire.write("x", "12345678"), Err(CaError::TooLong { limit: 7, .. })));
+        assert!(matches!(Wire::String.write("x", &"y".repeat(40)), Err(CaError::TooLong { limit: 39, .. })));
     }
 }

@@ -150,12 +150,7 @@ impl Value {
     /// The inverse of [`to_wire`](Self::to_wire).
     fn from_wire(kind: FieldType, bytes: &[u8]) -> Self {
         match kind {
-            FieldType::String => Self::String(
-                bytes
-                    .chunks_exact(STRING_SIZE)
-                    .map(|s| until_nul(s).to_vec())
-                    .collect(),
-            ),
+            FieldType::String => Self::String(bytes.chunks_exact(STRING_SIZE).map(|s| until_nul(s).to_vec()).collect()),
             FieldType::Short => Self::Short(elements(bytes, i16::from_ne_bytes)),
             FieldType::Float => Self::Float(elements(bytes, f32::from_ne_bytes)),
             FieldType::Enum => Self::Enum(elements(bytes, u16::from_ne_bytes)),
@@ -170,11 +165,7 @@ impl fmt::Display for Value {
     /// The first element, as `caget` would print it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::String(v) => write!(
-                f,
-                "'{}'",
-                String::from_utf8_lossy(v.first().map_or(&[], |s| s))
-            ),
+            Self::String(v) => write!(f, "'{}'", String::from_utf8_lossy(v.first().map_or(&[], |s| s))),
             Self::Char(v) if v.len() != 1 => {
                 write!(f, "'{}'", String::from_utf8_lossy(until_nul(v)))
             }
@@ -200,12 +191,7 @@ fn whole(x: f64) -> Option<i64> {
 }
 
 fn elements<const N: usize, T>(bytes: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
-    bytes
-        .as_chunks::<N>()
-        .0
-        .iter()
-        .map(|chunk| read(*chunk))
-        .collect()
+    bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
 }
 
 fn fixed_string(text: &[u8]) -> [u8; STRING_SIZE] {
@@ -344,8 +330,7 @@ pub(super) unsafe fn decode(args: &sys::event_handler_args) -> Option<Sample> {
         value: Value::from_wire(kind, value),
         status: AlarmStatus(u16_at(0)?),
         severity: Severity::from_code(u16_at(2)?),
-        timestamp: (seconds != 0)
-            .then(|| UNIX_EPOCH + Duration::new(EPICS_EPOCH + u64::from(seconds), nanoseconds)),
+        timestamp: (seconds != 0).then(|| UNIX_EPOCH + Duration::new(EPICS_EPOCH + u64::from(seconds), nanoseconds)),
     })
 }
 
@@ -364,10 +349,7 @@ mod tests {
             Value::Long(vec![i32::MIN]),
             Value::Double(vec![0.1, f64::MAX]),
         ] {
-            assert_eq!(
-                Value::from_wire(value.field_type(), &value.to_wire()),
-                value
-            );
+            assert_eq!(Value::from_wire(value.field_type(), &value.to_wire()), value);
         }
     }
 
@@ -375,10 +357,7 @@ mod tests {
     fn a_string_is_cut_at_39_bytes_and_keeps_its_nul() {
         let wire = Value::string(&"x".repeat(50)).to_wire();
         assert_eq!(wire.len(), 40);
-        assert_eq!(
-            Value::from_wire(FieldType::String, &wire),
-            Value::string(&"x".repeat(39))
-        );
+        assert_eq!(Value::from_wire(FieldType::String, &wire), Value::string(&"x".repeat(39)));
     }
 
     #[test]

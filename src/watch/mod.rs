@@ -7,6 +7,8 @@ mod reading;
 mod rules;
 #[cfg(test)]
 mod rules_tests;
+mod watcher;
 
 pub use reading::{Reading, Readings};
 pub use rules::{Hold, Release, Verdict, judge};
+pub use watcher::{Observation, Watcher, read_once};

@@ -86,8 +86,7 @@ impl CaTest {
     /// As [`ioc_with_records`](Self::ioc_with_records), but its TCP port is another than the usual one. Where another
     /// IOC of the test has just ended, this is a restart on another port.
     pub fn ioc_on_other_tcp_port(&self, records: &str) -> (Ioc, TcpListener) {
-        let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, self.server_port))
-            .expect("the server port is free");
+        let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, self.server_port)).expect("the server port is free");
         let file = self.file("test.db", records);
         (self.ioc(&[(&file, "")]), holder)
     }
@@ -101,34 +100,22 @@ impl CaTest {
 
     /// Runs a Python script as a C-library peer (pyepics on libca) and returns what it prints.
     pub fn python(&self, script: &str) -> String {
-        let output = Command::new(python())
-            .arg("-c")
-            .arg(script)
-            .envs(self.environment())
-            .output()
-            .expect("python");
+        let output = Command::new(python()).arg("-c").arg(script).envs(self.environment()).output().expect("python");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            output.status.success(),
-            "{script}\n{text}\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{script}\n{text}\n{}", String::from_utf8_lossy(&output.stderr));
         text
     }
 
     fn start(&self, databases: &[(&Path, &str)], acf: Option<(&Path, &str)>, _: Option<()>) -> Ioc {
         let mut command = Command::new(python());
-        command
-            .args(["-m", "epicscorelibs.ioc"])
-            .envs(self.environment());
+        command.args(["-m", "epicscorelibs.ioc"]).envs(self.environment());
         if let Some((acf, macros)) = acf {
             command.args(["-m", macros]).arg("-a").arg(acf);
         }
         for (database, macros) in databases {
             command.args(["-m", macros]).arg("-d").arg(database);
         }
-        let log =
-            std::fs::File::create(self.folder.path().join("ioc.log")).expect("a log for the IOC");
+        let log = std::fs::File::create(self.folder.path().join("ioc.log")).expect("a log for the IOC");
         let errors = log.try_clone().expect("a log for the IOC");
         let child = command
             .stdin(Stdio::piped()) // it ends when its standard input does
@@ -136,10 +123,7 @@ impl CaTest {
             .stderr(errors)
             .spawn()
             .expect("the soft IOC starts");
-        Ioc {
-            child,
-            log: self.folder.path().join("ioc.log"),
-        }
+        Ioc { child, log: self.folder.path().join("ioc.log") }
     }
 }
 

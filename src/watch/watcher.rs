@@ -1,0 +1,195 @@
+//! Rules 1 to 3: the user-info PVs are connected, have been quiet, and read the same by a fresh get.
+
+use super::reading::{Reading, Readings};
+use crate::epics::{CaContext, CaError, Severity, Text, TextChannel, TextEvent};
+use crate::experiment::Field;
+use futures::stream::{self, BoxStream, SelectAll, StreamExt};
+use futures::{FutureExt, future};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Limit for the fresh get of a PV that is connected.
+const GET_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the user-info PVs are doing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observation {
+    /// Some PV can't be read: which, and what to do
+    Waiting(String),
+    /// All are connected; some changed a moment ago
+    Settling,
+    /// All are connected and quiet, and read the same by a fresh get
+    Settled(Readings),
+}
+
+/// Watches the user-info PVs of a beamline until it is dropped.
+pub struct Watcher {
+    observation: watch::Receiver<Observation>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Watcher {
+    /// Connects to the PVs; `settle` is how long they must have been quiet.
+    ///
+    /// # Errors
+    /// A name that can't be a PV's.
+    pub fn start(context: &CaContext, pvs: &BTreeMap<Field, String>, settle: Duration) -> Result<Watcher, CaError> {
+        let channels = pvs
+            .iter()
+            .map(|(field, pv)| Ok((*field, Arc::new(TextChannel::new(context, pv)?))))
+            .collect::<Result<BTreeMap<_, _>, CaError>>()?;
+        let state = State::new(channels);
+        let (sender, observation) = watch::channel(Observation::Waiting(state.complaint().unwrap_or_default()));
+        Ok(Watcher { observation, task: tokio::spawn(state.watch(settle, sender)) })
+    }
+
+    /// The observation as it is now, to be awaited for changes. Only the newest is kept: an older one must not be acted on.
+    pub fn observation(&mut self) -> &mut watch::Receiver<Observation> {
+        &mut self.observation
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Reads all PVs once, without waiting for them to be quiet: for commands that a person gives.
+///
+/// # Errors
+/// The first PV that can't be read within `limit`.
+pub async fn read_once(
+    context: &CaContext,
+    pvs: &BTreeMap<Field, String>,
+    limit: Duration,
+) -> Result<Readings, CaError> {
+    let channels = pvs
+        .iter()
+        .map(|(field, pv)| Ok((*field, Arc::new(TextChannel::new(context, pv)?))))
+        .collect::<Result<BTreeMap<_, _>, CaError>>()?;
+    get_all(&channels, limit).await
+}
+
+async fn get_all(channels: &BTreeMap<Field, Arc<TextChannel>>, limit: Duration) -> Result<Readings, CaError> {
+    let gets = channels.iter().map(|(field, channel)| async move { Ok((*field, reading(channel.get(limit).await?))) });
+    Ok(Readings(future::try_join_all(gets).await?.into_iter().collect()))
+}
+
+fn reading(text: Text) -> Reading {
+    Reading {
+        text: text.text,
+        time: text.timestamp.and_then(|time| Timestamp::try_from(time).ok()),
+        invalid: text.severity == Severity::Invalid,
+        possibly_cut: text.possibly_cut,
+    }
+}
+
+struct State {
+    channels: BTreeMap<Field, Arc<TextChannel>>,
+    events: SelectAll<BoxStream<'static, (Field, TextEvent)>>,
+    readings: Readings,
+    /// The PVs that can't be read now, and why
+    troubles: BTreeMap<Field, String>,
+}
+
+impl State {
+    fn new(channels: BTreeMap<Field, Arc<TextChannel>>) -> State {
+        let events = stream::select_all(channels.iter().map(|(field, channel)| {
+            let field = *field;
+            stream::unfold(channel.clone(), move |channel| async move {
+                let event = channel.next().await;
+                Some(((field, event), channel))
+            })
+            .boxed()
+        }));
+        let troubles = channels.iter().map(|(field, channel)| (*field, not_found(channel.name()))).collect();
+        State { channels, events, readings: Readings::default(), troubles }
+    }
+
+    /// Which PV is waited for; `None` when all can be read.
+    fn complaint(&self) -> Option<String> {
+        let (field, trouble) = self.troubles.first_key_value()?;
+        Some(match self.troubles.len() {
+            1 => format!("Waiting for the {field} PV: {trouble}"),
+            n => format!("Waiting for {n} of {} user-info PVs, the {field}: {trouble}", self.channels.len()),
+        })
+    }
+
+    async fn watch(mut self, settle: Duration, observation: watch::Sender<Observation>) {
+        let mut quiet_at = Instant::now() + settle;
+        let mut settled = false;
+        loop {
+            let readable = self.troubles.is_empty();
+            tokio::select! {
+                Some((field, event)) = self.events.next() => {
+                    self.note(field, event);
+                    quiet_at = Instant::now() + settle;
+                    settled = false;
+                }
+                () = tokio::time::sleep_until(quiet_at), if readable && !settled => {
+                    match self.confirm().await {
+                        Ok(true) => settled = true,
+                        Ok(false) => quiet_at = Instant::now() + settle,
+                        Err(error) => {
+                            observation.send_replace(Observation::Waiting(error.to_string()));
+                            quiet_at = Instant::now() + settle;
+                            continue;
+                        }
+                    }
+                }
+            }
+            let now = match self.complaint() {
+                Some(complaint) => Observation::Waiting(complaint),
+                None if settled => Observation::Settled(self.readings.clone()),
+                None => Observation::Settling,
+            };
+            observation.send_if_modified(|before| {
+                let modified = *before != now;
+                *before = now;
+                modified
+            });
+        }
+    }
+
+    fn note(&mut self, field: Field, event: TextEvent) {
+        match event {
+            TextEvent::Text(text) => {
+                self.troubles.remove(&field);
+                self.readings.0.insert(field, reading(text));
+            }
+            TextEvent::Connected(_) => {}
+            TextEvent::Disconnected => {
+                let name = self.channels.get(&field).map_or("", |channel| channel.name());
+                self.troubles.insert(field, format!("the IOC of {name} has gone"));
+            }
+            TextEvent::Unreadable(error) => {
+                self.troubles.insert(field, error.to_string());
+            }
+        }
+    }
+
+    /// Reads all PVs again; `false` where that, or a monitor that came meanwhile, tells another story.
+    async fn confirm(&mut self) -> Result<bool, CaError> {
+        let fresh = get_all(&self.channels, GET_LIMIT).await?;
+        // A PV's monitors and gets arrive in order, so a change that came before the get is in the queue by now.
+        let mut quiet = true;
+        while let Some(Some((field, event))) = self.events.next().now_or_never() {
+            self.note(field, event);
+            quiet = false;
+        }
+        let confirmed = quiet && fresh.same_texts(&self.readings);
+        if quiet {
+            self.readings = fresh;
+        }
+        Ok(confirmed)
+    }
+}
+
+fn not_found(pv: &str) -> String {
+    format!("no IOC answers for {pv}; check its name, its IOC and EPICS_CA_ADDR_LIST")
+}
