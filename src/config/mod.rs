@@ -2,7 +2,7 @@
 
 use crate::experiment::{EmailAddress, Field, PathTemplate};
 use globus_transfer_client as _;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -153,7 +153,7 @@ pub enum SignIn {
 }
 
 /// What a rule lets its holder do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Permissions {
     /// Read

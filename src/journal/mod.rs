@@ -1,1 +1,243 @@
-//! What was done, for whom, with which result: SQLite, survives kill -9.
+//! What was done, for whom, with which result: one SQLite file a beamline, which survives kill -9.
+//!
+//! A row is written before each thing that beamshare does to the world and another after it, so a restart knows what may
+//! have happened. Everything here is a single commit with the disk's word that it is there (WAL, `synchronous=FULL`).
+//! The daemon and the command line's verbs write to one file at the same time: a commit waits for the other's, and
+//! [`Journal::changed_by_others`] says when there is something new to read. Secrets are never in it.
+
+mod access;
+mod claim;
+mod delivery;
+mod experiment;
+mod lock;
+mod message;
+
+pub use access::{AccessRow, AccessState, Holder};
+pub use claim::{Claim, ClaimState, Conflict};
+pub use delivery::{Cause, DeliveryRow, DeliveryState, NewDelivery, StepRow};
+pub use experiment::{Acceptance, Accepted, AcceptedBy, ExperimentRow};
+pub use lock::{LockError, RunLock};
+pub use message::{MessageRow, MessageState};
+
+use crate::experiment::UserInfo;
+use jiff::Timestamp;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Row, Sqlite, Transaction};
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("src/journal/migrations");
+
+/// How long a commit waits for another process's.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Why the journal can't be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file or its folder can't be made or opened
+    #[error("journal {}: {source}; the account that runs beamshare must be able to write the file and its folder", path.display())]
+    File {
+        /// The file
+        path: PathBuf,
+        /// What the system said
+        source: std::io::Error,
+    },
+    /// The file was written by a newer beamshare
+    #[error(
+        "journal {} has layout {version}, newer than this beamshare knows ({known}); run the newer beamshare, or set \
+         [journal] path to another file",
+        path.display()
+    )]
+    Newer {
+        /// The file
+        path: PathBuf,
+        /// Its layout
+        version: i64,
+        /// The newest layout that this program knows
+        known: i64,
+    },
+    /// The layout can't be brought up to date
+    #[error("journal {}: its layout can't be brought up to date: {source}", path.display())]
+    Migrate {
+        /// The file
+        path: PathBuf,
+        /// What went wrong
+        source: MigrateError,
+    },
+    /// A statement failed
+    #[error("journal {}: {source}", path.display())]
+    Sql {
+        /// The file
+        path: PathBuf,
+        /// What SQLite said
+        source: sqlx::Error,
+    },
+    /// A row can't be understood
+    #[error("journal {}: {what} holds {value:?}, which this beamshare can't read", path.display())]
+    Content {
+        /// The file
+        path: PathBuf,
+        /// Table and column
+        what: &'static str,
+        /// What stands there
+        value: String,
+    },
+}
+
+/// The journal of one beamline. Clones share one connection, so that what others change can be told from our own writes.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    pool: SqlitePool,
+    path: Arc<PathBuf>,
+    data_version: Arc<AtomicI64>,
+}
+
+impl Journal {
+    /// Opens the file, making it (mode 0600) and its folder (0700) where they are missing, and brings its layout up to
+    /// date.
+    pub async fn open(path: &Path) -> Result<Journal, JournalError> {
+        let file_error = |source| JournalError::File { path: path.to_owned(), source };
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file_error)?;
+        }
+        // SQLite gives its -wal and -shm files the mode of this one.
+        OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(file_error)?;
+        // Two processes that bring a new file up to date at once would trip over each other's tables.
+        let opening = lock::while_opening(path).await.map_err(file_error)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await
+            .map_err(|source| JournalError::Sql { path: path.to_owned(), source })?;
+        MIGRATIONS.run(&pool).await.map_err(|source| match source {
+            MigrateError::VersionMissing(version) => JournalError::Newer {
+                path: path.to_owned(),
+                version,
+                known: MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default(),
+            },
+            source => JournalError::Migrate { path: path.to_owned(), source },
+        })?;
+        drop(opening);
+        let journal = Journal { pool, path: Arc::new(path.to_owned()), data_version: Arc::new(AtomicI64::new(0)) };
+        journal.changed_by_others().await?;
+        Ok(journal)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Closes the file; what was committed stays. Clones can't be used any more.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Whether another process (a verb of the command line) has written since this was last asked.
+    pub async fn changed_by_others(&self) -> Result<bool, JournalError> {
+        let version: i64 =
+            sqlx::query_scalar("PRAGMA data_version").fetch_one(&self.pool).await.map_err(|e| self.sql(e))?;
+        Ok(self.data_version.swap(version, Ordering::Relaxed) != version)
+    }
+
+    /// The set of user info last accepted, or seen first; the next one is compared with it.
+    pub async fn reference(&self) -> Result<Option<UserInfo>, JournalError> {
+        let row = sqlx::query("SELECT fields FROM user_info WHERE only_row = 1")
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|e| self.sql(e))?;
+        row.map(|row| self.json("user_info.fields", row.get("fields"))).transpose()
+    }
+
+    /// Keeps the set that the next one is to be compared with. [`Journal::accept`] does it by itself.
+    pub async fn set_reference(&self, user_info: &UserInfo) -> Result<(), JournalError> {
+        let mut transaction = self.begin().await?;
+        self.write_reference(&mut transaction, user_info).await?;
+        self.commit(transaction).await
+    }
+
+    async fn write_reference(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        user_info: &UserInfo,
+    ) -> Result<(), JournalError> {
+        sqlx::query(
+            "INSERT INTO user_info (only_row, fields, set_at) VALUES (1, $1, $2) \
+             ON CONFLICT (only_row) DO UPDATE SET fields = excluded.fields, set_at = excluded.set_at",
+        )
+        .bind(to_json(user_info))
+        .bind(now())
+        .execute(&mut **transaction)
+        .await
+        .map_err(|e| self.sql(e))?;
+        Ok(())
+    }
+
+    /// A transaction that holds the write lock from its start: what it reads stays true until it commits.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, JournalError> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|e| self.sql(e))
+    }
+
+    async fn commit(&self, transaction: Transaction<'static, Sqlite>) -> Result<(), JournalError> {
+        transaction.commit().await.map_err(|e| self.sql(e))
+    }
+
+    fn sql(&self, source: sqlx::Error) -> JournalError {
+        JournalError::Sql { path: self.path.to_path_buf(), source }
+    }
+
+    fn content(&self, what: &'static str, value: impl Into<String>) -> JournalError {
+        JournalError::Content { path: self.path.to_path_buf(), what, value: value.into() }
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&self, what: &'static str, text: String) -> Result<T, JournalError> {
+        serde_json::from_str(&text).map_err(|_| self.content(what, text))
+    }
+
+    /// A column that holds one of a few words.
+    fn word<T: serde::de::DeserializeOwned>(&self, what: &'static str, text: String) -> Result<T, JournalError> {
+        serde_json::from_value(serde_json::Value::String(text.clone())).map_err(|_| self.content(what, text))
+    }
+
+    fn time(&self, what: &'static str, text: String) -> Result<Timestamp, JournalError> {
+        text.parse().map_err(|_| self.content(what, text))
+    }
+
+    fn uuid(&self, what: &'static str, text: String) -> Result<uuid::Uuid, JournalError> {
+        text.parse().map_err(|_| self.content(what, text))
+    }
+}
+
+/// The present time as it stands in the tables.
+fn now() -> String {
+    format!("{:.6}", Timestamp::now())
+}
+
+/// The word of an enum without data, as it stands in the tables.
+fn to_word<T: serde::Serialize>(value: T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        other => unreachable!("{other:?} is not one word"),
+    }
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_else(|error| unreachable!("maps and texts always are JSON: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+use super::{Journal, JournalError, now, to_word};
+use crate::config::Permissions;
+use crate::experiment::EmailAddress;
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+/// As what a person gets access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holder {
+    /// The principal investigator
+    Pi,
+    /// Someone of the configuration's `share_with`
+    Further,
+}
+
+/// How far a person's access has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessState {
+    /// No rule stood there, and one is being made: after a kill, an equal rule found there is ours
+    Wanted,
+    /// The rule stands
+    Granted,
+    /// Our rule is being deleted
+    Revoking,
+    /// Our rule is gone
+    Revoked,
+}
+
+/// A person's access to one directory of an experiment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessRow {
+    /// Whose directory
+    pub experiment: Uuid,
+    /// The person's Globus identity
+    pub identity: Uuid,
+    /// The collection
+    pub collection: Uuid,
+    /// The directory on the collection
+    pub path: String,
+    /// The person's address
+    pub email: EmailAddress,
+    /// As what the person gets it
+    pub holder: Holder,
+    /// What the rule lets its holder do
+    pub permissions: Permissions,
+    /// The rule's id, once it is known
+    pub rule: Option<String>,
+    /// Whether beamshare made the rule; only then may it change or delete it
+    pub ours: bool,
+    /// How far it has come
+    pub state: AccessState,
+}
+
+impl Journal {
+    /// Writes how far people's access has come, in one commit.
+    pub async fn write_access(&self, rows: &[AccessRow]) -> Result<(), JournalError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.begin().await?;
+        for row in rows {
+            sqlx::query(
+                "INSERT INTO access_rule (experiment, identity, collection, path, email, holder, permissions, rule, \
+                 ours, state, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+                 ON CONFLICT (experiment, identity, collection, path) DO UPDATE SET email = excluded.email, \
+                 holder = excluded.holder, permissions = excluded.permissions, rule = excluded.rule, \
+                 ours = excluded.ours, state = excluded.state, changed_at = excluded.changed_at",
+            )
+            .bind(row.experiment.to_string())
+            .bind(row.identity.to_string())
+            .bind(row.collection.to_string())
+            .bind(&row.path)
+            .bind(row.email.username())
+            .bind(to_word(row.holder))
+            .bind(to_word(row.permissions))
+            .bind(&row.rule)
+            .bind(row.ours)
+            .bind(to_word(row.state))
+            .bind(now())
+            .execute(&mut *transaction)
+            .await
+            .map_err(|e| self.sql(e))?;
+        }
+        self.commit(transaction).await
+    }
+
+    /// The experiment's people and how far their access has come, in the order in which it was last changed.
+    pub async fn access(&self, experiment: Uuid) -> Result<Vec<AccessRow>, JournalError> {
+        let rows = sqlx::query("SELECT * FROM access_rule WHERE experiment = $1 ORDER BY changed_at, email, path")
+            .bind(experiment.to_string())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| self.sql(e))?;
+        rows.iter().map(|row| self.access_row(row)).collect()
+    }
+
+    fn access_row(&self, row: &SqliteRow) -> Result<AccessRow, JournalError> {
+        let email: String = row.get("email");
+        Ok(AccessRow {
+            experiment: self.uuid("access_rule.experiment", row.get("experiment"))?,
+            identity: self.uuid("access_rule.identity", row.get("identity"))?,
+            collection: self.uuid("access_rule.collection", row.get("collection"))?,
+            path: row.get("path"),
+            email: email.parse().map_err(|_| self.content("access_rule.email", email))?,
+            holder: self.word("access_rule.holder", row.get("holder"))?,
+            permissions: self.word("access_rule.permissions", row.get("permissions"))?,
+            rule: row.get("rule"),
+            ours: row.get("ours"),
+            state: self.word("access_rule.state", row.get("state"))?,
+        })
+    }
+}

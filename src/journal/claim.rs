@@ -1,0 +1,179 @@
+use super::{Journal, JournalError, now, to_word};
+use crate::experiment::{Experiment, Owner, RelativePath};
+use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, Transaction};
+use uuid::Uuid;
+
+/// How far a claim on a directory has come. The order is that of its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimState {
+    /// Ours by name; what stands there is still to be looked at before anything is made or shared
+    Claimed,
+    /// An operator has approved that the experiment enters it, whatever stands there
+    Approved,
+    /// It was looked at and is being made; after a kill, what is found there is ours
+    Making,
+    /// It is there and ours
+    Made,
+}
+
+/// A directory that belongs to an experiment in one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The place's name
+    pub place: String,
+    /// The path below the place's top directory
+    pub path: RelativePath,
+    /// How far it has come
+    pub state: ClaimState,
+}
+
+/// A path that another owner's experiment has.
+#[derive(Clone, Debug)]
+pub struct Conflict {
+    /// The other experiment's id
+    pub experiment: Uuid,
+    /// Who it is
+    pub named: Experiment,
+    /// Its path
+    pub path: RelativePath,
+}
+
+impl Journal {
+    /// The claims of other owners on this path, on one above it or on one below it, in any place: places get renamed and
+    /// often show one file system. Capitals make no difference.
+    pub async fn conflicts(&self, owner: &Owner, path: &RelativePath) -> Result<Vec<Conflict>, JournalError> {
+        let mut transaction = self.begin().await?;
+        let conflicts = self.conflicts_in(&mut transaction, owner, path).await?;
+        self.commit(transaction).await?;
+        Ok(conflicts)
+    }
+
+    pub(super) async fn conflicts_in(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        owner: &Owner,
+        path: &RelativePath,
+    ) -> Result<Vec<Conflict>, JournalError> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT claim.path AS claimed_path, experiment.id AS id, experiment.fields AS fields \
+             FROM claim JOIN experiment ON experiment.id = claim.experiment \
+             WHERE experiment.owner <> $1 AND (claim.path_key = $2 \
+             OR substr(claim.path_key, 1, length($2) + 1) = $2 || '/' \
+             OR substr($2, 1, length(claim.path_key) + 1) = claim.path_key || '/') \
+             ORDER BY experiment.accepted_at, claim.path",
+        )
+        .bind(owner_key(owner))
+        .bind(path.key())
+        .fetch_all(&mut **transaction)
+        .await
+        .map_err(|e| self.sql(e))?;
+        rows.iter()
+            .map(|row| {
+                Ok(Conflict {
+                    experiment: self.uuid("experiment.id", row.get("id"))?,
+                    named: self.json("experiment.fields", row.get("fields"))?,
+                    path: self.path_of("claim.path", row.get("claimed_path"))?,
+                })
+            })
+            .collect()
+    }
+
+    /// The experiment's claims.
+    pub async fn claims(&self, experiment: Uuid) -> Result<Vec<Claim>, JournalError> {
+        let rows = sqlx::query("SELECT * FROM claim WHERE experiment = $1 ORDER BY place, path_key")
+            .bind(experiment.to_string())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| self.sql(e))?;
+        rows.iter().map(|row| self.claim_row(row)).collect()
+    }
+
+    pub(super) async fn claims_in(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        experiment: Uuid,
+    ) -> Result<Vec<Claim>, JournalError> {
+        let rows = sqlx::query("SELECT * FROM claim WHERE experiment = $1")
+            .bind(experiment.to_string())
+            .fetch_all(&mut **transaction)
+            .await
+            .map_err(|e| self.sql(e))?;
+        rows.iter().map(|row| self.claim_row(row)).collect()
+    }
+
+    /// Writes the claim, or how far it has come. In an acceptance it never goes back.
+    pub(super) async fn write_claim(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        experiment: Uuid,
+        claim: &Claim,
+    ) -> Result<(), JournalError> {
+        sqlx::query(
+            "INSERT INTO claim (place, path, path_key, experiment, state, changed_at) VALUES ($1, $2, $3, $4, $5, $6) \
+             ON CONFLICT (place, path_key, experiment) DO UPDATE SET state = excluded.state, \
+             changed_at = excluded.changed_at WHERE claim.state = 'claimed' AND excluded.state = 'approved'",
+        )
+        .bind(&claim.place)
+        .bind(claim.path.as_str())
+        .bind(claim.path.key())
+        .bind(experiment.to_string())
+        .bind(to_word(claim.state))
+        .bind(now())
+        .execute(&mut **transaction)
+        .await
+        .map_err(|e| self.sql(e))?;
+        Ok(())
+    }
+
+    /// Notes how far the experiment's claims in a place have come.
+    pub async fn set_claims(
+        &self,
+        experiment: Uuid,
+        place: &str,
+        paths: &[RelativePath],
+        state: ClaimState,
+    ) -> Result<(), JournalError> {
+        let mut transaction = self.begin().await?;
+        for path in paths {
+            sqlx::query(
+                "INSERT INTO claim (place, path, path_key, experiment, state, changed_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6) \
+                 ON CONFLICT (place, path_key, experiment) DO UPDATE SET state = excluded.state, \
+                 changed_at = excluded.changed_at",
+            )
+            .bind(place)
+            .bind(path.as_str())
+            .bind(path.key())
+            .bind(experiment.to_string())
+            .bind(to_word(state))
+            .bind(now())
+            .execute(&mut *transaction)
+            .await
+            .map_err(|e| self.sql(e))?;
+        }
+        self.commit(transaction).await
+    }
+
+    fn claim_row(&self, row: &SqliteRow) -> Result<Claim, JournalError> {
+        Ok(Claim {
+            place: row.get("place"),
+            path: self.path_of("claim.path", row.get("path"))?,
+            state: self.word("claim.state", row.get("state"))?,
+        })
+    }
+
+    pub(super) fn path_of(&self, what: &'static str, text: String) -> Result<RelativePath, JournalError> {
+        RelativePath::try_from(text.clone()).map_err(|_| self.content(what, text))
+    }
+}
+
+/// The owner as it stands in the journal; capitals make no difference.
+pub(super) fn owner_key(owner: &Owner) -> String {
+    match owner {
+        Owner::Proposal(number) => format!("proposal {}", number.trim().to_lowercase()),
+        Owner::Email(address) => format!("e-mail {}", address.username()),
+    }
+}

@@ -1,0 +1,304 @@
+use super::{ExperimentRow, Journal, JournalError, now, to_word};
+use crate::delivery::{Step, StepStatus};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, Transaction};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// Why something is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// New or corrected user info
+    UserInfo,
+    /// Approve was pressed
+    Approve,
+    /// Run was put to 1
+    Run,
+    /// Resend was put to 1
+    Resend,
+    /// A verb of the command line
+    Command,
+}
+
+/// How a delivery stands or has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// Under way; or, where nobody holds the experiment's lock, killed and to be gone on with
+    Running,
+    /// All that was asked for is true
+    Done,
+    /// A step needs a person
+    Failed,
+    /// It would enter what is someone else's; an operator must approve
+    Held,
+    /// Stopped by an operator
+    Aborted,
+}
+
+/// What [`Journal::begin_delivery`] writes down.
+#[derive(Clone, Debug)]
+pub struct NewDelivery {
+    /// For whom
+    pub experiment: Uuid,
+    /// Why
+    pub cause: Cause,
+    /// The steps asked for; `None`: all
+    pub only: Option<BTreeSet<Step>>,
+    /// Whether those already mailed are mailed again
+    pub resend: bool,
+}
+
+/// One delivery.
+#[derive(Clone, Debug)]
+pub struct DeliveryRow {
+    /// Its number, counting up
+    pub number: i64,
+    /// For whom
+    pub experiment: Uuid,
+    /// Why
+    pub cause: Cause,
+    /// The steps asked for; `None`: all
+    pub only: Option<BTreeSet<Step>>,
+    /// Which messages it sends: 0 for the first, n for the n-th resending
+    pub generation: i64,
+    /// How it stands or has ended
+    pub state: DeliveryState,
+    /// What went wrong, for people; empty where nothing has
+    pub error: String,
+    /// When it began
+    pub started_at: Timestamp,
+    /// When it ended
+    pub ended_at: Option<Timestamp>,
+}
+
+/// How a step, or one unit of it, stands in a delivery.
+#[derive(Clone, Debug)]
+pub struct StepRow {
+    /// The delivery's number
+    pub delivery: i64,
+    /// The step
+    pub step: Step,
+    /// The host or person; empty for the step as a whole
+    pub unit: String,
+    /// How it stands
+    pub status: StepStatus,
+    /// How often it was tried
+    pub attempts: i64,
+    /// What the operator read
+    pub message: String,
+    /// When it began
+    pub started_at: Timestamp,
+    /// When this was written
+    pub changed_at: Timestamp,
+}
+
+impl Journal {
+    /// Begins a delivery. One that was killed is taken over: it ends as aborted, and the messages of a resending that it
+    /// still owed become this one's.
+    pub async fn begin_delivery(&self, new: &NewDelivery) -> Result<DeliveryRow, JournalError> {
+        let mut transaction = self.begin().await?;
+        let row = self.begin_delivery_in(&mut transaction, new).await?;
+        self.commit(transaction).await?;
+        Ok(row)
+    }
+
+    pub(super) async fn begin_delivery_in(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        new: &NewDelivery,
+    ) -> Result<DeliveryRow, JournalError> {
+        let experiment = new.experiment.to_string();
+        let owed: Option<i64> =
+            sqlx::query_scalar("SELECT MAX(generation) FROM delivery WHERE experiment = $1 AND state = 'running'")
+                .bind(&experiment)
+                .fetch_one(&mut **transaction)
+                .await
+                .map_err(|e| self.sql(e))?;
+        sqlx::query(
+            "UPDATE delivery SET state = 'aborted', ended_at = $2, error = 'taken over by the next delivery' \
+             WHERE experiment = $1 AND state = 'running'",
+        )
+        .bind(&experiment)
+        .bind(now())
+        .execute(&mut **transaction)
+        .await
+        .map_err(|e| self.sql(e))?;
+        let generation = match (new.resend, owed) {
+            (true, _) => {
+                let last: i64 =
+                    sqlx::query_scalar("SELECT COALESCE(MAX(generation), 0) FROM delivery WHERE experiment = $1")
+                        .bind(&experiment)
+                        .fetch_one(&mut **transaction)
+                        .await
+                        .map_err(|e| self.sql(e))?;
+                last + 1
+            }
+            (false, owed) => owed.unwrap_or(0),
+        };
+        let only = new.only.iter().flatten().map(|step| step.to_string()).collect::<Vec<_>>().join(",");
+        let row = sqlx::query(
+            "INSERT INTO delivery (number, experiment, cause, only_steps, generation, state, error, started_at) \
+             SELECT COALESCE(MAX(number), 0) + 1, $1, $2, $3, $4, 'running', '', $5 FROM delivery RETURNING *",
+        )
+        .bind(&experiment)
+        .bind(to_word(new.cause))
+        .bind(only)
+        .bind(generation)
+        .bind(now())
+        .fetch_one(&mut **transaction)
+        .await
+        .map_err(|e| self.sql(e))?;
+        self.delivery_row(&row)
+    }
+
+    /// Ends a delivery.
+    pub async fn end_delivery(&self, number: i64, state: DeliveryState, error: &str) -> Result<(), JournalError> {
+        sqlx::query("UPDATE delivery SET state = $2, error = $3, ended_at = $4 WHERE number = $1")
+            .bind(number)
+            .bind(to_word(state))
+            .bind(error)
+            .bind(now())
+            .execute(&self.pool)
+            .await
+            .map_err(|e| self.sql(e))?;
+        Ok(())
+    }
+
+    /// The deliveries that were begun and have not ended: at start, those that a kill cut short. Oldest first.
+    pub async fn unfinished(&self) -> Result<Vec<DeliveryRow>, JournalError> {
+        let rows = sqlx::query("SELECT * FROM delivery WHERE state = 'running' ORDER BY number")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| self.sql(e))?;
+        rows.iter().map(|row| self.delivery_row(row)).collect()
+    }
+
+    /// The experiment's deliveries, newest first.
+    pub async fn deliveries_of(&self, experiment: Uuid) -> Result<Vec<DeliveryRow>, JournalError> {
+        let rows = sqlx::query("SELECT * FROM delivery WHERE experiment = $1 ORDER BY number DESC")
+            .bind(experiment.to_string())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| self.sql(e))?;
+        rows.iter().map(|row| self.delivery_row(row)).collect()
+    }
+
+    /// The last deliveries of the beamline with their experiments, newest first.
+    pub async fn history(&self, at_most: u32) -> Result<Vec<(DeliveryRow, ExperimentRow)>, JournalError> {
+        let rows = sqlx::query("SELECT * FROM delivery ORDER BY number DESC LIMIT $1")
+            .bind(i64::from(at_most))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| self.sql(e))?;
+        let mut history = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let delivery = self.delivery_row(row)?;
+            if let Some(experiment) = self.experiment(delivery.experiment).await? {
+                history.push((delivery, experiment));
+            }
+        }
+        Ok(history)
+    }
+
+    /// How many deliveries there were, and how many of them failed: RunCount and ErrorCount.
+    pub async fn counts(&self) -> Result<(i64, i64), JournalError> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS runs, COALESCE(SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END), 0) AS failures \
+             FROM delivery",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(|e| self.sql(e))?;
+        Ok((row.get("runs"), row.get("failures")))
+    }
+
+    /// Writes how a step or one unit of it stands; each attempt counts up.
+    pub async fn write_step(
+        &self,
+        delivery: i64,
+        step: Step,
+        unit: &str,
+        status: StepStatus,
+        attempts: u32,
+        message: &str,
+    ) -> Result<(), JournalError> {
+        sqlx::query(
+            "INSERT INTO step (delivery, step, unit, status, attempts, message, started_at, changed_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7) \
+             ON CONFLICT (delivery, step, unit) DO UPDATE SET status = excluded.status, \
+             attempts = excluded.attempts, message = excluded.message, changed_at = excluded.changed_at",
+        )
+        .bind(delivery)
+        .bind(step.to_string())
+        .bind(unit)
+        .bind(to_word(status))
+        .bind(i64::from(attempts))
+        .bind(message)
+        .bind(now())
+        .execute(&self.pool)
+        .await
+        .map_err(|e| self.sql(e))?;
+        Ok(())
+    }
+
+    /// The newest row of each step and unit of the experiment's deliveries.
+    pub async fn steps_of(&self, experiment: Uuid) -> Result<Vec<StepRow>, JournalError> {
+        let rows = sqlx::query(
+            "SELECT step.* FROM step JOIN (SELECT step.step AS step, step.unit AS unit, MAX(step.delivery) AS delivery \
+             FROM step JOIN delivery ON delivery.number = step.delivery WHERE delivery.experiment = $1 \
+             GROUP BY step.step, step.unit) newest \
+             ON newest.step = step.step AND newest.unit = step.unit AND newest.delivery = step.delivery \
+             ORDER BY step.started_at",
+        )
+        .bind(experiment.to_string())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|e| self.sql(e))?;
+        rows.iter().map(|row| self.step_row(row)).collect()
+    }
+
+    /// The rows of one delivery, in the order in which they began.
+    pub async fn steps_in(&self, delivery: i64) -> Result<Vec<StepRow>, JournalError> {
+        let rows = sqlx::query("SELECT * FROM step WHERE delivery = $1 ORDER BY started_at")
+            .bind(delivery)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| self.sql(e))?;
+        rows.iter().map(|row| self.step_row(row)).collect()
+    }
+
+    fn delivery_row(&self, row: &SqliteRow) -> Result<DeliveryRow, JournalError> {
+        let only: String = row.get("only_steps");
+        let steps = only.split(',').filter(|step| !step.is_empty());
+        let steps = steps.map(|step| self.word("delivery.only_steps", step.to_owned())).collect::<Result<_, _>>()?;
+        let ended_at: Option<String> = row.get("ended_at");
+        Ok(DeliveryRow {
+            number: row.get("number"),
+            experiment: self.uuid("delivery.experiment", row.get("experiment"))?,
+            cause: self.word("delivery.cause", row.get("cause"))?,
+            only: (!only.is_empty()).then_some(steps),
+            generation: row.get("generation"),
+            state: self.word("delivery.state", row.get("state"))?,
+            error: row.get("error"),
+            started_at: self.time("delivery.started_at", row.get("started_at"))?,
+            ended_at: ended_at.map(|text| self.time("delivery.ended_at", text)).transpose()?,
+        })
+    }
+
+    fn step_row(&self, row: &SqliteRow) -> Result<StepRow, JournalError> {
+        Ok(StepRow {
+            delivery: row.get("delivery"),
+            step: self.word("step.step", row.get("step"))?,
+            unit: row.get("unit"),
+            status: self.word("step.status", row.get("status"))?,
+            attempts: row.get("attempts"),
+            message: row.get("message"),
+            started_at: self.time("step.started_at", row.get("started_at"))?,
+            changed_at: self.time("step.changed_at", row.get("changed_at"))?,
+        })
+    }
+}

@@ -1,0 +1,193 @@
+use super::claim::owner_key;
+use super::{Cause, Claim, Conflict, Journal, JournalError, NewDelivery, now, to_json, to_word};
+use crate::experiment::{EmailAddress, Experiment, Owner, RelativePath, UserInfo};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, Transaction};
+use uuid::Uuid;
+
+/// By what an experiment was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AcceptedBy {
+    /// By itself, when the user info changed
+    Auto,
+    /// The operator pressed Approve
+    Approve,
+    /// The operator put 1 to Run
+    Run,
+    /// A verb of the command line
+    Command,
+}
+
+/// An experiment that was accepted.
+#[derive(Clone, Debug)]
+pub struct ExperimentRow {
+    /// Its id, the same for all its life, also after a correction of the e-mail
+    pub id: Uuid,
+    /// The user info, parsed
+    pub experiment: Experiment,
+    /// The first tree's path
+    pub path: RelativePath,
+    /// When it was last accepted
+    pub accepted_at: Timestamp,
+    /// By what
+    pub accepted_by: AcceptedBy,
+}
+
+/// What [`Journal::accept`] writes down.
+#[derive(Clone, Debug)]
+pub struct Acceptance<'a> {
+    /// Who has the beam time
+    pub experiment: &'a Experiment,
+    /// The texts that it was parsed from, the next set's reference; `None` leaves the reference as it is
+    pub user_info: Option<&'a UserInfo>,
+    /// By what it was accepted
+    pub by: AcceptedBy,
+    /// Why it is delivered
+    pub cause: Cause,
+    /// The first tree's path
+    pub path: &'a RelativePath,
+    /// Its directories in all places
+    pub claims: &'a [Claim],
+    /// The other experiments whose conflict with it an operator has approved
+    pub approved: &'a [Uuid],
+}
+
+/// What became of an [`Acceptance`].
+#[derive(Clone, Debug)]
+pub enum Accepted {
+    /// It is in the journal, with a delivery that has yet to run
+    Accepted {
+        /// The experiment's id
+        id: Uuid,
+        /// The delivery's number
+        delivery: i64,
+        /// The address that this one corrects
+        corrected_from: Option<EmailAddress>,
+    },
+    /// Someone else got one of its directories first; nothing was written
+    Taken(Vec<Conflict>),
+}
+
+impl Journal {
+    /// The accepted experiment that this one is: same owner, same first path. Where there is a proposal number, the
+    /// e-mail can differ: that is a correction.
+    pub async fn find_same(
+        &self,
+        owner: &Owner,
+        first_path: &RelativePath,
+    ) -> Result<Option<ExperimentRow>, JournalError> {
+        let row = sqlx::query("SELECT * FROM experiment WHERE owner = $1 AND path_key = $2")
+            .bind(owner_key(owner))
+            .bind(first_path.key())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|e| self.sql(e))?;
+        row.map(|row| self.experiment_row(&row)).transpose()
+    }
+
+    /// The experiment of this id.
+    pub async fn experiment(&self, id: Uuid) -> Result<Option<ExperimentRow>, JournalError> {
+        let row = sqlx::query("SELECT * FROM experiment WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|e| self.sql(e))?;
+        row.map(|row| self.experiment_row(&row)).transpose()
+    }
+
+    /// The experiment that was accepted last.
+    pub async fn latest_experiment(&self) -> Result<Option<ExperimentRow>, JournalError> {
+        let row = sqlx::query("SELECT * FROM experiment ORDER BY accepted_at DESC LIMIT 1")
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|e| self.sql(e))?;
+        row.map(|row| self.experiment_row(&row)).transpose()
+    }
+
+    /// Writes down, in one commit, that the experiment is ours to deliver: itself, its claims, the reference and its
+    /// delivery. Whoever is first gets a directory: a claim that came in between makes it [`Accepted::Taken`].
+    pub async fn accept(&self, acceptance: &Acceptance<'_>) -> Result<Accepted, JournalError> {
+        let owner = acceptance.experiment.owner();
+        let mut transaction = self.begin().await?;
+        let same = sqlx::query("SELECT * FROM experiment WHERE owner = $1 AND path_key = $2")
+            .bind(owner_key(&owner))
+            .bind(acceptance.path.key())
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(|e| self.sql(e))?
+            .map(|row| self.experiment_row(&row))
+            .transpose()?;
+        let id = same.as_ref().map_or_else(Uuid::new_v4, |row| row.id);
+
+        let held = self.claims_in(&mut transaction, id).await?;
+        let mut conflicts = vec![];
+        for claim in acceptance.claims {
+            let entered = held.iter().any(|held| held.place == claim.place && held.path.key() == claim.path.key());
+            if !entered {
+                conflicts.extend(self.conflicts_in(&mut transaction, &owner, &claim.path).await?);
+            }
+        }
+        conflicts.retain(|conflict: &Conflict| !acceptance.approved.contains(&conflict.experiment));
+        if !conflicts.is_empty() {
+            conflicts.sort_by(|a, b| (a.experiment, &a.path).cmp(&(b.experiment, &b.path)));
+            conflicts.dedup_by(|a, b| a.experiment == b.experiment && a.path == b.path);
+            return Ok(Accepted::Taken(conflicts));
+        }
+
+        self.write_experiment(&mut transaction, id, acceptance).await?;
+        for claim in acceptance.claims {
+            self.write_claim(&mut transaction, id, claim).await?;
+        }
+        if let Some(user_info) = acceptance.user_info {
+            self.write_reference(&mut transaction, user_info).await?;
+        }
+        let delivery = self
+            .begin_delivery_in(
+                &mut transaction,
+                &NewDelivery { experiment: id, cause: acceptance.cause, only: None, resend: false },
+            )
+            .await?;
+        self.commit(transaction).await?;
+        let corrected_from =
+            same.map(|row| row.experiment.pi_email).filter(|before| *before != acceptance.experiment.pi_email);
+        Ok(Accepted::Accepted { id, delivery: delivery.number, corrected_from })
+    }
+
+    async fn write_experiment(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        id: Uuid,
+        acceptance: &Acceptance<'_>,
+    ) -> Result<(), JournalError> {
+        sqlx::query(
+            "INSERT INTO experiment (id, fields, owner, path, path_key, accepted_at, accepted_by) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (id) DO UPDATE SET fields = excluded.fields, accepted_at = excluded.accepted_at, \
+             accepted_by = excluded.accepted_by",
+        )
+        .bind(id.to_string())
+        .bind(to_json(acceptance.experiment))
+        .bind(owner_key(&acceptance.experiment.owner()))
+        .bind(acceptance.path.as_str())
+        .bind(acceptance.path.key())
+        .bind(now())
+        .bind(to_word(acceptance.by))
+        .execute(&mut **transaction)
+        .await
+        .map_err(|e| self.sql(e))?;
+        Ok(())
+    }
+
+    pub(super) fn experiment_row(&self, row: &SqliteRow) -> Result<ExperimentRow, JournalError> {
+        Ok(ExperimentRow {
+            id: self.uuid("experiment.id", row.get("id"))?,
+            experiment: self.json("experiment.fields", row.get("fields"))?,
+            path: self.path_of("experiment.path", row.get("path"))?,
+            accepted_at: self.time("experiment.accepted_at", row.get("accepted_at"))?,
+            accepted_by: self.word("experiment.accepted_by", row.get("accepted_by"))?,
+        })
+    }
+}

@@ -1,0 +1,91 @@
+use super::{Journal, JournalError, now, to_word};
+use crate::experiment::EmailAddress;
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+/// How far a message has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageState {
+    /// It is being sent; after a kill it is sent again under the same Message-ID
+    Writing,
+    /// The mail server has taken it
+    Sent,
+    /// The mail server refuses it for good
+    Refused,
+}
+
+/// One copy of a message for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageRow {
+    /// About whose data
+    pub experiment: Uuid,
+    /// Whose message it is
+    pub addressee: EmailAddress,
+    /// Who gets this copy
+    pub recipient: EmailAddress,
+    /// 0 for the first message, n for the n-th resending
+    pub generation: i64,
+    /// Its Message-ID, without angle brackets
+    pub message_id: String,
+    /// How far it has come
+    pub state: MessageState,
+    /// The mail server's words
+    pub words: String,
+}
+
+impl Journal {
+    /// Writes how far messages have come, in one commit.
+    pub async fn write_messages(&self, rows: &[MessageRow]) -> Result<(), JournalError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.begin().await?;
+        for row in rows {
+            sqlx::query(
+                "INSERT INTO message (experiment, addressee, recipient, generation, message_id, state, words, changed_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+                 ON CONFLICT (experiment, addressee, recipient, generation) DO UPDATE SET \
+                 state = excluded.state, words = excluded.words, changed_at = excluded.changed_at",
+            )
+            .bind(row.experiment.to_string())
+            .bind(row.addressee.username())
+            .bind(row.recipient.username())
+            .bind(row.generation)
+            .bind(&row.message_id)
+            .bind(to_word(row.state))
+            .bind(&row.words)
+            .bind(now())
+            .execute(&mut *transaction)
+            .await
+            .map_err(|e| self.sql(e))?;
+        }
+        self.commit(transaction).await
+    }
+
+    /// The experiment's messages, oldest generation first.
+    pub async fn messages(&self, experiment: Uuid) -> Result<Vec<MessageRow>, JournalError> {
+        let rows =
+            sqlx::query("SELECT * FROM message WHERE experiment = $1 ORDER BY generation, changed_at, recipient")
+                .bind(experiment.to_string())
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|e| self.sql(e))?;
+        rows.iter().map(|row| self.message_row(row)).collect()
+    }
+
+    fn message_row(&self, row: &SqliteRow) -> Result<MessageRow, JournalError> {
+        let address = |what, text: String| text.parse().map_err(|_| self.content(what, text));
+        Ok(MessageRow {
+            experiment: self.uuid("message.experiment", row.get("experiment"))?,
+            addressee: address("message.addressee", row.get("addressee"))?,
+            recipient: address("message.recipient", row.get("recipient"))?,
+            generation: row.get("generation"),
+            message_id: row.get("message_id"),
+            state: self.word("message.state", row.get("state"))?,
+            words: row.get("words"),
+        })
+    }
+}

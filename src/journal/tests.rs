@@ -1,0 +1,201 @@
+use super::*;
+use crate::delivery::{Step, StepStatus};
+use crate::experiment::{Experiment, Field, RelativePath};
+use std::os::unix::fs::PermissionsExt;
+
+fn experiment(email: &str, proposal: Option<&str>) -> Experiment {
+    Experiment {
+        year_month: "2026-03".parse().unwrap(),
+        pi_last_name: serde_json::from_value(serde_json::json!("Li")).unwrap(),
+        pi_email: email.parse().unwrap(),
+        details: proposal.map(|number| (Field::ProposalNumber, number.to_owned())).into_iter().collect(),
+    }
+}
+
+fn path(text: &str) -> RelativePath {
+    RelativePath::try_from(text.to_owned()).unwrap()
+}
+
+fn claim(at: &str, state: ClaimState) -> Claim {
+    Claim { place: "detector".into(), path: path(at), state }
+}
+
+async fn accept(journal: &Journal, experiment: &Experiment, at: &str, approved: &[uuid::Uuid]) -> Accepted {
+    journal
+        .accept(&Acceptance {
+            experiment,
+            user_info: None,
+            by: AcceptedBy::Auto,
+            cause: Cause::UserInfo,
+            path: &path(at),
+            claims: &[claim(at, ClaimState::Claimed)],
+            approved,
+        })
+        .await
+        .unwrap()
+}
+
+async fn journal() -> (tempfile::TempDir, Journal) {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("new/journal.db")).await.unwrap();
+    (folder, journal)
+}
+
+#[tokio::test]
+async fn the_file_is_for_its_account_only() {
+    let (folder, journal) = journal().await;
+    journal.set_reference(&UserInfo::default()).await.unwrap();
+    for entry in std::fs::read_dir(folder.path().join("new")).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+    }
+}
+
+#[tokio::test]
+async fn a_newer_layout_is_refused_by_name() {
+    let (_folder, journal) = journal().await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (99, 'from the future', TRUE, X'00', 0)",
+    )
+    .execute(&journal.pool)
+    .await
+    .unwrap();
+    journal.close().await;
+    let error = Journal::open(journal.path()).await.unwrap_err();
+    assert!(matches!(error, JournalError::Newer { version: 99, known: 1, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn the_reference_is_kept_and_others_are_noticed() {
+    let (_folder, journal) = journal().await;
+    assert_eq!(journal.reference().await.unwrap(), None);
+    let set = UserInfo([(Field::PiLastName, "Li".to_owned())].into());
+    journal.set_reference(&set).await.unwrap();
+    assert!(!journal.changed_by_others().await.unwrap(), "our own write");
+    let other = Journal::open(journal.path()).await.unwrap();
+    assert_eq!(other.reference().await.unwrap(), Some(set));
+    other.set_reference(&UserInfo::default()).await.unwrap();
+    assert!(journal.changed_by_others().await.unwrap());
+    assert!(!journal.changed_by_others().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_correction_keeps_the_experiment_and_another_proposal_is_another() {
+    let (_folder, journal) = journal().await;
+    let first = experiment("lee@example.org", Some("1234"));
+    let Accepted::Accepted { id, corrected_from: None, .. } = accept(&journal, &first, "2026-03/Li", &[]).await else {
+        panic!("the first is accepted")
+    };
+    let corrected = experiment("li@example.org", Some("1234"));
+    match accept(&journal, &corrected, "2026-03/Li", &[]).await {
+        Accepted::Accepted { id: same, corrected_from, .. } => {
+            assert_eq!(same, id);
+            assert_eq!(corrected_from, Some(first.pi_email.clone()));
+        }
+        taken => panic!("{taken:?}"),
+    }
+    let row = journal.find_same(&corrected.owner(), &path("2026-03/Li")).await.unwrap().unwrap();
+    assert_eq!(row.experiment, corrected);
+    assert!(journal.find_same(&corrected.owner(), &path("2026-04/Li")).await.unwrap().is_none());
+
+    let other = experiment("li@example.com", Some("5678"));
+    match accept(&journal, &other, "2026-03/li", &[]).await {
+        Accepted::Taken(conflicts) => {
+            assert_eq!(conflicts.len(), 1);
+            assert_eq!(conflicts[0].named, corrected);
+        }
+        accepted => panic!("a directory of two owners: {accepted:?}"),
+    }
+    assert!(journal.find_same(&other.owner(), &path("2026-03/li")).await.unwrap().is_none(), "nothing was written");
+    assert!(matches!(accept(&journal, &other, "2026-03/li", &[id]).await, Accepted::Accepted { .. }));
+}
+
+#[tokio::test]
+async fn a_killed_delivery_is_taken_over_with_the_messages_it_owed() {
+    let (_folder, journal) = journal().await;
+    let Accepted::Accepted { id, delivery, .. } =
+        accept(&journal, &experiment("li@example.org", None), "2026-03/Li", &[]).await
+    else {
+        panic!()
+    };
+    assert_eq!(journal.unfinished().await.unwrap()[0].number, delivery);
+    let new = |resend| NewDelivery { experiment: id, cause: Cause::Run, only: None, resend };
+    assert_eq!(journal.begin_delivery(&new(true)).await.unwrap().generation, 1);
+    assert_eq!(journal.begin_delivery(&new(false)).await.unwrap().generation, 1, "the killed resending is still owed");
+    let again = journal.begin_delivery(&new(true)).await.unwrap();
+    assert_eq!(again.generation, 2);
+    journal.end_delivery(again.number, DeliveryState::Done, "").await.unwrap();
+    assert!(journal.unfinished().await.unwrap().is_empty());
+    assert_eq!(journal.begin_delivery(&new(false)).await.unwrap().generation, 0);
+}
+
+#[tokio::test]
+async fn the_newest_row_of_each_step_is_shown() {
+    let (_folder, journal) = journal().await;
+    let Accepted::Accepted { id, delivery, .. } =
+        accept(&journal, &experiment("li@example.org", None), "2026-03/Li", &[]).await
+    else {
+        panic!()
+    };
+    journal.write_step(delivery, Step::Dirs, "detector", StepStatus::Running, 1, "").await.unwrap();
+    journal.write_step(delivery, Step::Dirs, "detector", StepStatus::Failed, 2, "no").await.unwrap();
+    journal.write_step(delivery, Step::Email, "", StepStatus::Done, 1, "sent").await.unwrap();
+    let only = Some([Step::Dirs].into());
+    let second = journal
+        .begin_delivery(&NewDelivery { experiment: id, cause: Cause::Command, only, resend: false })
+        .await
+        .unwrap();
+    assert_eq!(journal.deliveries_of(id).await.unwrap()[0].only, Some([Step::Dirs].into()));
+    journal.write_step(second.number, Step::Dirs, "detector", StepStatus::Done, 1, "yes").await.unwrap();
+    let steps = journal.steps_of(id).await.unwrap();
+    let seen: Vec<_> = steps.iter().map(|row| (row.step, row.status, row.message.as_str())).collect();
+    assert!(seen.contains(&(Step::Dirs, StepStatus::Done, "yes")), "{seen:?}");
+    assert!(seen.contains(&(Step::Email, StepStatus::Done, "sent")), "{seen:?}");
+    assert_eq!(seen.len(), 2);
+    assert_eq!(journal.history(5).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn one_experiment_is_delivered_by_one_at_a_time() {
+    let (_folder, journal) = journal().await;
+    let id = uuid::Uuid::new_v4();
+    let lock = journal.lock(id, "beamshare run").unwrap();
+    let error = journal.lock(id, "beamshare rerun").unwrap_err();
+    assert!(error.to_string().contains("beamshare run (process"), "{error}");
+    journal.lock(uuid::Uuid::new_v4(), "beamshare rerun").expect("another experiment");
+    drop(lock);
+    journal.lock(id, "beamshare rerun").expect("free again");
+}
+
+mod conflicts {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What the SQL must agree with, said by components.
+    fn touches(a: &str, b: &str) -> bool {
+        a.to_lowercase().split('/').zip(b.to_lowercase().split('/')).all(|(a, b)| a == b)
+    }
+
+    fn paths() -> impl Strategy<Value = String> {
+        proptest::collection::vec(prop_oneof!["[abA_%]{1,2}", Just("Li".to_owned()), Just("li_rec".to_owned())], 1..4)
+            .prop_map(|parts| parts.join("/"))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn are_equal_paths_and_those_above_and_below(claimed in paths(), wanted in paths()) {
+            prop_assume!([&claimed, &wanted].iter().all(|text| RelativePath::try_from(text.to_string()).is_ok()));
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+                let (_folder, journal) = journal().await;
+                accept(&journal, &experiment("li@example.org", Some("1")), &claimed, &[]).await;
+                let other = experiment("li@example.com", Some("2")).owner();
+                let found = journal.conflicts(&other, &path(&wanted)).await.unwrap();
+                assert_eq!(!found.is_empty(), touches(&claimed, &wanted), "{claimed} and {wanted}");
+                let same = experiment("lee@example.com", Some("1")).owner();
+                assert!(journal.conflicts(&same, &path(&wanted)).await.unwrap().is_empty());
+            });
+        }
+    }
+}
