@@ -1,0 +1,78 @@
+# beamshare: `make demo`, `make test`, `make bench`, `make install`. Each installs what it needs and is missing.
+
+PREFIX ?= /usr/local
+ARGS ?=
+CARGO ?= cargo
+VENV := .venv
+export BEAMSHARE_PYTHON := $(CURDIR)/$(VENV)/bin/python
+
+# To build: libca (EPICS Channel Access), OpenSSL for libssh2. With EPICS_BASE set, that libca is linked instead.
+BUILD_PACKAGES := gcc pkg-config libca-dev libcom-dev libssl-dev
+# For the demo's soft IOC, and beside it for the tests' real peers.
+DEMO_PACKAGES := python3 python3-venv
+TEST_PACKAGES := openssh-server openssh-client openssl strace procps
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: help build demo test bench install clean debian-build debian-demo debian-test rust nextest python
+
+help:
+	@echo 'make demo               the whole of beamshare on this machine: soft IOC, Globus simulator, mail in files'
+	@echo 'make demo ARGS=--once   the same, checked, and ended'
+	@echo 'make test               formatting, clippy, and all tests against real parts'
+	@echo 'make bench              what it costs: latency, requests, CPU, memory'
+	@echo 'make install            beamshare into $(PREFIX), its records, screens and service file'
+
+# $(call debian,PACKAGES): installs those that are missing.
+define debian
+@missing=""; for package in $(1); do \
+  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
+if [ -n "$$missing" ]; then echo "Installing$$missing"; \
+  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+endef
+
+debian-build:
+	$(call debian,$(BUILD_PACKAGES))
+
+debian-demo:
+	$(call debian,$(BUILD_PACKAGES) $(DEMO_PACKAGES))
+
+debian-test:
+	$(call debian,$(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES))
+
+rust:
+	@command -v $(CARGO) >/dev/null || { echo 'beamshare needs Rust: see https://rustup.rs'; exit 1; }
+
+nextest: rust
+	@$(CARGO) nextest --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-nextest
+
+# EPICS base's own soft IOC, and the official clients that the tests hold us to.
+python: $(VENV)/installed
+$(VENV)/installed: tests/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+build: debian-build rust
+	$(CARGO) build --release --locked
+
+demo: debian-demo python build
+	./target/release/beamshare demo $(ARGS)
+
+test: debian-test python nextest
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) test --workspace --doc --locked
+	$(CARGO) nextest run --workspace --locked $(ARGS)
+
+bench: debian-test python rust
+	$(CARGO) bench --locked $(ARGS)
+
+install: build
+	$(SUDO) install -D -m 755 target/release/beamshare $(DESTDIR)$(PREFIX)/bin/beamshare
+	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/db db/*
+	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/medm medm/*
+	@echo 'Next: beamshare init /etc/beamshare, edit /etc/beamshare/beamshare.toml, beamshare check'
+
+clean:
+	$(CARGO) clean
+	rm -rf $(VENV)
