@@ -1,6 +1,7 @@
 use super::claim::owner_key;
 use super::{Cause, Claim, Conflict, Journal, JournalError, NewDelivery, now, to_json, to_word};
-use crate::experiment::{EmailAddress, Experiment, Owner, RelativePath, UserInfo};
+use crate::experiment::{EmailAddress, Experiment, Owner, RelativePath};
+use crate::watch::Readings;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
@@ -41,8 +42,8 @@ pub struct ExperimentRow {
 pub struct Acceptance<'a> {
     /// Who has the beam time
     pub experiment: &'a Experiment,
-    /// The texts that it was parsed from, the next set's reference; `None` leaves the reference as it is
-    pub user_info: Option<&'a UserInfo>,
+    /// What the PVs said, the next set's reference; `None` leaves the reference as it is
+    pub readings: Option<&'a Readings>,
     /// By what it was accepted
     pub by: AcceptedBy,
     /// Why it is delivered
@@ -141,8 +142,8 @@ impl Journal {
         for claim in acceptance.claims {
             self.write_claim(&mut transaction, id, claim).await?;
         }
-        if let Some(user_info) = acceptance.user_info {
-            self.write_reference(&mut transaction, user_info).await?;
+        if let Some(readings) = acceptance.readings {
+            self.write_reference(&mut transaction, readings).await?;
         }
         let delivery = self
             .begin_delivery_in(

@@ -19,7 +19,7 @@ pub use experiment::{Acceptance, Accepted, AcceptedBy, ExperimentRow};
 pub use lock::{LockError, RunLock};
 pub use message::{MessageRow, MessageState};
 
-use crate::experiment::UserInfo;
+use crate::watch::Readings;
 use jiff::Timestamp;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -155,7 +155,7 @@ impl Journal {
     }
 
     /// The set of user info last accepted, or seen first; the next one is compared with it.
-    pub async fn reference(&self) -> Result<Option<UserInfo>, JournalError> {
+    pub async fn reference(&self) -> Result<Option<Readings>, JournalError> {
         let row = sqlx::query("SELECT fields FROM user_info WHERE only_row = 1")
             .fetch_optional(&self.pool)
             .await
@@ -164,22 +164,22 @@ impl Journal {
     }
 
     /// Keeps the set that the next one is to be compared with. [`Journal::accept`] does it by itself.
-    pub async fn set_reference(&self, user_info: &UserInfo) -> Result<(), JournalError> {
+    pub async fn set_reference(&self, readings: &Readings) -> Result<(), JournalError> {
         let mut transaction = self.begin().await?;
-        self.write_reference(&mut transaction, user_info).await?;
+        self.write_reference(&mut transaction, readings).await?;
         self.commit(transaction).await
     }
 
     async fn write_reference(
         &self,
         transaction: &mut Transaction<'static, Sqlite>,
-        user_info: &UserInfo,
+        readings: &Readings,
     ) -> Result<(), JournalError> {
         sqlx::query(
             "INSERT INTO user_info (only_row, fields, set_at) VALUES (1, $1, $2) \
              ON CONFLICT (only_row) DO UPDATE SET fields = excluded.fields, set_at = excluded.set_at",
         )
-        .bind(to_json(user_info))
+        .bind(to_json(readings))
         .bind(now())
         .execute(&mut **transaction)
         .await

@@ -1,6 +1,7 @@
 use super::*;
 use crate::delivery::{Step, StepStatus};
 use crate::experiment::{Experiment, Field, RelativePath};
+use crate::watch::Reading;
 use std::os::unix::fs::PermissionsExt;
 
 fn experiment(email: &str, proposal: Option<&str>) -> Experiment {
@@ -24,7 +25,7 @@ async fn accept(journal: &Journal, experiment: &Experiment, at: &str, approved: 
     journal
         .accept(&Acceptance {
             experiment,
-            user_info: None,
+            readings: None,
             by: AcceptedBy::Auto,
             cause: Cause::UserInfo,
             path: &path(at),
@@ -44,7 +45,7 @@ async fn journal() -> (tempfile::TempDir, Journal) {
 #[tokio::test]
 async fn the_file_is_for_its_account_only() {
     let (folder, journal) = journal().await;
-    journal.set_reference(&UserInfo::default()).await.unwrap();
+    journal.set_reference(&Readings::default()).await.unwrap();
     for entry in std::fs::read_dir(folder.path().join("new")).unwrap() {
         let entry = entry.unwrap();
         assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
@@ -70,12 +71,13 @@ async fn a_newer_layout_is_refused_by_name() {
 async fn the_reference_is_kept_and_others_are_noticed() {
     let (_folder, journal) = journal().await;
     assert_eq!(journal.reference().await.unwrap(), None);
-    let set = UserInfo([(Field::PiLastName, "Li".to_owned())].into());
+    let reading = Reading { text: "Li".into(), time: None, invalid: false, possibly_cut: false };
+    let set = Readings([(Field::PiLastName, reading)].into());
     journal.set_reference(&set).await.unwrap();
     assert!(!journal.changed_by_others().await.unwrap(), "our own write");
     let other = Journal::open(journal.path()).await.unwrap();
     assert_eq!(other.reference().await.unwrap(), Some(set));
-    other.set_reference(&UserInfo::default()).await.unwrap();
+    other.set_reference(&Readings::default()).await.unwrap();
     assert!(journal.changed_by_others().await.unwrap());
     assert!(!journal.changed_by_others().await.unwrap());
 }
