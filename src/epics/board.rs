@@ -1,0 +1,290 @@
+//! The status board: what beamshare wants its records to say, kept in memory and made true in the IOC.
+//!
+//! Setting is synchronous and never fails: it changes the wanted state, of which the latest wins. A task a record
+//! compares it with what the IOC holds and writes what differs: after a change here, after another client's put,
+//! and everything anew after each connection, so that an IOC's reboot is healed at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::commands::{self, Commands};
+use super::context::CaContext;
+use super::error::{CaError, search_settings};
+use super::keeper;
+use super::records::{Kind, Record, Status, step_index};
+use crate::delivery::{Step, StepStatus};
+
+/// How long the records are searched for before their absence is reported.
+const SEARCH_LIMIT: Duration = Duration::from_secs(5);
+
+/// Changes of connection that come within this time are reported together.
+const REPORT_PAUSE: Duration = Duration::from_millis(500);
+
+/// The records of one beamline. Cheap to clone; its tasks end when the last clone is dropped.
+#[derive(Clone)]
+pub struct StatusBoard {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    prefix: String,
+    slots: BTreeMap<Record, Slot>,
+    connected: watch::Receiver<BTreeSet<Record>>,
+    /// Its end is the end of the tasks that have no slot.
+    _alive: watch::Sender<()>,
+}
+
+struct Slot {
+    wanted: watch::Sender<Wanted>,
+    /// Version of `wanted` that the IOC is known to hold; 0 for none.
+    held: watch::Receiver<u64>,
+}
+
+/// What a record is to say.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wanted {
+    /// `None` until it is set for the first time: the record keeps what it has.
+    pub(super) value: Option<Shown>,
+    /// Counts the changes.
+    pub(super) version: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Shown {
+    State(u16),
+    Count(i32),
+    Number(f64),
+    Text(String),
+}
+
+/// Some records do not say what they should.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the IOC does not show these records of {prefix} yet: {}", names(records))]
+pub struct NotShown {
+    /// The prefix of the board.
+    pub prefix: String,
+    /// The records.
+    pub records: Vec<Record>,
+}
+
+fn names(records: &[Record]) -> String {
+    records.iter().map(|r| r.suffix()).collect::<Vec<_>>().join(", ")
+}
+
+impl StatusBoard {
+    /// Connects to the records with this prefix, such as `2bmb:Share:`, whether they exist already or not, and to the
+    /// operator's commands among them. `Run` is wanted to be 0; all else stays as it is until it is set.
+    ///
+    /// Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`CaError::BadName`].
+    pub fn new(context: &CaContext, prefix: &str) -> Result<(Self, Commands), CaError> {
+        let (alive, end) = watch::channel(());
+        let (connected_tx, connected) = watch::channel(BTreeSet::new());
+        let links = Links(Arc::new(connected_tx));
+        let (orders, commands) = mpsc::unbounded_channel();
+        let mut slots = BTreeMap::new();
+        for &record in Record::ALL {
+            let name = format!("{prefix}{record}");
+            let channel = match record.kind() {
+                Kind::Ioc => continue,
+                _ => context.channel(&name)?,
+            };
+            let link = Link { record, links: links.clone() };
+            match record.kind() {
+                Kind::Momentary => drop(tokio::spawn(commands::momentary(channel, link, orders.clone(), end.clone()))),
+                Kind::Level => drop(tokio::spawn(commands::level(channel, link, orders.clone(), end.clone()))),
+                kind => {
+                    let (wanted, wanted_rx) = watch::channel(Wanted::default());
+                    let (held_tx, held) = watch::channel(0);
+                    if kind == Kind::Run {
+                        wanted.send_replace(Wanted { value: Some(Shown::State(0)), version: 1 });
+                        let run = super::run::RunKeeper::new(channel, link, wanted_rx, held_tx, orders.clone());
+                        tokio::spawn(run.keep());
+                    } else {
+                        tokio::spawn(keeper::Keeper::new(channel, link, wanted_rx, held_tx).keep());
+                    }
+                    slots.insert(record, Slot { wanted, held });
+                }
+            }
+        }
+        tokio::spawn(report(prefix.to_owned(), connected.clone(), end));
+        let inner = Inner { prefix: prefix.to_owned(), slots, connected, _alive: alive };
+        Ok((Self { inner: Arc::new(inner) }, Commands::new(commands)))
+    }
+
+    /// The prefix of the records.
+    pub fn prefix(&self) -> &str {
+        &self.inner.prefix
+    }
+
+    /// Full name of a record.
+    pub fn pv(&self, record: Record) -> String {
+        format!("{}{record}", self.inner.prefix)
+    }
+
+    /// What beamshare is doing.
+    pub fn set_status(&self, status: Status) {
+        self.set(Record::Status, Shown::State(status as u16));
+    }
+
+    /// How a step stands, and what there is to say about it.
+    pub fn set_step(&self, step: Step, status: StepStatus, message: &str) {
+        self.set_text(Record::step_message(step), message);
+        self.set(Record::step_status(step), Shown::State(step_index(status)));
+    }
+
+    /// A text. It is shown on one line, and cut with `...` where it is longer than the record.
+    pub fn set_text(&self, record: Record, text: &str) {
+        self.set(record, Shown::Text(text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()));
+    }
+
+    /// A count; what is more than a record can hold is shown as the most it can (2,147,483,647).
+    pub fn set_count(&self, record: Record, count: u64) {
+        self.set(record, Shown::Count(i32::try_from(count).unwrap_or(i32::MAX)));
+    }
+
+    /// A number, in the unit of its record. One that is not finite is not shown.
+    pub fn set_number(&self, record: Record, number: f64) {
+        if number.is_finite() {
+            self.set(record, Shown::Number(number));
+        }
+    }
+
+    /// Whether a delivery runs. Setting it, also to what it was, answers a [`Command::Run`](super::Command::Run):
+    /// with `false`, `Run` goes back to 0.
+    pub fn set_run(&self, runs: bool) {
+        self.set(Record::Run, Shown::State(u16::from(runs)));
+    }
+
+    /// One beat of the heart: call it each second, from where a hang of the program would be felt.
+    pub fn beat(&self) {
+        if let Some(slot) = self.inner.slots.get(&Record::Heartbeat) {
+            slot.wanted.send_modify(|wanted| {
+                let last = match wanted.value {
+                    Some(Shown::Count(n)) => n,
+                    // Not 0, which is what the record holds when the IOC starts: the watchdog must see a change.
+                    _ => 0,
+                };
+                wanted.value = Some(Shown::Count(last.checked_add(1).unwrap_or(1)));
+                wanted.version += 1;
+            });
+        }
+    }
+
+    /// Waits until the IOC holds everything that was set before this call.
+    ///
+    /// # Errors
+    /// [`NotShown`] after `limit`, with the records that the IOC does not hold, be it that it is away.
+    pub async fn flush(&self, limit: Duration) -> Result<(), NotShown> {
+        let deadline = Instant::now() + limit;
+        let goals: Vec<_> = self
+            .inner
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.wanted.borrow().value.is_some())
+            .map(|(record, slot)| (*record, slot.wanted.borrow().version, slot.held.clone()))
+            .collect();
+        let mut late = Vec::new();
+        for (record, version, mut held) in goals {
+            match tokio::time::timeout_at(deadline, held.wait_for(|v| *v >= version)).await {
+                Ok(Ok(_)) => {}
+                _ => late.push(record),
+            }
+        }
+        if late.is_empty() { Ok(()) } else { Err(NotShown { prefix: self.inner.prefix.clone(), records: late }) }
+    }
+
+    /// The records that no IOC serves at present, of those that beamshare uses.
+    pub fn missing(&self) -> Vec<Record> {
+        missing(&self.inner.connected.borrow())
+    }
+
+    fn set(&self, record: Record, value: Shown) {
+        let fits = matches!(
+            (record.kind(), &value),
+            (Kind::State | Kind::Run, Shown::State(_))
+                | (Kind::Count, Shown::Count(_))
+                | (Kind::Number, Shown::Number(_))
+                | (Kind::Text, Shown::Text(_))
+        );
+        debug_assert!(fits, "{record} does not show {value:?}");
+        match self.inner.slots.get(&record) {
+            Some(slot) if fits => {
+                slot.wanted.send_if_modified(|wanted| {
+                    let changed = wanted.value.as_ref() != Some(&value) || record == Record::Run;
+                    if changed {
+                        *wanted = Wanted { value: Some(value), version: wanted.version + 1 };
+                    }
+                    changed
+                });
+            }
+            _ => {
+                tracing::error!(pv = self.pv(record), "is no record for {value:?}; a fault of beamshare, please report")
+            }
+        }
+    }
+}
+
+fn missing(connected: &BTreeSet<Record>) -> Vec<Record> {
+    Record::ALL.iter().filter(|r| r.kind() != Kind::Ioc && !connected.contains(r)).copied().collect()
+}
+
+/// Which records are connected, told by their tasks.
+#[derive(Clone)]
+struct Links(Arc<watch::Sender<BTreeSet<Record>>>);
+
+/// The part of [`Links`] of one record's task.
+pub(super) struct Link {
+    pub(super) record: Record,
+    links: Links,
+}
+
+impl Link {
+    pub(super) fn set(&self, up: bool) {
+        self.links.0.send_if_modified(|set| if up { set.insert(self.record) } else { set.remove(&self.record) });
+    }
+}
+
+/// Logs which records are missing: once when they are not found, and when the IOC goes and comes.
+async fn report(prefix: String, mut connected: watch::Receiver<BTreeSet<Record>>, mut end: watch::Receiver<()>) {
+    let everything = missing(&BTreeSet::new()).len();
+    let mut told: Option<usize> = None;
+    let mut pause = SEARCH_LIMIT;
+    loop {
+        // All at once is the usual case and needs no waiting for more.
+        let complete = async {
+            let _ = connected.wait_for(|set| missing(set).is_empty()).await;
+        };
+        tokio::select! {
+            _ = tokio::time::timeout(pause, complete) => {}
+            _ = end.changed() => return,
+        }
+        let now = missing(&connected.borrow_and_update());
+        if told != Some(now.len()) {
+            match now.len() {
+                0 => tracing::info!("the IOC shows all {everything} records of {prefix}"),
+                n if n == everything => tracing::warn!(
+                    "no IOC answers for the status records {prefix}*: the screens show nothing new until one does. \
+                     Is db/beamshare.db loaded with this prefix, and its host reached by {}?",
+                    search_settings()
+                ),
+                n => tracing::warn!(
+                    "{n} of the {everything} records of {prefix} are missing: {}. Load the db/beamshare.db of this version",
+                    names(&now)
+                ),
+            }
+            told = Some(now.len());
+        }
+        tokio::select! {
+            changed = connected.changed() => if changed.is_err() { return },
+            _ = end.changed() => return,
+        }
+        pause = REPORT_PAUSE;
+    }
+}

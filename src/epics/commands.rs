@@ -1,0 +1,150 @@
+//! What operators tell beamshare through its records.
+
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+use super::board::Link;
+use super::channel::{Channel, Event};
+use super::records::Record;
+use super::value::{FieldType, Value};
+
+/// How long the reset of a button may take.
+const RESET_LIMIT: Duration = Duration::from_secs(2);
+
+/// An operator's command, or the state of an operator's switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// `Run` was put to 1 while no delivery ran. Answer it with [`StatusBoard::set_run`](super::StatusBoard::set_run):
+    /// else `Run` goes back to 0 after five seconds.
+    Run,
+    /// Go on with what is held.
+    Approve,
+    /// End the running delivery.
+    Abort,
+    /// Mail everyone again.
+    Resend,
+    /// The switch `Auto`: as it is when the IOC is heard, and after each change. Unknown before the first one.
+    Auto(bool),
+    /// The switch `Pause`, likewise.
+    Pause(bool),
+}
+
+/// The operator's commands, in the order in which they were heard.
+pub struct Commands {
+    inbox: mpsc::UnboundedReceiver<Command>,
+}
+
+impl Commands {
+    pub(super) fn new(inbox: mpsc::UnboundedReceiver<Command>) -> Self {
+        Self { inbox }
+    }
+
+    /// The next command; `None` when the board has been dropped. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Command> {
+        self.inbox.recv().await
+    }
+}
+
+/// A bo as true or false.
+pub(super) fn as_bool(value: &Value) -> Option<bool> {
+    value.as_integer().map(|n| n != 0)
+}
+
+/// Whether a connected record can be a bo; says so if it can't.
+pub(super) fn is_button(channel: &Channel, kind: FieldType) -> bool {
+    let fits = !matches!(kind, FieldType::String);
+    if !fits {
+        tracing::error!(
+            pv = channel.name(),
+            "is a {kind} and no bo: not the record of db/beamshare.db, so it is not obeyed"
+        );
+    }
+    fits
+}
+
+/// A button: a change from 0 to 1 is a command. A 1 that is there when the IOC is heard is nobody's wish now, as nobody
+/// knows how old it is, and is put back to 0.
+pub(super) async fn momentary(
+    channel: Channel,
+    link: Link,
+    orders: mpsc::UnboundedSender<Command>,
+    mut end: watch::Receiver<()>,
+) {
+    let command = match link.record {
+        Record::Approve => Command::Approve,
+        Record::Abort => Command::Abort,
+        _ => Command::Resend,
+    };
+    let mut reads: Option<bool> = None;
+    loop {
+        let event = tokio::select! {
+            event = channel.next() => event,
+            _ = end.changed() => return,
+        };
+        match event {
+            Event::Connected(connection) => {
+                reads = None;
+                link.set(is_button(&channel, connection.field_type));
+            }
+            Event::Disconnected => {
+                reads = None;
+                link.set(false);
+            }
+            Event::Sample(sample) => {
+                let Some(pressed) = as_bool(&sample.value) else { continue };
+                let before = reads.replace(pressed);
+                if !pressed || before == Some(true) {
+                    continue;
+                }
+                if before == Some(false) {
+                    tracing::info!(pv = channel.name(), "an operator pressed {}", link.record);
+                    let _ = orders.send(command);
+                } else {
+                    tracing::warn!(
+                        pv = channel.name(),
+                        "was 1 already when the IOC was found: too old to obey, so it is put back to 0"
+                    );
+                }
+                // The button springs back when beamshare has heard it; where it can't write, the record's HIGH does it.
+                if let Err(e) = channel.put(Value::Enum(vec![0]), RESET_LIMIT).await {
+                    tracing::debug!("{e}");
+                }
+            }
+            Event::AccessRights(_) | Event::Renewed | Event::PutFailed(_) => {}
+        }
+    }
+}
+
+/// A switch: its state is reported when the IOC is heard and after each change, and is never written.
+pub(super) async fn level(
+    channel: Channel,
+    link: Link,
+    orders: mpsc::UnboundedSender<Command>,
+    mut end: watch::Receiver<()>,
+) {
+    let command = match link.record {
+        Record::Auto => Command::Auto,
+        _ => Command::Pause,
+    };
+    let mut reads: Option<bool> = None;
+    loop {
+        let event = tokio::select! {
+            event = channel.next() => event,
+            _ = end.changed() => return,
+        };
+        match event {
+            Event::Connected(connection) => {
+                reads = None;
+                link.set(is_button(&channel, connection.field_type));
+            }
+            Event::Disconnected => link.set(false),
+            Event::Sample(sample) => {
+                let Some(on) = as_bool(&sample.value) else { continue };
+                if reads.replace(on) != Some(on) {
+                    let _ = orders.send(command(on));
+                }
+            }
+            Event::AccessRights(_) | Event::Renewed | Event::PutFailed(_) => {}
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The records of db/beamshare.db: the one place of the program that knows their names, types and states.
+
+use std::fmt;
+
+use crate::delivery::{Step, StepStatus};
+
+/// What beamshare is doing: the states of the record `Status`, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Status {
+    /// Nothing to do, and nothing was done since the start.
+    Idle,
+    /// The user info is not complete, or something is away. MINOR.
+    Waiting,
+    /// The user info is complete and must stay so for a while.
+    Settling,
+    /// An operator must approve, or put right what StatusMsg says. MINOR.
+    Approval,
+    /// A delivery runs.
+    Running,
+    /// The experiment that the PVs name is delivered.
+    Done,
+    /// The delivery failed for good. MAJOR.
+    Failed,
+    /// An operator paused it.
+    Paused,
+}
+
+impl Status {
+    /// All states, by their index in the record.
+    pub const ALL: [Self; 8] = [
+        Self::Idle,
+        Self::Waiting,
+        Self::Settling,
+        Self::Approval,
+        Self::Running,
+        Self::Done,
+        Self::Failed,
+        Self::Paused,
+    ];
+}
+
+impl fmt::Display for Status {
+    /// The label of the state, as the record has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// States of the records `DirsSts` … `SyncSts`, by their index, with their labels.
+pub const STEP_STATES: [(StepStatus, &str); 5] = [
+    (StepStatus::Pending, "Pending"),
+    (StepStatus::Running, "Running"),
+    (StepStatus::Done, "Done"),
+    (StepStatus::Skipped, "Skipped"),
+    (StepStatus::Failed, "Failed"),
+];
+
+/// Index of a step's state in its record.
+pub(super) fn step_index(status: StepStatus) -> u16 {
+    match status {
+        StepStatus::Pending => 0,
+        StepStatus::Running => 1,
+        StepStatus::Done => 2,
+        StepStatus::Skipped => 3,
+        StepStatus::Failed => 4,
+    }
+}
+
+/// What a record is for, and so how beamshare treats it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One of a few states: mbbi. Written by beamshare.
+    State,
+    /// A text: waveform of CHAR. Written by beamshare.
+    Text,
+    /// A whole number: longin. Written by beamshare.
+    Count,
+    /// A number with a unit: ai. Written by beamshare.
+    Number,
+    /// `Run`: bo, a status of beamshare and a command of the operator.
+    Run,
+    /// bo, 1 for a moment: a command of the operator, put back to 0 by beamshare or by the IOC.
+    Momentary,
+    /// bo: a setting of the operator, kept by the IOC and only read by beamshare.
+    Level,
+    /// Computed in the IOC, neither read nor written by beamshare.
+    Ioc,
+}
+
+macro_rules! records {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident, $rtype:literal;)*) => {
+        /// A record of the status board. Its name is the variant's, after the prefix.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Record {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Record {
+            /// All records, in the order of db/beamshare.db.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The name after the prefix: `Status` of `2bmb:Share:Status`.
+            pub fn suffix(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+
+            /// What the record is for.
+            pub fn kind(self) -> Kind {
+                match self {
+                    $(Self::$name => Kind::$kind,)*
+                }
+            }
+
+            /// EPICS's type of the record (RTYP).
+            pub fn record_type(self) -> &'static str {
+                match self {
+                    $(Self::$name => $rtype,)*
+                }
+            }
+        }
+    };
+}
+
+records! {
+    /// [`Status`].
+    Status: State, "mbbi";
+    /// One sentence: what is happening, or what is wrong and what to do.
+    StatusMsg: Text, "waveform";
+    /// 1 while a delivery runs; an operator's 1 runs it again.
+    Run: Run, "bo";
+    /// Deliver when the user info changes.
+    Auto: Level, "bo";
+    /// Go on though something was held.
+    Approve: Momentary, "bo";
+    /// End the running delivery.
+    Abort: Momentary, "bo";
+    /// Mail everyone again.
+    Resend: Momentary, "bo";
+    /// Begin nothing new until it is 0 again.
+    Pause: Level, "bo";
+    /// Year and month of the accepted experiment, `2026-03`.
+    YearMonth: Text, "waveform";
+    /// Last name of its principal investigator.
+    LastName: Text, "waveform";
+    /// E-mail address of its principal investigator.
+    Email: Text, "waveform";
+    /// Its proposal number.
+    Proposal: Text, "waveform";
+    /// Its directory.
+    Path: Text, "waveform";
+    /// The link that the users get.
+    DataLink: Text, "waveform";
+    /// State of the directories on this machine and on hosts.
+    DirsSts: State, "mbbi";
+    /// Host, path, count or error.
+    DirsMsg: Text, "waveform";
+    /// State of the directory on the Globus collection.
+    GlobusSts: State, "mbbi";
+    /// Collection, path or error.
+    GlobusMsg: Text, "waveform";
+    /// State of the access rules.
+    ShareSts: State, "mbbi";
+    /// Who, or error.
+    ShareMsg: Text, "waveform";
+    /// State of the messages.
+    EmailSts: State, "mbbi";
+    /// Recipients, or error.
+    EmailMsg: Text, "waveform";
+    /// State of the data's transfer.
+    SyncSts: State, "mbbi";
+    /// What moves, or error.
+    SyncMsg: Text, "waveform";
+    /// People whom the experiment is to be shared with.
+    UsersTotal: Count, "longin";
+    /// People whom it is shared with.
+    UsersShared: Count, "longin";
+    /// Messages that a mail server has taken.
+    EmailsSent: Count, "longin";
+    /// Messages refused for good.
+    EmailsFailed: Count, "longin";
+    /// Deliveries since the service was installed.
+    RunCount: Count, "longin";
+    /// Failed ones among them.
+    ErrorCount: Count, "longin";
+    /// Date and time of the last delivery's end, local.
+    LastRun: Text, "waveform";
+    /// How long it took, in seconds.
+    LastDuration: Number, "ai";
+    /// Counts up each second while beamshare lives.
+    Heartbeat: Count, "longin";
+    /// Seconds since Heartbeat changed.
+    HeartbeatAge: Ioc, "calcout";
+    /// Whether Heartbeat changed within 10 s.
+    Alive: Ioc, "bi";
+    /// Version of beamshare.
+    Version: Text, "waveform";
+    /// Host that beamshare runs on.
+    Host: Text, "waveform";
+    /// Files moved.
+    SyncFiles: Count, "longin";
+    /// Files to move.
+    SyncFilesTotal: Count, "longin";
+    /// Bytes moved.
+    SyncBytes: Number, "ai";
+    /// Speed, in MB/s.
+    SyncRate: Number, "ai";
+    /// Faults that the transfer reported.
+    SyncFaults: Count, "longin";
+    /// Globus's id of the running transfer.
+    SyncTask: Text, "waveform";
+}
+
+impl Record {
+    /// The record with a step's state.
+    pub fn step_status(step: Step) -> Self {
+        match step {
+            Step::Dirs => Self::DirsSts,
+            Step::Globus => Self::GlobusSts,
+            Step::Share => Self::ShareSts,
+            Step::Email => Self::EmailSts,
+            Step::Sync => Self::SyncSts,
+        }
+    }
+
+    /// The record with a step's message.
+    pub fn step_message(step: Step) -> Self {
+        match step {
+            Step::Dirs => Self::DirsMsg,
+            Step::Globus => Self::GlobusMsg,
+            Step::Share => Self::ShareMsg,
+            Step::Email => Self::EmailMsg,
+            Step::Sync => Self::SyncMsg,
+        }
+    }
+
+    /// Whether beamshare writes the record's value.
+    pub fn is_shown(self) -> bool {
+        matches!(self.kind(), Kind::State | Kind::Text | Kind::Count | Kind::Number | Kind::Run)
+    }
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.suffix())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_in_the_order_of_their_index() {
+        for (index, status) in Status::ALL.iter().enumerate() {
+            assert_eq!(*status as usize, index);
+        }
+        for (index, (status, _)) in STEP_STATES.iter().enumerate() {
+            assert_eq!(usize::from(step_index(*status)), index);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The record `Run`: beamshare's status and the operator's command in one.
+//!
+//! beamshare writes 1 while a delivery runs and 0 when it has ended; an operator writes 1 to have one run. Channel
+//! Access does not say who wrote a value, so beamshare's own 1, heard late, must never be taken for an operator's, or it
+//! would run for ever; and an operator's 1, written the moment after beamshare's 0, must not be taken for beamshare's
+//! own, or it would be lost.
+//!
+//! The way out: with each own write the monitor is made anew ([`Channel::put_and_renew`]). All that the new monitor
+//! brings was read by the IOC after that write. So while 0 is wanted, what it brings is 0, or somebody else's 1.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::board::{Link, Shown, Wanted};
+use super::channel::{Channel, Event};
+use super::commands::{Command, as_bool, is_button};
+use super::keeper::pause;
+use super::value::Value;
+
+/// How long a write may wait to be sent.
+const PUT_LIMIT: Duration = Duration::from_secs(5);
+
+/// A 1 that is the very first value after our 0 is obeyed after this time, if no 0 follows: a CA gateway between may
+/// answer a new monitor from its memory, with the value from before our write.
+const GATEWAY_DELAY: Duration = Duration::from_millis(250);
+
+/// How long a press waits for the program to answer it before the button goes back to 0.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+pub(super) struct RunKeeper {
+    channel: Channel,
+    link: Link,
+    wanted: watch::Receiver<Wanted>,
+    held: watch::Sender<u64>,
+    orders: mpsc::UnboundedSender<Command>,
+    state: State,
+}
+
+/// What is known of the record since the connection was made or, if that is later, since our last write.
+#[derive(Default)]
+struct State {
+    connected: bool,
+    /// What we wrote last in this connection, unless the IOC has refused it.
+    ours: Option<bool>,
+    /// A write is on its way: values that come before [`Event::Renewed`] are from before it.
+    outdated: bool,
+    reads: Option<bool>,
+    /// What is to be done when this time comes.
+    timer: Option<(Instant, Timer)>,
+    failures: u32,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Timer {
+    /// Obey the first 1 after our 0.
+    Obey,
+    /// A press was passed on and not answered: put the button back.
+    Unanswered,
+    /// Write again what is wanted.
+    Retry,
+}
+
+impl RunKeeper {
+    pub(super) fn new(
+        channel: Channel,
+        link: Link,
+        wanted: watch::Receiver<Wanted>,
+        held: watch::Sender<u64>,
+        orders: mpsc::UnboundedSender<Command>,
+    ) -> Self {
+        Self { channel, link, wanted, held, orders, state: State::default() }
+    }
+
+    /// Ends when the board is dropped.
+    pub(super) async fn keep(mut self) {
+        loop {
+            let timer = self.state.timer;
+            let at = timer.map_or_else(Instant::now, |(at, _)| at);
+            // Biased: a press that has arrived is heard before a delivery's own change.
+            tokio::select! {
+                biased;
+                event = self.channel.next() => self.on_event(event).await,
+                changed = self.wanted.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.on_wanted().await;
+                }
+                () = sleep_until(at), if timer.is_some() => {
+                    self.state.timer = None;
+                    match timer {
+                        Some((_, Timer::Obey)) => self.obey(),
+                        _ => self.write().await,
+                    }
+                }
+            }
+            self.confirm();
+        }
+    }
+
+    async fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Connected(connection) => {
+                let connected = is_button(&self.channel, connection.field_type);
+                self.state = State { connected, ..State::default() };
+                self.link.set(connected);
+                if connected && self.runs() {
+                    self.write().await;
+                }
+            }
+            Event::Disconnected => {
+                self.state = State::default();
+                self.link.set(false);
+            }
+            Event::Renewed => {
+                self.state.outdated = false;
+                self.state.reads = None;
+            }
+            Event::PutFailed(reason) => {
+                if self.state.failures == 0 {
+                    tracing::warn!(pv = self.channel.name(), "does not take what beamshare writes: {reason}");
+                }
+                self.state.ours = None;
+                self.try_again();
+            }
+            Event::Sample(sample) => {
+                if let Some(value) = as_bool(&sample.value).filter(|_| self.state.connected && !self.state.outdated) {
+                    self.on_value(value).await;
+                }
+            }
+            Event::AccessRights(_) => {}
+        }
+    }
+
+    async fn on_value(&mut self, value: bool) {
+        let before = self.state.reads.replace(value);
+        let wanted = self.runs();
+        if value == wanted {
+            // Also: an operator took a press back, or a gateway's memory has caught up.
+            self.state.timer = None;
+            self.state.failures = 0;
+        } else if self.state.failures > 0 {
+            // Our write was refused, and is tried again.
+        } else if before.is_none() && self.state.ours == Some(wanted) {
+            let next = if wanted { Timer::Retry } else { Timer::Obey };
+            self.state.timer = Some((Instant::now() + GATEWAY_DELAY, next));
+        } else if wanted {
+            tracing::warn!(pv = self.channel.name(), "was put to 0 while a delivery runs: Abort ends it, not this");
+            self.write().await;
+        } else if before == Some(false) {
+            self.obey();
+        } else if before.is_none() {
+            tracing::warn!(
+                pv = self.channel.name(),
+                "was 1 already when the IOC was found: too old to obey, so it is put back to 0"
+            );
+            self.write().await;
+        }
+    }
+
+    fn obey(&mut self) {
+        tracing::info!(pv = self.channel.name(), "an operator pressed Run");
+        let _ = self.orders.send(Command::Run);
+        self.state.timer = Some((Instant::now() + ANSWER_LIMIT, Timer::Unanswered));
+    }
+
+    /// The program has set what is wanted, perhaps to what it was.
+    async fn on_wanted(&mut self) {
+        let timer = self.state.timer.map(|(_, timer)| timer);
+        if !self.state.connected || timer == Some(Timer::Retry) {
+            return;
+        }
+        let write = if self.runs() {
+            // Also where the operator's press has put 1 already: this makes it ours.
+            self.state.ours != Some(true)
+        } else {
+            // Never a second 0 after ours: it could undo a press that has not been heard yet.
+            self.state.ours == Some(true) || timer == Some(Timer::Unanswered)
+        };
+        if write {
+            self.write().await;
+        }
+    }
+
+    async fn write(&mut self) {
+        if !self.state.connected {
+            return;
+        }
+        let runs = self.runs();
+        self.state.timer = None;
+        self.state.outdated = true;
+        match self.channel.put_and_renew(Value::Enum(vec![u16::from(runs)]), PUT_LIMIT).await {
+            Ok(()) => self.state.ours = Some(runs),
+            Err(e) => {
+                if self.state.failures == 0 {
+                    tracing::warn!("{e}");
+                }
+                self.state.outdated = false;
+                self.try_again();
+            }
+        }
+    }
+
+    fn try_again(&mut self) {
+        self.state.failures += 1;
+        self.state.timer = Some((Instant::now() + pause(self.state.failures), Timer::Retry));
+    }
+
+    fn runs(&self) -> bool {
+        self.wanted.borrow().value == Some(Shown::State(1))
+    }
+
+    fn confirm(&mut self) {
+        let wanted = self.wanted.borrow();
+        let runs = wanted.value == Some(Shown::State(1));
+        let version = if !self.state.outdated && self.state.reads == Some(runs) { wanted.version } else { 0 };
+        self.held.send_if_modified(|held| std::mem::replace(held, version) != version);
+    }
+}
