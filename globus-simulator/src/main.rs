@@ -1,0 +1,78 @@
+//! The simulator as a program.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use globus_simulator::{Seed, Simulator};
+
+/// A local Globus: Auth and Transfer on real directories, with faults on order.
+///
+/// Prints its URL, one line, when it is ready. Point clients at it with GLOBUS_SDK_SERVICE_URL_AUTH and
+/// GLOBUS_SDK_SERVICE_URL_TRANSFER. It guards nothing: whoever reaches it can order faults and read its log.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:9700")]
+    listen: String,
+    /// Directory that holds the collections' directories; made when missing.
+    #[arg(long)]
+    root: PathBuf,
+    /// TOML file with accounts, apps, collections, tokens, limits.
+    #[arg(long)]
+    seed: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .init();
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("globus-simulator: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), String> {
+    let seed = match &arguments.seed {
+        Some(file) => {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| format!("cannot read the seed {}: {error}", file.display()))?;
+            Seed::from_toml(&text).map_err(|error| format!("{}: {error}", file.display()))?
+        }
+        None => Seed::default(),
+    };
+    let mut simulator = Simulator::builder()
+        .listen(arguments.listen)
+        .root(arguments.root)
+        .seed(seed)
+        .start()
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut out = std::io::stdout();
+    // Whoever started it may have stopped reading; that is no reason to end.
+    let _ = writeln!(out, "http://{}", simulator.address()).and_then(|()| out.flush());
+    tokio::select! {
+        () = simulator.run() => {}
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated() => {}
+    }
+    Ok(())
+}
+
+/// The signal by which service managers end a program.
+async fn terminated() {
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(_) => std::future::pending().await,
+    }
+}

@@ -1,0 +1,384 @@
+//! What the simulated world holds when it starts: accounts, apps, collections, tokens.
+//!
+//! A program reads it from a TOML file; a test builds it in code. Nothing in it guards anything real, so ids and
+//! secrets stand in the open.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Everything there is at the start.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Seed {
+    /// People who can sign in.
+    pub accounts: Vec<Account>,
+    /// Registered apps: services with a secret, native apps without.
+    pub apps: Vec<App>,
+    /// Groups whose members can be named by an access rule.
+    pub groups: Vec<Group>,
+    /// Mapped and guest collections, each on a real directory.
+    pub collections: Vec<Collection>,
+    /// Access tokens that are valid from the start.
+    pub tokens: Vec<GivenToken>,
+    /// Pace and limits.
+    pub limits: Limits,
+}
+
+impl Seed {
+    /// Reads a seed from TOML text.
+    ///
+    /// # Errors
+    /// When the text isn't TOML or has a key that a seed doesn't know; the error names line and key.
+    pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// Adds an account.
+    #[must_use]
+    pub fn account(mut self, account: Account) -> Self {
+        self.accounts.push(account);
+        self
+    }
+
+    /// Adds an app.
+    #[must_use]
+    pub fn app(mut self, app: App) -> Self {
+        self.apps.push(app);
+        self
+    }
+
+    /// Adds a collection.
+    #[must_use]
+    pub fn collection(mut self, collection: Collection) -> Self {
+        self.collections.push(collection);
+        self
+    }
+
+    /// Adds a token that is valid from the start.
+    #[must_use]
+    pub fn token(mut self, token: GivenToken) -> Self {
+        self.tokens.push(token);
+        self
+    }
+}
+
+/// A person, with one identity; `linked` names further accounts of the same person.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// `ada@example.org`; compared without regard to capitals, as Globus does.
+    pub username: String,
+    /// Full name; none for an identity that nobody ever signed in with.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Defaults to the username.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// Made from the username when absent, the same in every run.
+    #[serde(default)]
+    pub id: Option<Uuid>,
+    /// Organization, shown by userinfo and in identities.
+    #[serde(default)]
+    pub organization: Option<String>,
+    /// Usernames of accounts that are the same person's: an access rule for one counts for all.
+    #[serde(default)]
+    pub linked: Vec<String>,
+}
+
+impl Account {
+    /// An account with a username and a full name.
+    #[must_use]
+    pub fn new(username: &str, name: &str) -> Self {
+        Self {
+            username: username.to_owned(),
+            name: Some(name.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the identity id.
+    #[must_use]
+    pub fn id(mut self, id: Uuid) -> Self {
+        self.id = Some(id);
+        self
+    }
+}
+
+/// A registered app. With a secret it is a service, whose own identity is `<id>@clients.auth.globus.org`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// Client id.
+    pub id: Uuid,
+    /// Shown on the sign-in page.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Client secret; none makes it a native app, which must use PKCE.
+    #[serde(default)]
+    pub secret: Option<String>,
+}
+
+impl App {
+    /// A service that signs in with its secret.
+    #[must_use]
+    pub fn service(id: Uuid, secret: &str) -> Self {
+        Self {
+            id,
+            name: None,
+            secret: Some(secret.to_owned()),
+        }
+    }
+
+    /// A native app: no secret, authorization code with PKCE.
+    #[must_use]
+    pub fn native(id: Uuid) -> Self {
+        Self {
+            id,
+            name: None,
+            secret: None,
+        }
+    }
+}
+
+/// A group and its members.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Group id.
+    pub id: Uuid,
+    /// Usernames or identity ids.
+    #[serde(default)]
+    pub members: Vec<String>,
+}
+
+/// Mapped: people come in as local users. Guest: a shared folder of a mapped collection, under access rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A mapped collection (`GCSv5_mapped_collection`).
+    Mapped,
+    /// A guest collection (`GCSv5_guest_collection`).
+    Guest,
+}
+
+/// A collection on a real directory.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Collection {
+    /// Collection id.
+    pub id: Uuid,
+    /// Display name.
+    pub name: String,
+    /// Mapped or guest.
+    pub kind: Kind,
+    /// The directory that holds its files; relative to the simulator's root, made when missing.
+    pub directory: PathBuf,
+    /// Username or id of the owner (a service's client id too).
+    pub owner: String,
+    /// Roles beside the owner's.
+    #[serde(default)]
+    pub roles: Vec<Role>,
+    /// Access rules of a guest collection.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// Mapped: who has a local account; absent means everyone.
+    #[serde(default)]
+    pub users: Option<Vec<String>>,
+    /// Mapped: whether the `data_access` consent is asked for.
+    #[serde(default)]
+    pub data_access: bool,
+    /// Whether those without a role or rule can see it.
+    #[serde(default = "yes")]
+    pub public: bool,
+    /// Guest: the mapped collection that it is a part of.
+    #[serde(default)]
+    pub host: Option<Uuid>,
+    /// Where `/~/` leads; `/` when absent.
+    #[serde(default)]
+    pub default_directory: Option<String>,
+    /// Description.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Organization.
+    #[serde(default)]
+    pub organization: Option<String>,
+    /// Keywords, found by the search.
+    #[serde(default)]
+    pub keywords: Vec<String>,
+    /// Bytes that it holds at most; a transfer beyond is a quota error.
+    #[serde(default)]
+    pub quota: Option<u64>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Collection {
+    /// A mapped collection that everyone may use, without `data_access` consent.
+    #[must_use]
+    pub fn mapped(id: Uuid, name: &str, directory: impl Into<PathBuf>, owner: &str) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            kind: Kind::Mapped,
+            directory: directory.into(),
+            owner: owner.to_owned(),
+            roles: Vec::new(),
+            rules: Vec::new(),
+            users: None,
+            data_access: false,
+            public: true,
+            host: None,
+            default_directory: None,
+            description: None,
+            organization: None,
+            keywords: Vec::new(),
+            quota: None,
+        }
+    }
+
+    /// A guest collection.
+    #[must_use]
+    pub fn guest(id: Uuid, name: &str, directory: impl Into<PathBuf>, owner: &str) -> Self {
+        Self {
+            kind: Kind::Guest,
+            ..Self::mapped(id, name, directory, owner)
+        }
+    }
+
+    /// Gives a role: `administrator`, `access_manager`, `activity_manager`, `activity_monitor`.
+    #[must_use]
+    pub fn role(mut self, principal: &str, role: &str) -> Self {
+        self.roles.push(Role {
+            principal: principal.to_owned(),
+            role: role.to_owned(),
+        });
+        self
+    }
+
+    /// Gives an access rule: `r` or `rw` on a path that starts and ends with `/`.
+    #[must_use]
+    pub fn rule(mut self, principal: &str, path: &str, permissions: &str) -> Self {
+        self.rules.push(Rule {
+            principal: principal.to_owned(),
+            path: path.to_owned(),
+            permissions: permissions.to_owned(),
+        });
+        self
+    }
+
+    /// Asks for the `data_access` consent.
+    #[must_use]
+    pub fn data_access(mut self) -> Self {
+        self.data_access = true;
+        self
+    }
+}
+
+/// A role on a collection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Role {
+    /// Username or identity id.
+    pub principal: String,
+    /// `administrator`, `access_manager`, `activity_manager`, `activity_monitor`.
+    pub role: String,
+}
+
+/// An access rule of a guest collection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Username or identity id, or `all_authenticated_users`, or `anonymous`.
+    pub principal: String,
+    /// Starts and ends with `/`.
+    pub path: String,
+    /// `r` or `rw`.
+    pub permissions: String,
+}
+
+/// An access token that is there from the start.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenToken {
+    /// The token as a client sends it.
+    pub token: String,
+    /// Username or identity id (a service's client id too) that it acts for.
+    pub account: String,
+    /// Scopes of one service, such as `urn:globus:auth:scope:transfer.api.globus.org:all`.
+    pub scopes: Vec<String>,
+    /// Seconds until it expires; two days when absent.
+    #[serde(default)]
+    pub expires_in: Option<u64>,
+}
+
+impl GivenToken {
+    /// A token for Transfer, valid for two days.
+    #[must_use]
+    pub fn transfer(token: &str, account: &str) -> Self {
+        Self::scoped(token, account, crate::auth::scope::TRANSFER_ALL)
+    }
+
+    /// A token for Auth (identities, userinfo), valid for two days.
+    #[must_use]
+    pub fn auth(token: &str, account: &str) -> Self {
+        Self::scoped(
+            token,
+            account,
+            "openid profile email urn:globus:auth:scope:auth.globus.org:view_identities",
+        )
+    }
+
+    fn scoped(token: &str, account: &str, scopes: &str) -> Self {
+        Self {
+            token: token.to_owned(),
+            account: account.to_owned(),
+            scopes: scopes.split(' ').map(str::to_owned).collect(),
+            expires_in: None,
+        }
+    }
+}
+
+/// Pace and limits; the defaults are the service's, without its slowness.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Lifetime of an access token, seconds (the service's: two days).
+    pub token_seconds: u64,
+    /// Access rules that one collection holds at most.
+    pub rules: usize,
+    /// Requests of one token within any one second before 429; none means no limit.
+    pub requests_per_second: Option<u32>,
+    /// Bytes per second that a task moves at most; none means as fast as the disk.
+    pub bytes_per_second: Option<u64>,
+    /// Milliseconds that a task takes at least.
+    pub task_milliseconds: u64,
+    /// Tasks that one account may have running or waiting at once (the service's: 100).
+    pub tasks: usize,
+    /// Entries of one page of successful transfers and skipped errors (the service's: 1000).
+    pub page: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            token_seconds: 172_800,
+            rules: 1000,
+            requests_per_second: None,
+            bytes_per_second: None,
+            task_milliseconds: 0,
+            tasks: 100,
+            page: 1000,
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) fn task_time(&self) -> Duration {
+        Duration::from_millis(self.task_milliseconds)
+    }
+}

@@ -1,0 +1,262 @@
+//! The HTTP server: a gate in front of every route that logs the request, keeps the pace, and does what faults order.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{Request, State as Shared};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+
+use crate::auth::bearer_text;
+use crate::faults::Action;
+use crate::reply::{AuthError, CALL, Call, TransferError, request_id};
+use crate::state::{Request as Logged, World};
+
+/// Marks a response whose connection is to be closed instead.
+#[derive(Clone, Copy)]
+struct Cut;
+
+/// What a fault orders for the task of this submission.
+#[derive(Debug, Clone)]
+pub(crate) enum TaskOrder {
+    Fail(String),
+    Stall,
+}
+
+/// A route with its name in the request log and in faults.
+pub(crate) fn named(
+    world: &Arc<World>,
+    name: &'static str,
+    routes: MethodRouter<Arc<World>>,
+) -> MethodRouter<Arc<World>> {
+    routes.layer(from_fn_with_state((world.clone(), name), gate))
+}
+
+/// Of a path that the services don't have.
+pub(crate) async fn unknown(Shared(world): Shared<Arc<World>>, request: Request) -> Response {
+    let number = log(&world, "unknown", &request);
+    finish(&world, number, StatusCode::NOT_FOUND);
+    refuse(
+        request.uri().path(),
+        StatusCode::NOT_FOUND,
+        "ClientError.NotFound",
+        "Resource not found",
+    )
+}
+
+fn log(world: &World, name: &str, request: &Request) -> usize {
+    let mut state = world.state();
+    let number = state.log.len() + 1;
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or_else(String::new, |path| path.as_str().to_owned());
+    tracing::debug!(call = name, method = %request.method(), path, "request");
+    state.log.push(Logged {
+        number: number as u64,
+        call: name.to_owned(),
+        method: request.method().to_string(),
+        path,
+        status: None,
+    });
+    number
+}
+
+fn finish(world: &World, number: usize, status: StatusCode) {
+    let mut state = world.state();
+    // The log may have been cleared meanwhile.
+    if let Some(logged) = state
+        .log
+        .iter_mut()
+        .find(|logged| logged.number == number as u64)
+    {
+        logged.status = Some(status.as_u16());
+    }
+}
+
+async fn gate(
+    Shared((world, name)): Shared<(Arc<World>, &'static str)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let number = log(&world, name, &request);
+    let path = request.uri().path().to_owned();
+    let call = Call {
+        request_id: request_id(),
+        resource: path.strip_prefix("/v0.10").unwrap_or(&path).to_owned(),
+    };
+    let due = world.state().faults.due(name);
+    let mut cut_after = false;
+    match due {
+        Some(Action::Answer {
+            status,
+            code,
+            retry_after,
+        }) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            finish(&world, number, status);
+            let (usual, message) = usual(status);
+            let mut response = CALL.sync_scope(call, || {
+                refuse(&path, status, code.as_deref().unwrap_or(usual), message)
+            });
+            if let Some(seconds) = retry_after {
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            return response;
+        }
+        Some(Action::Hang { seconds: None }) => std::future::pending::<()>().await,
+        Some(Action::Hang { seconds: Some(s) }) => {
+            tokio::time::sleep(Duration::from_secs(s)).await;
+        }
+        Some(Action::CutBefore) => return cut(),
+        Some(Action::CutAfter) => cut_after = true,
+        Some(Action::TaskFail { code }) => {
+            request.extensions_mut().insert(TaskOrder::Fail(code));
+        }
+        Some(Action::TaskStall) => {
+            request.extensions_mut().insert(TaskOrder::Stall);
+        }
+        None => {}
+    }
+    if let Some(seconds) = too_fast(&world, &request) {
+        finish(&world, number, StatusCode::TOO_MANY_REQUESTS);
+        let (code, message) = usual(StatusCode::TOO_MANY_REQUESTS);
+        let mut response = CALL.sync_scope(call, || {
+            refuse(&path, StatusCode::TOO_MANY_REQUESTS, code, message)
+        });
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        return response;
+    }
+    let response = CALL.scope(call, next.run(request)).await;
+    if cut_after {
+        return cut();
+    }
+    finish(&world, number, response.status());
+    response
+}
+
+fn cut() -> Response {
+    let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    response.extensions_mut().insert(Cut);
+    response
+}
+
+/// Seconds to wait, when this token asks more often than the limit allows.
+fn too_fast(world: &World, request: &Request) -> Option<u64> {
+    let mut state = world.state();
+    let most = state.limits.requests_per_second? as usize;
+    let token = bearer_text(request.headers())?.to_owned();
+    let now = Instant::now();
+    let recent = state.recent.entry(token).or_default();
+    while recent
+        .front()
+        .is_some_and(|at| now.duration_since(*at) >= Duration::from_secs(1))
+    {
+        recent.pop_front();
+    }
+    if recent.len() >= most {
+        return Some(1);
+    }
+    recent.push_back(now);
+    None
+}
+
+/// Transfer's usual code and words for a status.
+fn usual(status: StatusCode) -> (&'static str, &'static str) {
+    match status.as_u16() {
+        400 => ("BadRequest", "Bad request"),
+        401 => ("ClientError.AuthenticationFailed", "Token is not active"),
+        403 => (
+            "PermissionDenied",
+            "You do not have permission for this operation",
+        ),
+        404 => ("ClientError.NotFound", "Resource not found"),
+        409 => (
+            "Conflict",
+            "The request conflicts with the state of the resource",
+        ),
+        429 => ("TooManyRequests", "Too many requests, try again later"),
+        502 => ("EndpointError", "The endpoint did not answer"),
+        503 => (
+            "ServiceUnavailable",
+            "The service is unavailable, try again later",
+        ),
+        _ => ("ServiceError", "Internal error"),
+    }
+}
+
+/// An error document in the format of the service that the path belongs to.
+fn refuse(path: &str, status: StatusCode, code: &str, message: &str) -> Response {
+    if path.starts_with("/v0.10") {
+        return TransferError::new(status, code, message).into_response();
+    }
+    if path == "/v2/oauth2/token" && status == StatusCode::UNAUTHORIZED {
+        return AuthError::oauth(status, "invalid_client", "Invalid client credentials")
+            .into_response();
+    }
+    let (code, title) = match status.as_u16() {
+        401 => ("UNAUTHORIZED", "Unauthorized"),
+        403 => ("FORBIDDEN", "Forbidden"),
+        404 => ("NOT_FOUND", "Not Found"),
+        409 => ("CONFLICT", "Conflict"),
+        429 => ("TOO_MANY_REQUESTS", "Too Many Requests"),
+        503 => ("SERVICE_UNAVAILABLE", "Service Unavailable"),
+        _ => ("INTERNAL_SERVER_ERROR", "Internal Server Error"),
+    };
+    AuthError::new(status, code, title, message).into_response()
+}
+
+/// Serves until the future is dropped; open connections end with it.
+pub(crate) async fn serve(listener: TcpListener, router: axum::Router) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let _ = stream.set_nodelay(true);
+                    connections.spawn(connection(TokioIo::new(stream), router.clone()));
+                }
+                Err(error) => {
+                    // Out of file descriptors, say: wait a moment instead of spinning.
+                    tracing::warn!(%error, "could not accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn connection(stream: TokioIo<tokio::net::TcpStream>, router: axum::Router) {
+    let service = hyper::service::service_fn(move |request: hyper::Request<_>| {
+        let router = router.clone();
+        async move {
+            let response = match router.oneshot(request.map(Body::new)).await {
+                Ok(response) => response,
+                Err(infallible) => match infallible {},
+            };
+            // hyper closes the connection without an answer when the service fails.
+            if response.extensions().get::<Cut>().is_some() {
+                return Err(std::io::Error::other("cut by order of a fault"));
+            }
+            Ok::<_, std::io::Error>(response)
+        }
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .serve_connection(stream, service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "connection ended");
+    }
+}

@@ -1,0 +1,127 @@
+//! Globus Transfer, version 0.10: collections, access rules, files, tasks.
+
+use axum::http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::auth::{bearer_text, scope};
+use crate::reply::TransferError;
+use crate::state::{Collection, State};
+
+pub(crate) mod access;
+pub(crate) mod bookmark;
+pub(crate) mod caller;
+pub(crate) mod endpoint;
+pub(crate) mod file;
+pub(crate) mod listing;
+pub(crate) mod operation;
+pub(crate) mod role;
+pub(crate) mod search;
+pub(crate) mod task;
+
+pub(crate) use caller::Caller;
+
+/// Who calls: the access token must be known, not expired, and for Transfer.
+pub(crate) fn caller(state: &State, headers: &HeaderMap) -> Result<Caller, TransferError> {
+    let refused = |message: &str| {
+        TransferError::new(
+            StatusCode::UNAUTHORIZED,
+            "ClientError.AuthenticationFailed",
+            message,
+        )
+    };
+    let text = bearer_text(headers).ok_or_else(|| refused("No access token in the request"))?;
+    let token = state
+        .tokens
+        .get(text)
+        .filter(|token| !token.refresh)
+        .ok_or_else(|| refused("Token is not active"))?;
+    if token.expires <= Timestamp::now() {
+        return Err(refused("Token is not active"));
+    }
+    if !token.scopes.iter().any(|name| name == scope::TRANSFER_ALL) {
+        return Err(TransferError::new(
+            StatusCode::FORBIDDEN,
+            "Forbidden",
+            format!("The token does not have the scope {}", scope::TRANSFER_ALL),
+        ));
+    }
+    Ok(Caller {
+        identity: token.identity,
+        set: state.identity_set(token.identity),
+        client: token.client,
+    })
+}
+
+/// The collection with this id, if the caller may know of it.
+pub(crate) fn collection<'a>(
+    state: &'a State,
+    caller: &Caller,
+    id: &str,
+) -> Result<&'a Collection, TransferError> {
+    let collection = Uuid::parse_str(id)
+        .ok()
+        .and_then(|id| state.collections.get(&id))
+        .ok_or_else(|| TransferError::endpoint_not_found(id))?;
+    if caller.sees(state, collection) {
+        Ok(collection)
+    } else {
+        Err(TransferError::permission_denied(format!(
+            "You do not have permission to view endpoint '{id}'"
+        )))
+    }
+}
+
+/// Like [`collection`], to change it.
+pub(crate) fn collection_mut<'a>(
+    state: &'a mut State,
+    caller: &Caller,
+    id: &str,
+) -> Result<&'a mut Collection, TransferError> {
+    let id_found = collection(state, caller, id)?.id;
+    state
+        .collections
+        .get_mut(&id_found)
+        .ok_or_else(|| TransferError::endpoint_not_found(id))
+}
+
+/// The JSON body of a call, whose `DATA_TYPE` must be the one that the call takes.
+pub(crate) fn body(text: &str, data_type: &str) -> Result<Value, TransferError> {
+    let value: Value = serde_json::from_str(text).map_err(|error| {
+        TransferError::new(
+            StatusCode::BAD_REQUEST,
+            "ClientError.BadRequest",
+            format!("The request body is not valid JSON: {error}"),
+        )
+    })?;
+    match value["DATA_TYPE"].as_str() {
+        Some(given) if given == data_type => Ok(value),
+        Some(given) => Err(TransferError::bad_request(format!(
+            "DATA_TYPE '{given}' is not '{data_type}'"
+        ))),
+        None => Err(TransferError::bad_request(format!(
+            "Missing DATA_TYPE, which must be '{data_type}'"
+        ))),
+    }
+}
+
+/// A text field that must be there.
+pub(crate) fn text<'a>(body: &'a Value, field: &str) -> Result<&'a str, TransferError> {
+    body[field]
+        .as_str()
+        .ok_or_else(|| TransferError::bad_request(format!("Missing or invalid field '{field}'")))
+}
+
+/// A number of a query, such as `limit`, or its default; refused when it is not a number.
+pub(crate) fn number(
+    query: &[(String, String)],
+    name: &str,
+    default: usize,
+) -> Result<usize, TransferError> {
+    crate::auth::field(query, name).map_or(Ok(default), |text| {
+        text.parse().map_err(|_| {
+            TransferError::bad_request(format!("Parameter {name} must be a number, not '{text}'"))
+        })
+    })
+}
