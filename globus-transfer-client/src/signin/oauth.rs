@@ -1,0 +1,182 @@
+//! The token endpoint of Globus Auth, by the crate `oauth2` over this crate's HTTP.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use oauth2::basic::{
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
+    BasicTokenType,
+};
+use oauth2::{
+    AsyncHttpClient, AuthUrl, ClientId, EndpointNotSet, EndpointSet, ExtraTokenFields, HttpRequest,
+    HttpResponse, RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse,
+    TokenUrl,
+};
+use reqwest::Url;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::token::{Token, Tokens};
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::{Body, Call, Credentials, Repeat, Transport, endpoint};
+
+/// What Globus adds to the token response of RFC 6749: one response can carry tokens of several services.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct GlobusFields {
+    #[serde(default)]
+    resource_server: Option<String>,
+    #[serde(default)]
+    other_tokens: Vec<StandardTokenResponse<OtherFields, BasicTokenType>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct OtherFields {
+    #[serde(default)]
+    resource_server: Option<String>,
+}
+
+impl ExtraTokenFields for GlobusFields {}
+impl ExtraTokenFields for OtherFields {}
+
+type GlobusTokens = StandardTokenResponse<GlobusFields, BasicTokenType>;
+
+/// An OAuth client of Globus Auth.
+pub(super) type OauthClient = oauth2::Client<
+    BasicErrorResponse,
+    GlobusTokens,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+/// Makes a client of the Auth service at this URL.
+pub(super) fn oauth_client(auth_url: &Url, client_id: &str) -> Result<OauthClient> {
+    Ok(oauth2::Client::new(ClientId::new(client_id.to_owned()))
+        .set_auth_uri(AuthUrl::from_url(endpoint(
+            auth_url,
+            &["v2", "oauth2", "authorize"],
+        )?))
+        .set_token_uri(TokenUrl::from_url(endpoint(
+            auth_url,
+            &["v2", "oauth2", "token"],
+        )?)))
+}
+
+/// Sends the token requests of the crate `oauth2` over this crate's HTTP, with its retries and errors.
+pub(super) struct TokenEndpoint<'a> {
+    pub transport: &'a Transport,
+    pub tried: &'a str,
+    pub repeat: Repeat,
+    /// A service's id and secret. The secret goes into the Basic header as it is, as the Python SDK sends it: RFC 6749
+    /// wants it form-encoded first, and Globus secrets have characters that this would change.
+    pub basic: Option<(&'a str, &'a SecretString)>,
+}
+
+impl<'c> AsyncHttpClient<'c> for TokenEndpoint<'_> {
+    type Error = Error;
+    type Future = BoxFuture<'c, Result<HttpResponse>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
+
+impl TokenEndpoint<'_> {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
+        let tried = self.tried;
+        let unusable = |why: String| Error::local(ErrorKind::InvalidRequest, tried, why);
+        let (parts, body) = request.into_parts();
+        let form = String::from_utf8(body).map_err(|error| unusable(error.to_string()))?;
+        let url: Url = parts
+            .uri
+            .to_string()
+            .parse()
+            .map_err(|error: url::ParseError| unusable(error.to_string()))?;
+        let call = Call {
+            tried: tried.to_owned(),
+            method: parts.method,
+            url,
+            body: Body::Form(form.into()),
+            repeat: self.repeat,
+        };
+        let credentials = match self.basic {
+            Some((id, secret)) => Credentials::Basic { id, secret },
+            None => Credentials::None,
+        };
+        let answer = self.transport.send(&call, credentials).await?;
+        let mut response = HttpResponse::new(answer.body);
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        Ok(response)
+    }
+}
+
+/// Turns what the crate `oauth2` says into this crate's error. Bodies are left out: they can hold tokens.
+pub(super) fn failed(tried: &str, error: RequestTokenError<Error, BasicErrorResponse>) -> Error {
+    match error {
+        RequestTokenError::Request(error) => error,
+        RequestTokenError::ServerResponse(said) => {
+            Error::local(ErrorKind::UnexpectedAnswer, tried, said.error().to_string())
+        }
+        RequestTokenError::Parse(error, _) => Error::local(
+            ErrorKind::UnexpectedAnswer,
+            tried,
+            format!("the token response can't be read at {}", error.path()),
+        ),
+        RequestTokenError::Other(_) => Error::local(
+            ErrorKind::UnexpectedAnswer,
+            tried,
+            "the answer isn't a token response",
+        ),
+    }
+}
+
+/// All the tokens of a response, by service.
+pub(super) fn tokens_of(tried: &str, response: &GlobusTokens) -> Result<Tokens> {
+    let fields = response.extra_fields();
+    let mut tokens = BTreeMap::new();
+    let first = (fields.resource_server.as_ref(), token_of(response));
+    let others = fields.other_tokens.iter().map(|other| {
+        (
+            other.extra_fields().resource_server.as_ref(),
+            token_of(other),
+        )
+    });
+    for (server, token) in std::iter::once(first).chain(others) {
+        let server = server.ok_or_else(|| {
+            Error::local(
+                ErrorKind::UnexpectedAnswer,
+                tried,
+                "a token came without its resource_server",
+            )
+        })?;
+        tokens.insert(server.clone(), Arc::new(token));
+    }
+    Ok(Tokens(tokens))
+}
+
+fn token_of(response: &impl TokenResponse) -> Token {
+    // A response without a lifetime is taken for one of Globus's usual 48 hours.
+    let lifetime = response
+        .expires_in()
+        .unwrap_or(Duration::from_secs(172_800));
+    Token {
+        access: response.access_token().secret().clone().into(),
+        refresh: response
+            .refresh_token()
+            .map(|token| token.secret().clone().into()),
+        expires_at: Timestamp::now().checked_add(lifetime).ok(),
+        scopes: response
+            .scopes()
+            .map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect())
+            .unwrap_or_default(),
+    }
+}
