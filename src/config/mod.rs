@@ -1,15 +1,30 @@
-//! One TOML file a beamline, as types. Each value is checked while it is read, so an error names file, line and key.
+//! One TOML file a beamline, as types. [`Config::load`] gives settings that are complete and checked, or says of
+//! everything that is wrong where it stands and what would be right.
+
+mod check;
+mod error;
+mod load;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod value;
+mod watch;
+
+pub use error::{ConfigError, Problem};
+pub use secret::{SecretFileError, read_secret};
+pub use watch::{Changes, WatchError, watch};
 
 use crate::experiment::{EmailAddress, Field, PathTemplate};
-use globus_transfer_client as _;
+use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::Url;
 use uuid::Uuid;
 
-/// A beamline's settings, complete and checked.
+/// A beamline's settings, complete and checked. Paths in it are absolute or relative to the working directory, no
+/// longer to the file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -31,6 +46,22 @@ pub struct Config {
     /// `[log]`
     #[serde(default)]
     pub log: Log,
+    /// Where the settings come from
+    #[serde(skip)]
+    pub file: PathBuf,
+    /// Of what was read, to tell a real change from a touched file
+    #[serde(skip)]
+    fingerprint: u64,
+}
+
+impl Config {
+    /// Reads and checks a beamline's settings.
+    ///
+    /// # Errors
+    /// All that is wrong with the file, each with line, column and key.
+    pub fn load(file: &Path) -> Result<Config, ConfigError> {
+        load::load(file)
+    }
 }
 
 /// `[beamline]`
@@ -58,11 +89,19 @@ pub struct Epics {
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
     /// How long the user info must have been quiet, e.g. `10s`
+    #[serde(deserialize_with = "value::duration")]
     pub settle: Duration,
     /// Hold every new experiment until an operator presses Approve
     pub require_approval: bool,
-    /// Mail domains of PIs; any where it is empty. `example.org` means that domain and those below it.
+    /// Mail domains of PIs, in small letters; any where it is empty. `example.org` means that domain and those below it.
+    #[serde(deserialize_with = "value::mail_domains")]
     pub email_domains: Vec<String>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules { settle: Duration::from_secs(10), require_approval: false, email_domains: vec![] }
+    }
 }
 
 /// `[directories]`: what is made in each place.
@@ -72,10 +111,12 @@ pub struct Directories {
     /// One tree or several, e.g. a `_rec` beside the raw one. The e-mail's link goes to the first.
     pub paths: Vec<PathTemplate>,
     /// Mode of the directories made, octal, e.g. `"0770"`
+    #[serde(default = "value::default_mode", deserialize_with = "value::mode")]
     pub mode: u32,
     /// Group of the directories made; without it the account's own
     pub group: Option<String>,
     /// `[[directories.on]]`: this machine and hosts over SSH
+    #[serde(default)]
     pub on: Vec<Place>,
 }
 
@@ -96,8 +137,10 @@ pub struct Place {
     /// Known hosts; without it ~/.ssh/known_hosts
     pub known_hosts: Option<PathBuf>,
     /// Limit for each operation on the host
+    #[serde(default = "value::default_timeout", deserialize_with = "value::duration")]
     pub timeout: Duration,
     /// Overrides of `[directories]` for this place
+    #[serde(default, deserialize_with = "value::some_mode")]
     pub mode: Option<u32>,
     /// Overrides of `[directories]` for this place
     pub group: Option<String>,
@@ -108,22 +151,31 @@ pub struct Place {
 #[serde(deny_unknown_fields)]
 pub struct Globus {
     /// The collection's id
+    #[serde(deserialize_with = "value::uuid")]
     pub collection: Uuid,
-    /// The directory on the collection under which the paths go, e.g. `/` or `/2bm/`
+    /// The directory on the collection under which the paths go, with a `/` at both ends, e.g. `/` or `/2bm/`
+    #[serde(default = "value::default_collection_top", deserialize_with = "value::collection_top")]
     pub top: String,
     /// `r` or `rw`
+    #[serde(default = "value::default_permissions")]
     pub permissions: Permissions,
     /// After how long the access ends; without it never
+    #[serde(default, deserialize_with = "value::some_duration")]
     pub expires_after: Option<Duration>,
     /// People who get access to every experiment's directory beside the PI
+    #[serde(default, deserialize_with = "value::addresses")]
     pub share_with: Vec<EmailAddress>,
     /// Globus Auth
+    #[serde(default = "value::default_auth_url", deserialize_with = "value::url")]
     pub auth_url: Url,
     /// Globus Transfer, with its version, e.g. `https://transfer.api.globus.org/v0.10`
+    #[serde(default = "value::default_transfer_url", deserialize_with = "value::url")]
     pub transfer_url: Url,
     /// The web app's file manager
+    #[serde(default = "value::default_file_manager_url", deserialize_with = "value::url")]
     pub file_manager_url: Url,
     /// Limit for one request
+    #[serde(default = "value::default_timeout", deserialize_with = "value::duration")]
     pub timeout: Duration,
     /// How beamshare signs in
     pub sign_in: SignIn,
@@ -136,6 +188,7 @@ pub enum SignIn {
     /// A registered service
     Service {
         /// Its client id
+        #[serde(deserialize_with = "value::uuid")]
         client_id: Uuid,
         /// A file of mode 0600 that holds its secret
         client_secret_file: PathBuf,
@@ -167,10 +220,13 @@ pub enum Permissions {
 #[serde(deny_unknown_fields)]
 pub struct Email {
     /// The sender, `Name <address>` or an address
-    pub from: String,
+    #[serde(deserialize_with = "value::mailbox")]
+    pub from: Mailbox,
     /// Beamline staff, on copy in every message
-    pub contacts: Vec<String>,
+    #[serde(default, deserialize_with = "value::mailboxes")]
+    pub contacts: Vec<Mailbox>,
     /// minijinja template of the subject
+    #[serde(default = "value::default_subject")]
     pub subject: String,
     /// minijinja template of the text, a file
     pub text_template: PathBuf,
@@ -191,6 +247,7 @@ pub enum MailTransport {
         /// Its port; without it the usual one of `security`
         port: Option<u16>,
         /// How the connection is made private
+        #[serde(default = "value::default_smtp_security")]
         security: SmtpSecurity,
         /// A PEM file with a certificate to trust beside the system's
         ca_file: Option<PathBuf>,
@@ -199,6 +256,7 @@ pub enum MailTransport {
         /// A file of mode 0600 that holds the login's password
         password_file: Option<PathBuf>,
         /// Limit for one message
+        #[serde(default = "value::default_timeout", deserialize_with = "value::duration")]
         timeout: Duration,
     },
     /// `.eml` files in a folder
@@ -238,10 +296,4 @@ pub struct Log {
     pub json: bool,
     /// `tracing` filter, e.g. `info,beamshare=debug`
     pub level: Option<String>,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Rules { settle: Duration::from_secs(10), require_approval: false, email_domains: vec![] }
-    }
 }

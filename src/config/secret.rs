@@ -1,0 +1,118 @@
+use secrecy::SecretString;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Longest secret, in bytes: a file of another kind, given by mistake, is not read into memory.
+const SECRET_MAX: u64 = 64 * 1024;
+
+/// Why a file's secret can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretFileError {
+    /// It can't be read
+    #[error("can't read the secret in {}: {source}", file.display())]
+    Unreadable {
+        /// The file
+        file: PathBuf,
+        /// What came back
+        source: std::io::Error,
+    },
+    /// Others can read it
+    #[error(
+        "{} may be read by others (mode {mode:04o}): its secret counts as known. Run: chmod 600 {}",
+        file.display(), file.display()
+    )]
+    OpenToOthers {
+        /// The file
+        file: PathBuf,
+        /// Its mode
+        mode: u32,
+    },
+    /// It holds no secret
+    #[error("{} {what}; it should hold the secret alone, on one line", file.display())]
+    NoSecret {
+        /// The file
+        file: PathBuf,
+        /// What it holds in place of one
+        what: &'static str,
+    },
+}
+
+/// The secret that a file holds, without the line end after it.
+///
+/// # Errors
+/// Where the file is open to its group or others, can't be read, or is empty or no text.
+pub fn read_secret(file: &Path) -> Result<SecretString, SecretFileError> {
+    let unreadable = |source| SecretFileError::Unreadable { file: file.to_owned(), source };
+    let no_secret = |what| SecretFileError::NoSecret { file: file.to_owned(), what };
+    // Of the opened file, so that nobody can change it between the look and the reading.
+    let opened = std::fs::File::open(file).map_err(unreadable)?;
+    let metadata = opened.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(no_secret("is no file"));
+    }
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(SecretFileError::OpenToOthers { file: file.to_owned(), mode });
+    }
+    let mut text = String::new();
+    opened.take(SECRET_MAX + 1).read_to_string(&mut text).map_err(|source| match source.kind() {
+        std::io::ErrorKind::InvalidData => no_secret("holds no text"),
+        _ => unreadable(source),
+    })?;
+    if text.len() as u64 > SECRET_MAX {
+        return Err(no_secret("is too long for a secret"));
+    }
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    match text.is_empty() {
+        true => Err(no_secret("is empty")),
+        false => Ok(SecretString::from(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    fn file(content: &[u8], mode: u32) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, content).unwrap();
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_secret_is_read_without_its_line_end() {
+        for content in ["hunter2", "hunter2\n", "hunter2\r\n"] {
+            let secret = read_secret(file(content.as_bytes(), 0o600).path()).unwrap();
+            assert_eq!(secret.expose_secret(), "hunter2");
+            assert!(!format!("{secret:?}").contains("hunter2"));
+        }
+        assert_eq!(read_secret(file(b" a \n\n", 0o400).path()).unwrap().expose_secret(), " a \n");
+    }
+
+    #[test]
+    fn a_file_open_to_others_is_refused_with_the_remedy() {
+        for mode in [0o640, 0o604, 0o660, 0o610, 0o777] {
+            let error = read_secret(file(b"hunter2", mode).path()).unwrap_err().to_string();
+            assert!(error.contains("chmod 600") && error.contains(&format!("{mode:04o}")), "{error}");
+            assert!(!error.contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn what_holds_no_secret_is_refused() {
+        assert!(matches!(read_secret(Path::new("/nonexistent")), Err(SecretFileError::Unreadable { .. })));
+        for content in [&b""[..], b"\n", b"\xff\xfe", &[b'x'; 70_000]] {
+            assert!(matches!(read_secret(file(content, 0o600).path()), Err(SecretFileError::NoSecret { .. })));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read_secret(folder.path()).is_err());
+    }
+}

@@ -1,0 +1,243 @@
+use super::*;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const SMALLEST: &str = r#"
+[beamline]
+name = "2-BM"
+[epics]
+prefix = "2bmb:Share:"
+[epics.user_info]
+year_month = "a:YearMonth"
+pi_last_name = "a:LastName"
+pi_email = "a:Email"
+[directories]
+paths = ["{{ year_month }}/{{ pi_last_name }}"]
+[journal]
+path = "journal.sqlite"
+"#;
+
+fn write(text: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    for template in ["message.txt", "message.html"] {
+        std::fs::write(folder.path().join(template), "{{ data_link }}").unwrap();
+    }
+    let file = folder.path().join("beamshare.toml");
+    std::fs::write(&file, text).unwrap();
+    (folder, file)
+}
+
+/// The problems' lines without the folder.
+fn problems(text: &str) -> String {
+    let (folder, file) = write(text);
+    let error = Config::load(&file).expect_err("a wrong file");
+    error.to_string().replace(&format!("{}/", folder.path().display()), "")
+}
+
+#[test]
+fn the_file_that_we_hand_out_is_right() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let config = Config::load(&folder.join("beamshare.toml")).unwrap();
+    assert_eq!(config.epics.user_info.len(), Field::ALL.len(), "every field is shown");
+    assert_eq!(config.directories.mode, 0o770);
+    assert_eq!(config.email.unwrap().text_template, folder.join("message.txt"));
+}
+
+/// No key that is commented out in it is unknown (a pair of keys can miss its other half).
+#[test]
+fn what_is_commented_out_in_it_is_known() {
+    let text = include_str!("../../config/beamshare.toml");
+    let mut tried = 0;
+    for (n, line) in text.lines().enumerate() {
+        let Some(key) = line.strip_prefix('#').filter(|rest| rest.starts_with(char::is_alphabetic)) else { continue };
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines[n].clear();
+        match key.split_once('.').filter(|(section, _)| ["beamline", "globus"].contains(section)) {
+            Some((section, rest)) => {
+                let section = lines.iter().position(|line| *line == format!("[{section}]")).unwrap();
+                lines.insert(section + 1, rest.to_owned());
+            }
+            None => lines[n] = key.to_owned(),
+        }
+        let (_folder, file) = write(&lines.join("\n"));
+        if let Err(error) = Config::load(&file) {
+            assert!(!error.to_string().contains("no such key"), "{key}: {error}");
+        }
+        tried += 1;
+    }
+    assert!(tried > 15, "{tried}");
+
+    let start = text.find("#[[directories.on]]").unwrap();
+    let end = start + text[start..].find("\n\n").unwrap();
+    let host = text[start..end].replace("\n#", "\n");
+    let (_folder, file) = write(&text.replace(&text[start..end], host.strip_prefix('#').unwrap()));
+    let config = Config::load(&file).unwrap();
+    assert_eq!(config.directories.on[1].host.as_deref(), Some("user2bmb@detector.example.org"));
+    assert_eq!(config.directories.on[1].mode, Some(0o750));
+}
+
+#[test]
+fn the_smallest_file_has_sensible_settings() {
+    let (folder, file) = write(SMALLEST);
+    let config = Config::load(&file).unwrap();
+    assert_eq!(config.rules.settle, Duration::from_secs(10));
+    assert_eq!((config.directories.mode, config.directories.on.len()), (0o770, 0));
+    assert!(config.globus.is_none() && config.email.is_none());
+    assert_eq!(config.journal.path, folder.path().join("journal.sqlite"), "relative to the file's folder");
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_with_its_place() {
+    let text = SMALLEST
+        .replace("name = \"2-BM\"", "nmae = \"2-BM\"\ncolour = 1")
+        .replace("pi_email = ", "pi_emial = ")
+        .replace(
+            "[journal]",
+            "mode = 770\n[[directories.on]]\nname = \"here\"\ntop = 5\n[rules]\nsettle = \"soon\"\n[journal]",
+        );
+    insta::assert_snapshot!(problems(&text));
+}
+
+#[test]
+fn what_only_the_whole_can_tell_is_told_at_once() {
+    let text = SMALLEST
+        .replace("\"a:LastName\"", "\"a:Last Name\"")
+        .replace("\"a:Email\"", "\"a:YearMonth\"")
+        .replace("2bmb:Share:", "")
+        .replace("pi_last_name }}\"]", "pi_last_name }}\", \"{{ year_month }}/{{ pi_last_name }}\"]")
+        + r#"
+[log]
+level = "loud=noise=x"
+[[directories.on]]
+name = "detector"
+host = "user@host:port"
+top = "data"
+[[directories.on]]
+name = "Detector"
+top = "../x"
+password_file = "x"
+[email]
+from = "2-BM <2bm@example.org>"
+text_template = "message.txt"
+html_template = "nothing.html"
+subject = "{{ beamline"
+[email.transport.smtp]
+host = "mail.example.org"
+user = "2bm"
+security = "none"
+[globus]
+collection = "00000000-0000-0000-0000-000000000000"
+expires_after = "1s"
+share_with = ["a@example.org", "A@Example.org"]
+sign_in.token_store.file = "~/tokens"
+"#;
+    insta::assert_snapshot!(problems(&text));
+}
+
+#[test]
+fn a_single_wrong_value_says_what_would_be_right() {
+    let globus = "[globus]\ncollection = \"00000000-0000-0000-0000-000000000000\"\n";
+    let sign_in = "[globus.sign_in.token_store]\nfile = \"t\"\n";
+    let mail = "[email]\ntext_template = \"message.txt\"\ntransport.folder.path = \"o\"\n";
+    let lines: Vec<String> = [
+        format!("{SMALLEST}\nnonsense"),
+        SMALLEST.replace("{{ pi_last_name }}", "data"),
+        SMALLEST.replace("{{ pi_last_name }}", "{{ pi_name }}"),
+        SMALLEST.replace("{{ pi_last_name }}", "../{{ pi_last_name }}"),
+        SMALLEST.replace("[journal]", "[jurnal]"),
+        format!("{SMALLEST}\n{globus}auth_url = \"http://auth.globus.org\"\n{sign_in}"),
+        format!("{SMALLEST}\n{globus}permissions = \"x\"\n{sign_in}"),
+        format!("{SMALLEST}\n{globus}top = \"data/../..\"\n{sign_in}"),
+        format!("{SMALLEST}\n{globus}share_with = [\"me\"]\n{sign_in}"),
+        format!("{SMALLEST}\n{globus}sign_in.password.file = \"t\"\n"),
+        format!("{SMALLEST}\n{globus}{sign_in}[globus.sign_in.access_token_file]\nfile = \"t\"\n"),
+        format!("{SMALLEST}\n{}", globus.replace("0000-", "xyz-")) + sign_in,
+        format!("{SMALLEST}\n{globus}"),
+        format!("{SMALLEST}\n{mail}from = \"2-BM\"\n"),
+        format!("{SMALLEST}\n{mail}from = \"a@b.org\"\ncontacts = [\"x@y.org\", \"nobody\"]\n"),
+        format!("{SMALLEST}\n[beamline.time]\nzone = \"x\"\n"),
+        SMALLEST.replace("name = \"2-BM\"", "name = \"\"\ntime_zone = \"Mars\""),
+        SMALLEST.replace("[journal]\npath = \"journal.sqlite\"", "[rules]\nsettle = 10"),
+        format!("{SMALLEST}\n[rules]\nemail_domains = [\"@example.org\"]\n"),
+    ]
+    .iter()
+    .map(|text| problems(text))
+    .collect();
+    insta::assert_snapshot!(lines.join("\n---\n"));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told() {
+    let error = Config::load(Path::new("/nonexistent/beamshare.toml")).unwrap_err();
+    assert!(error.to_string().contains("/nonexistent/beamshare.toml: can't read"), "{error}");
+    assert!(error.summary().contains("beamshare init"), "{}", error.summary());
+}
+
+mod changes {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    async fn next(changes: &mut Changes) -> Result<Config, ConfigError> {
+        tokio::time::timeout(LIMIT, changes.next()).await.expect("an edit is noticed")
+    }
+
+    fn with_mail() -> String {
+        SMALLEST.to_owned()
+            + "[email]\nfrom = \"a@b.org\"\ntext_template = \"message.txt\"\ntransport.folder.path = \"o\"\n"
+    }
+
+    #[tokio::test]
+    async fn edits_of_every_kind_are_noticed() {
+        let (folder, file) = write(&with_mail());
+        let mut changes = watch(&Config::load(&file).unwrap()).unwrap();
+
+        // In place.
+        std::fs::write(&file, with_mail().replace("2-BM", "7-BM")).unwrap();
+        assert_eq!(next(&mut changes).await.unwrap().beamline.name, "7-BM");
+        // By a new file in the old one's place, as editors do.
+        let new = folder.path().join(".beamshare.toml.swp");
+        std::fs::write(&new, with_mail().replace("2-BM", "32-ID")).unwrap();
+        std::fs::rename(&new, &file).unwrap();
+        assert_eq!(next(&mut changes).await.unwrap().beamline.name, "32-ID");
+        // A broken one, told once; then the same as before it, which is told because it was broken between.
+        std::fs::write(&file, "[beamline").unwrap();
+        assert!(next(&mut changes).await.is_err());
+        std::fs::write(&file, with_mail().replace("2-BM", "32-ID")).unwrap();
+        assert_eq!(next(&mut changes).await.unwrap().beamline.name, "32-ID");
+        // A template; a broken one.
+        std::fs::write(folder.path().join("message.txt"), "Dear {{ pi_last_name }}").unwrap();
+        next(&mut changes).await.unwrap();
+        std::fs::write(folder.path().join("message.txt"), "Dear {{ pi_last_name").unwrap();
+        assert!(next(&mut changes).await.unwrap_err().to_string().contains("message.txt"));
+    }
+
+    #[tokio::test]
+    async fn an_edit_before_the_watch_began_is_noticed_and_a_touch_is_none() {
+        let (folder, file) = write(&with_mail());
+        let config = Config::load(&file).unwrap();
+        std::fs::write(&file, with_mail().replace("2-BM", "7-BM")).unwrap();
+        let mut changes = watch(&config).unwrap();
+        assert_eq!(next(&mut changes).await.unwrap().beamline.name, "7-BM");
+
+        // The same text again and a file beside it: the next change told is the real one after them.
+        std::fs::write(&file, with_mail().replace("2-BM", "7-BM")).unwrap();
+        std::fs::write(folder.path().join("beside"), "x").unwrap();
+        let looked = tokio::time::timeout(Duration::from_secs(2), changes.next()).await;
+        assert!(looked.is_err(), "nothing changed: {looked:?}");
+        std::fs::write(&file, with_mail().replace("2-BM", "8-BM")).unwrap();
+        assert_eq!(next(&mut changes).await.unwrap().beamline.name, "8-BM");
+    }
+
+    #[tokio::test]
+    async fn an_edit_behind_a_link_is_noticed() {
+        let (_folder, file) = write(&with_mail());
+        let elsewhere = tempfile::tempdir().unwrap();
+        let link = elsewhere.path().join("2bm.toml");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        std::fs::write(elsewhere.path().join("message.txt"), "x").unwrap();
+        let mut changes = watch(&Config::load(&link).unwrap()).unwrap();
+        std::fs::write(&file, with_mail().replace("2-BM", "7-BM")).unwrap();
+        assert_eq!(next(&mut changes).await.unwrap().beamline.name, "7-BM");
+    }
+}
