@@ -251,7 +251,7 @@ fn sentence(message: &str) -> (String, Option<String>) {
         .map(|(_, close)| close.to_owned());
     let hint = match &close {
         Some(close) => format!("did you mean {close}?"),
-        None => format!("there is {}", known.join(", ")),
+        None => format!("known here: {}", known.join(", ")),
     };
     match kind {
         Some("unknown field ") => (format!("there is no such key here; {hint}"), close),
