@@ -43,7 +43,7 @@ pub struct GlobusClient {
 }
 
 pub(crate) struct Core {
-    transport: Transport,
+    transport: Arc<Transport>,
     authorizer: Authorizer,
     auth_url: Url,
     transfer_url: Url,
@@ -131,18 +131,11 @@ impl Core {
     /// Makes a call with the caller's token. A refused token and a missing consent are mended once each, where that
     /// needs no person.
     async fn answer(&self, service: Service, call: &Call) -> Result<Answer> {
-        let to = Connection {
-            transport: &self.transport,
-            auth_url: &self.auth_url,
-        };
+        let to = Connection { transport: &self.transport, auth_url: &self.auth_url };
         let mut token = self.authorizer.token(&to, service).await?;
         let (mut renewed, mut consented) = (false, false);
         loop {
-            let error = match self
-                .transport
-                .send(call, Credentials::Bearer(&token.access))
-                .await
-            {
+            let error = match self.transport.send(call, Credentials::Bearer(&token.access)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -153,9 +146,7 @@ impl Core {
                 }
                 ErrorKind::ConsentRequired { required_scopes } if !consented => {
                     consented = true;
-                    self.authorizer
-                        .with_consent(&to, service, &token, required_scopes)
-                        .await?
+                    self.authorizer.with_consent(&to, service, &token, required_scopes).await?
                 }
                 _ => None,
             };
@@ -169,6 +160,14 @@ impl Core {
     /// Makes a call without a token.
     pub async fn answer_with(&self, call: &Call, credentials: Credentials<'_>) -> Result<Answer> {
         self.transport.send(call, credentials).await
+    }
+
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    pub fn auth_url(&self) -> &Url {
+        &self.auth_url
     }
 
     fn explain(&self, error: Error) -> Error {
@@ -256,10 +255,7 @@ impl GlobusClientBuilder {
     ///     .consent_command(|scopes| format!("mytool login --scope '{}'", scopes.join(" ")));
     /// # let _ = builder;
     /// ```
-    pub fn consent_command(
-        mut self,
-        command: impl Fn(&[String]) -> String + Send + Sync + 'static,
-    ) -> Self {
+    pub fn consent_command(mut self, command: impl Fn(&[String]) -> String + Send + Sync + 'static) -> Self {
         self.consent_command = Some(Arc::new(command));
         self
     }
@@ -272,15 +268,11 @@ impl GlobusClientBuilder {
     pub fn build(self) -> Result<GlobusClient> {
         let auth_url = address(self.auth_url, AUTH_URL)?;
         let transfer_url = address(self.transfer_url, TRANSFER_URL)?;
-        let transport = Transport::new(
-            &[&auth_url, &transfer_url],
-            &self.user_agent,
-            self.request_timeout,
-            self.retry,
-        )?;
+        let transport =
+            Transport::new(&[&auth_url, &transfer_url], &self.user_agent, self.request_timeout, self.retry)?;
         Ok(GlobusClient {
             core: Arc::new(Core {
-                transport,
+                transport: Arc::new(transport),
                 authorizer: self.authorizer,
                 auth_url,
                 transfer_url,
@@ -291,24 +283,14 @@ impl GlobusClientBuilder {
 }
 
 fn address(given: Option<Url>, default: &str) -> Result<Url> {
-    let refuse = |url: &str, why: String| {
-        Error::local(
-            ErrorKind::InvalidRequest,
-            format!("use the address {url}"),
-            why,
-        )
-    };
+    let refuse =
+        |url: &str, why: String| Error::local(ErrorKind::InvalidRequest, format!("use the address {url}"), why);
     let url = match given {
         Some(url) => url,
-        None => default
-            .parse()
-            .map_err(|error: url::ParseError| refuse(default, error.to_string()))?,
+        None => default.parse().map_err(|error: url::ParseError| refuse(default, error.to_string()))?,
     };
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(refuse(
-            url.as_str(),
-            "it must begin with https:// (or http:// for a local service)".to_owned(),
-        ));
+        return Err(refuse(url.as_str(), "it must begin with https:// (or http:// for a local service)".to_owned()));
     }
     Ok(url)
 }

@@ -39,9 +39,7 @@ pub fn directory(path: &str) -> Result<String> {
 pub fn directory_and_parents(path: &str) -> Result<Vec<String>> {
     let parts = components(path)?;
     let first = usize::from(parts.first() == Some(&"~"));
-    Ok((first..parts.len())
-        .map(|last| format!("/{}/", parts[..=last].join("/")))
-        .collect())
+    Ok((first..parts.len()).map(|last| format!("/{}/", parts[..=last].join("/"))).collect())
 }
 
 /// The page of Globus's file manager that opens a directory.
@@ -69,20 +67,11 @@ pub fn file_manager_link(web: &Url, collection: Uuid, path: &str) -> Result<Url>
 }
 
 fn components(path: &str) -> Result<Vec<&str>> {
-    let refuse = |why: &str| {
-        Err(Error::local(
-            ErrorKind::InvalidRequest,
-            format!("use the path {path:?}"),
-            why,
-        ))
-    };
+    let refuse = |why: &str| Err(Error::local(ErrorKind::InvalidRequest, format!("use the path {path:?}"), why));
     if !path.starts_with('/') && path != "~" && !path.starts_with("~/") {
         return refuse("it must begin with / or ~/");
     }
-    let parts: Vec<&str> = path
-        .split('/')
-        .filter(|part| !matches!(*part, "" | "."))
-        .collect();
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     if parts.contains(&"..") {
         return refuse("'..' is not allowed");
     }

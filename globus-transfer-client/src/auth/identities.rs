@@ -49,23 +49,13 @@ impl Identities {
     /// The identity of a username, whatever its capitals.
     pub fn find(&self, username: &str) -> Option<&Identity> {
         let wanted = fold(username);
-        self.0
-            .iter()
-            .find(|identity| fold(&identity.username) == wanted)
+        self.0.iter().find(|identity| fold(&identity.username) == wanted)
     }
 
     /// Those of the usernames that have no identity.
     pub fn missing<'u, S: AsRef<str>>(&self, usernames: &'u [S]) -> Vec<&'u str> {
-        let have: HashSet<String> = self
-            .0
-            .iter()
-            .map(|identity| fold(&identity.username))
-            .collect();
-        usernames
-            .iter()
-            .map(AsRef::as_ref)
-            .filter(|name| !have.contains(&fold(name)))
-            .collect()
+        let have: HashSet<String> = self.0.iter().map(|identity| fold(&identity.username)).collect();
+        usernames.iter().map(AsRef::as_ref).filter(|name| !have.contains(&fold(name))).collect()
     }
 
     /// All of them.
@@ -122,16 +112,9 @@ impl<'a> IdentitiesHandler<'a> {
     /// ```
     pub fn by_usernames<S: AsRef<str>>(self, usernames: &[S]) -> GetIdentities<'a> {
         let mut seen = HashSet::new();
-        let wanted = usernames
-            .iter()
-            .map(|name| name.as_ref().trim().to_owned())
-            .filter(|name| seen.insert(fold(name)));
-        GetIdentities {
-            core: self.core,
-            key: "usernames",
-            wanted: wanted.collect(),
-            provision: false,
-        }
+        let wanted =
+            usernames.iter().map(|name| name.as_ref().trim().to_owned()).filter(|name| seen.insert(fold(name)));
+        GetIdentities { core: self.core, key: "usernames", wanted: wanted.collect(), provision: false }
     }
 
     /// By ids.
@@ -147,12 +130,7 @@ impl<'a> IdentitiesHandler<'a> {
     /// ```
     pub fn by_ids(self, ids: &[Uuid]) -> GetIdentities<'a> {
         let wanted = ids.iter().map(Uuid::to_string).collect();
-        GetIdentities {
-            core: self.core,
-            key: "ids",
-            wanted,
-            provision: false,
-        }
+        GetIdentities { core: self.core, key: "ids", wanted, provision: false }
     }
 }
 
@@ -176,26 +154,11 @@ impl GetIdentities<'_> {
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] for a username that can't be one (empty, or with a comma in it).
     pub async fn send(self) -> Result<Identities> {
-        let tried = format!(
-            "look up {} {}",
-            self.wanted.len(),
-            if self.key == "ids" {
-                "identities"
-            } else {
-                "usernames"
-            }
-        );
+        let tried =
+            format!("look up {} {}", self.wanted.len(), if self.key == "ids" { "identities" } else { "usernames" });
         // A comma separates usernames in the request, so one inside a name would ask for somebody else.
-        if let Some(bad) = self
-            .wanted
-            .iter()
-            .find(|name| name.is_empty() || name.contains(','))
-        {
-            return Err(Error::local(
-                ErrorKind::InvalidRequest,
-                tried,
-                format!("{bad:?} can't be a username"),
-            ));
+        if let Some(bad) = self.wanted.iter().find(|name| name.is_empty() || name.contains(',')) {
+            return Err(Error::local(ErrorKind::InvalidRequest, tried, format!("{bad:?} can't be a username")));
         }
         let mut found = Identities::default();
         for batch in self.wanted.chunks(BATCH) {

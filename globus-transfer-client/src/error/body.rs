@@ -26,28 +26,21 @@ impl Parsed {
     pub fn read(body: &[u8]) -> Self {
         let mut parsed = match serde_json::from_slice::<Value>(body) {
             Ok(Value::Object(object)) => Self::read_object(&Value::Object(object)),
-            _ => Self {
-                message: plain_text(body),
-                ..Self::default()
-            },
+            _ => Self { message: plain_text(body), ..Self::default() },
         };
-        parsed.is_foreign_to_endpoint = !parsed.code.as_deref().is_some_and(|code| {
-            code.starts_with("ExternalError") || code.starts_with("EndpointError")
-        });
+        parsed.is_foreign_to_endpoint = !parsed
+            .code
+            .as_deref()
+            .is_some_and(|code| code.starts_with("ExternalError") || code.starts_with("EndpointError"));
         parsed
     }
 
     fn read_object(body: &Value) -> Self {
-        let errors: Vec<&Value> = body["errors"]
-            .as_array()
-            .map(|all| all.iter().collect())
-            .unwrap_or_default();
+        let errors: Vec<&Value> = body["errors"].as_array().map(|all| all.iter().collect()).unwrap_or_default();
         let first = errors.first().copied().unwrap_or(&Value::Null);
         let oauth_error = text(&body["error"]);
 
-        let code = text(&body["code"])
-            .or_else(|| text(&first["code"]))
-            .or_else(|| oauth_error.clone());
+        let code = text(&body["code"]).or_else(|| text(&first["code"])).or_else(|| oauth_error.clone());
         let message = text(&body["message"])
             .or_else(|| messages(&errors))
             .or_else(|| text(&body["error_description"]))
@@ -68,21 +61,13 @@ impl Parsed {
 }
 
 fn text(value: &Value) -> Option<String> {
-    value
-        .as_str()
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .map(str::to_owned)
+    value.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::Array(all) => all.iter().filter_map(text).collect(),
-        Value::String(all) => all
-            .split(',')
-            .map(|one| one.trim().to_owned())
-            .filter(|one| !one.is_empty())
-            .collect(),
+        Value::String(all) => all.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect(),
         _ => Vec::new(),
     }
 }
@@ -91,9 +76,7 @@ fn messages(errors: &[&Value]) -> Option<String> {
     let all: Vec<String> = errors
         .iter()
         .filter_map(|error| {
-            text(&error["detail"])
-                .or_else(|| text(&error["title"]))
-                .or_else(|| text(&error["message"]))
+            text(&error["detail"]).or_else(|| text(&error["title"])).or_else(|| text(&error["message"]))
         })
         .collect();
     (!all.is_empty()).then(|| all.join("; "))
@@ -101,10 +84,7 @@ fn messages(errors: &[&Value]) -> Option<String> {
 
 /// Auth names the request in the id of its errors; with several different ids there is no one name.
 fn one_id(errors: &[&Value]) -> Option<String> {
-    let mut ids: Vec<String> = errors
-        .iter()
-        .filter_map(|error| text(&error["id"]))
-        .collect();
+    let mut ids: Vec<String> = errors.iter().filter_map(|error| text(&error["id"])).collect();
     ids.dedup();
     (ids.len() == 1).then(|| ids.remove(0))
 }
@@ -132,10 +112,7 @@ fn session(body: &Value) -> Option<String> {
     let parts: Vec<String> = [
         asked.get("session_message").and_then(text),
         named("session_required_identities", "sign in with the identity"),
-        named(
-            "session_required_single_domain",
-            "sign in with an identity of",
-        ),
+        named("session_required_single_domain", "sign in with an identity of"),
         named("session_required_policies", "satisfy the policies"),
         asked
             .get("session_required_mfa")
@@ -190,19 +167,14 @@ mod tests {
                 "title": "Unauthorized"}], "error_description": "Unauthorized", "error": "unauthorized"}"#,
         );
         assert_eq!(parsed.code.as_deref(), Some("UNAUTHORIZED"));
-        assert_eq!(
-            parsed.message.as_deref(),
-            Some("Call must be authenticated")
-        );
+        assert_eq!(parsed.message.as_deref(), Some("Call must be authenticated"));
         assert_eq!(parsed.request_id.as_deref(), Some("e1"));
         assert_eq!(parsed.oauth_error.as_deref(), Some("unauthorized"));
     }
 
     #[test]
     fn different_ids_name_no_request() {
-        let parsed = Parsed::read(
-            br#"{"errors": [{"id": "a", "detail": "x"}, {"id": "b", "detail": "y"}]}"#,
-        );
+        let parsed = Parsed::read(br#"{"errors": [{"id": "a", "detail": "x"}, {"id": "b", "detail": "y"}]}"#);
         assert_eq!(parsed.request_id, None);
         assert_eq!(parsed.message.as_deref(), Some("x; y"));
     }
@@ -215,11 +187,7 @@ mod tests {
             r#"{"code": "ConsentRequired", "authorization_parameters": {"required_scopes": ["s"]}}"#,
             r#"{"error": "dependent_consent_required", "errors": [{"unapproved_scopes": ["s"]}]}"#,
         ] {
-            assert_eq!(
-                Parsed::read(body.as_bytes()).required_scopes,
-                ["s"],
-                "{body}"
-            );
+            assert_eq!(Parsed::read(body.as_bytes()).required_scopes, ["s"], "{body}");
         }
     }
 
@@ -230,10 +198,7 @@ mod tests {
                 "session_required_single_domain": ["anl.gov"], "session_required_mfa": true}}"#,
         );
         let said = parsed.session.unwrap();
-        assert_eq!(
-            said,
-            "only for staff; sign in with an identity of anl.gov; sign in with a second factor"
-        );
+        assert_eq!(said, "only for staff; sign in with an identity of anl.gov; sign in with a second factor");
     }
 
     #[test]

@@ -52,14 +52,7 @@ pub enum ErrorKind {
 impl ErrorKind {
     /// Whether waiting alone can help.
     pub(crate) fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            Self::RateLimited
-                | Self::EndpointTrouble
-                | Self::Network
-                | Self::Timeout
-                | Self::Server
-        )
+        matches!(self, Self::RateLimited | Self::EndpointTrouble | Self::Network | Self::Timeout | Self::Server)
     }
 
     /// What is said when the service gave no answer.
@@ -77,11 +70,7 @@ impl ErrorKind {
     /// What a person can do about it.
     pub(crate) fn advice(&self) -> Option<&'static str> {
         Some(match self {
-            Self::NotFound
-            | Self::Exists
-            | Self::NotDirectory
-            | Self::Conflict
-            | Self::InvalidRequest => return None,
+            Self::NotFound | Self::Exists | Self::NotDirectory | Self::Conflict | Self::InvalidRequest => return None,
             Self::PermissionDenied => "give the signed-in account a role or a permission there",
             Self::ConsentRequired { .. } => "sign in again and consent to what is asked",
             Self::SessionRequired => "sign in again as asked",
@@ -105,18 +94,14 @@ pub(super) fn classify(status: u16, parsed: &Parsed) -> ErrorKind {
     let part = |name: &str| code.split('.').any(|part| part.eq_ignore_ascii_case(name));
 
     if code == "ConsentRequired" || (!parsed.required_scopes.is_empty() && status == 403) {
-        return ErrorKind::ConsentRequired {
-            required_scopes: parsed.required_scopes.clone(),
-        };
+        return ErrorKind::ConsentRequired { required_scopes: parsed.required_scopes.clone() };
     }
     if parsed.session.is_some() {
         return ErrorKind::SessionRequired;
     }
     match parsed.oauth_error.as_deref() {
         Some("dependent_consent_required") => {
-            return ErrorKind::ConsentRequired {
-                required_scopes: parsed.required_scopes.clone(),
-            };
+            return ErrorKind::ConsentRequired { required_scopes: parsed.required_scopes.clone() };
         }
         // RFC 6749 lets the token endpoint say these with 400 as well as with 401.
         Some("invalid_grant" | "invalid_client" | "unauthorized_client") => {
@@ -139,14 +124,11 @@ pub(super) fn classify(status: u16, parsed: &Parsed) -> ErrorKind {
     if part("NotDirectory") {
         return ErrorKind::NotDirectory;
     }
-    if code.ends_with("PermissionDenied")
-        || (from_endpoint && message.contains("c=PERMISSION_DENIED"))
-    {
+    if code.ends_with("PermissionDenied") || (from_endpoint && message.contains("c=PERMISSION_DENIED")) {
         return ErrorKind::PermissionDenied;
     }
     // A directory whose parent is missing has no code of its own: the endpoint's words are quoted in the message.
-    let quoted_missing =
-        message.contains("c=PATH_NOT_FOUND") || message.contains("No such file or directory");
+    let quoted_missing = message.contains("c=PATH_NOT_FOUND") || message.contains("No such file or directory");
     if code.ends_with("NotFound") || part("EndpointDeleted") || (from_endpoint && quoted_missing) {
         return ErrorKind::NotFound;
     }
@@ -174,8 +156,7 @@ mod tests {
 
     #[test]
     fn codes_mean_what_the_documentation_says() {
-        let code =
-            |status, code: &str| kind(status, &format!(r#"{{"code": "{code}", "message": "m"}}"#));
+        let code = |status, code: &str| kind(status, &format!(r#"{{"code": "{code}", "message": "m"}}"#));
         for (status, name, expected) in [
             (502, "ExternalError.MkdirFailed.Exists", ErrorKind::Exists),
             (409, "Exists", ErrorKind::Exists),
@@ -184,49 +165,21 @@ mod tests {
             (404, "TaskNotFound", ErrorKind::NotFound),
             (403, "EndpointPermissionDenied", ErrorKind::PermissionDenied),
             (403, "PermissionDenied", ErrorKind::PermissionDenied),
-            (
-                403,
-                "ExternalError.MkdirFailed.PermissionDenied",
-                ErrorKind::PermissionDenied,
-            ),
-            (
-                401,
-                "ClientError.AuthenticationFailed",
-                ErrorKind::AuthenticationFailed,
-            ),
+            (403, "ExternalError.MkdirFailed.PermissionDenied", ErrorKind::PermissionDenied),
+            (401, "ClientError.AuthenticationFailed", ErrorKind::AuthenticationFailed),
             (401, "AuthenticationFailed", ErrorKind::AuthenticationFailed),
             (429, "ClientError.TooManyRequests", ErrorKind::RateLimited),
             (409, "LimitExceeded", ErrorKind::LimitExceeded),
-            (
-                502,
-                "ExternalError.DirListingFailed.SizeLimit",
-                ErrorKind::LimitExceeded,
-            ),
-            (
-                502,
-                "ExternalError.DirListingFailed.NotDirectory",
-                ErrorKind::NotDirectory,
-            ),
-            (
-                502,
-                "ExternalError.DirListingFailed.GCDisconnected",
-                ErrorKind::EndpointTrouble,
-            ),
-            (
-                502,
-                "ExternalError.DirListingFailed.LoginFailed",
-                ErrorKind::EndpointTrouble,
-            ),
+            (502, "ExternalError.DirListingFailed.SizeLimit", ErrorKind::LimitExceeded),
+            (502, "ExternalError.DirListingFailed.NotDirectory", ErrorKind::NotDirectory),
+            (502, "ExternalError.DirListingFailed.GCDisconnected", ErrorKind::EndpointTrouble),
+            (502, "ExternalError.DirListingFailed.LoginFailed", ErrorKind::EndpointTrouble),
             (502, "EndpointError", ErrorKind::EndpointTrouble),
             (409, "ClientError.Conflict", ErrorKind::Conflict),
             (409, "TaskComplete", ErrorKind::Conflict),
             (503, "ServiceUnavailable", ErrorKind::Server),
             (500, "InternalError", ErrorKind::Server),
-            (
-                400,
-                "ClientError.BadRequest.NoTransferItems",
-                ErrorKind::InvalidRequest,
-            ),
+            (400, "ClientError.BadRequest.NoTransferItems", ErrorKind::InvalidRequest),
         ] {
             assert_eq!(code(status, name), expected, "{status} {name}");
         }
@@ -237,32 +190,17 @@ mod tests {
         for error in ["invalid_grant", "invalid_client"] {
             for status in [400, 401] {
                 let body = format!(r#"{{"error": "{error}"}}"#);
-                assert_eq!(
-                    kind(status, &body),
-                    ErrorKind::AuthenticationFailed,
-                    "{error}"
-                );
+                assert_eq!(kind(status, &body), ErrorKind::AuthenticationFailed, "{error}");
             }
         }
-        assert_eq!(
-            kind(400, r#"{"error": "invalid_scope"}"#),
-            ErrorKind::InvalidRequest
-        );
+        assert_eq!(kind(400, r#"{"error": "invalid_scope"}"#), ErrorKind::InvalidRequest);
     }
 
     #[test]
     fn a_missing_parent_is_told_from_other_trouble() {
-        let said = |details: &str| {
-            format!(r#"{{"code": "ExternalError.MkdirFailed", "message": "{details}"}}"#)
-        };
-        assert_eq!(
-            kind(502, &said("550-GlobusError: v=1 c=PATH_NOT_FOUND")),
-            ErrorKind::NotFound
-        );
-        assert_eq!(
-            kind(502, &said("v=1 c=INTERNAL_ERROR")),
-            ErrorKind::EndpointTrouble
-        );
+        let said = |details: &str| format!(r#"{{"code": "ExternalError.MkdirFailed", "message": "{details}"}}"#);
+        assert_eq!(kind(502, &said("550-GlobusError: v=1 c=PATH_NOT_FOUND")), ErrorKind::NotFound);
+        assert_eq!(kind(502, &said("v=1 c=INTERNAL_ERROR")), ErrorKind::EndpointTrouble);
     }
 
     #[test]
@@ -275,11 +213,6 @@ mod tests {
     #[test]
     fn consent_brings_its_scopes() {
         let body = r#"{"code": "ConsentRequired", "message": "m", "required_scopes": ["a[b]"]}"#;
-        assert_eq!(
-            kind(403, body),
-            ErrorKind::ConsentRequired {
-                required_scopes: vec!["a[b]".into()]
-            }
-        );
+        assert_eq!(kind(403, body), ErrorKind::ConsentRequired { required_scopes: vec!["a[b]".into()] });
     }
 }

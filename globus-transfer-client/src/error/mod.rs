@@ -96,11 +96,7 @@ impl Error {
     }
 
     /// A failure on this side, before or without an answer of the service.
-    pub(crate) fn local(
-        kind: ErrorKind,
-        tried: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn local(kind: ErrorKind, tried: impl Into<String>, message: impl Into<String>) -> Self {
         Self(Box::new(Detail {
             kind,
             tried: tried.into(),
@@ -133,12 +129,7 @@ impl Error {
     }
 
     /// The service answered with an error.
-    pub(crate) fn from_answer(
-        tried: &str,
-        status: StatusCode,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Self {
+    pub(crate) fn from_answer(tried: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let parsed = Parsed::read(body);
         let kind = kind::classify(status.as_u16(), &parsed);
         Self(Box::new(Detail {
@@ -184,9 +175,7 @@ impl Error {
         let detail = &self.0;
         let mut text = format!("could not {}: ", detail.tried);
         match (detail.status, &detail.code) {
-            (Some(status), Some(code)) => {
-                text.push_str(&format!("the service answered {status} {code}"))
-            }
+            (Some(status), Some(code)) => text.push_str(&format!("the service answered {status} {code}")),
             (Some(status), None) => text.push_str(&format!("the service answered {status}")),
             (None, _) => text.push_str(detail.kind.in_words()),
         }
@@ -236,10 +225,7 @@ fn one_line(text: &str) -> String {
     const LIMIT: usize = 300;
     let plain = text.replace("\\r\\n", " ");
     let mut line = String::new();
-    for word in plain
-        .split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|word| !word.is_empty())
-    {
+    for word in plain.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
         if !line.is_empty() {
             line.push(' ');
         }
@@ -269,9 +255,7 @@ mod tests {
         let past = retry_after(&headers("Sun, 06 Nov 1994 08:49:37 GMT"));
         assert_eq!(past, Some(Duration::ZERO));
         let soon = Timestamp::now() + jiff::SignedDuration::from_secs(90);
-        let text = jiff::fmt::rfc2822::DateTimePrinter::new()
-            .timestamp_to_rfc9110_string(&soon)
-            .unwrap();
+        let text = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&soon).unwrap();
         let wait = retry_after(&headers(&text)).unwrap();
         assert!((80..=90).contains(&wait.as_secs()), "{wait:?}");
         assert_eq!(retry_after(&headers("soon")), None);
@@ -287,12 +271,7 @@ mod tests {
     #[test]
     fn the_sentence_says_what_was_tried_what_came_back_and_what_to_do() {
         let body = br#"{"code": "EndpointPermissionDenied", "message": "Denied by endpoint", "request_id": "abc"}"#;
-        let error = Error::from_answer(
-            "list /a/ on X",
-            StatusCode::FORBIDDEN,
-            &HeaderMap::new(),
-            body,
-        );
+        let error = Error::from_answer("list /a/ on X", StatusCode::FORBIDDEN, &HeaderMap::new(), body);
         assert_eq!(
             error.to_string(),
             "could not list /a/ on X: the service answered 403 EndpointPermissionDenied: Denied by endpoint \

@@ -36,50 +36,25 @@ pub(crate) struct Call {
 
 impl Call {
     pub fn get(url: Url, tried: impl Into<String>) -> Self {
-        Self {
-            tried: tried.into(),
-            method: Method::GET,
-            url,
-            body: Body::Empty,
-            repeat: Repeat::Harmless,
-        }
+        Self { tried: tried.into(), method: Method::GET, url, body: Body::Empty, repeat: Repeat::Harmless }
     }
 
     pub fn delete(url: Url, tried: impl Into<String>) -> Self {
-        Self {
-            method: Method::DELETE,
-            ..Self::get(url, tried)
-        }
+        Self { method: Method::DELETE, ..Self::get(url, tried) }
     }
 
     pub fn put(url: Url, tried: impl Into<String>, document: &impl Serialize) -> Result<Self> {
-        Self {
-            method: Method::PUT,
-            ..Self::get(url, tried)
-        }
-        .with(document)
+        Self { method: Method::PUT, ..Self::get(url, tried) }.with(document)
     }
 
     /// A POST is taken for one that must not be repeated until [`Call::harmless`] says otherwise.
     pub fn post(url: Url, tried: impl Into<String>, document: &impl Serialize) -> Result<Self> {
-        Self {
-            method: Method::POST,
-            repeat: Repeat::OnlyIfNotDone,
-            ..Self::get(url, tried)
-        }
-        .with(document)
+        Self { method: Method::POST, repeat: Repeat::OnlyIfNotDone, ..Self::get(url, tried) }.with(document)
     }
 
     pub fn post_form(url: Url, tried: impl Into<String>, fields: &[(&str, &str)]) -> Self {
-        let form = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(fields)
-            .finish();
-        Self {
-            method: Method::POST,
-            body: Body::Form(form.into()),
-            repeat: Repeat::Harmless,
-            ..Self::get(url, tried)
-        }
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        Self { method: Method::POST, body: Body::Form(form.into()), repeat: Repeat::Harmless, ..Self::get(url, tried) }
     }
 
     pub fn harmless(mut self) -> Self {
@@ -100,13 +75,8 @@ impl Call {
     }
 
     fn with(mut self, document: &impl Serialize) -> Result<Self> {
-        let bytes = serde_json::to_vec(document).map_err(|error| {
-            Error::local(
-                ErrorKind::InvalidRequest,
-                self.tried.as_str(),
-                error.to_string(),
-            )
-        })?;
+        let bytes = serde_json::to_vec(document)
+            .map_err(|error| Error::local(ErrorKind::InvalidRequest, self.tried.as_str(), error.to_string()))?;
         self.body = Body::Json(bytes);
         Ok(self)
     }
@@ -114,25 +84,13 @@ impl Call {
 
 /// The address of something below a base URL. Each segment is percent-encoded, so it stays one segment.
 pub(crate) fn endpoint(base: &Url, segments: &[&str]) -> Result<Url> {
-    let refuse = |why: String| {
-        Error::local(
-            ErrorKind::InvalidRequest,
-            format!("use the address {base}"),
-            why,
-        )
-    };
+    let refuse = |why: String| Error::local(ErrorKind::InvalidRequest, format!("use the address {base}"), why);
     // The URL standard drops these, which would address the thing above instead.
-    if let Some(bad) = segments
-        .iter()
-        .find(|segment| matches!(**segment, "" | "." | ".."))
-    {
+    if let Some(bad) = segments.iter().find(|segment| matches!(**segment, "" | "." | "..")) {
         return Err(refuse(format!("{bad:?} can't name anything in it")));
     }
     let mut url = base.clone();
-    url.path_segments_mut()
-        .map_err(|()| refuse("it can't be a base".to_owned()))?
-        .pop_if_empty()
-        .extend(segments);
+    url.path_segments_mut().map_err(|()| refuse("it can't be a base".to_owned()))?.pop_if_empty().extend(segments);
     Ok(url)
 }
 
@@ -143,15 +101,9 @@ mod tests {
 
     #[test]
     fn addresses_are_joined_with_and_without_a_slash() {
-        for base in [
-            "https://transfer.api.globus.org/v0.10",
-            "https://transfer.api.globus.org/v0.10/",
-        ] {
+        for base in ["https://transfer.api.globus.org/v0.10", "https://transfer.api.globus.org/v0.10/"] {
             let url = endpoint(&base.parse().unwrap(), &["endpoint", "x", "ls"]).unwrap();
-            assert_eq!(
-                url.as_str(),
-                "https://transfer.api.globus.org/v0.10/endpoint/x/ls"
-            );
+            assert_eq!(url.as_str(), "https://transfer.api.globus.org/v0.10/endpoint/x/ls");
         }
     }
 
@@ -159,10 +111,7 @@ mod tests {
     fn dots_name_nothing() {
         let base: Url = "http://localhost:1/".parse().unwrap();
         for bad in ["", ".", ".."] {
-            assert_eq!(
-                endpoint(&base, &["access", bad]).unwrap_err().kind(),
-                &ErrorKind::InvalidRequest
-            );
+            assert_eq!(endpoint(&base, &["access", bad]).unwrap_err().kind(), &ErrorKind::InvalidRequest);
         }
     }
 

@@ -24,10 +24,7 @@ pub use retry::RetryPolicy;
 pub(crate) enum Credentials<'a> {
     None,
     Bearer(&'a SecretString),
-    Basic {
-        id: &'a str,
-        secret: &'a SecretString,
-    },
+    Basic { id: &'a str, secret: &'a SecretString },
 }
 
 /// An answer with a status of success.
@@ -40,8 +37,7 @@ pub(crate) struct Answer {
 impl Answer {
     /// Reads the body as a JSON document.
     pub fn json<T: DeserializeOwned>(&self, tried: &str) -> Result<T> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| Error::unreadable(tried, self.status, error))
+        serde_json::from_slice(&self.body).map_err(|error| Error::unreadable(tried, self.status, error))
     }
 }
 
@@ -54,27 +50,14 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    pub fn new(
-        urls: &[&Url],
-        user_agent: &str,
-        timeout: Duration,
-        retry: RetryPolicy,
-    ) -> Result<Self> {
-        Ok(Self {
-            http: tls::http_client(urls, user_agent)?,
-            timeout,
-            retry,
-        })
+    pub fn new(urls: &[&Url], user_agent: &str, timeout: Duration, retry: RetryPolicy) -> Result<Self> {
+        Ok(Self { http: tls::http_client(urls, user_agent)?, timeout, retry })
     }
 
     /// Sends a call until it is answered, cannot be helped, or the policy's retries or time are used up.
     ///
     /// Boxed, because callers' compilers can't see through the closures of `backon` that the future is `Send`.
-    pub fn send<'a>(
-        &'a self,
-        call: &'a Call,
-        credentials: Credentials<'a>,
-    ) -> BoxFuture<'a, Result<Answer>> {
+    pub fn send<'a>(&'a self, call: &'a Call, credentials: Credentials<'a>) -> BoxFuture<'a, Result<Answer>> {
         Box::pin(self.repeat(call, credentials))
     }
 
@@ -90,60 +73,36 @@ impl Transport {
                 tracing::warn!(wait_ms = wait.as_millis() as u64, "{error}; trying again");
             })
             .await;
-        outcome.map_err(|error| {
-            if unclear.into_inner() {
-                error.mark_unclear()
-            } else {
-                error
-            }
-        })
+        outcome.map_err(|error| if unclear.into_inner() { error.mark_unclear() } else { error })
     }
 
     /// Boxed, because the compiler can't see through the closures of `backon` that the future is `Send`.
-    fn attempt<'a>(
-        &'a self,
-        call: &'a Call,
-        credentials: Credentials<'a>,
-    ) -> BoxFuture<'a, Result<Answer>> {
+    fn attempt<'a>(&'a self, call: &'a Call, credentials: Credentials<'a>) -> BoxFuture<'a, Result<Answer>> {
         Box::pin(self.attempt_now(call, credentials))
     }
 
     async fn attempt_now(&self, call: &Call, credentials: Credentials<'_>) -> Result<Answer> {
         let tried = call.tried.as_str();
-        let mut request = self
-            .http
-            .request(call.method.clone(), call.url.clone())
-            .timeout(self.timeout);
+        let mut request = self.http.request(call.method.clone(), call.url.clone()).timeout(self.timeout);
         request = match credentials {
             Credentials::None => request,
             Credentials::Bearer(token) => request.bearer_auth(token.expose_secret()),
-            Credentials::Basic { id, secret } => {
-                request.basic_auth(id, Some(secret.expose_secret()))
-            }
+            Credentials::Basic { id, secret } => request.basic_auth(id, Some(secret.expose_secret())),
         };
         request = match &call.body {
             Body::Empty => request,
-            Body::Json(document) => request
-                .header(reqwest::header::CONTENT_TYPE, "application/json")
-                .body(document.clone()),
+            Body::Json(document) => {
+                request.header(reqwest::header::CONTENT_TYPE, "application/json").body(document.clone())
+            }
             Body::Form(form) => request
-                .header(
-                    reqwest::header::CONTENT_TYPE,
-                    "application/x-www-form-urlencoded",
-                )
+                .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form.expose_secret().as_bytes().to_vec()),
         };
         let began = Instant::now();
-        let answer = request
-            .send()
-            .await
-            .map_err(|error| Error::from_transport(tried, error))?;
+        let answer = request.send().await.map_err(|error| Error::from_transport(tried, error))?;
         let status = answer.status();
         let headers = answer.headers().clone();
-        let body = answer
-            .bytes()
-            .await
-            .map_err(|error| Error::from_transport(tried, error))?;
+        let body = answer.bytes().await.map_err(|error| Error::from_transport(tried, error))?;
         tracing::debug!(
             method = %call.method,
             path = call.url.path(),
@@ -152,11 +111,7 @@ impl Transport {
             "globus"
         );
         if status.is_success() {
-            Ok(Answer {
-                status,
-                headers,
-                body: body.into(),
-            })
+            Ok(Answer { status, headers, body: body.into() })
         } else {
             Err(Error::from_answer(tried, status, &headers, &body))
         }

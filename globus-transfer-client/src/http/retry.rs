@@ -42,10 +42,7 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// No repetition: every failure goes to the caller at once. (A token refused with 401 is still replaced once.)
     pub fn none() -> Self {
-        Self {
-            max_retries: 0,
-            ..Self::default()
-        }
+        Self { max_retries: 0, ..Self::default() }
     }
 
     /// How many times a call is repeated after its first failure.
@@ -81,12 +78,7 @@ impl RetryPolicy {
     }
 
     /// How long to wait before the next attempt; none when that would be past the budget.
-    pub(super) fn wait(
-        &self,
-        error: &Error,
-        delay: Duration,
-        elapsed: Duration,
-    ) -> Option<Duration> {
+    pub(super) fn wait(&self, error: &Error, delay: Duration, elapsed: Duration) -> Option<Duration> {
         let wait = error.retry_after().map_or(delay, |asked| asked.max(delay));
         (elapsed + wait <= self.budget).then_some(wait)
     }
@@ -108,10 +100,7 @@ mod tests {
     fn retry_after_is_obeyed_within_the_budget() {
         let policy = RetryPolicy::default().budget(Duration::from_secs(10));
         let own = Duration::from_secs(1);
-        assert_eq!(
-            policy.wait(&busy(4), own, Duration::ZERO),
-            Some(Duration::from_secs(4))
-        );
+        assert_eq!(policy.wait(&busy(4), own, Duration::ZERO), Some(Duration::from_secs(4)));
         assert_eq!(policy.wait(&busy(0), own, Duration::ZERO), Some(own));
         assert_eq!(policy.wait(&busy(4), own, Duration::from_secs(7)), None);
     }

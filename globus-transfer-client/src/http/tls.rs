@@ -27,8 +27,7 @@ pub(super) fn http_client(urls: &[&Url], user_agent: &str) -> Result<reqwest::Cl
             .with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth(),
         Err(error) => {
-            return Err(failed(error.to_string())
-                .advise("install the system's root certificates (ca-certificates)"));
+            return Err(failed(error.to_string()).advise("install the system's root certificates (ca-certificates)"));
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

@@ -1,9 +1,11 @@
 //! Where the access tokens of calls come from.
 
+mod native;
 mod oauth;
 mod renewing;
 mod scope;
 mod service;
+mod store;
 mod token;
 
 use std::fmt;
@@ -16,8 +18,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::Transport;
 
 use renewing::{Grant, Renewing};
+
+pub use native::{NativeApp, PendingSignIn, SignIn};
 pub use scope::Scope;
 pub use service::ClientCredentials;
+pub use store::TokenStore;
 pub(crate) use token::Service;
 pub use token::{Token, Tokens};
 
@@ -29,10 +34,7 @@ pub struct Authorizer(Arc<Source>);
 
 enum Source {
     Nobody,
-    Given {
-        transfer: Option<Arc<Token>>,
-        auth: Option<Arc<Token>>,
-    },
+    Given { transfer: Option<Arc<Token>>, auth: Option<Arc<Token>> },
     Renewing(Renewing),
 }
 
@@ -60,10 +62,7 @@ impl Authorizer {
     /// ```
     pub fn access_token(token: impl Into<SecretString>) -> Self {
         let token = given(token.into());
-        Self(Arc::new(Source::Given {
-            transfer: Some(token.clone()),
-            auth: Some(token),
-        }))
+        Self(Arc::new(Source::Given { transfer: Some(token.clone()), auth: Some(token) }))
     }
 
     /// Access tokens as they are, one for Transfer and one for Auth, as Globus gives them out.
@@ -73,17 +72,26 @@ impl Authorizer {
     /// # let _ = authorizer;
     /// ```
     pub fn access_tokens(transfer: impl Into<SecretString>, auth: impl Into<SecretString>) -> Self {
-        Self(Arc::new(Source::Given {
-            transfer: Some(given(transfer.into())),
-            auth: Some(given(auth.into())),
-        }))
+        Self(Arc::new(Source::Given { transfer: Some(given(transfer.into())), auth: Some(given(auth.into())) }))
     }
 
     /// A registered service that signs in as itself; tokens are fetched with the first call.
     pub fn client_credentials(service: ClientCredentials) -> Self {
-        Self(Arc::new(Source::Renewing(Renewing::new(Grant::Service(
-            service,
-        )))))
+        Self(Arc::new(Source::Renewing(Renewing::new(Grant::Service(service)))))
+    }
+
+    /// A person's sign-in from a token store, by the name that it was put there under. It is read with the first call;
+    /// new tokens are put back, and one that another process has put there in the meantime is used.
+    ///
+    /// ```
+    /// use globus_transfer_client::{Authorizer, TokenStore};
+    ///
+    /// let authorizer = Authorizer::stored(TokenStore::at("globus.json"), "default");
+    /// # let _ = authorizer;
+    /// ```
+    pub fn stored(store: TokenStore, name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self(Arc::new(Source::Renewing(Renewing::new(Grant::Stored { store, name }))))
     }
 
     /// The token for a call to this service.
@@ -94,12 +102,7 @@ impl Authorizer {
                 Service::Transfer => transfer.clone(),
                 Service::Auth => auth.clone(),
             }
-            .ok_or_else(|| {
-                not_signed_in(&format!(
-                    "no token was given for {}",
-                    service.resource_server()
-                ))
-            }),
+            .ok_or_else(|| not_signed_in(&format!("no token was given for {}", service.resource_server()))),
             Source::Renewing(renewing) => renewing.token(to, service).await,
         }
     }
@@ -112,9 +115,7 @@ impl Authorizer {
         refused: &Arc<Token>,
     ) -> Result<Option<Arc<Token>>> {
         match &*self.0 {
-            Source::Renewing(renewing) => {
-                renewing.after_refusal(to, service, refused).await.map(Some)
-            }
+            Source::Renewing(renewing) => renewing.after_refusal(to, service, refused).await.map(Some),
             _ => Ok(None),
         }
     }
@@ -136,17 +137,12 @@ impl Authorizer {
 
 /// What an authorizer needs to reach the Auth service.
 pub(crate) struct Connection<'a> {
-    pub transport: &'a Transport,
+    pub transport: &'a Arc<Transport>,
     pub auth_url: &'a Url,
 }
 
 fn given(access: SecretString) -> Arc<Token> {
-    Arc::new(Token {
-        access,
-        refresh: None,
-        expires_at: None,
-        scopes: Vec::new(),
-    })
+    Arc::new(Token { access, refresh: None, expires_at: None, scopes: Vec::new() })
 }
 
 fn not_signed_in(why: &str) -> Error {

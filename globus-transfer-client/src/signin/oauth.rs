@@ -7,13 +7,11 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use oauth2::basic::{
-    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
-    BasicTokenType,
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
 use oauth2::{
-    AsyncHttpClient, AuthUrl, ClientId, EndpointNotSet, EndpointSet, ExtraTokenFields, HttpRequest,
-    HttpResponse, RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse,
-    TokenUrl,
+    AsyncHttpClient, AuthUrl, ClientId, EndpointNotSet, EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse,
+    RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
 };
 use reqwest::Url;
 use secrecy::SecretString;
@@ -60,14 +58,8 @@ pub(super) type OauthClient = oauth2::Client<
 /// Makes a client of the Auth service at this URL.
 pub(super) fn oauth_client(auth_url: &Url, client_id: &str) -> Result<OauthClient> {
     Ok(oauth2::Client::new(ClientId::new(client_id.to_owned()))
-        .set_auth_uri(AuthUrl::from_url(endpoint(
-            auth_url,
-            &["v2", "oauth2", "authorize"],
-        )?))
-        .set_token_uri(TokenUrl::from_url(endpoint(
-            auth_url,
-            &["v2", "oauth2", "token"],
-        )?)))
+        .set_auth_uri(AuthUrl::from_url(endpoint(auth_url, &["v2", "oauth2", "authorize"])?))
+        .set_token_uri(TokenUrl::from_url(endpoint(auth_url, &["v2", "oauth2", "token"])?)))
 }
 
 /// Sends the token requests of the crate `oauth2` over this crate's HTTP, with its retries and errors.
@@ -95,11 +87,7 @@ impl TokenEndpoint<'_> {
         let unusable = |why: String| Error::local(ErrorKind::InvalidRequest, tried, why);
         let (parts, body) = request.into_parts();
         let form = String::from_utf8(body).map_err(|error| unusable(error.to_string()))?;
-        let url: Url = parts
-            .uri
-            .to_string()
-            .parse()
-            .map_err(|error: url::ParseError| unusable(error.to_string()))?;
+        let url: Url = parts.uri.to_string().parse().map_err(|error: url::ParseError| unusable(error.to_string()))?;
         let call = Call {
             tried: tried.to_owned(),
             method: parts.method,
@@ -131,11 +119,9 @@ pub(super) fn failed(tried: &str, error: RequestTokenError<Error, BasicErrorResp
             tried,
             format!("the token response can't be read at {}", error.path()),
         ),
-        RequestTokenError::Other(_) => Error::local(
-            ErrorKind::UnexpectedAnswer,
-            tried,
-            "the answer isn't a token response",
-        ),
+        RequestTokenError::Other(_) => {
+            Error::local(ErrorKind::UnexpectedAnswer, tried, "the answer isn't a token response")
+        }
     }
 }
 
@@ -144,19 +130,11 @@ pub(super) fn tokens_of(tried: &str, response: &GlobusTokens) -> Result<Tokens> 
     let fields = response.extra_fields();
     let mut tokens = BTreeMap::new();
     let first = (fields.resource_server.as_ref(), token_of(response));
-    let others = fields.other_tokens.iter().map(|other| {
-        (
-            other.extra_fields().resource_server.as_ref(),
-            token_of(other),
-        )
-    });
+    let others =
+        fields.other_tokens.iter().map(|other| (other.extra_fields().resource_server.as_ref(), token_of(other)));
     for (server, token) in std::iter::once(first).chain(others) {
         let server = server.ok_or_else(|| {
-            Error::local(
-                ErrorKind::UnexpectedAnswer,
-                tried,
-                "a token came without its resource_server",
-            )
+            Error::local(ErrorKind::UnexpectedAnswer, tried, "a token came without its resource_server")
         })?;
         tokens.insert(server.clone(), Arc::new(token));
     }
@@ -165,14 +143,10 @@ pub(super) fn tokens_of(tried: &str, response: &GlobusTokens) -> Result<Tokens> 
 
 fn token_of(response: &impl TokenResponse) -> Token {
     // A response without a lifetime is taken for one of Globus's usual 48 hours.
-    let lifetime = response
-        .expires_in()
-        .unwrap_or(Duration::from_secs(172_800));
+    let lifetime = response.expires_in().unwrap_or(Duration::from_secs(172_800));
     Token {
         access: response.access_token().secret().clone().into(),
-        refresh: response
-            .refresh_token()
-            .map(|token| token.secret().clone().into()),
+        refresh: response.refresh_token().map(|token| token.secret().clone().into()),
         expires_at: Timestamp::now().checked_add(lifetime).ok(),
         scopes: response
             .scopes()

@@ -2,15 +2,22 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use reqwest::Url;
+use secrecy::ExposeSecret;
+
+use super::native::SignIn;
 use super::scope::Scope;
 use super::service::ClientCredentials;
+use super::store::TokenStore;
 use super::token::{Service, Token, Tokens};
 use super::{Connection, not_signed_in};
 use crate::error::{Error, Result};
+use crate::http::Transport;
 
 /// How new tokens are got.
 pub(super) enum Grant {
     Service(ClientCredentials),
+    Stored { store: TokenStore, name: String },
 }
 
 pub(super) struct Renewing {
@@ -40,16 +47,13 @@ enum Wanted<'a> {
 
 impl Renewing {
     pub fn new(grant: Grant) -> Self {
-        Self {
-            grant,
-            held: Mutex::default(),
-            turn: tokio::sync::Mutex::new(()),
-        }
+        Self { grant, held: Mutex::default(), turn: tokio::sync::Mutex::new(()) }
     }
 
     pub fn name(&self) -> &'static str {
         match self.grant {
             Grant::Service(_) => "Authorizer(client credentials)",
+            Grant::Stored { .. } => "Authorizer(stored sign-in)",
         }
     }
 
@@ -73,15 +77,26 @@ impl Renewing {
         lacking: &Arc<Token>,
         scopes: &[String],
     ) -> Result<Option<Arc<Token>>> {
+        if let Grant::Stored { store, name } = &self.grant {
+            // Only the person can consent; perhaps they just did, by a sign-in that is in the store by now.
+            let newer = stored(store, name, to).await?.tokens;
+            let Some(token) = newer.0.get(service.resource_server()) else {
+                return Ok(None);
+            };
+            if same(token, lacking) {
+                return Ok(None);
+            }
+            let token = token.clone();
+            self.held().tokens = newer;
+            return Ok(Some(token));
+        }
         let mut wanted = Vec::new();
         for text in scopes {
             Scope::merge(&mut wanted, Scope::parse_all(text)?);
         }
         {
             let mut held = self.held();
-            let known = wanted
-                .iter()
-                .all(|scope| held.asked.iter().any(|have| have.covers(scope)));
+            let known = wanted.iter().all(|scope| held.asked.iter().any(|have| have.covers(scope)));
             let current = held.tokens.0.get(service.resource_server());
             // Asked for already, and still refused: another token of the same kind won't help.
             if known && current.is_some_and(|current| Arc::ptr_eq(current, lacking)) {
@@ -89,17 +104,10 @@ impl Renewing {
             }
             Scope::merge(&mut held.consents, wanted);
         }
-        self.obtain(to, service, Wanted::OtherThan(lacking))
-            .await
-            .map(Some)
+        self.obtain(to, service, Wanted::OtherThan(lacking)).await.map(Some)
     }
 
-    async fn obtain(
-        &self,
-        to: &Connection<'_>,
-        service: Service,
-        wanted: Wanted<'_>,
-    ) -> Result<Arc<Token>> {
+    async fn obtain(&self, to: &Connection<'_>, service: Service, wanted: Wanted<'_>) -> Result<Arc<Token>> {
         let seen = match self.look(service, &wanted) {
             Ok(token) => return Ok(token),
             Err(fetches) => fetches,
@@ -114,7 +122,7 @@ impl Renewing {
         {
             return Err(failure);
         }
-        let outcome = self.fetch(to).await;
+        let outcome = self.fetch(to, service, &wanted).await;
         let mut held = self.held();
         held.fetches += 1;
         match outcome {
@@ -122,16 +130,9 @@ impl Renewing {
                 held.failure = None;
                 held.asked = asked;
                 held.tokens.replace_with(tokens);
-                held.tokens
-                    .0
-                    .get(service.resource_server())
-                    .cloned()
-                    .ok_or_else(|| {
-                        not_signed_in(&format!(
-                            "the sign-in has no token for {}",
-                            service.resource_server()
-                        ))
-                    })
+                held.tokens.0.get(service.resource_server()).cloned().ok_or_else(|| {
+                    not_signed_in(&format!("the sign-in has no token for {}", service.resource_server()))
+                })
             }
             Err(error) => {
                 held.failure = Some(error.clone());
@@ -143,11 +144,7 @@ impl Renewing {
     /// The token if it will do, or else how many fetches have ended so far.
     fn look(&self, service: Service, wanted: &Wanted<'_>) -> Result<Arc<Token>, u64> {
         let held = self.held();
-        let token = held
-            .tokens
-            .0
-            .get(service.resource_server())
-            .filter(|token| token.is_fresh());
+        let token = held.tokens.0.get(service.resource_server()).filter(|token| token.is_fresh());
         match (token, wanted) {
             (Some(token), Wanted::Fresh) => Ok(token.clone()),
             (Some(token), Wanted::OtherThan(old)) if !Arc::ptr_eq(token, old) => Ok(token.clone()),
@@ -156,15 +153,32 @@ impl Renewing {
     }
 
     /// Fetches tokens, and says for which scopes.
-    async fn fetch(&self, to: &Connection<'_>) -> Result<(Tokens, Vec<Scope>)> {
+    async fn fetch(&self, to: &Connection<'_>, service: Service, wanted: &Wanted<'_>) -> Result<(Tokens, Vec<Scope>)> {
         match &self.grant {
             Grant::Service(credentials) => {
                 let mut scopes = credentials.scopes.clone();
                 Scope::merge(&mut scopes, self.held().consents.clone());
-                let tokens = credentials
-                    .fetch(to.transport, to.auth_url, &scopes)
-                    .await?;
+                let tokens = credentials.fetch(to.transport, to.auth_url, &scopes).await?;
                 Ok((tokens, scopes))
+            }
+            Grant::Stored { store, name } => {
+                let renewal = Renewal {
+                    transport: to.transport.clone(),
+                    auth_url: to.auth_url.clone(),
+                    store: store.clone(),
+                    name: name.clone(),
+                    server: service.resource_server(),
+                    refused: match wanted {
+                        Wanted::Fresh => None,
+                        Wanted::OtherThan(old) => Some(Arc::clone(old)),
+                    },
+                };
+                // On its own: a caller that gives up waiting must not lose the new token between service and file.
+                let tokens = match tokio::spawn(renewal.run()).await {
+                    Ok(outcome) => outcome?,
+                    Err(error) => return Err(store.unusable(error.to_string())),
+                };
+                Ok((tokens, Vec::new()))
             }
         }
     }
@@ -173,4 +187,50 @@ impl Renewing {
         // Nothing is left half-done under this lock.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The renewal of a stored sign-in.
+struct Renewal {
+    transport: Arc<Transport>,
+    auth_url: Url,
+    store: TokenStore,
+    name: String,
+    server: &'static str,
+    refused: Option<Arc<Token>>,
+}
+
+impl Renewal {
+    async fn run(self) -> Result<Tokens> {
+        let locked = self.store.lock().await?;
+        let mut sign_in = signed_in(&self.name, &self.store, locked.get(&self.name).await?, &self.auth_url)?;
+        // Another process, or a new sign-in, may have put a good token there while this one waited.
+        let usable =
+            sign_in.tokens.0.get(self.server).is_some_and(|token| {
+                token.is_fresh() && self.refused.as_ref().is_none_or(|refused| !same(token, refused))
+            });
+        if !usable {
+            sign_in.refresh(&self.transport, self.server).await?;
+            locked.put(&self.name, &sign_in).await?;
+        }
+        Ok(sign_in.tokens)
+    }
+}
+
+async fn stored(store: &TokenStore, name: &str, to: &Connection<'_>) -> Result<SignIn> {
+    signed_in(name, store, store.get(name).await?, to.auth_url)
+}
+
+/// A sign-in is used only with the service that it is of: its tokens are nobody else's business.
+fn signed_in(name: &str, store: &TokenStore, found: Option<SignIn>, auth_url: &Url) -> Result<SignIn> {
+    let sign_in =
+        found.ok_or_else(|| not_signed_in(&format!("there is no sign-in '{name}' in {}", store.path().display())))?;
+    if sign_in.auth_url != *auth_url {
+        let why = format!("the sign-in '{name}' is of {}, not of {auth_url}", sign_in.auth_url);
+        return Err(not_signed_in(&why));
+    }
+    Ok(sign_in)
+}
+
+fn same(one: &Token, other: &Token) -> bool {
+    one.access.expose_secret() == other.access.expose_secret()
 }

@@ -41,13 +41,8 @@ impl Scope {
     /// ```
     pub fn named(name: impl Into<String>) -> Result<Self, Error> {
         let name = name.into();
-        if name.is_empty()
-            || name.contains(|c: char| c.is_whitespace() || c.is_control() || "[]*".contains(c))
-        {
-            return Err(invalid(
-                &name,
-                "a scope's name has no spaces, brackets or stars",
-            ));
+        if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control() || "[]*".contains(c)) {
+            return Err(invalid(&name, "a scope's name has no spaces, brackets or stars"));
         }
         Ok(Self::known(name))
     }
@@ -86,17 +81,11 @@ impl Scope {
     ///
     /// Mapped collections ask for it unless they are high-assurance; guest collections don't.
     pub fn data_access(collection: Uuid) -> Self {
-        Self::known(format!(
-            "https://auth.globus.org/scopes/{collection}/data_access"
-        ))
+        Self::known(format!("https://auth.globus.org/scopes/{collection}/data_access"))
     }
 
     fn known(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            optional: false,
-            dependencies: Vec::new(),
-        }
+        Self { name: name.into(), optional: false, dependencies: Vec::new() }
     }
 
     /// The name without dependencies.
@@ -129,10 +118,7 @@ impl Scope {
     /// Whether a token for this scope, with these dependencies, also covers the other one.
     pub fn covers(&self, other: &Scope) -> bool {
         self.name == other.name
-            && other
-                .dependencies
-                .iter()
-                .all(|wanted| self.dependencies.iter().any(|have| have.covers(wanted)))
+            && other.dependencies.iter().all(|wanted| self.dependencies.iter().any(|have| have.covers(wanted)))
     }
 
     /// Reads scopes that are separated by spaces, and merges those of one name.
@@ -150,20 +136,12 @@ impl Scope {
     pub fn parse_all(text: &str) -> Result<Vec<Scope>, Error> {
         let mut rest = text;
         let scopes = read_list(text, &mut rest, 0)?;
-        if rest.is_empty() {
-            Ok(scopes)
-        } else {
-            Err(invalid(text, "there is a ']' too many"))
-        }
+        if rest.is_empty() { Ok(scopes) } else { Err(invalid(text, "there is a ']' too many")) }
     }
 
     /// Writes scopes as Globus Auth reads them.
     pub fn join<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> String {
-        scopes
-            .into_iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(" ")
+        scopes.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
 
     /// Adds scopes to others, merging those of one name: dependencies together, required before optional.
@@ -201,10 +179,7 @@ fn merge_into(scopes: &mut Vec<Scope>, scope: Scope) {
     match scopes.iter_mut().find(|have| have.name == scope.name) {
         Some(have) => {
             have.optional &= scope.optional;
-            scope
-                .dependencies
-                .into_iter()
-                .for_each(|dependency| merge_into(&mut have.dependencies, dependency));
+            scope.dependencies.into_iter().for_each(|dependency| merge_into(&mut have.dependencies, dependency));
         }
         None => scopes.push(scope),
     }
@@ -227,30 +202,21 @@ fn read_list(whole: &str, rest: &mut &str, depth: usize) -> Result<Vec<Scope>, E
         if optional {
             *rest = &rest[1..];
         }
-        let end = rest
-            .find(|c: char| c.is_whitespace() || "[]*".contains(c))
-            .unwrap_or(rest.len());
-        let mut scope =
-            Scope::named(&rest[..end]).map_err(|_| invalid(whole, "a name is missing"))?;
+        let end = rest.find(|c: char| c.is_whitespace() || "[]*".contains(c)).unwrap_or(rest.len());
+        let mut scope = Scope::named(&rest[..end]).map_err(|_| invalid(whole, "a name is missing"))?;
         scope.optional = optional;
         *rest = &rest[end..];
         if let Some(inner) = rest.strip_prefix('[') {
             *rest = inner;
             scope.dependencies = read_list(whole, rest, depth + 1)?;
-            *rest = rest
-                .strip_prefix(']')
-                .ok_or_else(|| invalid(whole, "a ']' is missing"))?;
+            *rest = rest.strip_prefix(']').ok_or_else(|| invalid(whole, "a ']' is missing"))?;
         }
         merge_into(&mut scopes, scope);
     }
 }
 
 fn invalid(text: &str, why: &str) -> Error {
-    Error::local(
-        ErrorKind::InvalidRequest,
-        format!("read the scope {text:?}"),
-        why,
-    )
+    Error::local(ErrorKind::InvalidRequest, format!("read the scope {text:?}"), why)
 }
 
 #[cfg(test)]
@@ -265,21 +231,11 @@ mod tests {
             dependencies: Vec::new(),
         });
         leaf.prop_recursive(3, 16, 4, |inner| {
-            (
-                "[a-z:/.-]{1,12}",
-                any::<bool>(),
-                prop::collection::vec(inner, 0..4),
+            ("[a-z:/.-]{1,12}", any::<bool>(), prop::collection::vec(inner, 0..4)).prop_map(
+                |(name, optional, dependencies)| {
+                    dependencies.into_iter().fold(Scope { name, optional, dependencies: Vec::new() }, Scope::with)
+                },
             )
-                .prop_map(|(name, optional, dependencies)| {
-                    dependencies.into_iter().fold(
-                        Scope {
-                            name,
-                            optional,
-                            dependencies: Vec::new(),
-                        },
-                        Scope::with,
-                    )
-                })
         })
     }
 

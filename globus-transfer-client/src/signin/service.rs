@@ -30,16 +30,13 @@ pub struct ClientCredentials {
 }
 
 impl ClientCredentials {
-    /// A service with its secret, for all of Transfer and for looking up identities.
+    /// A service with its secret, for all of Transfer and for looking up identities. (Who it is itself is known; to ask
+    /// with `userinfo`, add [`Scope::openid`].)
     pub fn new(client_id: Uuid, secret: impl Into<SecretString>) -> Self {
         Self {
             client_id: client_id.to_string(),
             secret: secret.into(),
-            scopes: vec![
-                Scope::transfer_all(),
-                Scope::openid(),
-                Scope::view_identities(),
-            ],
+            scopes: vec![Scope::transfer_all(), Scope::view_identities()],
         }
     }
 
@@ -68,12 +65,7 @@ impl ClientCredentials {
     }
 
     /// Fetches tokens for these scopes, all in one request.
-    pub(super) async fn fetch(
-        &self,
-        transport: &Transport,
-        auth_url: &Url,
-        scopes: &[Scope],
-    ) -> Result<Tokens> {
+    pub(super) async fn fetch(&self, transport: &Transport, auth_url: &Url, scopes: &[Scope]) -> Result<Tokens> {
         let tried = format!("sign in at {auth_url} as the service {}", self.client_id);
         let client = oauth_client(auth_url, &self.client_id)?;
         let http = TokenEndpoint {
@@ -84,11 +76,7 @@ impl ClientCredentials {
         };
         let response = client
             .exchange_client_credentials()
-            .add_scopes(
-                scopes
-                    .iter()
-                    .map(|scope| oauth2::Scope::new(scope.to_string())),
-            )
+            .add_scopes(scopes.iter().map(|scope| oauth2::Scope::new(scope.to_string())))
             .request_async(&http)
             .await
             .map_err(|error| failed(&tried, error))?;

@@ -52,8 +52,7 @@ impl Token {
     }
 
     pub(crate) fn is_fresh(&self) -> bool {
-        self.expires_at
-            .is_none_or(|at| Timestamp::now() + AHEAD < at)
+        self.expires_at.is_none_or(|at| Timestamp::now() + AHEAD < at)
     }
 }
 
@@ -69,9 +68,7 @@ impl Tokens {
 
     /// All services with their tokens.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Token)> {
-        self.0
-            .iter()
-            .map(|(server, token)| (server.as_str(), token.as_ref()))
+        self.0.iter().map(|(server, token)| (server.as_str(), token.as_ref()))
     }
 
     /// Puts newer tokens in the place of these; a refresh token that wasn't sent again stays valid.

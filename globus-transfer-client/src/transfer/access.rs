@@ -94,10 +94,7 @@ impl AccessRule {
     /// Whether it is for this identity.
     pub fn is_for(&self, identity: Uuid) -> bool {
         self.principal_type == PrincipalType::Identity
-            && self
-                .principal
-                .parse::<Uuid>()
-                .is_ok_and(|principal| principal == identity)
+            && self.principal.parse::<Uuid>().is_ok_and(|principal| principal == identity)
     }
 }
 
@@ -112,18 +109,15 @@ pub struct AccessRules {
 impl AccessRules {
     /// How many of the [`ACCESS_RULE_LIMIT`] rules are used; what roles imply isn't counted.
     pub fn used(&self) -> usize {
-        self.rules
-            .iter()
-            .filter(|rule| rule.role_id.is_none())
-            .count()
+        self.rules.iter().filter(|rule| rule.role_id.is_none()).count()
     }
 
     /// The rule for an identity on exactly this directory.
     pub fn find(&self, identity: Uuid, path: &str) -> Option<&AccessRule> {
         let wanted = path::directory(path).ok()?;
-        self.rules.iter().find(|rule| {
-            rule.is_for(identity) && rule.role_id.is_none() && same_directory(&rule.path, &wanted)
-        })
+        self.rules
+            .iter()
+            .find(|rule| rule.is_for(identity) && rule.role_id.is_none() && same_directory(&rule.path, &wanted))
     }
 }
 
@@ -156,10 +150,7 @@ impl<'a> AccessRulesHandler<'a> {
     /// ```
     pub async fn list(self) -> Result<AccessRules> {
         let url = self.url("access_list", None)?;
-        let call = Call::get(
-            url,
-            format!("list the access rules of collection {}", self.collection),
-        );
+        let call = Call::get(url, format!("list the access rules of collection {}", self.collection));
         let answer: DataList<AccessRule> = self.core.call(Service::Transfer, call).await?;
         Ok(AccessRules { rules: answer.data })
     }
@@ -179,9 +170,7 @@ impl<'a> AccessRulesHandler<'a> {
     /// ```
     pub async fn get(self, id: &str) -> Result<AccessRule> {
         let url = self.url("access", Some(id))?;
-        self.core
-            .call(Service::Transfer, Call::get(url, self.about("get", id)))
-            .await
+        self.core.call(Service::Transfer, Call::get(url, self.about("get", id))).await
     }
 
     /// A rule for an identity on a directory: reading, until it is changed.
@@ -241,11 +230,7 @@ impl<'a> AccessRulesHandler<'a> {
     /// # }
     /// ```
     pub fn update(self, id: impl Into<String>) -> UpdateAccessRule<'a> {
-        UpdateAccessRule {
-            rules: self,
-            id: id.into(),
-            changes: serde_json::Map::new(),
-        }
+        UpdateAccessRule { rules: self, id: id.into(), changes: serde_json::Map::new() }
     }
 
     /// Deletes a rule. A rule that isn't there any more, after a lost answer, is deleted.
@@ -262,17 +247,8 @@ impl<'a> AccessRulesHandler<'a> {
     /// ```
     pub async fn delete(self, id: &str) -> Result<()> {
         let url = self.url("access", Some(id))?;
-        match self
-            .core
-            .call::<Value>(
-                Service::Transfer,
-                Call::delete(url, self.about("delete", id)),
-            )
-            .await
-        {
-            Err(error) if *error.kind() == ErrorKind::NotFound && error.may_have_been_done() => {
-                Ok(())
-            }
+        match self.core.call::<Value>(Service::Transfer, Call::delete(url, self.about("delete", id))).await {
+            Err(error) if *error.kind() == ErrorKind::NotFound && error.may_have_been_done() => Ok(()),
             other => other.map(|_| ()),
         }
     }
@@ -280,20 +256,13 @@ impl<'a> AccessRulesHandler<'a> {
     fn url(&self, what: &str, id: Option<&str>) -> Result<url::Url> {
         let collection = self.collection.to_string();
         match id {
-            Some(id) => self
-                .core
-                .transfer_endpoint(&["endpoint", &collection, what, id]),
-            None => self
-                .core
-                .transfer_endpoint(&["endpoint", &collection, what]),
+            Some(id) => self.core.transfer_endpoint(&["endpoint", &collection, what, id]),
+            None => self.core.transfer_endpoint(&["endpoint", &collection, what]),
         }
     }
 
     fn about(&self, verb: &str, id: &str) -> String {
-        format!(
-            "{verb} the access rule {id} of collection {}",
-            self.collection
-        )
+        format!("{verb} the access rule {id} of collection {}", self.collection)
     }
 }
 
@@ -354,16 +323,9 @@ impl CreateAccessRule<'_> {
             document["expiration_date"] = at.to_string().into();
         }
         // A second time the rule is there, and the service says so: nothing is doubled.
-        let call =
-            Call::post(self.rules.url("access", None)?, tried.as_str(), &document)?.harmless();
+        let call = Call::post(self.rules.url("access", None)?, tried.as_str(), &document)?.harmless();
         let made: Changed = self.rules.core.call(Service::Transfer, call).await?;
-        made.access_id.ok_or_else(|| {
-            Error::local(
-                ErrorKind::UnexpectedAnswer,
-                tried,
-                "the answer has no access_id",
-            )
-        })
+        made.access_id.ok_or_else(|| Error::local(ErrorKind::UnexpectedAnswer, tried, "the answer has no access_id"))
     }
 
     /// Makes it unless there is one for the same principal and path, and gives the rule's id with how it came to be.
@@ -382,22 +344,14 @@ impl CreateAccessRule<'_> {
     /// # }
     /// ```
     pub async fn ensure(self) -> Result<(String, Made)> {
-        let (rules, kind, principal, path) = (
-            self.rules,
-            self.principal_type,
-            self.principal.clone(),
-            path::directory(&self.path)?,
-        );
+        let (rules, kind, principal, path) =
+            (self.rules, self.principal_type, self.principal.clone(), path::directory(&self.path)?);
         let error = match self.send().await {
             Ok(id) => return Ok((id, Made::New)),
             Err(error) if *error.kind() == ErrorKind::Exists => error,
             Err(error) => return Err(error),
         };
-        let made = if error.may_have_been_done() {
-            Made::Unclear
-        } else {
-            Made::Existed
-        };
+        let made = if error.may_have_been_done() { Made::Unclear } else { Made::Existed };
         rules
             .list()
             .await?
@@ -435,17 +389,13 @@ pub struct UpdateAccessRule<'a> {
 impl UpdateAccessRule<'_> {
     /// What it allows.
     pub fn permissions(mut self, permissions: Permissions) -> Self {
-        self.changes
-            .insert("permissions".to_owned(), permissions.as_str().into());
+        self.changes.insert("permissions".to_owned(), permissions.as_str().into());
         self
     }
 
     /// When it ends by itself; none for never.
     pub fn expires(mut self, at: Option<Timestamp>) -> Self {
-        self.changes.insert(
-            "expiration_date".to_owned(),
-            at.map_or(Value::Null, |at| at.to_string().into()),
-        );
+        self.changes.insert("expiration_date".to_owned(), at.map_or(Value::Null, |at| at.to_string().into()));
         self
     }
 
@@ -457,10 +407,6 @@ impl UpdateAccessRule<'_> {
         self.changes.insert("DATA_TYPE".to_owned(), "access".into());
         let url = self.rules.url("access", Some(&self.id))?;
         let call = Call::put(url, self.rules.about("change", &self.id), &self.changes)?;
-        self.rules
-            .core
-            .call::<Value>(Service::Transfer, call)
-            .await
-            .map(|_| ())
+        self.rules.core.call::<Value>(Service::Transfer, call).await.map(|_| ())
     }
 }

@@ -40,12 +40,7 @@ pub struct Mkdir<'a> {
 
 impl<'a> Mkdir<'a> {
     pub(super) fn new(core: &'a Core, collection: Uuid, path: String) -> Self {
-        Self {
-            core,
-            collection,
-            path,
-            local_user: None,
-        }
+        Self { core, collection, path, local_user: None }
     }
 
     /// The local account to use on a mapped collection where the identity maps to several.
@@ -61,13 +56,7 @@ impl<'a> Mkdir<'a> {
     /// this very call made ([`Error::may_have_been_done`]). [`ErrorKind::NotFound`] when the parent is missing;
     /// [`ErrorKind::PermissionDenied`]; [`ErrorKind::EndpointTrouble`].
     pub async fn send(self) -> Result<()> {
-        make(
-            self.core,
-            self.collection,
-            &self.path,
-            self.local_user.as_deref(),
-        )
-        .await
+        make(self.core, self.collection, &self.path, self.local_user.as_deref()).await
     }
 }
 
@@ -83,13 +72,7 @@ pub struct MakeAllParents<'a> {
 
 impl<'a> MakeAllParents<'a> {
     pub(super) fn new(core: &'a Core, collection: Uuid, path: String) -> Self {
-        Self {
-            core,
-            collection,
-            path,
-            below: None,
-            local_user: None,
-        }
+        Self { core, collection, path, below: None, local_user: None }
     }
 
     /// Makes directories only below this one, which must exist: when the storage isn't mounted, nothing is made in the
@@ -136,16 +119,11 @@ impl<'a> MakeAllParents<'a> {
     async fn make(&self, path: &str) -> Result<MadeDirectory> {
         let made = match make(self.core, self.collection, path, self.local_user.as_deref()).await {
             Ok(()) => Made::New,
-            Err(error) if *error.kind() == ErrorKind::Exists && error.may_have_been_done() => {
-                Made::Unclear
-            }
+            Err(error) if *error.kind() == ErrorKind::Exists && error.may_have_been_done() => Made::Unclear,
             Err(error) if *error.kind() == ErrorKind::Exists => Made::Existed,
             Err(error) => return Err(error),
         };
-        Ok(MadeDirectory {
-            path: path.to_owned(),
-            made,
-        })
+        Ok(MadeDirectory { path: path.to_owned(), made })
     }
 
     fn paths(&self) -> Result<Vec<String>> {
@@ -180,13 +158,6 @@ async fn make(core: &Core, collection: Uuid, path: &str, local_user: Option<&str
         document["local_user"] = user.into();
     }
     // A second time the directory is there, and the service says so: nothing is doubled.
-    let call = Call::post(
-        url,
-        format!("make the directory {path} on collection {id}"),
-        &document,
-    )?
-    .harmless();
-    core.call::<Value>(Service::Transfer, call)
-        .await
-        .map(|_| ())
+    let call = Call::post(url, format!("make the directory {path} on collection {id}"), &document)?.harmless();
+    core.call::<Value>(Service::Transfer, call).await.map(|_| ())
 }

@@ -150,25 +150,14 @@ impl<'a> Ls<'a> {
     /// [`EndpointTrouble`](crate::ErrorKind::EndpointTrouble).
     pub async fn send(self) -> Result<Listing> {
         let collection = self.collection.to_string();
-        let url = self
-            .core
-            .transfer_endpoint(&["operation", "endpoint", &collection, "ls"])?;
-        let mut call = Call::get(
-            url,
-            format!("list {} on collection {collection}", self.path),
-        )
-        .query("path", &self.path)
-        .query_if(
-            "show_hidden",
-            self.show_hidden.map(|show| if show { "1" } else { "0" }),
-        )
-        .query_if(
-            "orderby",
-            (!self.order.is_empty()).then(|| self.order.join(",")),
-        )
-        .query_if("limit", self.limit.map(|limit| limit.to_string()))
-        .query_if("offset", self.offset.map(|offset| offset.to_string()))
-        .query_if("local_user", self.local_user.as_deref());
+        let url = self.core.transfer_endpoint(&["operation", "endpoint", &collection, "ls"])?;
+        let mut call = Call::get(url, format!("list {} on collection {collection}", self.path))
+            .query("path", &self.path)
+            .query_if("show_hidden", self.show_hidden.map(|show| if show { "1" } else { "0" }))
+            .query_if("orderby", (!self.order.is_empty()).then(|| self.order.join(",")))
+            .query_if("limit", self.limit.map(|limit| limit.to_string()))
+            .query_if("offset", self.offset.map(|offset| offset.to_string()))
+            .query_if("local_user", self.local_user.as_deref());
         for filter in &self.filters {
             call = call.query("filter", filter);
         }

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use crate::client::Core;
 
 pub use access::{
-    ACCESS_RULE_LIMIT, AccessRule, AccessRules, AccessRulesHandler, CreateAccessRule, Permissions,
-    PrincipalType, UpdateAccessRule,
+    ACCESS_RULE_LIMIT, AccessRule, AccessRules, AccessRulesHandler, CreateAccessRule, Permissions, PrincipalType,
+    UpdateAccessRule,
 };
 pub use directories::{Made, MadeDirectory, MakeAllParents, Mkdir};
 pub use ls::{FileEntry, Listing, Ls};

@@ -12,9 +12,7 @@ const COLLECTION: Uuid = Uuid::from_u128(7);
 const PERSON: Uuid = Uuid::from_u128(8);
 
 fn quick() -> RetryPolicy {
-    RetryPolicy::default()
-        .min_wait(Duration::from_millis(1))
-        .max_wait(Duration::from_millis(5))
+    RetryPolicy::default().min_wait(Duration::from_millis(1)).max_wait(Duration::from_millis(5))
 }
 
 fn client(stub: &Stub, retry: RetryPolicy) -> GlobusClient {
@@ -38,25 +36,10 @@ fn empty_listing() -> serde_json::Value {
 
 #[tokio::test]
 async fn a_call_is_repeated_until_it_is_answered() {
-    for trouble in [
-        || Reply::Json(503, error("ServiceUnavailable")),
-        || Reply::Text(502, "<b>bad</b>"),
-        || Reply::Cut,
-    ] {
-        let stub = Stub::start(move |_, n| {
-            if n < 2 {
-                trouble()
-            } else {
-                Reply::Json(200, empty_listing())
-            }
-        })
-        .await;
-        let listing = client(&stub, quick())
-            .transfer()
-            .ls(COLLECTION, "/")
-            .send()
-            .await
-            .unwrap();
+    for trouble in [|| Reply::Json(503, error("ServiceUnavailable")), || Reply::Text(502, "<b>bad</b>"), || Reply::Cut]
+    {
+        let stub = Stub::start(move |_, n| if n < 2 { trouble() } else { Reply::Json(200, empty_listing()) }).await;
+        let listing = client(&stub, quick()).transfer().ls(COLLECTION, "/").send().await.unwrap();
         assert!(listing.entries.is_empty());
         assert_eq!(stub.seen().len(), 3);
     }
@@ -65,12 +48,7 @@ async fn a_call_is_repeated_until_it_is_answered() {
 #[tokio::test]
 async fn without_retries_the_first_failure_is_given() {
     let stub = Stub::start(|_, _| Reply::Json(503, error("ServiceUnavailable"))).await;
-    let failure = client(&stub, RetryPolicy::none())
-        .transfer()
-        .ls(COLLECTION, "/")
-        .send()
-        .await
-        .unwrap_err();
+    let failure = client(&stub, RetryPolicy::none()).transfer().ls(COLLECTION, "/").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::Server);
     assert!(failure.can_retry());
     assert_eq!(stub.seen().len(), 1);
@@ -79,12 +57,7 @@ async fn without_retries_the_first_failure_is_given() {
 #[tokio::test]
 async fn retries_end() {
     let stub = Stub::start(|_, _| Reply::Json(503, error("ServiceUnavailable"))).await;
-    let failure = client(&stub, quick().max_retries(3))
-        .transfer()
-        .ls(COLLECTION, "/")
-        .send()
-        .await
-        .unwrap_err();
+    let failure = client(&stub, quick().max_retries(3)).transfer().ls(COLLECTION, "/").send().await.unwrap_err();
     assert_eq!(failure.status(), Some(503));
     assert_eq!(stub.seen().len(), 4);
 }
@@ -95,30 +68,14 @@ async fn what_waiting_cannot_help_is_not_repeated() {
         (404, "ClientError.NotFound", ErrorKind::NotFound),
         (403, "EndpointPermissionDenied", ErrorKind::PermissionDenied),
         (409, "ClientError.Conflict", ErrorKind::Conflict),
-        (
-            502,
-            "ExternalError.DirListingFailed.GCDisconnected",
-            ErrorKind::EndpointTrouble,
-        ),
+        (502, "ExternalError.DirListingFailed.GCDisconnected", ErrorKind::EndpointTrouble),
         (400, "ClientError.BadRequest", ErrorKind::InvalidRequest),
-        (
-            401,
-            "ClientError.AuthenticationFailed",
-            ErrorKind::AuthenticationFailed,
-        ),
+        (401, "ClientError.AuthenticationFailed", ErrorKind::AuthenticationFailed),
     ] {
         let stub = Stub::start(move |_, _| Reply::Json(status, error(code))).await;
-        let failure = client(&stub, quick())
-            .transfer()
-            .ls(COLLECTION, "/a/")
-            .send()
-            .await
-            .unwrap_err();
+        let failure = client(&stub, quick()).transfer().ls(COLLECTION, "/a/").send().await.unwrap_err();
         assert_eq!(failure.kind(), &kind);
-        assert_eq!(
-            (failure.code(), failure.request_id()),
-            (Some(code), Some("rq1"))
-        );
+        assert_eq!((failure.code(), failure.request_id()), (Some(code), Some("rq1")));
         assert_eq!(stub.seen().len(), 1, "{code}");
         let said = failure.to_string();
         for part in ["/a/", &COLLECTION.to_string(), code, "it says so", "rq1"] {
@@ -129,39 +86,15 @@ async fn what_waiting_cannot_help_is_not_repeated() {
 
 #[tokio::test]
 async fn retry_after_is_waited_for() {
-    let busy = |seconds: &str| {
-        Reply::With(
-            429,
-            "retry-after",
-            seconds.to_owned(),
-            error("TooManyRequests"),
-        )
-    };
-    let stub = Stub::start(move |_, n| {
-        if n == 0 {
-            busy("1")
-        } else {
-            Reply::Json(200, empty_listing())
-        }
-    })
-    .await;
+    let busy = |seconds: &str| Reply::With(429, "retry-after", seconds.to_owned(), error("TooManyRequests"));
+    let stub = Stub::start(move |_, n| if n == 0 { busy("1") } else { Reply::Json(200, empty_listing()) }).await;
     let began = Instant::now();
-    client(&stub, quick())
-        .transfer()
-        .ls(COLLECTION, "/")
-        .send()
-        .await
-        .unwrap();
+    client(&stub, quick()).transfer().ls(COLLECTION, "/").send().await.unwrap();
     assert!(began.elapsed() >= Duration::from_secs(1));
 
     // Longer than there is time for: the caller is told at once, with the wait.
     let stub = Stub::start(move |_, _| busy("7200")).await;
-    let failure = client(&stub, quick())
-        .transfer()
-        .ls(COLLECTION, "/")
-        .send()
-        .await
-        .unwrap_err();
+    let failure = client(&stub, quick()).transfer().ls(COLLECTION, "/").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::RateLimited);
     assert_eq!(failure.retry_after(), Some(Duration::from_secs(7200)));
     assert_eq!(stub.seen().len(), 1);
@@ -170,9 +103,7 @@ async fn retry_after_is_waited_for() {
 #[tokio::test]
 async fn a_service_that_is_away_was_not_reached() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", free.local_addr().unwrap())
-        .parse()
-        .unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap()).parse().unwrap();
     drop(free);
     let client = GlobusClient::builder()
         .transfer_url(url)
@@ -180,12 +111,7 @@ async fn a_service_that_is_away_was_not_reached() {
         .retry(RetryPolicy::none())
         .build()
         .unwrap();
-    let failure = client
-        .transfer()
-        .mkdir(COLLECTION, "/a/")
-        .send()
-        .await
-        .unwrap_err();
+    let failure = client.transfer().mkdir(COLLECTION, "/a/").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::Network);
     assert!(failure.can_retry());
     assert!(!failure.may_have_been_done());
@@ -202,12 +128,7 @@ async fn a_service_that_hangs_is_given_up() {
         .request_timeout(Duration::from_millis(200))
         .build()
         .unwrap();
-    let failure = client
-        .transfer()
-        .mkdir(COLLECTION, "/a/")
-        .send()
-        .await
-        .unwrap_err();
+    let failure = client.transfer().mkdir(COLLECTION, "/a/").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::Timeout);
     assert!(failure.may_have_been_done());
 }
@@ -215,47 +136,28 @@ async fn a_service_that_hangs_is_given_up() {
 #[tokio::test]
 async fn an_answer_that_is_not_globus_is_said_to_be_so() {
     let stub = Stub::start(|_, _| Reply::Text(200, "<h1>It works!</h1>")).await;
-    let failure = client(&stub, quick())
-        .transfer()
-        .ls(COLLECTION, "/")
-        .send()
-        .await
-        .unwrap_err();
+    let failure = client(&stub, quick()).transfer().ls(COLLECTION, "/").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::UnexpectedAnswer);
     assert_eq!(stub.seen().len(), 1);
 }
 
 #[tokio::test]
 async fn a_directory_whose_answer_was_lost_is_neither_new_nor_old() {
-    let stub = Stub::start(|_, n| {
-        if n == 0 {
-            Reply::Cut
-        } else {
-            Reply::Json(502, error("ExternalError.MkdirFailed.Exists"))
-        }
-    })
-    .await;
+    let stub =
+        Stub::start(
+            |_, n| {
+                if n == 0 { Reply::Cut } else { Reply::Json(502, error("ExternalError.MkdirFailed.Exists")) }
+            },
+        )
+        .await;
     let client = client(&stub, quick());
-    let failure = client
-        .transfer()
-        .mkdir(COLLECTION, "/a/")
-        .send()
-        .await
-        .unwrap_err();
+    let failure = client.transfer().mkdir(COLLECTION, "/a/").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::Exists);
     assert!(failure.may_have_been_done());
 
-    let failure = client
-        .transfer()
-        .mkdir(COLLECTION, "/a/")
-        .send()
-        .await
-        .unwrap_err();
+    let failure = client.transfer().mkdir(COLLECTION, "/a/").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::Exists);
-    assert!(
-        !failure.may_have_been_done(),
-        "this time there was only one attempt"
-    );
+    assert!(!failure.may_have_been_done(), "this time there was only one attempt");
 }
 
 #[tokio::test]
@@ -270,65 +172,30 @@ async fn parents_are_made_from_the_first_that_is_missing() {
             Reply::Json(502, error("ExternalError.MkdirFailed.Exists"))
         } else if have.contains(&parent) {
             have.push(path);
-            Reply::Json(
-                202,
-                json!({ "DATA_TYPE": "mkdir_result", "code": "DirectoryCreated", "message": "m" }),
-            )
+            Reply::Json(202, json!({ "DATA_TYPE": "mkdir_result", "code": "DirectoryCreated", "message": "m" }))
         } else {
             Reply::Json(502, error("ExternalError.MkdirFailed"))
         }
     })
     .await;
     let client = client(&stub, quick());
-    let steps = client
-        .transfer()
-        .make_all_parents(COLLECTION, "/top/2026-03/Li")
-        .send()
-        .await
-        .unwrap();
-    let steps: Vec<_> = steps
-        .iter()
-        .map(|step| (step.path.as_str(), step.made))
-        .collect();
-    assert_eq!(
-        steps,
-        [
-            ("/top/2026-03/", Made::New),
-            ("/top/2026-03/Li/", Made::New)
-        ]
-    );
+    let steps = client.transfer().make_all_parents(COLLECTION, "/top/2026-03/Li").send().await.unwrap();
+    let steps: Vec<_> = steps.iter().map(|step| (step.path.as_str(), step.made)).collect();
+    assert_eq!(steps, [("/top/2026-03/", Made::New), ("/top/2026-03/Li/", Made::New)]);
     assert_eq!(stub.seen().len(), 3);
 
-    let steps = client
-        .transfer()
-        .make_all_parents(COLLECTION, "/top/2026-03/Li/")
-        .send()
-        .await
-        .unwrap();
+    let steps = client.transfer().make_all_parents(COLLECTION, "/top/2026-03/Li/").send().await.unwrap();
     assert_eq!(steps.len(), 1);
     assert_eq!(steps[0].made, Made::Existed);
     assert_eq!(stub.seen().len(), 4, "one request when it is there");
 
     // Nothing is made above the top that must exist.
-    let refused = client
-        .transfer()
-        .make_all_parents(COLLECTION, "/unmounted/x/y")
-        .below("/unmounted")
-        .send()
-        .await
-        .unwrap_err();
+    let refused =
+        client.transfer().make_all_parents(COLLECTION, "/unmounted/x/y").below("/unmounted").send().await.unwrap_err();
     assert_eq!(refused.code(), Some("ExternalError.MkdirFailed"));
-    let tried: Vec<_> = stub.seen()[4..]
-        .iter()
-        .map(|seen| seen.json()["path"].clone())
-        .collect();
+    let tried: Vec<_> = stub.seen()[4..].iter().map(|seen| seen.json()["path"].clone()).collect();
     assert_eq!(tried, ["/unmounted/x/y/", "/unmounted/x/"]);
-    let outside = client
-        .transfer()
-        .make_all_parents(COLLECTION, "/other/x")
-        .below("/unmounted")
-        .send()
-        .await;
+    let outside = client.transfer().make_all_parents(COLLECTION, "/other/x").below("/unmounted").send().await;
     assert_eq!(outside.unwrap_err().kind(), &ErrorKind::InvalidRequest);
 }
 
@@ -350,46 +217,21 @@ async fn a_rule_whose_answer_was_lost_is_found_again() {
     .await;
     let client = client(&stub, quick());
     let rules = client.transfer().access_rules(COLLECTION);
-    assert_eq!(
-        rules.create(PERSON, "/a").ensure().await.unwrap(),
-        ("mine".to_owned(), Made::Unclear)
-    );
-    assert_eq!(
-        rules.create(PERSON, "/a").ensure().await.unwrap(),
-        ("mine".to_owned(), Made::Existed)
-    );
+    assert_eq!(rules.create(PERSON, "/a").ensure().await.unwrap(), ("mine".to_owned(), Made::Unclear));
+    assert_eq!(rules.create(PERSON, "/a").ensure().await.unwrap(), ("mine".to_owned(), Made::Existed));
     let listed = rules.list().await.unwrap();
     assert_eq!(listed.used(), 2, "what a role implies is not a rule");
-    assert_eq!(
-        listed.find(PERSON, "/a").unwrap().id.as_deref(),
-        Some("mine")
-    );
+    assert_eq!(listed.find(PERSON, "/a").unwrap().id.as_deref(), Some("mine"));
 }
 
 #[tokio::test]
 async fn a_deletion_whose_answer_was_lost_is_a_deletion() {
-    let stub = Stub::start(|_, n| {
-        if n == 0 {
-            Reply::Cut
-        } else {
-            Reply::Json(404, error("AccessRuleNotFound"))
-        }
-    })
-    .await;
+    let stub =
+        Stub::start(|_, n| if n == 0 { Reply::Cut } else { Reply::Json(404, error("AccessRuleNotFound")) }).await;
     let client = client(&stub, quick());
-    client
-        .transfer()
-        .access_rules(COLLECTION)
-        .delete("x")
-        .await
-        .unwrap();
+    client.transfer().access_rules(COLLECTION).delete("x").await.unwrap();
     assert_eq!(stub.seen()[1].method, "DELETE");
-    let failure = client
-        .transfer()
-        .access_rules(COLLECTION)
-        .delete("x")
-        .await
-        .unwrap_err();
+    let failure = client.transfer().access_rules(COLLECTION).delete("x").await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::NotFound);
 }
 
@@ -407,37 +249,14 @@ async fn many_usernames_are_asked_for_a_hundred_at_a_time() {
     let client = client(&stub, quick());
     let names: Vec<String> = (0..250).map(|n| format!("U{n:03}@example.org")).collect();
     let twice: Vec<&String> = names.iter().chain(&names).collect();
-    let found = client
-        .auth()
-        .identities()
-        .by_usernames(&twice)
-        .provision(true)
-        .send()
-        .await
-        .unwrap();
+    let found = client.auth().identities().by_usernames(&twice).provision(true).send().await.unwrap();
     assert_eq!((found.len(), stub.seen().len()), (250, 3));
-    assert_eq!(
-        found.find(" u249@Example.org").unwrap().id,
-        Uuid::from_u128(249)
-    );
-    assert_eq!(
-        found.missing(&["u001@example.org", "nobody@example.org"]),
-        ["nobody@example.org"]
-    );
-    assert!(
-        stub.seen()[0]
-            .query
-            .contains(&("provision".into(), "true".into()))
-    );
+    assert_eq!(found.find(" u249@Example.org").unwrap().id, Uuid::from_u128(249));
+    assert_eq!(found.missing(&["u001@example.org", "nobody@example.org"]), ["nobody@example.org"]);
+    assert!(stub.seen()[0].query.contains(&("provision".into(), "true".into())));
 
     for bad in ["a@x.org,b@x.org", " "] {
-        let refused = client
-            .auth()
-            .identities()
-            .by_usernames(&[bad])
-            .send()
-            .await
-            .unwrap_err();
+        let refused = client.auth().identities().by_usernames(&[bad]).send().await.unwrap_err();
         assert_eq!(refused.kind(), &ErrorKind::InvalidRequest);
     }
     assert_eq!(stub.seen().len(), 3, "nothing was asked for these");
@@ -449,11 +268,7 @@ async fn calls_can_be_spawned() {
     let client = client(&stub, quick());
     let task = tokio::spawn(async move {
         client.transfer().ls(COLLECTION, "/").send().await?;
-        client
-            .transfer()
-            .make_all_parents(COLLECTION, "/")
-            .send()
-            .await?;
+        client.transfer().make_all_parents(COLLECTION, "/").send().await?;
         Ok::<(), Error>(())
     });
     task.await.unwrap().unwrap();

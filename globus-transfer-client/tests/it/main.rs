@@ -1,5 +1,8 @@
 //! The client against services on loopback.
 
 mod calls;
+mod native;
 mod sign_in;
+mod store;
 mod stub;
+mod world;

@@ -4,9 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use globus_transfer_client::{
-    Authorizer, ClientCredentials, ErrorKind, GlobusClient, RetryPolicy, Scope,
-};
+use globus_transfer_client::{Authorizer, ClientCredentials, ErrorKind, GlobusClient, RetryPolicy, Scope};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -52,37 +50,19 @@ async fn one_request_brings_the_tokens_of_all_services() {
     let client = service(&stub);
     let calls = join_all((0..50).map(|_| client.transfer().ls(COLLECTION, "/").send())).await;
     assert!(calls.iter().all(Result::is_ok));
-    client
-        .auth()
-        .identities()
-        .by_usernames(&["a@x.org"])
-        .send()
-        .await
-        .unwrap();
+    client.auth().identities().by_usernames(&["a@x.org"]).send().await.unwrap();
 
     let seen = stub.seen();
     let asked: Vec<_> = seen.iter().filter(|seen| is_token_request(seen)).collect();
     assert_eq!(asked.len(), 1);
     // The secret as it is, as the Python SDK sends it.
-    assert_eq!(
-        asked[0].authorization.as_deref(),
-        Some(basic_of_test_client())
-    );
-    assert_eq!(
-        asked[0].form("grant_type").as_deref(),
-        Some("client_credentials")
-    );
+    assert_eq!(asked[0].authorization.as_deref(), Some(basic_of_test_client()));
+    assert_eq!(asked[0].form("grant_type").as_deref(), Some("client_credentials"));
     let scopes = asked[0].form("scope").unwrap();
-    assert!(
-        scopes.contains("transfer.api.globus.org:all") && scopes.contains("view_identities"),
-        "{scopes}"
-    );
+    assert!(scopes.contains("transfer.api.globus.org:all") && scopes.contains("view_identities"), "{scopes}");
     for call in seen.iter().filter(|seen| !is_token_request(seen)) {
-        let expected = if call.path.starts_with("/v2") {
-            "Bearer t-auth.globus.org"
-        } else {
-            "Bearer t-transfer.api.globus.org"
-        };
+        let expected =
+            if call.path.starts_with("/v2") { "Bearer t-auth.globus.org" } else { "Bearer t-transfer.api.globus.org" };
         assert_eq!(call.authorization.as_deref(), Some(expected));
     }
 }
@@ -96,11 +76,7 @@ fn basic_of_test_client() -> &'static str {
 async fn a_token_is_replaced_ahead_of_its_end() {
     // 30 s to live is less than the margin of a minute, so each call finds it too old.
     let stub = Stub::start(|seen, _| {
-        if is_token_request(seen) {
-            Reply::Json(200, tokens("t", 30))
-        } else {
-            Reply::Json(200, json!({ "DATA": [] }))
-        }
+        if is_token_request(seen) { Reply::Json(200, tokens("t", 30)) } else { Reply::Json(200, json!({ "DATA": [] })) }
     })
     .await;
     let client = service(&stub);
@@ -121,20 +97,13 @@ async fn a_refused_token_is_replaced_once_for_all_calls() {
         if seen.authorization.as_deref() == Some("Bearer t1-transfer.api.globus.org") {
             Reply::Json(200, json!({ "DATA": [] }))
         } else {
-            Reply::Json(
-                401,
-                json!({ "code": "AuthenticationFailed", "message": "Token is not active" }),
-            )
+            Reply::Json(401, json!({ "code": "AuthenticationFailed", "message": "Token is not active" }))
         }
     })
     .await;
     let client = service(&stub);
     let calls = join_all((0..50).map(|_| client.transfer().ls(COLLECTION, "/").send())).await;
-    assert!(
-        calls.iter().all(Result::is_ok),
-        "{:?}",
-        calls.iter().find(|call| call.is_err())
-    );
+    assert!(calls.iter().all(Result::is_ok), "{:?}", calls.iter().find(|call| call.is_err()));
     assert_eq!(stub.count("/v2/oauth2/token"), 2);
 }
 
@@ -144,19 +113,11 @@ async fn a_token_that_stays_refused_ends_in_an_error() {
         if is_token_request(seen) {
             Reply::Json(200, tokens("t", 172_800))
         } else {
-            Reply::Json(
-                401,
-                json!({ "code": "AuthenticationFailed", "message": "no" }),
-            )
+            Reply::Json(401, json!({ "code": "AuthenticationFailed", "message": "no" }))
         }
     })
     .await;
-    let failure = service(&stub)
-        .transfer()
-        .ls(COLLECTION, "/")
-        .send()
-        .await
-        .unwrap_err();
+    let failure = service(&stub).transfer().ls(COLLECTION, "/").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::AuthenticationFailed);
     assert_eq!((stub.count("/v2/oauth2/token"), stub.count("/ls")), (2, 2));
 }
@@ -168,28 +129,18 @@ async fn a_failed_sign_in_is_shared_by_all_that_wait() {
     for failure in join_all((0..20).map(|_| client.transfer().ls(COLLECTION, "/").send())).await {
         let failure = failure.unwrap_err();
         assert_eq!(failure.kind(), &ErrorKind::AuthenticationFailed);
-        assert!(
-            failure.to_string().contains("client id and secret"),
-            "{failure}"
-        );
+        assert!(failure.to_string().contains("client id and secret"), "{failure}");
         assert!(!format!("{failure} {failure:?} {client:?}").contains(SECRET));
     }
     assert_eq!(stub.seen().len(), 1);
     // A later call tries again: the secret may have been put right at the service.
-    client
-        .transfer()
-        .ls(COLLECTION, "/")
-        .send()
-        .await
-        .unwrap_err();
+    client.transfer().ls(COLLECTION, "/").send().await.unwrap_err();
     assert_eq!(stub.seen().len(), 2);
 }
 
 #[tokio::test]
 async fn a_service_fetches_the_consent_that_a_collection_asks_for() {
-    let wanted = Scope::transfer_all()
-        .with(Scope::data_access(COLLECTION))
-        .to_string();
+    let wanted = Scope::transfer_all().with(Scope::data_access(COLLECTION)).to_string();
     let required = wanted.clone();
     let with_consent = AtomicUsize::new(0);
     let stub = Stub::start(move |seen, _| {
@@ -208,26 +159,16 @@ async fn a_service_fetches_the_consent_that_a_collection_asks_for() {
     .await;
     let client = service(&stub);
     let calls = join_all((0..10).map(|_| client.transfer().ls(COLLECTION, "/").send())).await;
-    assert!(
-        calls.iter().all(Result::is_ok),
-        "{:?}",
-        calls.iter().find(|call| call.is_err())
-    );
-    let asked: Vec<_> = stub
-        .seen()
-        .into_iter()
-        .filter(is_token_request)
-        .map(|seen| seen.form("scope").unwrap())
-        .collect();
+    assert!(calls.iter().all(Result::is_ok), "{:?}", calls.iter().find(|call| call.is_err()));
+    let asked: Vec<_> =
+        stub.seen().into_iter().filter(is_token_request).map(|seen| seen.form("scope").unwrap()).collect();
     assert_eq!(asked.len(), 2);
     assert!(asked[1].contains(&wanted), "{}", asked[1]);
 }
 
 #[tokio::test]
 async fn consent_that_does_not_help_ends_in_an_error() {
-    let wanted = Scope::transfer_all()
-        .with(Scope::data_access(COLLECTION))
-        .to_string();
+    let wanted = Scope::transfer_all().with(Scope::data_access(COLLECTION)).to_string();
     let required = wanted.clone();
     let stub = Stub::start(move |seen, _| {
         if is_token_request(seen) {
@@ -239,33 +180,16 @@ async fn consent_that_does_not_help_ends_in_an_error() {
     .await;
     let client = service(&stub);
     for _ in 0..2 {
-        let failure = client
-            .transfer()
-            .ls(COLLECTION, "/")
-            .send()
-            .await
-            .unwrap_err();
-        assert_eq!(
-            failure.kind(),
-            &ErrorKind::ConsentRequired {
-                required_scopes: vec![wanted.clone()]
-            }
-        );
+        let failure = client.transfer().ls(COLLECTION, "/").send().await.unwrap_err();
+        assert_eq!(failure.kind(), &ErrorKind::ConsentRequired { required_scopes: vec![wanted.clone()] });
     }
-    assert_eq!(
-        stub.count("/v2/oauth2/token"),
-        2,
-        "asked for once, not with every call"
-    );
+    assert_eq!(stub.count("/v2/oauth2/token"), 2, "asked for once, not with every call");
 }
 
 #[tokio::test]
 async fn a_person_is_told_the_command() {
     let stub = Stub::start(|_, _| {
-        Reply::Json(
-            403,
-            json!({ "code": "ConsentRequired", "message": "no", "required_scopes": ["a[b]"] }),
-        )
+        Reply::Json(403, json!({ "code": "ConsentRequired", "message": "no", "required_scopes": ["a[b]"] }))
     })
     .await;
     let client = GlobusClient::builder()
@@ -274,28 +198,13 @@ async fn a_person_is_told_the_command() {
         .consent_command(|scopes| format!("mytool login --scope '{}'", scopes.join(" ")))
         .build()
         .unwrap();
-    let failure = client
-        .transfer()
-        .ls(COLLECTION, "/")
-        .send()
-        .await
-        .unwrap_err();
-    assert!(
-        failure
-            .to_string()
-            .ends_with("consent to it by running: mytool login --scope 'a[b]'"),
-        "{failure}"
-    );
+    let failure = client.transfer().ls(COLLECTION, "/").send().await.unwrap_err();
+    assert!(failure.to_string().ends_with("consent to it by running: mytool login --scope 'a[b]'"), "{failure}");
 }
 
 #[tokio::test]
 async fn nobody_is_told_to_sign_in() {
     let client = GlobusClient::builder().build().unwrap();
-    let failure = client
-        .transfer()
-        .ls(COLLECTION, "/")
-        .send()
-        .await
-        .unwrap_err();
+    let failure = client.transfer().ls(COLLECTION, "/").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::NotSignedIn);
 }

@@ -54,9 +54,7 @@ impl Stub {
     /// Answers each request with what the script says; the number counts requests from 0.
     pub async fn start(script: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap())
-            .parse()
-            .unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let script = Arc::new(script);
         let log = seen.clone();
@@ -74,10 +72,7 @@ impl Stub {
     }
 
     pub fn count(&self, path_end: &str) -> usize {
-        self.seen()
-            .iter()
-            .filter(|seen| seen.path.ends_with(path_end))
-            .count()
+        self.seen().iter().filter(|seen| seen.path.ends_with(path_end)).count()
     }
 }
 
@@ -94,21 +89,14 @@ where
         let (status, header, kind, body) = match script(&request, number) {
             Reply::Cut => return,
             Reply::Hang => std::future::pending().await,
-            Reply::Json(status, body) => {
-                (status, String::new(), "application/json", body.to_string())
+            Reply::Json(status, body) => (status, String::new(), "application/json", body.to_string()),
+            Reply::With(status, name, value, body) => {
+                (status, format!("{name}: {value}\r\n"), "application/json", body.to_string())
             }
-            Reply::With(status, name, value, body) => (
-                status,
-                format!("{name}: {value}\r\n"),
-                "application/json",
-                body.to_string(),
-            ),
             Reply::Text(status, body) => (status, String::new(), "text/html", body.to_owned()),
         };
-        let head = format!(
-            "HTTP/1.1 {status} Said\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n{header}\r\n",
-            body.len()
-        );
+        let head =
+            format!("HTTP/1.1 {status} Said\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n{header}\r\n", body.len());
         if stream.write_all((head + &body).as_bytes()).await.is_err() {
             return;
         }
@@ -129,8 +117,7 @@ async fn read(stream: &mut TcpStream) -> Option<Seen> {
     let header = |name: &str| {
         head.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name)
-                .then(|| value.trim().to_owned())
+            key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
         })
     };
     let length: usize = header("content-length").map_or(0, |length| length.parse().unwrap());
