@@ -8,4 +8,5 @@ pub mod delivery;
 pub mod epics;
 pub mod experiment;
 pub mod journal;
+pub mod log;
 pub mod watch;
