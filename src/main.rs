@@ -1,2 +1,7 @@
-//! beamshare.
-fn main() {}
+//! beamshare on the command line.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

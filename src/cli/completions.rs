@@ -1,0 +1,20 @@
+use super::failure::Exit;
+use super::{Cli, Outcome};
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+/// Print completions for a shell
+///
+/// For bash: beamshare completions bash > ~/.local/share/bash-completion/completions/beamshare
+#[derive(Args)]
+pub struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+impl Completions {
+    pub fn act(self) -> Outcome {
+        clap_complete::generate(self.shell, &mut Cli::command(), "beamshare", &mut std::io::stdout());
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,137 @@
+//! The command line: one file a verb. A verb prints and returns an exit code; what is done is decided elsewhere.
+
+mod completions;
+mod failure;
+mod history;
+mod init;
+mod print;
+mod rerun;
+mod service;
+mod show;
+mod status;
+
+use beamshare::config::{self, Config};
+use beamshare::log;
+use clap::{Args, Parser, Subcommand};
+use failure::{Exit, Failure};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// How a verb ends.
+type Outcome = Result<Exit, Failure>;
+
+const AFTER_HELP: &str = "\
+Begin with:
+  beamshare init              writes beamshare.toml and the message templates here, to be edited
+  beamshare check             tries every PV, host, token and server that the settings name
+  beamshare run               serves the beamline until it is stopped
+
+The settings are those of --config; without it, the first of $BEAMSHARE_CONFIG, ./beamshare.toml and
+/etc/beamshare/beamshare.toml.
+
+Exit codes:
+  0  done
+  1  failed; the message says what and why
+  2  wrong use, or a mistake in the settings
+  3  held: an operator must press Approve (or Run)
+  4  nothing to do: no experiment, or nothing recorded yet
+  5  a service is away: IOC, beamshare itself, host, Globus or mail server; try again later";
+
+/// Watches a beamline's user-info PVs and delivers to each new user group: directories, Globus sharing, e-mail.
+#[derive(Parser)]
+#[command(name = "beamshare", version, after_help = AFTER_HELP, max_term_width = 110)]
+struct Cli {
+    /// The beamline's settings
+    #[arg(short, long, global = true, value_name = "FILE", env = "BEAMSHARE_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+
+    /// What is logged, on standard error: error, warn, info, debug, trace, or a filter like info,beamshare::epics=debug
+    #[arg(long, global = true, value_name = "LEVEL", env = "BEAMSHARE_LOG", hide_env_values = true)]
+    log_level: Option<String>,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Init(init::Init),
+    Show(show::Show),
+    Status(status::Status),
+    Rerun(rerun::Rerun),
+    History(history::History),
+    Completions(completions::Completions),
+}
+
+/// For verbs that have something to read.
+#[derive(Args)]
+struct Format {
+    /// Print JSON, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which settings a verb works with.
+struct Settings {
+    given: Option<PathBuf>,
+}
+
+impl Settings {
+    /// The file: the one given (by option or environment), or the first that is there.
+    fn file(&self) -> Result<PathBuf, Failure> {
+        const USUAL: [&str; 2] = ["beamshare.toml", "/etc/beamshare/beamshare.toml"];
+        if let Some(file) = &self.given {
+            return Ok(file.clone());
+        }
+        let found = USUAL.iter().map(Path::new).find(|file| file.exists());
+        found.map(Path::to_owned).ok_or_else(|| {
+            let message = "no settings: there is neither ./beamshare.toml nor /etc/beamshare/beamshare.toml; \
+                           name the file (--config FILE), or write one (beamshare init)";
+            Failure::usage(message)
+        })
+    }
+
+    fn load(&self) -> Result<Config, Failure> {
+        Ok(Config::load(&self.file()?)?)
+    }
+}
+
+/// Reads the command line, does what it says, and tells by the exit code how that went.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let settings = Settings { given: cli.config };
+    match act(cli.verb, &settings, cli.log_level.as_deref()) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("beamshare: {}", failure.message);
+            failure.exit.into()
+        }
+    }
+}
+
+fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
+    match verb {
+        Verb::Init(init) => return init.act(),
+        Verb::Completions(completions) => return completions.act(),
+        _ => {}
+    }
+    // Results go to standard output and failures are told at the end: the log has only what is unusual.
+    let _log = log::start(&config::Log::default(), Some(log_level.unwrap_or("warn")))?;
+    let config = settings.load()?;
+    runtime()?.block_on(async {
+        match verb {
+            Verb::Show(show) => show.act(&config).await,
+            Verb::Status(status) => status.act(&config).await,
+            Verb::Rerun(rerun) => rerun.act(&config).await,
+            Verb::History(history) => history.act(&config).await,
+            Verb::Init(_) | Verb::Completions(_) => Ok(Exit::Done),
+        }
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("can't start: {error}")))
+}

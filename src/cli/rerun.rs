@@ -1,0 +1,137 @@
+use super::Outcome;
+use super::failure::{Exit, Failure};
+use super::service::{Board, LIMIT};
+use super::{print, status};
+use beamshare::config::Config;
+use beamshare::epics::{CaContext, Channel, Event, Record, TextChannel, TextEvent, Value};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// Let the service make sure that everything for the present experiment is still true (put 1 to Run)
+///
+/// What is missing is repaired; only who was never mailed is mailed. Waits for the end, and ends as it did: 0 done,
+/// 1 failed, 3 held, 4 no experiment, 5 a service away.
+#[derive(Args)]
+pub struct Rerun {
+    /// Don't wait for the end
+    #[arg(long)]
+    no_wait: bool,
+
+    /// Wait no longer than this, e.g. "10 min" (exit code 5)
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    timeout: Option<Duration>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration: jiff::SignedDuration = text.parse().map_err(|_| "it should read like \"90s\" or \"10 min\"")?;
+    Duration::try_from(duration).map_err(|_| "it must not be negative".to_owned())
+}
+
+impl Rerun {
+    pub async fn act(self, config: &Config) -> Outcome {
+        let context = CaContext::new()?;
+        let prefix = &config.epics.prefix;
+        Board::read(&context, prefix).await?.require_alive()?;
+        let run = context.channel(&format!("{prefix}{}", Record::Run))?;
+        // So that the record's present state is known before the put, and every change after it is seen.
+        let running = wait(&run, |_| true, LIMIT).await?;
+        if running == 1 {
+            eprintln!("beamshare: a delivery runs already; waiting for its end");
+        } else {
+            run.put(Value::Short(vec![1]), LIMIT).await?;
+        }
+        if self.no_wait {
+            return Ok(Exit::Done);
+        }
+        let ended = wait_with_progress(&context, prefix, &run, self.timeout).await?;
+        report(&context, prefix, ended).await
+    }
+}
+
+/// Waits until `Run` reads 0, with StatusMsg on a line of its own where someone looks. False when the time is over.
+pub async fn wait_with_progress(
+    context: &CaContext,
+    prefix: &str,
+    run: &Channel,
+    limit: Option<Duration>,
+) -> Result<bool, Failure> {
+    let message = TextChannel::new(context, &format!("{prefix}{}", Record::StatusMsg))?;
+    let alive = context.channel(&format!("{prefix}{}", Record::Alive))?;
+    let bar = spinner();
+    let over = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(over);
+    let ended = loop {
+        tokio::select! {
+            event = run.next() => match event {
+                Event::Sample(sample) if sample.value.as_integer() == Some(0) => break Ok(true),
+                Event::Disconnected => bar.set_message("the IOC has gone; waiting for it"),
+                _ => {}
+            },
+            event = message.next() => if let TextEvent::Text(text) = event {
+                bar.set_message(print::plain(&text.text));
+            },
+            event = alive.next() => if let Event::Sample(sample) = event
+                && sample.value.as_integer() == Some(0)
+            {
+                break Err(Failure::away("the beamshare service has stopped; the delivery goes on when it is started"));
+            },
+            () = &mut over => break Ok(false),
+        }
+    };
+    bar.finish_and_clear();
+    ended
+}
+
+/// How it ended, by the status records.
+pub async fn report(context: &CaContext, prefix: &str, ended: bool) -> Outcome {
+    let board = Board::read(context, prefix).await?;
+    let (state, message) = (board.text(Record::Status), print::plain(board.text(Record::StatusMsg)));
+    if !ended {
+        return Err(Failure::away(format!("still {state}: {message}")));
+    }
+    print::line(format_args!("{state}: {message}"));
+    Ok(match state {
+        "Idle" => Exit::Nothing,
+        "Waiting" => Exit::Away,
+        state => status::exit_of(state),
+    })
+}
+
+/// Waits for the record's next value that fits.
+pub async fn wait(channel: &Channel, fits: impl Fn(i64) -> bool, limit: Duration) -> Result<i64, Failure> {
+    let value = async {
+        loop {
+            if let Event::Sample(sample) = channel.next().await
+                && let Some(value) = sample.value.as_integer().filter(|value| fits(*value))
+            {
+                return value;
+            }
+        }
+    };
+    match tokio::time::timeout(limit, value).await {
+        Ok(value) => Ok(value),
+        Err(_) => {
+            Err(Failure::away(format!("{} did not change within {limit:?}; see: beamshare status", channel.name())))
+        }
+    }
+}
+
+/// A line that shows that something goes on; hidden where nobody looks.
+pub fn spinner() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}

@@ -1,0 +1,164 @@
+use super::failure::{Exit, Failure};
+use super::history::{local, open_journal, time_zone, word};
+use super::service::LIMIT;
+use super::{Format, Outcome, print};
+use beamshare::config::Config;
+use beamshare::epics::CaContext;
+use beamshare::experiment::{Experiment, Field, FieldError, RelativePath, UserInfo};
+use beamshare::journal::{ExperimentRow, Journal};
+use beamshare::watch;
+use clap::Args;
+use serde_json::{Value, json};
+
+/// Show whom the user-info PVs name now, and what was done for them
+///
+/// Exit code 4 where they name nobody, 1 where they name someone who can't be served.
+#[derive(Args)]
+pub struct Show {
+    #[command(flatten)]
+    format: Format,
+}
+
+impl Show {
+    pub async fn act(self, config: &Config) -> Outcome {
+        let context = CaContext::new()?;
+        let user_info = watch::read_once(&context, &config.epics.user_info, LIMIT).await?.user_info();
+        let parsed = Experiment::parse(&user_info);
+        let paths: Result<Vec<RelativePath>, FieldError> = match &parsed {
+            Ok(experiment) => config.directories.paths.iter().map(|path| path.render(experiment)).collect(),
+            Err(errors) => Err(errors[0].clone()),
+        };
+        let done = match (&parsed, &paths) {
+            (Ok(experiment), Ok(paths)) => done_for(config, experiment, paths).await?,
+            _ => None,
+        };
+        let document = document(&user_info, &parsed, &paths, done.as_ref());
+        match self.format.json {
+            true => print::json(&document)?,
+            false => print_all(config, &user_info, &parsed, &paths, done.as_ref()),
+        }
+        let nobody = Field::REQUIRED.iter().all(|field| user_info.get(*field).is_none());
+        match (parsed, paths) {
+            _ if nobody => Err(Failure::nothing("the user-info PVs name nobody")),
+            (Err(errors), _) => Err(Failure::failed(format!("nobody can be served: {}", sentences(&errors)))),
+            (_, Err(error)) => Err(Failure::failed(format!("nobody can be served: {error}"))),
+            _ => Ok(Exit::Done),
+        }
+    }
+}
+
+fn sentences(errors: &[FieldError]) -> String {
+    errors.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// What the journal knows about an experiment.
+struct Done {
+    row: ExperimentRow,
+    steps: Vec<beamshare::journal::StepRow>,
+    access: Vec<beamshare::journal::AccessRow>,
+    messages: Vec<beamshare::journal::MessageRow>,
+}
+
+async fn done_for(config: &Config, experiment: &Experiment, paths: &[RelativePath]) -> Result<Option<Done>, Failure> {
+    let journal: Journal = match open_journal(config).await {
+        Ok(journal) => journal,
+        Err(failure) if failure.exit == Exit::Nothing => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
+    let Some(first) = paths.first() else { return Ok(None) };
+    let Some(row) = journal.find_same(&experiment.owner(), first).await? else { return Ok(None) };
+    Ok(Some(Done {
+        steps: journal.steps_of(row.id).await?,
+        access: journal.access(row.id).await?,
+        messages: journal.messages(row.id).await?,
+        row,
+    }))
+}
+
+fn document(
+    user_info: &UserInfo,
+    parsed: &Result<Experiment, Vec<FieldError>>,
+    paths: &Result<Vec<RelativePath>, FieldError>,
+    done: Option<&Done>,
+) -> Value {
+    let errors: Vec<String> = match (parsed, paths) {
+        (Err(errors), _) => errors.iter().map(FieldError::to_string).collect(),
+        (_, Err(error)) => vec![error.to_string()],
+        _ => vec![],
+    };
+    let done = done.map(|done| {
+        let steps = done.steps.iter().map(|step| {
+            json!({ "step": step.step, "unit": step.unit, "status": step.status, "message": step.message,
+                    "attempts": step.attempts, "changed_at": step.changed_at })
+        });
+        let access = done.access.iter().map(|row| {
+            json!({ "address": row.email.as_str(), "path": row.path, "state": row.state,
+                    "permissions": row.permissions, "ours": row.ours })
+        });
+        let messages = done.messages.iter().map(|row| {
+            json!({ "addressee": row.addressee.as_str(), "recipient": row.recipient.as_str(), "state": row.state,
+                    "generation": row.generation, "words": row.words })
+        });
+        json!({
+            "accepted_at": done.row.accepted_at,
+            "accepted_by": done.row.accepted_by,
+            "experiment": done.row.experiment,
+            "steps": steps.collect::<Vec<_>>(),
+            "access": access.collect::<Vec<_>>(),
+            "messages": messages.collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "user_info": user_info,
+        "experiment": parsed.as_ref().ok(),
+        "paths": paths.as_ref().ok(),
+        "errors": errors,
+        "delivered": done,
+    })
+}
+
+fn print_all(
+    config: &Config,
+    user_info: &UserInfo,
+    parsed: &Result<Experiment, Vec<FieldError>>,
+    paths: &Result<Vec<RelativePath>, FieldError>,
+    done: Option<&Done>,
+) {
+    let mut table = print::table(["FIELD", "VALUE", "PV"]);
+    for (field, pv) in &config.epics.user_info {
+        let value = user_info.get(*field).map_or("-".to_owned(), print::plain);
+        table.add_row([field.to_string(), value, pv.clone()]);
+    }
+    print::print_table(&table);
+    if let (Ok(_), Ok(paths)) = (parsed, paths) {
+        for path in paths {
+            print::line(format_args!("Directory  {path}"));
+        }
+        match done {
+            None => print::line("Nothing was done for them yet."),
+            Some(done) => print_done(config, done),
+        }
+    }
+}
+
+fn print_done(config: &Config, done: &Done) {
+    let zone = time_zone(config);
+    let at = local(done.row.accepted_at, &zone);
+    print::line(format_args!("Accepted   {at}, by {}", word(&done.row.accepted_by)));
+    let mut table = print::table(["STEP", "STATE", "AT", "MESSAGE"]);
+    for step in &done.steps {
+        let name = match step.unit.is_empty() {
+            true => step.step.to_string(),
+            false => format!("{} {}", step.step, step.unit),
+        };
+        table.add_row([name, word(&step.status), local(step.changed_at, &zone), print::plain(&step.message)]);
+    }
+    print::print_table(&table);
+    for row in &done.access {
+        print::line(format_args!("Access     {} {} on {}", row.email, word(&row.state), row.path));
+    }
+    for row in &done.messages {
+        let words = print::plain(&row.words);
+        print::line(format_args!("E-mail     {} {} {words}", row.recipient, word(&row.state)));
+    }
+}

@@ -1,0 +1,144 @@
+use super::failure::Exit;
+use super::service::{Board, STEPS};
+use super::{Format, Outcome, print};
+use beamshare::config::Config;
+use beamshare::epics::{CaContext, Record};
+use clap::Args;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Show the status records as the control room sees them
+///
+/// Exit code 0 where all is well, 1 where the last delivery failed, 3 where one is held, 5 where the IOC or the service
+/// is away.
+#[derive(Args)]
+pub struct Status {
+    #[command(flatten)]
+    format: Format,
+}
+
+/// The document of --json: texts as the records have them, numbers as numbers (null where a record can't be read).
+#[derive(Serialize)]
+struct Document<'b> {
+    beamline: &'b str,
+    prefix: &'b str,
+    alive: bool,
+    status: &'b str,
+    message: &'b str,
+    auto: bool,
+    paused: bool,
+    running: bool,
+    experiment: BTreeMap<&'static str, &'b str>,
+    steps: BTreeMap<String, StepDocument<'b>>,
+    users_total: Option<f64>,
+    users_shared: Option<f64>,
+    emails_sent: Option<f64>,
+    emails_failed: Option<f64>,
+    run_count: Option<f64>,
+    error_count: Option<f64>,
+    last_run: &'b str,
+    last_duration_s: Option<f64>,
+    version: &'b str,
+    host: &'b str,
+    missing: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct StepDocument<'b> {
+    status: &'b str,
+    message: &'b str,
+}
+
+const EXPERIMENT: [(&str, Record); 6] = [
+    ("year_month", Record::YearMonth),
+    ("pi_last_name", Record::LastName),
+    ("pi_email", Record::Email),
+    ("proposal_number", Record::Proposal),
+    ("path", Record::Path),
+    ("data_link", Record::DataLink),
+];
+
+impl Status {
+    pub async fn act(self, config: &Config) -> Outcome {
+        let context = CaContext::new()?;
+        let prefix = &config.epics.prefix;
+        let board = Board::read(&context, prefix).await?;
+        if self.format.json {
+            print::json(&document(config, &board))?;
+        } else {
+            print_board(config, &board);
+        }
+        board.require_alive()?;
+        Ok(exit_of(board.text(Record::Status)))
+    }
+}
+
+/// What the record Status means to a script.
+pub fn exit_of(status: &str) -> Exit {
+    match status {
+        "Failed" => Exit::Failed,
+        "Approval" => Exit::Held,
+        _ => Exit::Done,
+    }
+}
+
+fn document<'b>(config: &'b Config, board: &'b Board) -> Document<'b> {
+    let step = |step| StepDocument {
+        status: board.text(Record::step_status(step)),
+        message: board.text(Record::step_message(step)),
+    };
+    Document {
+        beamline: &config.beamline.name,
+        prefix: &config.epics.prefix,
+        alive: board.is_alive(),
+        status: board.text(Record::Status),
+        message: board.text(Record::StatusMsg),
+        auto: board.text(Record::Auto) == "On",
+        paused: board.text(Record::Pause) == "Pause",
+        running: board.text(Record::Run) == "Running",
+        experiment: EXPERIMENT.iter().map(|(key, record)| (*key, board.text(*record))).collect(),
+        steps: STEPS.iter().map(|name| (name.to_string(), step(*name))).collect(),
+        users_total: board.number(Record::UsersTotal),
+        users_shared: board.number(Record::UsersShared),
+        emails_sent: board.number(Record::EmailsSent),
+        emails_failed: board.number(Record::EmailsFailed),
+        run_count: board.number(Record::RunCount),
+        error_count: board.number(Record::ErrorCount),
+        last_run: board.text(Record::LastRun),
+        last_duration_s: board.number(Record::LastDuration),
+        version: board.text(Record::Version),
+        host: board.text(Record::Host),
+        missing: board.missing(),
+    }
+}
+
+fn print_board(config: &Config, board: &Board) {
+    let text = |record| print::plain(board.text(record));
+    if board.missing().len() < Record::ALL.len() / 2 {
+        print::line(format_args!("{}  {}  {}", config.beamline.name, text(Record::Status), text(Record::StatusMsg)));
+        let mut table = print::table(["STEP", "STATE", "MESSAGE"]);
+        for step in STEPS {
+            table.add_row([step.to_string(), text(Record::step_status(step)), text(Record::step_message(step))]);
+        }
+        print::print_table(&table);
+        let who = [Record::YearMonth, Record::LastName, Record::Email, Record::Proposal].map(text);
+        if who.iter().any(|text| !text.is_empty()) {
+            print::line(format_args!("Experiment  {}/{} ({}) proposal {}", who[0], who[1], who[2], who[3]));
+            print::line(format_args!("Directory   {}", text(Record::Path)));
+            print::line(format_args!("Link        {}", text(Record::DataLink)));
+        }
+        let counts = [Record::UsersShared, Record::UsersTotal, Record::EmailsSent, Record::EmailsFailed].map(text);
+        let [shared, total, sent, failed] = counts;
+        print::line(format_args!("Users       {shared} of {total} shared; e-mails: {sent} sent, {failed} failed"));
+        print::line(format_args!("Switches    Auto {}, Pause {}", text(Record::Auto), text(Record::Pause)));
+        let [version, host, last, took] =
+            [Record::Version, Record::Host, Record::LastRun, Record::LastDuration].map(text);
+        let last = if last.is_empty() { "none yet".to_owned() } else { format!("{last} ({took} s)") };
+        print::line(format_args!("Service     {} {version} on {host}; last run {last}", text(Record::Alive)));
+    }
+    let missing = board.missing();
+    if let Some(first) = missing.first() {
+        let count = missing.len();
+        eprintln!("beamshare: {count} of {} status records can't be read, e.g. {first}", Record::ALL.len());
+    }
+}

@@ -1,0 +1,106 @@
+use super::{Ended, beamshare, run, settings};
+use std::path::Path;
+
+fn in_folder(folder: &Path, arguments: &[&str]) -> Ended {
+    run(beamshare(folder), arguments)
+}
+
+#[test]
+fn help_answers_the_question() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = in_folder(folder.path(), &["--help"]);
+    assert_eq!(help.code, 0);
+    insta::assert_snapshot!(help.out);
+    let verbs: Vec<&str> =
+        help.out.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap().lines().collect();
+    let verbs =
+        verbs.iter().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).filter(|verb| !verb.is_empty());
+    for verb in verbs.filter(|verb| *verb != "help") {
+        let help = in_folder(folder.path(), &[verb, "--help"]);
+        assert_eq!(help.code, 0, "{verb}");
+        assert!(help.out.contains("Usage: beamshare"), "{verb}: {}", help.out);
+    }
+    assert!(in_folder(folder.path(), &["--version"]).out.starts_with("beamshare "));
+}
+
+#[test]
+fn wrong_use_is_told_with_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["deliver"][..], &[], &["history", "-n", "many"], &["rerun", "--timeout", "soon"]] {
+        let ended = in_folder(folder.path(), arguments);
+        assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{arguments:?}");
+        assert!(ended.err.contains("Usage") || ended.err.contains("--help"), "{arguments:?}: {}", ended.err);
+    }
+}
+
+#[test]
+fn without_settings_it_says_where_it_looked() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = in_folder(folder.path(), &["history"]);
+    assert_eq!(ended.code, 2);
+    for told in ["--config", "./beamshare.toml", "/etc/beamshare/beamshare.toml", "beamshare init"] {
+        assert!(ended.err.contains(told), "{}", ended.err);
+    }
+    let ended = in_folder(folder.path(), &["history", "--config", "nowhere.toml"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("nowhere.toml: can't read"), "{}", ended.err);
+}
+
+#[test]
+fn init_writes_settings_that_can_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = in_folder(folder.path(), &["init", "2bm"]);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    for file in ["beamshare.toml", "message.txt", "message.html", "beamshare.service"] {
+        assert!(folder.path().join("2bm").join(file).exists() && ended.out.contains(file), "{}", ended.out);
+    }
+    // The settings are found by option, by environment, and in the working directory.
+    let journal = format!("path = \"{}\"", folder.path().join("journal.sqlite").display());
+    let file = folder.path().join("2bm/beamshare.toml");
+    let text = std::fs::read_to_string(&file).unwrap().replace("path = \"/var/lib/beamshare/2bm.sqlite\"", &journal);
+    std::fs::write(&file, text).unwrap();
+    let nothing_yet = |ended: Ended| {
+        assert_eq!((ended.code, ended.out.as_str()), (4, ""), "{}", ended.err);
+        assert!(ended.err.contains("nothing was delivered yet"), "{}", ended.err);
+    };
+    nothing_yet(in_folder(folder.path(), &["-c", "2bm/beamshare.toml", "history"]));
+    nothing_yet(in_folder(&folder.path().join("2bm"), &["history"]));
+    let mut command = beamshare(folder.path());
+    command.env("BEAMSHARE_CONFIG", &file);
+    nothing_yet(run(command, &["history"]));
+    assert!(!folder.path().join("journal.sqlite").exists(), "reading makes no journal");
+
+    let ended = in_folder(folder.path(), &["init", "2bm"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.err.contains("nothing written") && ended.err.contains("--force"), "{}", ended.err);
+}
+
+#[test]
+fn a_mistake_in_the_settings_is_told_with_file_line_and_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = settings("x:").replace("prefix =", "prefx =") + "\n[rules]\nsettle = \"soon\"\n[email]\n";
+    std::fs::write(folder.path().join("beamshare.toml"), text).unwrap();
+    let ended = in_folder(folder.path(), &["status", "--json"]);
+    assert_eq!((ended.code, ended.out.as_str()), (2, ""));
+    insta::assert_snapshot!(ended.err);
+}
+
+#[test]
+fn completions_know_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let ended = in_folder(folder.path(), &["completions", shell]);
+        assert_eq!(ended.code, 0);
+        for verb in ["init", "run", "show", "status", "rerun", "history", "completions"] {
+            assert!(ended.out.contains(verb), "{shell}: {verb}");
+        }
+    }
+}
+
+#[test]
+fn a_log_filter_that_is_none_is_wrong_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = in_folder(folder.path(), &["history", "--log-level", "loud=x=y"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("is no log filter"), "{}", ended.err);
+}

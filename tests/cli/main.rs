@@ -1,0 +1,54 @@
+//! The command line as its users meet it: the program itself, in a folder of its own.
+
+mod frame;
+mod records;
+#[path = "../support/mod.rs"]
+mod support;
+
+use assert_cmd::Command;
+use std::path::Path;
+
+/// The program in this folder, without the settings and the Channel Access of whoever runs the tests.
+pub fn beamshare(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_beamshare"));
+    command.current_dir(folder).env_remove("BEAMSHARE_CONFIG").env_remove("BEAMSHARE_LOG").env("NO_COLOR", "1");
+    command.env("EPICS_CA_ADDR_LIST", "127.0.0.1").env("EPICS_CA_AUTO_ADDR_LIST", "NO");
+    command
+}
+
+/// What a run came to: exit code, standard output, standard error.
+pub struct Ended {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+pub fn run(mut command: Command, arguments: &[&str]) -> Ended {
+    let output = command.args(arguments).timeout(std::time::Duration::from_secs(60)).output().expect("beamshare runs");
+    Ended {
+        code: output.status.code().expect("it ends by itself"),
+        out: String::from_utf8(output.stdout).expect("text"),
+        err: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
+/// The smallest settings, with these PVs' prefix.
+pub fn settings(prefix: &str) -> String {
+    format!(
+        r#"
+[beamline]
+name = "2-BM"
+time_zone = "America/Chicago"
+[epics]
+prefix = "{prefix}Share:"
+[epics.user_info]
+year_month = "{prefix}YearMonth"
+pi_last_name = "{prefix}LastName"
+pi_email = "{prefix}Email"
+[directories]
+paths = ["{{{{ year_month }}}}/{{{{ pi_last_name }}}}"]
+[journal]
+path = "journal.sqlite"
+"#
+    )
+}
