@@ -9,7 +9,7 @@ use assert_cmd::Command;
 use std::path::Path;
 
 /// The program in this folder, without the settings and the Channel Access of whoever runs the tests.
-pub fn beamshare(folder: &Path) -> Command {
+fn beamshare(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_beamshare"));
     command.current_dir(folder).env_remove("BEAMSHARE_CONFIG").env_remove("BEAMSHARE_LOG").env("NO_COLOR", "1");
     command.env("EPICS_CA_ADDR_LIST", "127.0.0.1").env("EPICS_CA_AUTO_ADDR_LIST", "NO");
@@ -17,13 +17,13 @@ pub fn beamshare(folder: &Path) -> Command {
 }
 
 /// What a run came to: exit code, standard output, standard error.
-pub struct Ended {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+struct Ended {
+    code: i32,
+    out: String,
+    err: String,
 }
 
-pub fn run(mut command: Command, arguments: &[&str]) -> Ended {
+fn run(mut command: Command, arguments: &[&str]) -> Ended {
     let output = command.args(arguments).timeout(std::time::Duration::from_secs(60)).output().expect("beamshare runs");
     Ended {
         code: output.status.code().expect("it ends by itself"),
@@ -33,7 +33,7 @@ pub fn run(mut command: Command, arguments: &[&str]) -> Ended {
 }
 
 /// The smallest settings, with these PVs' prefix.
-pub fn settings(prefix: &str) -> String {
+fn settings(prefix: &str) -> String {
     format!(
         r#"
 [beamline]
