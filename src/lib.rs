@@ -9,4 +9,5 @@ pub mod epics;
 pub mod experiment;
 pub mod journal;
 pub mod log;
+pub mod mail;
 pub mod watch;

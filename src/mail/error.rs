@@ -1,0 +1,48 @@
+use crate::delivery::{Retry, StepError};
+
+/// Why a message was not handed over: what was tried, on what, what came back, what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct MailError {
+    /// The whole sentence for the operator, with the server's words
+    pub message: String,
+    /// What went wrong
+    pub kind: MailErrorKind,
+}
+
+/// What went wrong, by what can be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailErrorKind {
+    /// This receiver is refused for good; others may still get theirs
+    RefusedRecipient,
+    /// The sender or the message is refused for good
+    RefusedMessage,
+    /// The server is away, busy or slow
+    TryLater,
+    /// The login is refused
+    LoginRefused,
+    /// The connection can't be made private: certificate, no STARTTLS
+    Tls,
+    /// The configuration names something that is not there
+    Setup,
+}
+
+impl MailError {
+    pub(super) fn new(kind: MailErrorKind, message: String) -> Self {
+        MailError { message, kind }
+    }
+
+    /// Whether trying again can help.
+    pub fn retry(&self) -> Retry {
+        match self.kind {
+            MailErrorKind::TryLater => Retry::Backoff,
+            _ => Retry::Never,
+        }
+    }
+}
+
+impl From<MailError> for StepError {
+    fn from(error: MailError) -> Self {
+        StepError { retry: error.retry(), message: error.message }
+    }
+}

@@ -1,0 +1,62 @@
+//! Messages to users: made from templates, handed to a mail server or a folder.
+
+mod context;
+mod error;
+mod folder;
+mod smtp;
+mod templates;
+
+pub use context::MessageContext;
+pub use error::{MailError, MailErrorKind};
+pub use templates::{ComposedMessage, TemplateError, Templates};
+
+use crate::config::MailTransport;
+use crate::experiment::EmailAddress;
+use folder::Folder;
+use smtp::SmtpServer;
+
+/// Where messages go.
+pub struct Mailer(Transport);
+
+enum Transport {
+    Smtp(SmtpServer),
+    Folder(Folder),
+}
+
+/// A message that the server has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The server's words, e.g. `250 2.0.0 Ok: queued as 4F2`; or the file
+    pub server_reply: String,
+}
+
+impl Mailer {
+    /// Reads the certificates; connects to nothing. Passwords are read at each login, so that a corrected file counts.
+    pub fn new(transport: &MailTransport) -> Result<Self, MailError> {
+        Ok(Mailer(match transport {
+            MailTransport::Smtp { .. } => Transport::Smtp(SmtpServer::new(transport)?),
+            MailTransport::Folder { path } => Transport::Folder(Folder::new(path)),
+        }))
+    }
+
+    /// Hands over the message for this one receiver, who need not stand in it (a contact's copy). Ends within the
+    /// transport's time limit. Connections are reused for what follows at once.
+    ///
+    /// An error after the message was sent leaves open whether the server took it. Send it again under its Message-ID.
+    pub async fn send(&self, message: &ComposedMessage, envelope_to: &EmailAddress) -> Result<Accepted, MailError> {
+        let server_reply = match &self.0 {
+            Transport::Smtp(server) => server.send(message, envelope_to).await?,
+            Transport::Folder(folder) => folder.send(message, envelope_to).await?,
+        };
+        Ok(Accepted { server_reply })
+    }
+
+    /// Connects, makes the connection private, logs in, and ends it (or looks whether the folder can be written), for
+    /// `beamshare check`. Sends nothing. Returns what was reached and how.
+    pub async fn probe(&self) -> Result<String, MailError> {
+        match &self.0 {
+            Transport::Smtp(server) => server.probe().await,
+            Transport::Folder(folder) => folder.probe().await,
+        }
+    }
+}
