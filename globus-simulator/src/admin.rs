@@ -23,6 +23,7 @@ pub(crate) fn router() -> Router<Arc<World>> {
         .route("/tokens", post(give_token))
         .route("/tokens/expire", post(expire_tokens))
         .route("/notifications", get(notifications))
+        .route("/tasks", get(tasks))
         .route("/collections/{id}/rules", get(rules))
 }
 
@@ -93,6 +94,11 @@ async fn expire_tokens(Shared(world): Shared<Arc<World>>) -> StatusCode {
 
 async fn notifications(Shared(world): Shared<Arc<World>>) -> Json<Value> {
     Json(json!({"notifications": world.state().notifications}))
+}
+
+/// The documents of all tasks, oldest first, whoever owns them.
+async fn tasks(Shared(world): Shared<Arc<World>>) -> Json<Value> {
+    Json(json!({"tasks": crate::transfer::tasks::documents(&world)}))
 }
 
 /// The stored access rules of a collection, without asking for a token.

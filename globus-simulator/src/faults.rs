@@ -68,25 +68,13 @@ pub enum Action {
 
 impl Fault {
     fn new(call: &str, action: Action) -> Self {
-        Self {
-            call: call.to_owned(),
-            nth: 1,
-            times: 1,
-            action,
-        }
+        Self { call: call.to_owned(), nth: 1, times: 1, action }
     }
 
     /// The next such call answers `status`.
     #[must_use]
     pub fn answer(call: &str, status: u16) -> Self {
-        Self::new(
-            call,
-            Action::Answer {
-                status,
-                code: None,
-                retry_after: None,
-            },
-        )
+        Self::new(call, Action::Answer { status, code: None, retry_after: None })
     }
 
     /// The next such call is never answered.
@@ -98,12 +86,7 @@ impl Fault {
     /// The next such call is answered after so many seconds.
     #[must_use]
     pub fn delay(call: &str, seconds: u64) -> Self {
-        Self::new(
-            call,
-            Action::Hang {
-                seconds: Some(seconds),
-            },
-        )
+        Self::new(call, Action::Hang { seconds: Some(seconds) })
     }
 
     /// The connection of the next such call is closed before anything is done.
@@ -121,12 +104,7 @@ impl Fault {
     /// The task of the next `transfer` or `delete` fails with this code.
     #[must_use]
     pub fn task_fail(call: &str, code: &str) -> Self {
-        Self::new(
-            call,
-            Action::TaskFail {
-                code: code.to_owned(),
-            },
-        )
+        Self::new(call, Action::TaskFail { code: code.to_owned() })
     }
 
     /// The task of the next `transfer` or `delete` makes no progress.
@@ -201,11 +179,7 @@ impl Orders {
             order.seen += 1;
             let nth = order.fault.nth.max(1);
             let times = order.fault.times;
-            let last = if times == 0 {
-                u64::MAX
-            } else {
-                nth.saturating_add(times - 1)
-            };
+            let last = if times == 0 { u64::MAX } else { nth.saturating_add(times - 1) };
             if due.is_none() && (nth..=last).contains(&order.seen) {
                 due = Some(order.fault.action.clone());
             }
@@ -222,10 +196,8 @@ mod tests {
     fn the_nth_call_and_no_other() {
         let mut orders = Orders::default();
         orders.add(Fault::answer("mkdir", 503).nth(2).times(2));
-        let due: Vec<bool> = ["mkdir", "ls", "mkdir", "mkdir", "mkdir"]
-            .iter()
-            .map(|call| orders.due(call).is_some())
-            .collect();
+        let due: Vec<bool> =
+            ["mkdir", "ls", "mkdir", "mkdir", "mkdir"].iter().map(|call| orders.due(call).is_some()).collect();
         assert_eq!(due, [false, false, true, true, false]);
     }
 

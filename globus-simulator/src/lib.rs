@@ -29,7 +29,6 @@
 //! # }
 //! ```
 
-#![allow(dead_code)] // tasks are not wired in yet
 #![recursion_limit = "256"] // the endpoint document has over a hundred fields
 
 use std::collections::BTreeMap;
@@ -122,23 +121,14 @@ impl Builder {
     pub async fn start(self) -> Result<Simulator, Error> {
         let root = self.root.unwrap_or_else(|| PathBuf::from("."));
         let state = world::build(&self.seed, &root)?;
-        let listen = |source| Error::Listen {
-            address: self.listen.clone(),
-            source,
-        };
+        let listen = |source| Error::Listen { address: self.listen.clone(), source };
         let listener = TcpListener::bind(&self.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let url = Url::parse(&format!("http://{address}"))
-            .map_err(|error| listen(io::Error::other(error)))?;
-        let world = World::new(format!("http://{address}"), root, state);
+        let url = Url::parse(&format!("http://{address}")).map_err(|error| listen(io::Error::other(error)))?;
+        let world = World::new(format!("http://{address}"), state);
         let router = routes::router(&world);
         let server = tokio::spawn(server::serve(listener, router));
-        Ok(Simulator {
-            url,
-            address,
-            world,
-            server,
-        })
+        Ok(Simulator { url, address, world, server })
     }
 }
 
@@ -155,11 +145,7 @@ impl Simulator {
     /// Starts describing a simulator.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder {
-            listen: "127.0.0.1:0".to_owned(),
-            root: None,
-            seed: Seed::default(),
-        }
+        Builder { listen: "127.0.0.1:0".to_owned(), root: None, seed: Seed::default() }
     }
 
     /// The base of both services, for `GLOBUS_SDK_SERVICE_URL_AUTH` and `GLOBUS_SDK_SERVICE_URL_TRANSFER`.
@@ -208,11 +194,7 @@ impl Simulator {
     #[must_use]
     pub fn count(&self, call: &str) -> u64 {
         let state = self.world.state();
-        state
-            .log
-            .iter()
-            .filter(|request| request.call == call)
-            .count() as u64
+        state.log.iter().filter(|request| request.call == call).count() as u64
     }
 
     /// How many requests of each call came in.
@@ -253,10 +235,13 @@ impl Simulator {
     /// The id of the identity with this username, if there is one by now.
     #[must_use]
     pub fn identity(&self, username: &str) -> Option<Uuid> {
-        self.world
-            .state()
-            .by_username(username)
-            .map(|identity| identity.id)
+        self.world.state().by_username(username).map(|identity| identity.id)
+    }
+
+    /// The documents of all tasks, oldest first.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<serde_json::Value> {
+        transfer::tasks::documents(&self.world)
     }
 
     /// The e-mails that Globus would have sent.
@@ -273,14 +258,13 @@ impl Simulator {
 
 impl Drop for Simulator {
     fn drop(&mut self) {
+        self.world.closing.send_replace(true);
         self.server.abort();
     }
 }
 
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World")
-            .field("base", &self.base)
-            .finish_non_exhaustive()
+        f.debug_struct("World").field("base", &self.base).finish_non_exhaustive()
     }
 }

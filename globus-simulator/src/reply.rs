@@ -19,10 +19,7 @@ tokio::task_local! {
 }
 
 fn call() -> Call {
-    CALL.try_with(Clone::clone).unwrap_or_else(|_| Call {
-        request_id: request_id(),
-        resource: String::new(),
-    })
+    CALL.try_with(Clone::clone).unwrap_or_else(|_| Call { request_id: request_id(), resource: String::new() })
 }
 
 /// Nine letters and digits, as Transfer makes them.
@@ -45,12 +42,7 @@ pub(crate) struct TransferError {
 
 impl TransferError {
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code: code.to_owned(),
-            message: message.into(),
-            more: Map::new(),
-        }
+        Self { status, code: code.to_owned(), message: message.into(), more: Map::new() }
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -117,12 +109,7 @@ impl AuthError {
     }
 
     pub fn unauthorized() -> Self {
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "UNAUTHORIZED",
-            "Unauthorized",
-            "Call must be authenticated",
-        )
+        Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "Unauthorized", "Call must be authenticated")
     }
 
     pub fn forbidden(detail: impl Into<String>) -> Self {
@@ -130,20 +117,12 @@ impl AuthError {
     }
 
     pub fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "BAD_REQUEST",
-            "Bad Request",
-            detail,
-        )
+        Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", "Bad Request", detail)
     }
 
     /// A refusal of the token endpoint, named by OAuth 2 (RFC 6749, 5.2).
     pub fn oauth(status: StatusCode, error: &str, detail: impl Into<String>) -> Self {
-        Self {
-            error: error.to_owned(),
-            ..Self::new(status, &error.to_ascii_uppercase(), error, detail)
-        }
+        Self { error: error.to_owned(), ..Self::new(status, &error.to_ascii_uppercase(), error, detail) }
     }
 }
 
@@ -163,10 +142,9 @@ impl IntoResponse for AuthError {
         });
         let mut response = (self.status, Json(body)).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Bearer realm=\"globus\""),
-            );
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"globus\""));
         }
         response
     }

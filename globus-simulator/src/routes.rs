@@ -8,17 +8,14 @@ use axum::routing::{delete, get, post, put};
 
 use crate::server::{named, unknown};
 use crate::state::World;
-use crate::transfer::{access, bookmark, endpoint, operation, role, search, task};
+use crate::transfer::{access, bookmark, endpoint, operation, role, search, submit, tasks};
 use crate::{admin, auth};
 
 /// A submission of 100,000 items, each with two long paths, fits in.
 const LARGEST_BODY: usize = 256 << 20;
 
 pub(crate) fn router(world: &Arc<World>) -> Router {
-    let transfer = Router::new()
-        .merge(collections(world))
-        .merge(files(world))
-        .merge(tasks(world));
+    let transfer = Router::new().merge(collections(world)).merge(files(world)).merge(task_routes(world));
     Router::new()
         .merge(auth(world))
         .nest("/v0.10", transfer)
@@ -34,125 +31,58 @@ fn auth(world: &Arc<World>) -> Router<Arc<World>> {
     Router::new()
         .route(
             "/v2/oauth2/authorize",
-            named("authorize", get(sign_in::ask))
-                .merge(named("authorize_decide", post(sign_in::decide))),
+            named("authorize", get(sign_in::ask)).merge(named("authorize_decide", post(sign_in::decide))),
         )
-        .route(
-            "/v2/web/auth-code",
-            named("auth_code_page", get(sign_in::show_code)),
-        )
+        .route("/v2/web/auth-code", named("auth_code_page", get(sign_in::show_code)))
         .route("/v2/oauth2/token", named("token", post(token::token)))
-        .route(
-            "/v2/oauth2/token/revoke",
-            named("token_revoke", post(token::revoke)),
-        )
-        .route(
-            "/v2/oauth2/token/introspect",
-            named("token_introspect", post(token::introspect)),
-        )
-        .route(
-            "/v2/oauth2/token/validate",
-            named("token_validate", post(token::validate)),
-        )
+        .route("/v2/oauth2/token/revoke", named("token_revoke", post(token::revoke)))
+        .route("/v2/oauth2/token/introspect", named("token_introspect", post(token::introspect)))
+        .route("/v2/oauth2/token/validate", named("token_validate", post(token::validate)))
         .route("/v2/oauth2/userinfo", named("userinfo", get(userinfo::get)))
-        .route(
-            "/v2/api/identities",
-            named("identities", get(identities::list)),
-        )
-        .route(
-            "/v2/api/identities/{id}",
-            named("identity", get(identities::get)),
-        )
-        .route(
-            "/v2/api/identities/{id}/consents",
-            named("consents", get(identities::consents)),
-        )
-        .route(
-            "/v2/api/identity_providers",
-            named("identity_providers", get(identities::providers)),
-        )
-        .route(
-            "/v2/api/clients",
-            named("client_create", post(apps::create)),
-        )
+        .route("/v2/api/identities", named("identities", get(identities::list)))
+        .route("/v2/api/identities/{id}", named("identity", get(identities::get)))
+        .route("/v2/api/identities/{id}/consents", named("consents", get(identities::consents)))
+        .route("/v2/api/identity_providers", named("identity_providers", get(identities::providers)))
+        .route("/v2/api/clients", named("client_create", post(apps::create)))
         .route(
             "/v2/api/clients/{id}",
             named("client_get", get(apps::get)).merge(named("client_delete", delete(apps::delete))),
         )
-        .route(
-            "/.well-known/openid-configuration",
-            named("openid_configuration", get(apps::openid_configuration)),
-        )
+        .route("/.well-known/openid-configuration", named("openid_configuration", get(apps::openid_configuration)))
         .route("/jwk.json", named("jwk", get(apps::jwk)))
 }
 
 fn collections(world: &Arc<World>) -> Router<Arc<World>> {
     let named = |name, route| named(world, name, route);
     Router::new()
-        .route(
-            "/endpoint_search",
-            named("endpoint_search", get(search::search)),
-        )
+        .route("/endpoint_search", named("endpoint_search", get(search::search)))
         .route(
             "/endpoint/{id}",
             named("endpoint_get", get(endpoint::get))
                 .merge(named("endpoint_update", put(endpoint::update)))
                 .merge(named("endpoint_delete", delete(endpoint::delete))),
         )
-        .route(
-            "/shared_endpoint",
-            named("shared_endpoint_create", post(endpoint::share)),
-        )
-        .route(
-            "/endpoint/{id}/server_list",
-            named("server_list", get(endpoint::servers)),
-        )
-        .route(
-            "/endpoint/{id}/my_effective_pause_rule_list",
-            named("pause_rule_list", get(endpoint::pause_rules)),
-        )
-        .route(
-            "/endpoint/{id}/my_shared_endpoint_list",
-            named("my_shared_endpoint_list", get(search::my_guests)),
-        )
-        .route(
-            "/endpoint/{id}/shared_endpoint_list",
-            named("shared_endpoint_list", get(search::guests)),
-        )
-        .route(
-            "/endpoint/{id}/role_list",
-            named("role_list", get(role::list)),
-        )
-        .route(
-            "/endpoint/{id}/role",
-            named("role_create", post(role::create)),
-        )
+        .route("/shared_endpoint", named("shared_endpoint_create", post(endpoint::share)))
+        .route("/endpoint/{id}/server_list", named("server_list", get(endpoint::servers)))
+        .route("/endpoint/{id}/my_effective_pause_rule_list", named("pause_rule_list", get(endpoint::pause_rules)))
+        .route("/endpoint/{id}/my_shared_endpoint_list", named("my_shared_endpoint_list", get(search::my_guests)))
+        .route("/endpoint/{id}/shared_endpoint_list", named("shared_endpoint_list", get(search::guests)))
+        .route("/endpoint/{id}/role_list", named("role_list", get(role::list)))
+        .route("/endpoint/{id}/role", named("role_create", post(role::create)))
         .route(
             "/endpoint/{id}/role/{role}",
             named("role_get", get(role::get)).merge(named("role_delete", delete(role::delete))),
         )
-        .route(
-            "/endpoint/{id}/access_list",
-            named("access_list", get(access::list)),
-        )
-        .route(
-            "/endpoint/{id}/access",
-            named("access_create", post(access::create)),
-        )
+        .route("/endpoint/{id}/access_list", named("access_list", get(access::list)))
+        .route("/endpoint/{id}/access", named("access_create", post(access::create)))
         .route(
             "/endpoint/{id}/access/{rule}",
             named("access_get", get(access::get))
                 .merge(named("access_update", put(access::update)))
                 .merge(named("access_delete", delete(access::delete))),
         )
-        .route(
-            "/bookmark_list",
-            named("bookmark_list", get(bookmark::list)),
-        )
-        .route(
-            "/bookmark",
-            named("bookmark_create", post(bookmark::create)),
-        )
+        .route("/bookmark_list", named("bookmark_list", get(bookmark::list)))
+        .route("/bookmark", named("bookmark_create", post(bookmark::create)))
         .route(
             "/bookmark/{id}",
             named("bookmark_get", get(bookmark::get))
@@ -164,26 +94,23 @@ fn collections(world: &Arc<World>) -> Router<Arc<World>> {
 fn files(world: &Arc<World>) -> Router<Arc<World>> {
     let named = |name, route| named(world, name, route);
     Router::new()
-        .route(
-            "/operation/endpoint/{id}/ls",
-            named("ls", get(operation::ls)),
-        )
-        .route(
-            "/operation/endpoint/{id}/stat",
-            named("stat", get(operation::stat)),
-        )
-        .route(
-            "/operation/endpoint/{id}/mkdir",
-            named("mkdir", post(operation::mkdir)),
-        )
-        .route(
-            "/operation/endpoint/{id}/rename",
-            named("rename", post(operation::rename)),
-        )
+        .route("/operation/endpoint/{id}/ls", named("ls", get(operation::ls)))
+        .route("/operation/endpoint/{id}/stat", named("stat", get(operation::stat)))
+        .route("/operation/endpoint/{id}/mkdir", named("mkdir", post(operation::mkdir)))
+        .route("/operation/endpoint/{id}/rename", named("rename", post(operation::rename)))
 }
 
-fn tasks(world: &Arc<World>) -> Router<Arc<World>> {
-    let _ = task::Task::active;
-    let _ = world;
+fn task_routes(world: &Arc<World>) -> Router<Arc<World>> {
+    let named = |name, route| named(world, name, route);
     Router::new()
+        .route("/submission_id", named("submission_id", get(submit::submission_id)))
+        .route("/transfer", named("transfer", post(submit::transfer)))
+        .route("/delete", named("delete", post(submit::delete)))
+        .route("/task_list", named("task_list", get(tasks::list)))
+        .route("/task/{id}", named("task_get", get(tasks::get)).merge(named("task_update", put(tasks::update))))
+        .route("/task/{id}/cancel", named("task_cancel", post(tasks::cancel)))
+        .route("/task/{id}/event_list", named("task_events", get(tasks::events)))
+        .route("/task/{id}/pause_info", named("task_pause_info", get(tasks::pause_info)))
+        .route("/task/{id}/successful_transfers", named("task_successful_transfers", get(tasks::successful_transfers)))
+        .route("/task/{id}/skipped_errors", named("task_skipped_errors", get(tasks::skipped_errors)))
 }

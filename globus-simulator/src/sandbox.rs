@@ -47,11 +47,7 @@ impl Virtual {
 
     /// With a slash at the end, as access rules write it.
     pub fn as_directory(&self) -> String {
-        if self.0 == "/" {
-            "/".to_owned()
-        } else {
-            format!("{}/", self.0)
-        }
+        if self.0 == "/" { "/".to_owned() } else { format!("{}/", self.0) }
     }
 
     /// Relative to the top, for [`Dir`]; `.` for the top itself.
@@ -112,9 +108,7 @@ impl Sandbox {
         if path.is_top() {
             return Ok(path.clone());
         }
-        self.dir
-            .canonicalize(path.relative())
-            .map(|real| Virtual::from_relative(&real))
+        self.dir.canonicalize(path.relative()).map(|real| Virtual::from_relative(&real))
     }
 
     /// Like [`Self::real`], for a path that may not exist yet: its nearest existing ancestor is followed.
@@ -130,11 +124,7 @@ impl Sandbox {
 
 /// Joins a seed's directory to the simulator's root.
 pub(crate) fn under(root: &Path, directory: &Path) -> PathBuf {
-    if directory.is_absolute() {
-        directory.to_owned()
-    } else {
-        root.join(directory)
-    }
+    if directory.is_absolute() { directory.to_owned() } else { root.join(directory) }
 }
 
 #[cfg(test)]
@@ -154,11 +144,7 @@ mod tests {
             ("/../../etc", "/etc"),
             ("/a/../b", "/b"),
         ] {
-            assert_eq!(
-                Virtual::parse(path, "/home").unwrap().as_str(),
-                expected,
-                "{path}"
-            );
+            assert_eq!(Virtual::parse(path, "/home").unwrap().as_str(), expected, "{path}");
         }
         assert_eq!(Virtual::parse("/a\0b", "/"), None);
     }
@@ -177,10 +163,7 @@ mod tests {
         assert!(sandbox.dir.read("link/secret").is_err());
         assert!(sandbox.dir.create_dir("link/new").is_err());
         assert_eq!(sandbox.real(&path("/good")).unwrap(), path("/d"));
-        assert_eq!(
-            sandbox.real_or_new(&path("/good/x/y")).unwrap(),
-            path("/d/x/y")
-        );
+        assert_eq!(sandbox.real_or_new(&path("/good/x/y")).unwrap(), path("/d/x/y"));
     }
 
     proptest! {

@@ -92,11 +92,7 @@ impl Account {
     /// An account with a username and a full name.
     #[must_use]
     pub fn new(username: &str, name: &str) -> Self {
-        Self {
-            username: username.to_owned(),
-            name: Some(name.to_owned()),
-            ..Self::default()
-        }
+        Self { username: username.to_owned(), name: Some(name.to_owned()), ..Self::default() }
     }
 
     /// Sets the identity id.
@@ -125,21 +121,13 @@ impl App {
     /// A service that signs in with its secret.
     #[must_use]
     pub fn service(id: Uuid, secret: &str) -> Self {
-        Self {
-            id,
-            name: None,
-            secret: Some(secret.to_owned()),
-        }
+        Self { id, name: None, secret: Some(secret.to_owned()) }
     }
 
     /// A native app: no secret, authorization code with PKCE.
     #[must_use]
     pub fn native(id: Uuid) -> Self {
-        Self {
-            id,
-            name: None,
-            secret: None,
-        }
+        Self { id, name: None, secret: None }
     }
 }
 
@@ -244,19 +232,13 @@ impl Collection {
     /// A guest collection.
     #[must_use]
     pub fn guest(id: Uuid, name: &str, directory: impl Into<PathBuf>, owner: &str) -> Self {
-        Self {
-            kind: Kind::Guest,
-            ..Self::mapped(id, name, directory, owner)
-        }
+        Self { kind: Kind::Guest, ..Self::mapped(id, name, directory, owner) }
     }
 
     /// Gives a role: `administrator`, `access_manager`, `activity_manager`, `activity_monitor`.
     #[must_use]
     pub fn role(mut self, principal: &str, role: &str) -> Self {
-        self.roles.push(Role {
-            principal: principal.to_owned(),
-            role: role.to_owned(),
-        });
+        self.roles.push(Role { principal: principal.to_owned(), role: role.to_owned() });
         self
     }
 
@@ -326,11 +308,7 @@ impl GivenToken {
     /// A token for Auth (identities, userinfo), valid for two days.
     #[must_use]
     pub fn auth(token: &str, account: &str) -> Self {
-        Self::scoped(
-            token,
-            account,
-            "openid profile email urn:globus:auth:scope:auth.globus.org:view_identities",
-        )
+        Self::scoped(token, account, "openid profile email urn:globus:auth:scope:auth.globus.org:view_identities")
     }
 
     fn scoped(token: &str, account: &str, scopes: &str) -> Self {
@@ -357,6 +335,8 @@ pub struct Limits {
     pub bytes_per_second: Option<u64>,
     /// Milliseconds that a task takes at least.
     pub task_milliseconds: u64,
+    /// Milliseconds before a task tries again what failed.
+    pub retry_milliseconds: u64,
     /// Tasks that one account may have running or waiting at once (the service's: 100).
     pub tasks: usize,
     /// Entries of one page of successful transfers and skipped errors (the service's: 1000).
@@ -371,6 +351,7 @@ impl Default for Limits {
             requests_per_second: None,
             bytes_per_second: None,
             task_milliseconds: 0,
+            retry_milliseconds: 500,
             tasks: 100,
             page: 1000,
         }

@@ -43,21 +43,13 @@ pub(crate) fn named(
 pub(crate) async fn unknown(Shared(world): Shared<Arc<World>>, request: Request) -> Response {
     let number = log(&world, "unknown", &request);
     finish(&world, number, StatusCode::NOT_FOUND);
-    refuse(
-        request.uri().path(),
-        StatusCode::NOT_FOUND,
-        "ClientError.NotFound",
-        "Resource not found",
-    )
+    refuse(request.uri().path(), StatusCode::NOT_FOUND, "ClientError.NotFound", "Resource not found")
 }
 
 fn log(world: &World, name: &str, request: &Request) -> usize {
     let mut state = world.state();
     let number = state.log.len() + 1;
-    let path = request
-        .uri()
-        .path_and_query()
-        .map_or_else(String::new, |path| path.as_str().to_owned());
+    let path = request.uri().path_and_query().map_or_else(String::new, |path| path.as_str().to_owned());
     tracing::debug!(call = name, method = %request.method(), path, "request");
     state.log.push(Logged {
         number: number as u64,
@@ -72,44 +64,26 @@ fn log(world: &World, name: &str, request: &Request) -> usize {
 fn finish(world: &World, number: usize, status: StatusCode) {
     let mut state = world.state();
     // The log may have been cleared meanwhile.
-    if let Some(logged) = state
-        .log
-        .iter_mut()
-        .find(|logged| logged.number == number as u64)
-    {
+    if let Some(logged) = state.log.iter_mut().find(|logged| logged.number == number as u64) {
         logged.status = Some(status.as_u16());
     }
 }
 
-async fn gate(
-    Shared((world, name)): Shared<(Arc<World>, &'static str)>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+async fn gate(Shared((world, name)): Shared<(Arc<World>, &'static str)>, mut request: Request, next: Next) -> Response {
     let number = log(&world, name, &request);
     let path = request.uri().path().to_owned();
-    let call = Call {
-        request_id: request_id(),
-        resource: path.strip_prefix("/v0.10").unwrap_or(&path).to_owned(),
-    };
+    let call = Call { request_id: request_id(), resource: path.strip_prefix("/v0.10").unwrap_or(&path).to_owned() };
     let due = world.state().faults.due(name);
     let mut cut_after = false;
     match due {
-        Some(Action::Answer {
-            status,
-            code,
-            retry_after,
-        }) => {
+        Some(Action::Answer { status, code, retry_after }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             finish(&world, number, status);
             let (usual, message) = usual(status);
-            let mut response = CALL.sync_scope(call, || {
-                refuse(&path, status, code.as_deref().unwrap_or(usual), message)
-            });
+            let mut response =
+                CALL.sync_scope(call, || refuse(&path, status, code.as_deref().unwrap_or(usual), message));
             if let Some(seconds) = retry_after {
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
             return response;
         }
@@ -130,12 +104,8 @@ async fn gate(
     if let Some(seconds) = too_fast(&world, &request) {
         finish(&world, number, StatusCode::TOO_MANY_REQUESTS);
         let (code, message) = usual(StatusCode::TOO_MANY_REQUESTS);
-        let mut response = CALL.sync_scope(call, || {
-            refuse(&path, StatusCode::TOO_MANY_REQUESTS, code, message)
-        });
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        let mut response = CALL.sync_scope(call, || refuse(&path, StatusCode::TOO_MANY_REQUESTS, code, message));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         return response;
     }
     let response = CALL.scope(call, next.run(request)).await;
@@ -159,10 +129,7 @@ fn too_fast(world: &World, request: &Request) -> Option<u64> {
     let token = bearer_text(request.headers())?.to_owned();
     let now = Instant::now();
     let recent = state.recent.entry(token).or_default();
-    while recent
-        .front()
-        .is_some_and(|at| now.duration_since(*at) >= Duration::from_secs(1))
-    {
+    while recent.front().is_some_and(|at| now.duration_since(*at) >= Duration::from_secs(1)) {
         recent.pop_front();
     }
     if recent.len() >= most {
@@ -177,21 +144,12 @@ fn usual(status: StatusCode) -> (&'static str, &'static str) {
     match status.as_u16() {
         400 => ("BadRequest", "Bad request"),
         401 => ("ClientError.AuthenticationFailed", "Token is not active"),
-        403 => (
-            "PermissionDenied",
-            "You do not have permission for this operation",
-        ),
+        403 => ("PermissionDenied", "You do not have permission for this operation"),
         404 => ("ClientError.NotFound", "Resource not found"),
-        409 => (
-            "Conflict",
-            "The request conflicts with the state of the resource",
-        ),
+        409 => ("Conflict", "The request conflicts with the state of the resource"),
         429 => ("TooManyRequests", "Too many requests, try again later"),
         502 => ("EndpointError", "The endpoint did not answer"),
-        503 => (
-            "ServiceUnavailable",
-            "The service is unavailable, try again later",
-        ),
+        503 => ("ServiceUnavailable", "The service is unavailable, try again later"),
         _ => ("ServiceError", "Internal error"),
     }
 }
@@ -202,8 +160,7 @@ fn refuse(path: &str, status: StatusCode, code: &str, message: &str) -> Response
         return TransferError::new(status, code, message).into_response();
     }
     if path == "/v2/oauth2/token" && status == StatusCode::UNAUTHORIZED {
-        return AuthError::oauth(status, "invalid_client", "Invalid client credentials")
-            .into_response();
+        return AuthError::oauth(status, "invalid_client", "Invalid client credentials").into_response();
     }
     let (code, title) = match status.as_u16() {
         401 => ("UNAUTHORIZED", "Unauthorized"),
@@ -253,9 +210,7 @@ async fn connection(stream: TokioIo<tokio::net::TcpStream>, router: axum::Router
             Ok::<_, std::io::Error>(response)
         }
     });
-    let served = hyper::server::conn::http1::Builder::new()
-        .serve_connection(stream, service)
-        .await;
+    let served = hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await;
     if let Err(error) = served {
         tracing::debug!(%error, "connection ended");
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::faults::Orders;
@@ -17,18 +18,18 @@ use crate::transfer::task::Task;
 pub(crate) struct World {
     /// `http://127.0.0.1:9700`, without a slash at the end.
     pub base: String,
-    /// Where relative directories of collections lie.
-    pub root: PathBuf,
     pub key: crate::auth::id_token::Key,
+    /// Says true when the simulator ends, so that running tasks do too.
+    pub closing: watch::Sender<bool>,
     state: Mutex<State>,
 }
 
 impl World {
-    pub fn new(base: String, root: PathBuf, state: State) -> Arc<Self> {
+    pub fn new(base: String, state: State) -> Arc<Self> {
         Arc::new(Self {
             base,
-            root,
             key: crate::auth::id_token::Key::default(),
+            closing: watch::Sender::new(false),
             state: Mutex::new(state),
         })
     }
@@ -84,6 +85,8 @@ pub(crate) enum Status {
 pub(crate) struct App {
     pub name: String,
     pub secret: Option<String>,
+    /// The app that this one was made from, which may revoke its tokens.
+    pub parent: Option<Uuid>,
 }
 
 #[derive(Debug, Clone)]
@@ -237,16 +240,12 @@ impl State {
     /// The identity with this username, whatever its capitals.
     pub fn by_username(&self, username: &str) -> Option<&Identity> {
         let username = username.to_lowercase();
-        self.identities
-            .values()
-            .find(|identity| identity.username == username)
+        self.identities.values().find(|identity| identity.username == username)
     }
 
     /// A username or an id.
     pub fn resolve(&self, principal: &str) -> Option<Uuid> {
-        Uuid::parse_str(principal)
-            .ok()
-            .or_else(|| self.by_username(principal).map(|identity| identity.id))
+        Uuid::parse_str(principal).ok().or_else(|| self.by_username(principal).map(|identity| identity.id))
     }
 
     /// The identity and those linked to it.
@@ -254,25 +253,19 @@ impl State {
         let Some(identity) = self.identities.get(&id) else {
             return BTreeSet::from([id]);
         };
-        self.identities
-            .values()
-            .filter(|other| other.person == identity.person)
-            .map(|other| other.id)
-            .collect()
+        self.identities.values().filter(|other| other.person == identity.person).map(|other| other.id).collect()
     }
 
     pub fn username(&self, id: Uuid) -> String {
-        self.identities
-            .get(&id)
-            .map_or_else(|| id.to_string(), |identity| identity.username.clone())
+        self.identities.get(&id).map_or_else(|| id.to_string(), |identity| identity.username.clone())
     }
 
     /// Whether the account lets the app have the last scope of `path` beneath the others.
     pub fn consented(&self, client: Option<Uuid>, identity: Uuid, path: &[String]) -> bool {
         client.is_some_and(|client| {
-            self.consents.iter().any(|consent| {
-                consent.client == client && consent.identity == identity && consent.path == path
-            })
+            self.consents
+                .iter()
+                .any(|consent| consent.client == client && consent.identity == identity && consent.path == path)
         })
     }
 }
@@ -307,15 +300,9 @@ fn regular_offset(text: &str) -> String {
     let Some((date, clock)) = text.split_once(['T', ' ']) else {
         return text.to_owned();
     };
-    let zone = clock
-        .find(['Z', 'z', '+', '-'])
-        .map_or("", |at| &clock[at..]);
+    let zone = clock.find(['Z', 'z', '+', '-']).map_or("", |at| &clock[at..]);
     let clock = &clock[..clock.len() - zone.len()];
-    if clock.matches(':').count() == 1 {
-        format!("{date}T{clock}:00{zone}")
-    } else {
-        format!("{date}T{clock}{zone}")
-    }
+    if clock.matches(':').count() == 1 { format!("{date}T{clock}:00{zone}") } else { format!("{date}T{clock}{zone}") }
 }
 
 #[cfg(test)]
@@ -331,11 +318,7 @@ mod tests {
             ("2017-10-12T12:33:54", "2017-10-12T12:33:54+00:00"),
             ("2017-10-12", "2017-10-12T00:00:00+00:00"),
         ] {
-            assert_eq!(
-                parse_time(text).map(time).as_deref(),
-                Some(expected),
-                "{text}"
-            );
+            assert_eq!(parse_time(text).map(time).as_deref(), Some(expected), "{text}");
         }
         assert_eq!(parse_time("tomorrow"), None);
     }

@@ -12,14 +12,17 @@ use crate::sandbox::under;
 use crate::seed::{self, GivenToken, Seed};
 use crate::state::{App, Collection, Identity, Role, Rule, State, Status, Token, World};
 
+/// The client id that globus-cli is built with, public by its nature.
+const COMMAND_LINE: Uuid = Uuid::from_u128(0x95fd_eba8_fac2_42bd_a357_e068_d82f_f78e);
+
 /// Reads the seed and makes the directories of its collections.
 pub(crate) fn build(seed: &Seed, root: &Path) -> Result<State, Error> {
-    let mut state = State {
-        limits: seed.limits.clone(),
-        ..State::default()
-    };
+    let mut state = State { limits: seed.limits.clone(), ..State::default() };
     accounts(&mut state, seed)?;
-    for app in &seed.apps {
+    // The official command line is registered with the service, so it is here.
+    let mut command_line = seed::App::native(COMMAND_LINE);
+    command_line.name = Some("Globus CLI".to_owned());
+    for app in std::iter::once(&command_line).chain(&seed.apps) {
         add_app(&mut state, app);
     }
     for group in &seed.groups {
@@ -33,17 +36,12 @@ pub(crate) fn build(seed: &Seed, root: &Path) -> Result<State, Error> {
     for collection in &seed.collections {
         let made = make(&state, collection, root)?;
         if state.collections.insert(made.id, made).is_some() {
-            return Err(Error::Seed(format!(
-                "collections: the id {} is there twice",
-                collection.id
-            )));
+            return Err(Error::Seed(format!("collections: the id {} is there twice", collection.id)));
         }
     }
     for collection in seed.collections.iter().filter_map(|c| c.host) {
         if !state.collections.contains_key(&collection) {
-            return Err(Error::Seed(format!(
-                "collections.host: no collection {collection}"
-            )));
+            return Err(Error::Seed(format!("collections.host: no collection {collection}")));
         }
     }
     for given in &seed.tokens {
@@ -56,22 +54,15 @@ fn principal(state: &State, text: &str, key: &str) -> Result<Uuid, Error> {
     state
         .resolve(text)
         .filter(|id| state.identities.contains_key(id) || state.groups.contains_key(id))
-        .ok_or_else(|| {
-            Error::Seed(format!(
-                "{key}: no account, app or group '{text}' in the seed"
-            ))
-        })
+        .ok_or_else(|| Error::Seed(format!("{key}: no account, app or group '{text}' in the seed")))
 }
 
 fn accounts(state: &mut State, seed: &Seed) -> Result<(), Error> {
     for account in &seed.accounts {
         let username = account.username.to_lowercase();
-        let id = account.id.unwrap_or_else(|| {
-            Uuid::new_v5(
-                &Uuid::NAMESPACE_URL,
-                format!("globus-simulator:{username}").as_bytes(),
-            )
-        });
+        let id = account
+            .id
+            .unwrap_or_else(|| Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("globus-simulator:{username}").as_bytes()));
         let identity = Identity {
             id,
             name: account.name.clone(),
@@ -83,17 +74,13 @@ fn accounts(state: &mut State, seed: &Seed) -> Result<(), Error> {
             username,
         };
         if state.by_username(&identity.username).is_some() || state.identities.contains_key(&id) {
-            return Err(Error::Seed(format!(
-                "accounts: '{}' (or its id {id}) is there twice",
-                account.username
-            )));
+            return Err(Error::Seed(format!("accounts: '{}' (or its id {id}) is there twice", account.username)));
         }
         state.identities.insert(id, identity);
     }
     for account in &seed.accounts {
         for other in &account.linked {
-            let person = principal(state, &account.username, "accounts")
-                .map(|id| state.identities[&id].person)?;
+            let person = principal(state, &account.username, "accounts").map(|id| state.identities[&id].person)?;
             let other = principal(state, other, "accounts.linked")?;
             if let Some(identity) = state.identities.get_mut(&other) {
                 identity.person = person;
@@ -105,10 +92,7 @@ fn accounts(state: &mut State, seed: &Seed) -> Result<(), Error> {
 
 /// An app is an identity too: a service acts for itself.
 fn add_app(state: &mut State, app: &seed::App) {
-    let name = app
-        .name
-        .clone()
-        .unwrap_or_else(|| "Simulated app".to_owned());
+    let name = app.name.clone().unwrap_or_else(|| "Simulated app".to_owned());
     state.identities.insert(
         app.id,
         Identity {
@@ -122,32 +106,18 @@ fn add_app(state: &mut State, app: &seed::App) {
             provider: PROVIDER,
         },
     );
-    state.apps.insert(
-        app.id,
-        App {
-            name,
-            secret: app.secret.clone(),
-        },
-    );
+    state.apps.insert(app.id, App { name, secret: app.secret.clone(), parent: None });
 }
 
 fn make(state: &State, from: &seed::Collection, root: &Path) -> Result<Collection, Error> {
     let directory = under(root, &from.directory);
-    std::fs::create_dir_all(&directory).map_err(|source| Error::Directory {
-        directory: directory.clone(),
-        source,
-    })?;
+    std::fs::create_dir_all(&directory).map_err(|source| Error::Directory { directory: directory.clone(), source })?;
     let roles = from
         .roles
         .iter()
         .map(|role| {
             let id = principal(state, &role.principal, "collections.roles.principal")?;
-            let known = [
-                "administrator",
-                "access_manager",
-                "activity_manager",
-                "activity_monitor",
-            ];
+            let known = ["administrator", "access_manager", "activity_manager", "activity_monitor"];
             if !known.contains(&role.role.as_str()) {
                 return Err(Error::Seed(format!(
                     "collections.roles.role: '{}' is none of {}",
@@ -157,30 +127,18 @@ fn make(state: &State, from: &seed::Collection, root: &Path) -> Result<Collectio
             }
             Ok(Role {
                 id: Uuid::new_v4(),
-                principal_type: if state.groups.contains_key(&id) {
-                    "group"
-                } else {
-                    "identity"
-                }
-                .to_owned(),
+                principal_type: if state.groups.contains_key(&id) { "group" } else { "identity" }.to_owned(),
                 principal: id,
                 role: role.role.clone(),
             })
         })
         .collect::<Result<Vec<_>, Error>>()?;
-    let rules = from
-        .rules
-        .iter()
-        .map(|rule| make_rule(state, rule))
-        .collect::<Result<Vec<_>, Error>>()?;
+    let rules = from.rules.iter().map(|rule| make_rule(state, rule)).collect::<Result<Vec<_>, Error>>()?;
     let users = from
         .users
         .as_ref()
         .map(|users| {
-            users
-                .iter()
-                .map(|user| principal(state, user, "collections.users"))
-                .collect::<Result<HashSet<_>, Error>>()
+            users.iter().map(|user| principal(state, user, "collections.users")).collect::<Result<HashSet<_>, Error>>()
         })
         .transpose()?;
     Ok(Collection {
@@ -216,26 +174,16 @@ fn make(state: &State, from: &seed::Collection, root: &Path) -> Result<Collectio
 
 fn make_rule(state: &State, rule: &seed::Rule) -> Result<Rule, Error> {
     if !(rule.path.starts_with('/') && rule.path.ends_with('/')) {
-        return Err(Error::Seed(format!(
-            "collections.rules.path: '{}' must start and end with '/'",
-            rule.path
-        )));
+        return Err(Error::Seed(format!("collections.rules.path: '{}' must start and end with '/'", rule.path)));
     }
     if !matches!(rule.permissions.as_str(), "r" | "rw") {
-        return Err(Error::Seed(format!(
-            "collections.rules.permissions: '{}' must be 'r' or 'rw'",
-            rule.permissions
-        )));
+        return Err(Error::Seed(format!("collections.rules.permissions: '{}' must be 'r' or 'rw'", rule.permissions)));
     }
     let (principal_type, principal) = match rule.principal.as_str() {
         whole @ ("all_authenticated_users" | "anonymous") => (whole.to_owned(), String::new()),
         one => {
             let id = principal(state, one, "collections.rules.principal")?;
-            let kind = if state.groups.contains_key(&id) {
-                "group"
-            } else {
-                "identity"
-            };
+            let kind = if state.groups.contains_key(&id) { "group" } else { "identity" };
             (kind.to_owned(), id.to_string())
         }
     };
@@ -262,10 +210,7 @@ pub(crate) fn give_token(state: &mut State, given: &GivenToken) -> Result<(), Er
         }
     }
     let [server] = servers.as_slice() else {
-        return Err(Error::Seed(format!(
-            "tokens.scopes: a token is for one service, not for {}",
-            servers.len()
-        )));
+        return Err(Error::Seed(format!("tokens.scopes: a token is for one service, not for {}", servers.len())));
     };
     let now = Timestamp::now();
     let seconds = given.expires_in.unwrap_or(state.limits.token_seconds);

@@ -32,6 +32,7 @@ pub(crate) async fn create(
         App {
             name: name.to_owned(),
             secret: secret.clone(),
+            parent: wanted["template_id"].as_str().and_then(|id| Uuid::parse_str(id).ok()),
         },
     );
     let mut answer = json!({"client": document(id, name, public)});
@@ -82,9 +83,9 @@ pub(crate) async fn get(
     let state = world.state();
     let caller = client(&state, &headers, &[])?;
     match state.apps.get(&caller) {
-        Some(app) if caller.to_string() == id => Ok(Json(
-            json!({"client": document(caller, &app.name, app.secret.is_none())}),
-        )),
+        Some(app) if caller.to_string() == id => {
+            Ok(Json(json!({"client": document(caller, &app.name, app.secret.is_none())})))
+        }
         _ => Err(AuthError::forbidden("This is not your client")),
     }
 }
@@ -102,9 +103,7 @@ pub(crate) async fn delete(
     }
     let app = state.apps.remove(&caller);
     state.tokens.retain(|_, token| token.client != Some(caller));
-    let (name, public) = app.map_or((String::new(), false), |app| {
-        (app.name, app.secret.is_none())
-    });
+    let (name, public) = app.map_or((String::new(), false), |app| (app.name, app.secret.is_none()));
     Ok(Json(json!({"client": document(caller, &name, public)})))
 }
 

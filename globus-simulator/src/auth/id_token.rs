@@ -22,9 +22,7 @@ pub(crate) struct Key(OnceLock<Option<RsaPrivateKey>>);
 
 impl Key {
     fn private(&self) -> Option<&RsaPrivateKey> {
-        self.0
-            .get_or_init(|| RsaPrivateKey::new(&mut OsRng, BITS).ok())
-            .as_ref()
+        self.0.get_or_init(|| RsaPrivateKey::new(&mut OsRng, BITS).ok()).as_ref()
     }
 
     /// The public half, as the document that `jwks_uri` names.
@@ -46,15 +44,9 @@ impl Key {
     pub fn sign(&self, claims: &Value) -> Option<String> {
         let key = SigningKey::<Sha512>::new(self.private()?.clone());
         let header = json!({"alg": "RS512", "kid": KEY_ID, "typ": "JWT"});
-        let text = format!(
-            "{}.{}",
-            URL_SAFE_NO_PAD.encode(header.to_string()),
-            URL_SAFE_NO_PAD.encode(claims.to_string())
-        );
+        let text =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
         let signature = key.try_sign(text.as_bytes()).ok()?;
-        Some(format!(
-            "{text}.{}",
-            URL_SAFE_NO_PAD.encode(signature.to_bytes())
-        ))
+        Some(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes())))
     }
 }

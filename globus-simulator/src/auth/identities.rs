@@ -33,9 +33,7 @@ pub(crate) fn document(identity: &Identity) -> Value {
 
 /// Any token for Auth will do; so will an app's own credentials.
 fn authorized(state: &State, headers: &HeaderMap) -> Result<(), AuthError> {
-    bearer(state, headers)
-        .map(|_| ())
-        .or_else(|refusal| client(state, headers, &[]).map(|_| ()).map_err(|_| refusal))
+    bearer(state, headers).map(|_| ()).or_else(|refusal| client(state, headers, &[]).map(|_| ()).map_err(|_| refusal))
 }
 
 /// `GET /v2/api/identities?usernames=a,b&provision=true` or `?ids=`
@@ -52,9 +50,7 @@ pub(crate) async fn list(
     let wanted = match (&usernames, &ids) {
         (Some(wanted), None) | (None, Some(wanted)) => wanted,
         _ => {
-            return Err(AuthError::bad_request(
-                "Exactly one of the parameters usernames and ids must be given",
-            ));
+            return Err(AuthError::bad_request("Exactly one of the parameters usernames and ids must be given"));
         }
     };
     if wanted.len() > MOST {
@@ -82,9 +78,8 @@ pub(crate) async fn list(
         }
     } else {
         for id in wanted {
-            let id = Uuid::parse_str(id).map_err(|_| {
-                AuthError::bad_request(format!("'{id}' in the parameter ids is not a UUID"))
-            })?;
+            let id = Uuid::parse_str(id)
+                .map_err(|_| AuthError::bad_request(format!("'{id}' in the parameter ids is not a UUID")))?;
             if let Some(identity) = state.identities.get(&id) {
                 add(identity.clone(), &mut found);
             }
@@ -113,12 +108,7 @@ pub(crate) async fn get(
 }
 
 fn not_found(id: &str) -> AuthError {
-    AuthError::new(
-        StatusCode::NOT_FOUND,
-        "NOT_FOUND",
-        "Not Found",
-        format!("No identity {id}"),
-    )
+    AuthError::new(StatusCode::NOT_FOUND, "NOT_FOUND", "Not Found", format!("No identity {id}"))
 }
 
 /// `GET /v2/api/identities/{id}/consents`
@@ -139,10 +129,7 @@ pub(crate) async fn consents(
         .filter(|consent| consent.identity == id)
         .map(|consent| {
             let name = consent.path.last().cloned().unwrap_or_default();
-            let time = consent
-                .created
-                .strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00")
-                .to_string();
+            let time = consent.created.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string();
             json!({
                 "id": consent.id,
                 "client": consent.client,
@@ -164,10 +151,7 @@ pub(crate) async fn consents(
 }
 
 /// `GET /v2/api/identity_providers`
-pub(crate) async fn providers(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
-) -> Result<Json<Value>, AuthError> {
+pub(crate) async fn providers(Shared(world): Shared<Arc<World>>, headers: HeaderMap) -> Result<Json<Value>, AuthError> {
     authorized(&world.state(), &headers)?;
     Ok(Json(json!({"identity_providers": [provider()]})))
 }
@@ -210,17 +194,10 @@ fn provisioned(username: &str) -> Identity {
 
 /// A query string as pairs.
 pub(crate) fn pairs(query: Option<&str>) -> Vec<(String, String)> {
-    url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
-        .into_owned()
-        .collect()
+    url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
 }
 
 fn list_of(query: &[(String, String)], name: &str) -> Option<Vec<String>> {
-    field(query, name).map(|text| {
-        text.split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(str::to_owned)
-            .collect()
-    })
+    field(query, name)
+        .map(|text| text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect())
 }

@@ -20,11 +20,7 @@ pub(crate) struct Grant<'a> {
 
 /// Two random ids long: not to be guessed, and plainly not a real one.
 pub(crate) fn secret(prefix: &str) -> String {
-    format!(
-        "{prefix}{}{}",
-        Uuid::new_v4().simple(),
-        Uuid::new_v4().simple()
-    )
+    format!("{prefix}{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
 }
 
 /// Names of top scopes, a service each, in the order of their first mention.
@@ -100,11 +96,7 @@ fn one(state: &mut State, grant: &Grant<'_>, server: &str, names: Vec<String>) -
     if grant.offline {
         let refresh = secret("AgSimulatedRefresh");
         document["refresh_token"] = refresh.clone().into();
-        let token = Token {
-            refresh: true,
-            expires: after(now, 180 * 24 * 3600),
-            ..token.clone()
-        };
+        let token = Token { refresh: true, expires: after(now, 180 * 24 * 3600), ..token.clone() };
         state.tokens.insert(refresh, token);
     }
     state.tokens.insert(access, token);
@@ -113,8 +105,7 @@ fn one(state: &mut State, grant: &Grant<'_>, server: &str, names: Vec<String>) -
 
 pub(crate) fn after(now: Timestamp, seconds: u64) -> Timestamp {
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-    now.checked_add(SignedDuration::from_secs(seconds))
-        .unwrap_or(Timestamp::MAX)
+    now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
 /// Writes down what the account allows the app by this grant.
@@ -124,9 +115,7 @@ fn consent(state: &mut State, grant: &Grant<'_>) {
             let mut path = path.to_vec();
             path.push(scope.name.clone());
             let known = state.consents.iter().find(|consent| {
-                consent.client == grant.client
-                    && consent.identity == grant.identity
-                    && consent.path == path
+                consent.client == grant.client && consent.identity == grant.identity && consent.path == path
             });
             let ids = match known {
                 Some(consent) => consent.dependency_path.clone(),
@@ -158,11 +147,7 @@ fn claims(world: &World, grant: &Grant<'_>) -> Value {
     let mut claims = super::userinfo::claims(
         &state,
         grant.identity,
-        &grant
-            .scopes
-            .iter()
-            .map(|scope| scope.name.as_str())
-            .collect::<Vec<_>>(),
+        &grant.scopes.iter().map(|scope| scope.name.as_str()).collect::<Vec<_>>(),
     );
     claims["iss"] = world.base.clone().into();
     claims["aud"] = grant.client.to_string().into();

@@ -32,15 +32,12 @@ fn wish(state: &State, base: &str, query: &[(String, String)]) -> Result<Wish, S
         .and_then(|id| state.apps.get(&id).map(|app| (id, app)))
         .ok_or_else(|| format!("There is no app with the client id '{client}'."))?;
     let redirect = field(query, "redirect_uri").unwrap_or_default();
-    let redirect = Url::parse(redirect)
-        .map_err(|error| format!("The redirect_uri '{redirect}' is not a URL: {error}."))?;
+    let redirect =
+        Url::parse(redirect).map_err(|error| format!("The redirect_uri '{redirect}' is not a URL: {error}."))?;
     let host = redirect.host_str().unwrap_or_default();
     let own = redirect.as_str().starts_with(&format!("{base}/"));
-    if !own && !matches!(host, "localhost" | "127.0.0.1" | "[::1]") && redirect.scheme() != "https"
-    {
-        return Err(format!(
-            "The redirect_uri '{redirect}' is neither https nor local."
-        ));
+    if !own && !matches!(host, "localhost" | "127.0.0.1" | "[::1]") && redirect.scheme() != "https" {
+        return Err(format!("The redirect_uri '{redirect}' is neither https nor local."));
     }
     if field(query, "response_type") != Some("code") {
         return Err("response_type must be 'code'.".to_owned());
@@ -48,14 +45,8 @@ fn wish(state: &State, base: &str, query: &[(String, String)]) -> Result<Wish, S
     if app.secret.is_none() && field(query, "code_challenge").is_none_or(str::is_empty) {
         return Err("A native app must send a code_challenge (PKCE).".to_owned());
     }
-    let scopes = token::scopes(state, field(query, "scope").unwrap_or_default())
-        .map_err(|error| error.detail)?;
-    Ok(Wish {
-        client,
-        app: app.name.clone(),
-        redirect,
-        scopes,
-    })
+    let scopes = token::scopes(state, field(query, "scope").unwrap_or_default()).map_err(|error| error.detail)?;
+    Ok(Wish { client, app: app.name.clone(), redirect, scopes })
 }
 
 fn escaped(text: &str) -> String {
@@ -85,23 +76,12 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response {
          <p class=\"note\">This is the Globus simulator on this machine, not globus.org. \
          It asks for no password.</p></body></html>"
     );
-    (
-        status,
-        [
-            (header::CACHE_CONTROL, "no-store"),
-            (header::REFERRER_POLICY, "no-referrer"),
-        ],
-        Html(html),
-    )
+    (status, [(header::CACHE_CONTROL, "no-store"), (header::REFERRER_POLICY, "no-referrer")], Html(html))
         .into_response()
 }
 
 fn wrong(detail: &str) -> Response {
-    page(
-        StatusCode::BAD_REQUEST,
-        "This sign-in can't go on",
-        &format!("<p>{}</p>", escaped(detail)),
-    )
+    page(StatusCode::BAD_REQUEST, "This sign-in can't go on", &format!("<p>{}</p>", escaped(detail)))
 }
 
 /// `GET /v2/oauth2/authorize`: the page that asks a person who they are and whether the app may.
@@ -133,24 +113,12 @@ pub(crate) async fn ask(Shared(world): Shared<Arc<World>>, RawQuery(query): RawQ
     let wanted: String = wish
         .scopes
         .iter()
-        .map(|scope| {
-            format!(
-                "<li><code>{}</code>{}</li>",
-                escaped(&scope.name),
-                beneath(scope)
-            )
-        })
+        .map(|scope| format!("<li><code>{}</code>{}</li>", escaped(&scope.name), beneath(scope)))
         .collect();
     let hidden: String = query
         .iter()
         .filter(|(key, _)| !matches!(key.as_str(), "username" | "decision"))
-        .map(|(key, value)| {
-            format!(
-                "<input type=\"hidden\" name=\"{}\" value=\"{}\">",
-                escaped(key),
-                escaped(value)
-            )
-        })
+        .map(|(key, value)| format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escaped(key), escaped(value)))
         .collect();
     page(
         StatusCode::OK,
@@ -172,13 +140,7 @@ fn beneath(scope: &super::scope::Scope) -> String {
     let inner: String = scope
         .beneath
         .iter()
-        .map(|scope| {
-            format!(
-                "<li><code>{}</code>{}</li>",
-                escaped(&scope.name),
-                beneath(scope)
-            )
-        })
+        .map(|scope| format!("<li><code>{}</code>{}</li>", escaped(&scope.name), beneath(scope)))
         .collect();
     format!("<ul>{inner}</ul>")
 }
@@ -211,12 +173,10 @@ pub(crate) async fn decide(Shared(world): Shared<Arc<World>>, body: String) -> R
                 identity,
                 scope: field(&form, "scope").unwrap_or_default().to_owned(),
                 redirect_uri: field(&form, "redirect_uri").unwrap_or_default().to_owned(),
-                challenge: field(&form, "code_challenge")
-                    .filter(|text| !text.is_empty())
-                    .map(|text| Challenge {
-                        text: text.to_owned(),
-                        plain: field(&form, "code_challenge_method") == Some("plain"),
-                    }),
+                challenge: field(&form, "code_challenge").filter(|text| !text.is_empty()).map(|text| Challenge {
+                    text: text.to_owned(),
+                    plain: field(&form, "code_challenge_method") == Some("plain"),
+                }),
                 offline: field(&form, "access_type") == Some("offline"),
                 state: given.clone(),
                 nonce: field(&form, "nonce").map(str::to_owned),
@@ -248,8 +208,6 @@ pub(crate) async fn show_code(RawQuery(query): RawQuery) -> Response {
                 escaped(code)
             ),
         ),
-        None => {
-            wrong(field(&query, "error_description").unwrap_or("There is no code in this link."))
-        }
+        None => wrong(field(&query, "error_description").unwrap_or("There is no code in this link.")),
     }
 }

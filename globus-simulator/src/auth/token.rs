@@ -20,9 +20,7 @@ use crate::state::{State, World};
 type Form = Vec<(String, String)>;
 
 fn form(body: &str) -> Form {
-    url::form_urlencoded::parse(body.as_bytes())
-        .into_owned()
-        .collect()
+    url::form_urlencoded::parse(body.as_bytes()).into_owned().collect()
 }
 
 fn refused(error: &str, detail: impl Into<String>) -> AuthError {
@@ -41,10 +39,7 @@ pub(crate) fn scopes(state: &State, text: &str) -> Result<Vec<scope::Scope>, Aut
                 .strip_prefix("https://auth.globus.org/scopes/")
                 .and_then(|rest| rest.strip_suffix("/data_access"))
             {
-                Uuid::parse_str(id)
-                    .ok()
-                    .and_then(|id| state.collections.get(&id))
-                    .ok_or_else(unknown)?;
+                Uuid::parse_str(id).ok().and_then(|id| state.collections.get(&id)).ok_or_else(unknown)?;
             }
             check(state, &scope.beneath)?;
         }
@@ -71,10 +66,7 @@ pub(crate) async fn token(
             Some("client_credentials") => client_credentials(&world, caller, &form),
             Some("authorization_code") => authorization_code(&world, caller, &form),
             Some("refresh_token") => refresh(&world, caller, &form),
-            Some(other) => Err(refused(
-                "unsupported_grant_type",
-                format!("Unsupported grant type '{other}'"),
-            )),
+            Some(other) => Err(refused("unsupported_grant_type", format!("Unsupported grant type '{other}'"))),
             None => Err(refused("invalid_request", "Missing grant_type")),
         }
         .map(Json)
@@ -93,28 +85,14 @@ pub(crate) async fn token(
 fn client_credentials(world: &World, caller: Uuid, form: &Form) -> Result<Value, AuthError> {
     let scopes = {
         let state = world.state();
-        if state
-            .apps
-            .get(&caller)
-            .is_none_or(|app| app.secret.is_none())
-        {
-            return Err(refused(
-                "unauthorized_client",
-                "A native app cannot use the client credentials grant",
-            ));
+        if state.apps.get(&caller).is_none_or(|app| app.secret.is_none()) {
+            return Err(refused("unauthorized_client", "A native app cannot use the client credentials grant"));
         }
         scopes(&state, field(form, "scope").unwrap_or_default())?
     };
     Ok(issue::tokens(
         world,
-        &Grant {
-            client: caller,
-            identity: caller,
-            scopes: &scopes,
-            offline: false,
-            state: None,
-            nonce: None,
-        },
+        &Grant { client: caller, identity: caller, scopes: &scopes, offline: false, state: None, nonce: None },
     ))
 }
 
@@ -131,9 +109,7 @@ fn authorization_code(world: &World, caller: Uuid, form: &Form) -> Result<Value,
         (code, scopes)
     };
     if code.client != caller {
-        return Err(invalid(
-            "The authorization code was made for another client",
-        ));
+        return Err(invalid("The authorization code was made for another client"));
     }
     if field(form, "redirect_uri").unwrap_or_default() != code.redirect_uri {
         return Err(invalid("redirect_uri differs from the one of the sign-in"));
@@ -169,35 +145,17 @@ fn refresh(world: &World, caller: Uuid, form: &Form) -> Result<Value, AuthError>
         .state()
         .tokens
         .get(text)
-        .filter(|token| {
-            token.refresh && token.client == Some(caller) && token.expires > Timestamp::now()
-        })
+        .filter(|token| token.refresh && token.client == Some(caller) && token.expires > Timestamp::now())
         .cloned()
-        .ok_or_else(|| {
-            refused(
-                "invalid_grant",
-                "The refresh token is unknown, revoked or expired",
-            )
-        })?;
+        .ok_or_else(|| refused("invalid_grant", "The refresh token is unknown, revoked or expired"))?;
     let scopes: Vec<scope::Scope> = token
         .scopes
         .iter()
-        .map(|name| scope::Scope {
-            name: name.clone(),
-            optional: false,
-            beneath: Vec::new(),
-        })
+        .map(|name| scope::Scope { name: name.clone(), optional: false, beneath: Vec::new() })
         .collect();
     let mut answer = issue::tokens(
         world,
-        &Grant {
-            client: caller,
-            identity: token.identity,
-            scopes: &scopes,
-            offline: false,
-            state: None,
-            nonce: None,
-        },
+        &Grant { client: caller, identity: token.identity, scopes: &scopes, offline: false, state: None, nonce: None },
     );
     // The refresh token stays good and is told again, as the service does.
     answer["refresh_token"] = text.into();
@@ -214,10 +172,11 @@ pub(crate) async fn revoke(
     let mut state = world.state();
     let caller = client(&state, &headers, &form)?;
     let text = field(&form, "token").ok_or_else(|| refused("invalid_request", "Missing token"))?;
-    if state
-        .tokens
-        .get(text)
-        .is_some_and(|token| token.client == Some(caller))
+    let own = |client: Option<Uuid>| {
+        client == Some(caller)
+            || client.and_then(|id| state.apps.get(&id)).is_some_and(|app| app.parent == Some(caller))
+    };
+    if state.tokens.get(text).is_some_and(|token| own(token.client))
         && let Some(gone) = state.tokens.remove(text)
         && gone.refresh
     {
@@ -240,11 +199,7 @@ pub(crate) async fn introspect(
     let state = world.state();
     client(&state, &headers, &form)?;
     let text = field(&form, "token").ok_or_else(|| refused("invalid_request", "Missing token"))?;
-    let Some(token) = state
-        .tokens
-        .get(text)
-        .filter(|token| token.expires > Timestamp::now())
-    else {
+    let Some(token) = state.tokens.get(text).filter(|token| token.expires > Timestamp::now()) else {
         return Ok(Json(json!({"active": false})));
     };
     let identity = state.identities.get(&token.identity);

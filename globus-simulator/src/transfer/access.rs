@@ -52,33 +52,17 @@ pub(crate) fn documents(of: &Collection) -> Vec<Value> {
         .iter()
         .filter(|rule| rule.live(now))
         .map(document)
-        .chain(std::iter::once(implied(
-            "identity",
-            of.owner,
-            json!(owner),
-            "administrator",
-        )))
+        .chain(std::iter::once(implied("identity", of.owner, json!(owner), "administrator")))
         .chain(
             of.roles
                 .iter()
                 .filter(|role| matches!(role.role.as_str(), "administrator" | "access_manager"))
-                .map(|role| {
-                    implied(
-                        &role.principal_type,
-                        role.principal,
-                        json!(role.id),
-                        &role.role,
-                    )
-                }),
+                .map(|role| implied(&role.principal_type, role.principal, json!(role.id), &role.role)),
         )
         .collect()
 }
 
-fn managed<'a>(
-    state: &'a State,
-    caller: &Caller,
-    id: &str,
-) -> Result<&'a Collection, TransferError> {
+fn managed<'a>(state: &'a State, caller: &Caller, id: &str) -> Result<&'a Collection, TransferError> {
     let found = collection(state, caller, id)?;
     if found.kind == Kind::Mapped {
         return Err(TransferError::conflict(
@@ -137,9 +121,7 @@ pub(crate) async fn get(
 fn permissions(given: &Value) -> Result<String, TransferError> {
     match text(given, "permissions")? {
         permissions @ ("r" | "rw") => Ok(permissions.to_owned()),
-        other => Err(TransferError::bad_request(format!(
-            "permissions must be 'r' or 'rw', not '{other}'"
-        ))),
+        other => Err(TransferError::bad_request(format!("permissions must be 'r' or 'rw', not '{other}'"))),
     }
 }
 
@@ -149,13 +131,12 @@ fn expiration(given: &Value) -> Result<Option<Timestamp>, TransferError> {
     if value.is_null() {
         return Ok(None);
     }
-    let at = value.as_str().and_then(parse_time).ok_or_else(|| {
-        TransferError::bad_request(format!("expiration_date {value} is not an ISO 8601 time"))
-    })?;
+    let at = value
+        .as_str()
+        .and_then(parse_time)
+        .ok_or_else(|| TransferError::bad_request(format!("expiration_date {value} is not an ISO 8601 time")))?;
     if at <= Timestamp::now() {
-        return Err(TransferError::bad_request(
-            "expiration_date must be in the future",
-        ));
+        return Err(TransferError::bad_request("expiration_date must be in the future"));
     }
     Ok(Some(at))
 }
@@ -168,9 +149,7 @@ fn path(given: &Value) -> Result<String, TransferError> {
         && !path.contains("//")
         && !path.contains("\r\n")
         && !path.contains('\0')
-        && path
-            .split('/')
-            .all(|part| !matches!(part, "." | ".." | "~"));
+        && path.split('/').all(|part| !matches!(part, "." | ".." | "~"));
     if whole {
         Ok(path.to_owned())
     } else {
@@ -183,9 +162,7 @@ fn path(given: &Value) -> Result<String, TransferError> {
 fn principal(state: &State, given: &Value) -> Result<(String, String), TransferError> {
     let kind = text(given, "principal_type")?;
     let principal = given["principal"].as_str().unwrap_or_default();
-    let unknown = |what: &str| {
-        TransferError::bad_request(format!("Invalid principal '{principal}': no such {what}"))
-    };
+    let unknown = |what: &str| TransferError::bad_request(format!("Invalid principal '{principal}': no such {what}"));
     match kind {
         "identity" => Uuid::parse_str(principal)
             .ok()
@@ -197,15 +174,11 @@ fn principal(state: &State, given: &Value) -> Result<(String, String), TransferE
             .filter(|id| state.groups.contains_key(id))
             .map(|id| (kind.to_owned(), id.to_string()))
             .ok_or_else(|| unknown("group")),
-        "all_authenticated_users" | "anonymous" if principal.is_empty() => {
-            Ok((kind.to_owned(), String::new()))
+        "all_authenticated_users" | "anonymous" if principal.is_empty() => Ok((kind.to_owned(), String::new())),
+        "all_authenticated_users" | "anonymous" => {
+            Err(TransferError::bad_request(format!("principal must be empty for principal_type '{kind}'")))
         }
-        "all_authenticated_users" | "anonymous" => Err(TransferError::bad_request(format!(
-            "principal must be empty for principal_type '{kind}'"
-        ))),
-        other => Err(TransferError::bad_request(format!(
-            "Unknown principal_type '{other}'"
-        ))),
+        other => Err(TransferError::bad_request(format!("Unknown principal_type '{other}'"))),
     }
 }
 
@@ -235,28 +208,18 @@ pub(crate) async fn create(
         expires: expiration(&given)?,
     };
     if rule.principal_type == "anonymous" && rule.permissions == "rw" && rule.path == "/" {
-        return Err(TransferError::bad_request(
-            "Anonymous users can't be given write access to the whole collection",
-        ));
+        return Err(TransferError::bad_request("Anonymous users can't be given write access to the whole collection"));
     }
     let most = state.limits.rules;
-    let collection = state
-        .collections
-        .get_mut(&found)
-        .ok_or_else(|| TransferError::endpoint_not_found(&id))?;
+    let collection = state.collections.get_mut(&found).ok_or_else(|| TransferError::endpoint_not_found(&id))?;
     collection.rules.retain(|rule| rule.live(now));
     let twin = collection.rules.iter().any(|other| {
-        other.path == rule.path
-            && other.principal == rule.principal
-            && other.principal_type == rule.principal_type
+        other.path == rule.path && other.principal == rule.principal && other.principal_type == rule.principal_type
     });
     if twin {
         return Err(TransferError::conflict(
             "Exists",
-            format!(
-                "This {} already has an access rule on path '{}'",
-                rule.principal_type, rule.path
-            ),
+            format!("This {} already has an access rule on path '{}'", rule.principal_type, rule.path),
         ));
     }
     if collection.rules.len() >= most {
@@ -272,10 +235,7 @@ pub(crate) async fn create(
         let from = state.username(caller.identity);
         state.notifications.push(Notification {
             to: email.to_owned(),
-            subject: format!(
-                "Globus: {from} shared the folder \"{}\" on \"{name}\" with you",
-                rule.path
-            ),
+            subject: format!("Globus: {from} shared the folder \"{}\" on \"{name}\" with you", rule.path),
             text,
         });
     }
@@ -309,37 +269,21 @@ pub(crate) async fn update(
         .iter_mut()
         .find(|found| found.live(now) && found.id.to_string() == rule)
         .ok_or_else(|| no_rule(&rule))?;
-    for (field, current) in [
-        ("path", &found.path),
-        ("principal", &found.principal),
-        ("principal_type", &found.principal_type),
-    ] {
+    for (field, current) in
+        [("path", &found.path), ("principal", &found.principal), ("principal_type", &found.principal_type)]
+    {
         if given[field].as_str().is_some_and(|value| value != current) {
-            return Err(TransferError::bad_request(format!(
-                "{field} of an access rule can't be changed"
-            )));
+            return Err(TransferError::bad_request(format!("{field} of an access rule can't be changed")));
         }
     }
-    let expires = given
-        .get("expiration_date")
-        .map(|_| expiration(&given))
-        .transpose()?;
-    if given
-        .get("permissions")
-        .is_some_and(|value| !value.is_null())
-    {
+    let expires = given.get("expiration_date").map(|_| expiration(&given)).transpose()?;
+    if given.get("permissions").is_some_and(|value| !value.is_null()) {
         found.permissions = permissions(&given)?;
     }
     if let Some(expires) = expires {
         found.expires = expires;
     }
-    Ok(result(
-        StatusCode::OK,
-        "result",
-        "Updated",
-        format!("Access rule '{rule}' updated successfully"),
-        json!({}),
-    ))
+    Ok(result(StatusCode::OK, "result", "Updated", format!("Access rule '{rule}' updated successfully"), json!({})))
 }
 
 /// `DELETE /endpoint/{id}/access/{rule}`
@@ -355,17 +299,9 @@ pub(crate) async fn delete(
     let now = Timestamp::now();
     collection.rules.retain(|rule| rule.live(now));
     let before = collection.rules.len();
-    collection
-        .rules
-        .retain(|found| found.id.to_string() != rule);
+    collection.rules.retain(|found| found.id.to_string() != rule);
     if collection.rules.len() == before {
         return Err(no_rule(&rule));
     }
-    Ok(result(
-        StatusCode::OK,
-        "result",
-        "Deleted",
-        format!("Access rule '{rule}' deleted successfully"),
-        json!({}),
-    ))
+    Ok(result(StatusCode::OK, "result", "Deleted", format!("Access rule '{rule}' deleted successfully"), json!({})))
 }

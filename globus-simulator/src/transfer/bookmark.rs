@@ -29,42 +29,26 @@ fn find(state: &State, caller: &Caller, id: &str) -> Result<usize, TransferError
         .bookmarks
         .iter()
         .position(|bookmark| bookmark.id.to_string() == id && caller.set.contains(&bookmark.owner))
-        .ok_or_else(|| {
-            TransferError::not_found("BookmarkNotFound", format!("No such bookmark '{id}'"))
-        })
+        .ok_or_else(|| TransferError::not_found("BookmarkNotFound", format!("No such bookmark '{id}'")))
 }
 
 fn taken(state: &State, caller: &Caller, name: &str) -> Result<(), TransferError> {
-    let taken = state
-        .bookmarks
-        .iter()
-        .any(|other| caller.set.contains(&other.owner) && other.name == name);
+    let taken = state.bookmarks.iter().any(|other| caller.set.contains(&other.owner) && other.name == name);
     if taken {
-        return Err(TransferError::conflict(
-            "Exists",
-            format!("There is already a bookmark named '{name}'"),
-        ));
+        return Err(TransferError::conflict("Exists", format!("There is already a bookmark named '{name}'")));
     }
     Ok(())
 }
 
 /// `GET /bookmark_list`
-pub(crate) async fn list(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
-) -> Result<Json<Value>, TransferError> {
+pub(crate) async fn list(Shared(world): Shared<Arc<World>>, headers: HeaderMap) -> Result<Json<Value>, TransferError> {
     let state = world.state();
     let caller = caller(&state, &headers)?;
-    let mut mine: Vec<&Bookmark> = state
-        .bookmarks
-        .iter()
-        .filter(|bookmark| caller.set.contains(&bookmark.owner))
-        .collect();
+    let mut mine: Vec<&Bookmark> =
+        state.bookmarks.iter().filter(|bookmark| caller.set.contains(&bookmark.owner)).collect();
     mine.sort_by(|a, b| a.name.cmp(&b.name));
     let documents: Vec<Value> = mine.into_iter().map(document).collect();
-    Ok(Json(
-        json!({"DATA_TYPE": "bookmark_list", "DATA": documents}),
-    ))
+    Ok(Json(json!({"DATA_TYPE": "bookmark_list", "DATA": documents})))
 }
 
 /// `POST /bookmark`
@@ -74,15 +58,13 @@ pub(crate) async fn create(
     given: String,
 ) -> Result<Response, TransferError> {
     // The official tools send no DATA_TYPE here.
-    let given: Value = serde_json::from_str(&given)
-        .map_err(|error| TransferError::bad_request(format!("Invalid JSON: {error}")))?;
+    let given: Value =
+        serde_json::from_str(&given).map_err(|error| TransferError::bad_request(format!("Invalid JSON: {error}")))?;
     let mut state = world.state();
     let caller = caller(&state, &headers)?;
     let name = text(&given, "name")?.trim().to_owned();
     if name.is_empty() || name.len() > 128 {
-        return Err(TransferError::bad_request(
-            "A bookmark's name has 1 to 128 characters",
-        ));
+        return Err(TransferError::bad_request("A bookmark's name has 1 to 128 characters"));
     }
     let path = text(&given, "path")?.to_owned();
     if !(path.starts_with('/') || path.starts_with('~')) || !path.ends_with('/') {
@@ -149,11 +131,5 @@ pub(crate) async fn delete(
     let caller = caller(&state, &headers)?;
     let at = find(&state, &caller, &id)?;
     state.bookmarks.remove(at);
-    Ok(result(
-        StatusCode::OK,
-        "result",
-        "Deleted",
-        format!("Bookmark '{id}' deleted successfully"),
-        json!({}),
-    ))
+    Ok(result(StatusCode::OK, "result", "Deleted", format!("Bookmark '{id}' deleted successfully"), json!({})))
 }

@@ -45,18 +45,14 @@ impl Caller {
     pub fn roles(&self, state: &State, collection: &Collection) -> Vec<&'static str> {
         let mut roles: Vec<&'static str> = Vec::new();
         for (role, beneath) in [
-            (
-                "administrator",
-                &["access_manager", "activity_manager", "activity_monitor"][..],
-            ),
+            ("administrator", &["access_manager", "activity_manager", "activity_monitor"][..]),
             ("access_manager", &[][..]),
             ("activity_manager", &["activity_monitor"][..]),
             ("activity_monitor", &[][..]),
         ] {
             let has = (role == "administrator" && self.set.contains(&collection.owner))
                 || collection.roles.iter().any(|given| {
-                    given.role == role
-                        && self.is(state, &given.principal_type, &given.principal.to_string())
+                    given.role == role && self.is(state, &given.principal_type, &given.principal.to_string())
                 });
             if has {
                 for name in std::iter::once(role).chain(beneath.iter().copied()) {
@@ -78,22 +74,17 @@ impl Caller {
     }
 
     /// The live access rules that count for the caller.
-    pub fn rules<'a>(
-        &'a self,
-        state: &'a State,
-        collection: &'a Collection,
-    ) -> impl Iterator<Item = &'a Rule> {
+    pub fn rules<'a>(&'a self, state: &'a State, collection: &'a Collection) -> impl Iterator<Item = &'a Rule> {
         let now = Timestamp::now();
-        collection.rules.iter().filter(move |rule| {
-            rule.live(now) && self.is(state, &rule.principal_type, &rule.principal)
-        })
+        collection
+            .rules
+            .iter()
+            .filter(move |rule| rule.live(now) && self.is(state, &rule.principal_type, &rule.principal))
     }
 
     /// Whether the caller may know that the collection exists.
     pub fn sees(&self, state: &State, collection: &Collection) -> bool {
-        collection.public
-            || !self.roles(state, collection).is_empty()
-            || self.rules(state, collection).next().is_some()
+        collection.public || !self.roles(state, collection).is_empty() || self.rules(state, collection).next().is_some()
     }
 
     /// What the caller may do with a path. On a mapped collection the file system decides, not rules.
@@ -115,19 +106,11 @@ impl Caller {
     /// Whether the caller can come in at all: an account on a mapped collection, the `data_access` consent.
     ///
     /// `operation` is the name in the error code, such as `DirListing` or `Mkdir`.
-    pub fn may_enter(
-        &self,
-        state: &State,
-        collection: &Collection,
-        operation: &str,
-    ) -> Result<(), TransferError> {
+    pub fn may_enter(&self, state: &State, collection: &Collection, operation: &str) -> Result<(), TransferError> {
         self.consent(state, collection)?;
         let unmapped = collection.kind == Kind::Mapped
             && !self.set.contains(&collection.owner)
-            && collection
-                .users
-                .as_ref()
-                .is_some_and(|users| self.set.iter().all(|id| !users.contains(id)));
+            && collection.users.as_ref().is_some_and(|users| self.set.iter().all(|id| !users.contains(id)));
         if unmapped {
             return Err(TransferError::new(
                 StatusCode::BAD_GATEWAY,
@@ -151,22 +134,12 @@ impl Caller {
         if !collection.data_access {
             return Ok(());
         }
-        let path = [
-            scope::TRANSFER_ALL.to_owned(),
-            scope::data_access(collection.id),
-        ];
+        let path = [scope::TRANSFER_ALL.to_owned(), scope::data_access(collection.id)];
         // A token given by the seed has no app behind it, so no consent that could be missing.
         if self.client.is_none() || state.consented(self.client, self.identity, &path) {
             return Ok(());
         }
-        Err(TransferError::new(
-            StatusCode::FORBIDDEN,
-            "ConsentRequired",
-            "Missing required data_access consent",
-        )
-        .with(
-            "required_scopes",
-            json!([format!("{}[*{}]", path[0], path[1])]),
-        ))
+        Err(TransferError::new(StatusCode::FORBIDDEN, "ConsentRequired", "Missing required data_access consent")
+            .with("required_scopes", json!([format!("{}[*{}]", path[0], path[1])])))
     }
 }

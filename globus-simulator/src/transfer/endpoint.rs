@@ -172,10 +172,7 @@ pub(crate) async fn update(
         }
     }
     if let Some(keywords) = given["keywords"].as_str() {
-        found.keywords = keywords
-            .split(',')
-            .map(|word| word.trim().to_owned())
-            .collect();
+        found.keywords = keywords.split(',').map(|word| word.trim().to_owned()).collect();
     }
     for (field, place) in [
         ("public", &mut found.public),
@@ -187,13 +184,7 @@ pub(crate) async fn update(
             *place = value;
         }
     }
-    Ok(result(
-        StatusCode::OK,
-        "result",
-        "Updated",
-        "Endpoint updated successfully",
-        json!({}),
-    ))
+    Ok(result(StatusCode::OK, "result", "Updated", "Endpoint updated successfully", json!({})))
 }
 
 fn administered(state: &State, caller: &Caller, id: &str) -> Result<(), TransferError> {
@@ -201,9 +192,7 @@ fn administered(state: &State, caller: &Caller, id: &str) -> Result<(), Transfer
     if caller.administers(state, found) {
         Ok(())
     } else {
-        Err(TransferError::permission_denied(format!(
-            "You do not have the administrator role on endpoint '{id}'"
-        )))
+        Err(TransferError::permission_denied(format!("You do not have the administrator role on endpoint '{id}'")))
     }
 }
 
@@ -217,27 +206,15 @@ pub(crate) async fn delete(
     let caller = caller(&state, &headers)?;
     administered(&state, &caller, &id)?;
     let found = collection(&state, &caller, &id)?.id;
-    if state
-        .collections
-        .values()
-        .any(|other| other.host == Some(found))
-    {
+    if state.collections.values().any(|other| other.host == Some(found)) {
         return Err(TransferError::conflict(
             "Conflict",
             format!("Endpoint '{id}' has guest collections, which must be deleted first"),
         ));
     }
     state.collections.remove(&found);
-    state
-        .bookmarks
-        .retain(|bookmark| bookmark.endpoint != found);
-    Ok(result(
-        StatusCode::OK,
-        "result",
-        "Deleted",
-        "Endpoint deleted successfully",
-        json!({}),
-    ))
+    state.bookmarks.retain(|bookmark| bookmark.endpoint != found);
+    Ok(result(StatusCode::OK, "result", "Deleted", "Endpoint deleted successfully", json!({})))
 }
 
 /// `POST /shared_endpoint`: a guest collection on a directory of a mapped one, owned by the caller.
@@ -350,7 +327,5 @@ pub(crate) async fn pause_rules(
     let state = world.state();
     let caller = caller(&state, &headers)?;
     collection(&state, &caller, &id)?;
-    Ok(Json(
-        json!({"DATA_TYPE": "pause_rule_limited_list", "endpoint": id, "DATA": []}),
-    ))
+    Ok(Json(json!({"DATA_TYPE": "pause_rule_limited_list", "endpoint": id, "DATA": []})))
 }

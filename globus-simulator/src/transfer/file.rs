@@ -45,15 +45,9 @@ fn kind(metadata: &Metadata) -> &'static str {
 pub(crate) fn document(dir: &Dir, path: &std::path::Path, name: &str) -> io::Result<Value> {
     let own = dir.symlink_metadata(path)?;
     let link = own.file_type().is_symlink();
-    let metadata = if link {
-        dir.metadata(path).unwrap_or_else(|_| own.clone())
-    } else {
-        own.clone()
-    };
-    let target = link
-        .then(|| dir.read_link_contents(path).ok())
-        .flatten()
-        .map(|target| target.to_string_lossy().into_owned());
+    let metadata = if link { dir.metadata(path).unwrap_or_else(|_| own.clone()) } else { own.clone() };
+    let target =
+        link.then(|| dir.read_link_contents(path).ok()).flatten().map(|target| target.to_string_lossy().into_owned());
     Ok(json!({
         "DATA_TYPE": "file",
         "name": name,
@@ -102,22 +96,14 @@ impl Attempt<'_> {
         TransferError::new(
             StatusCode::FORBIDDEN,
             "EndpointPermissionDenied",
-            self.message(
-                "Denied by endpoint",
-                "Path not allowed.",
-                "PERMISSION_DENIED",
-            ),
+            self.message("Denied by endpoint", "Path not allowed.", "PERMISSION_DENIED"),
         )
     }
 
     pub fn not_found(&self) -> TransferError {
         TransferError::not_found(
             "ClientError.NotFound",
-            self.message(
-                "Path not found",
-                "No such file or directory",
-                "PATH_NOT_FOUND",
-            ),
+            self.message("Path not found", "No such file or directory", "PATH_NOT_FOUND"),
         )
     }
 
@@ -146,11 +132,7 @@ impl Attempt<'_> {
             io::ErrorKind::PermissionDenied => self.denied(),
             io::ErrorKind::NotADirectory => self.not_directory(),
             io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => {
-                TransferError::invalid_path(self.message(
-                    "Invalid path",
-                    &error.to_string(),
-                    "INVALID_PATH",
-                ))
+                TransferError::invalid_path(self.message("Invalid path", &error.to_string(), "INVALID_PATH"))
             }
             _ => TransferError::new(
                 StatusCode::BAD_GATEWAY,

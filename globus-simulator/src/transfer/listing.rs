@@ -52,19 +52,22 @@ impl Filter {
     /// Reads one filter; several in one query must all hold, so their conditions add up.
     pub fn add(&mut self, text: &str) -> Result<(), TransferError> {
         for part in text.split('/').filter(|part| !part.is_empty()) {
-            let (field, tests) = part.split_once(':').ok_or_else(|| {
-                TransferError::bad_request(format!("Invalid filter '{part}': no ':' in it"))
-            })?;
+            let (field, tests) = part
+                .split_once(':')
+                .ok_or_else(|| TransferError::bad_request(format!("Invalid filter '{part}': no ':' in it")))?;
             if !FIELDS.contains(&field) {
-                return Err(TransferError::bad_request(format!(
-                    "Invalid filter: there is no field '{field}'"
-                )));
+                return Err(TransferError::bad_request(format!("Invalid filter: there is no field '{field}'")));
             }
-            // Times hold commas and colons of their own nowhere; a list is separated by commas.
-            self.0.push(Condition {
-                field: field.to_owned(),
-                any: tests.split(',').map(test).collect(),
-            });
+            // Of a time, two values are the ends of a range, each of which may be open.
+            if let ("last_modified", Some((from, to))) = (field, tests.split_once(',')) {
+                for (end, make) in [(from, Test::GreaterOrEqual as fn(String) -> Test), (to, Test::Less)] {
+                    if !end.is_empty() {
+                        self.0.push(Condition { field: field.to_owned(), any: vec![make(end.to_owned())] });
+                    }
+                }
+                continue;
+            }
+            self.0.push(Condition { field: field.to_owned(), any: tests.split(',').map(test).collect() });
         }
         Ok(())
     }
@@ -73,25 +76,15 @@ impl Filter {
         self.0.iter().all(|condition| {
             let value = &file[&condition.field];
             // A list of exclusions means none of them; a list of choices means any of them.
-            let (exclusions, choices): (Vec<_>, Vec<_>) = condition
-                .any
-                .iter()
-                .partition(|test| matches!(test, Test::IsNot(_) | Test::NotLike(_)));
+            let (exclusions, choices): (Vec<_>, Vec<_>) =
+                condition.any.iter().partition(|test| matches!(test, Test::IsNot(_) | Test::NotLike(_)));
             exclusions.iter().all(|test| holds(test, value))
                 && (choices.is_empty() || choices.iter().any(|test| holds(test, value)))
         })
     }
 }
 
-const FIELDS: [&str; 7] = [
-    "name",
-    "type",
-    "size",
-    "last_modified",
-    "permissions",
-    "user",
-    "group",
-];
+const FIELDS: [&str; 7] = ["name", "type", "size", "last_modified", "permissions", "user", "group"];
 
 fn holds(test: &Test, value: &Value) -> bool {
     let plain = match value {
@@ -164,15 +157,11 @@ pub(crate) fn order(files: &mut [Value], orderby: Option<&str>) -> Result<(), Tr
             Some(word) if word.eq_ignore_ascii_case("asc") => false,
             Some(word) if word.eq_ignore_ascii_case("desc") => true,
             Some(word) => {
-                return Err(TransferError::bad_request(format!(
-                    "Invalid orderby: '{word}' is neither ASC nor DESC"
-                )));
+                return Err(TransferError::bad_request(format!("Invalid orderby: '{word}' is neither ASC nor DESC")));
             }
         };
         if !FIELDS.contains(&field) {
-            return Err(TransferError::bad_request(format!(
-                "Invalid orderby: there is no field '{field}'"
-            )));
+            return Err(TransferError::bad_request(format!("Invalid orderby: there is no field '{field}'")));
         }
         keys.push((field.to_owned(), descending));
     }
@@ -184,11 +173,7 @@ pub(crate) fn order(files: &mut [Value], orderby: Option<&str>) -> Result<(), Tr
                     (Some(x), Some(y)) => x.cmp(&y),
                     _ => x.as_str().cmp(&y.as_str()),
                 };
-                if *descending {
-                    ordering.reverse()
-                } else {
-                    ordering
-                }
+                if *descending { ordering.reverse() } else { ordering }
             })
             .find(|ordering| ordering.is_ne())
             .unwrap_or(Ordering::Equal)
@@ -203,7 +188,8 @@ mod tests {
 
     #[test]
     fn filters_as_the_service_reads_them() {
-        let file = json!({"name": "Scan_01.h5", "type": "file", "size": 700, "last_modified": "2026-03-04 05:06:07+00:00"});
+        let file =
+            json!({"name": "Scan_01.h5", "type": "file", "size": 700, "last_modified": "2026-03-04 05:06:07+00:00"});
         for (filter, expected) in [
             ("name:Scan_01.h5", true),
             ("name:~scan*.H5", true),
@@ -215,6 +201,8 @@ mod tests {
             ("size:<=700", true),
             ("last_modified:>=2026-03-04", true),
             ("last_modified:<2026-03-04", false),
+            ("last_modified:2026-03-01,2026-04-01", true),
+            ("last_modified:,2026-03-01", false),
         ] {
             let mut parsed = Filter::default();
             parsed.add(filter).unwrap();
@@ -231,12 +219,7 @@ mod tests {
             json!({"name": "z", "type": "dir", "size": 4096}),
         ];
         order(&mut files, None).unwrap();
-        let names = |files: &[Value]| {
-            files
-                .iter()
-                .map(|f| f["name"].as_str().unwrap().to_owned())
-                .collect::<String>()
-        };
+        let names = |files: &[Value]| files.iter().map(|f| f["name"].as_str().unwrap().to_owned()).collect::<String>();
         assert_eq!(names(&files), "zab");
         order(&mut files, Some("size DESC")).unwrap();
         assert_eq!(names(&files), "zab");

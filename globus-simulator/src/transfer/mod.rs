@@ -17,26 +17,20 @@ pub(crate) mod file;
 pub(crate) mod listing;
 pub(crate) mod operation;
 pub(crate) mod role;
+pub(crate) mod run;
 pub(crate) mod search;
+pub(crate) mod submit;
 pub(crate) mod task;
+pub(crate) mod tasks;
 
 pub(crate) use caller::Caller;
 
 /// Who calls: the access token must be known, not expired, and for Transfer.
 pub(crate) fn caller(state: &State, headers: &HeaderMap) -> Result<Caller, TransferError> {
-    let refused = |message: &str| {
-        TransferError::new(
-            StatusCode::UNAUTHORIZED,
-            "ClientError.AuthenticationFailed",
-            message,
-        )
-    };
+    let refused =
+        |message: &str| TransferError::new(StatusCode::UNAUTHORIZED, "ClientError.AuthenticationFailed", message);
     let text = bearer_text(headers).ok_or_else(|| refused("No access token in the request"))?;
-    let token = state
-        .tokens
-        .get(text)
-        .filter(|token| !token.refresh)
-        .ok_or_else(|| refused("Token is not active"))?;
+    let token = state.tokens.get(text).filter(|token| !token.refresh).ok_or_else(|| refused("Token is not active"))?;
     if token.expires <= Timestamp::now() {
         return Err(refused("Token is not active"));
     }
@@ -47,19 +41,11 @@ pub(crate) fn caller(state: &State, headers: &HeaderMap) -> Result<Caller, Trans
             format!("The token does not have the scope {}", scope::TRANSFER_ALL),
         ));
     }
-    Ok(Caller {
-        identity: token.identity,
-        set: state.identity_set(token.identity),
-        client: token.client,
-    })
+    Ok(Caller { identity: token.identity, set: state.identity_set(token.identity), client: token.client })
 }
 
 /// The collection with this id, if the caller may know of it.
-pub(crate) fn collection<'a>(
-    state: &'a State,
-    caller: &Caller,
-    id: &str,
-) -> Result<&'a Collection, TransferError> {
+pub(crate) fn collection<'a>(state: &'a State, caller: &Caller, id: &str) -> Result<&'a Collection, TransferError> {
     let collection = Uuid::parse_str(id)
         .ok()
         .and_then(|id| state.collections.get(&id))
@@ -67,9 +53,7 @@ pub(crate) fn collection<'a>(
     if caller.sees(state, collection) {
         Ok(collection)
     } else {
-        Err(TransferError::permission_denied(format!(
-            "You do not have permission to view endpoint '{id}'"
-        )))
+        Err(TransferError::permission_denied(format!("You do not have permission to view endpoint '{id}'")))
     }
 }
 
@@ -80,10 +64,7 @@ pub(crate) fn collection_mut<'a>(
     id: &str,
 ) -> Result<&'a mut Collection, TransferError> {
     let id_found = collection(state, caller, id)?.id;
-    state
-        .collections
-        .get_mut(&id_found)
-        .ok_or_else(|| TransferError::endpoint_not_found(id))
+    state.collections.get_mut(&id_found).ok_or_else(|| TransferError::endpoint_not_found(id))
 }
 
 /// The JSON body of a call, whose `DATA_TYPE` must be the one that the call takes.
@@ -97,31 +78,19 @@ pub(crate) fn body(text: &str, data_type: &str) -> Result<Value, TransferError> 
     })?;
     match value["DATA_TYPE"].as_str() {
         Some(given) if given == data_type => Ok(value),
-        Some(given) => Err(TransferError::bad_request(format!(
-            "DATA_TYPE '{given}' is not '{data_type}'"
-        ))),
-        None => Err(TransferError::bad_request(format!(
-            "Missing DATA_TYPE, which must be '{data_type}'"
-        ))),
+        Some(given) => Err(TransferError::bad_request(format!("DATA_TYPE '{given}' is not '{data_type}'"))),
+        None => Err(TransferError::bad_request(format!("Missing DATA_TYPE, which must be '{data_type}'"))),
     }
 }
 
 /// A text field that must be there.
 pub(crate) fn text<'a>(body: &'a Value, field: &str) -> Result<&'a str, TransferError> {
-    body[field]
-        .as_str()
-        .ok_or_else(|| TransferError::bad_request(format!("Missing or invalid field '{field}'")))
+    body[field].as_str().ok_or_else(|| TransferError::bad_request(format!("Missing or invalid field '{field}'")))
 }
 
 /// A number of a query, such as `limit`, or its default; refused when it is not a number.
-pub(crate) fn number(
-    query: &[(String, String)],
-    name: &str,
-    default: usize,
-) -> Result<usize, TransferError> {
+pub(crate) fn number(query: &[(String, String)], name: &str, default: usize) -> Result<usize, TransferError> {
     crate::auth::field(query, name).map_or(Ok(default), |text| {
-        text.parse().map_err(|_| {
-            TransferError::bad_request(format!("Parameter {name} must be a number, not '{text}'"))
-        })
+        text.parse().map_err(|_| TransferError::bad_request(format!("Parameter {name} must be a number, not '{text}'")))
     })
 }

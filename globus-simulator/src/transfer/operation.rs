@@ -29,12 +29,7 @@ struct Entered {
     sandbox: Sandbox,
 }
 
-fn enter(
-    world: &World,
-    headers: &HeaderMap,
-    id: &str,
-    operation: &str,
-) -> Result<Entered, TransferError> {
+fn enter(world: &World, headers: &HeaderMap, id: &str, operation: &str) -> Result<Entered, TransferError> {
     let mut state = world.state();
     let caller = caller(&state, headers)?;
     let found = collection(&state, &caller, id)?.clone();
@@ -43,18 +38,11 @@ fn enter(
         TransferError::new(
             StatusCode::BAD_GATEWAY,
             "EndpointError",
-            format!(
-                "Endpoint Error, the directory of '{}' ({}) can't be opened: {error}",
-                found.name, found.id
-            ),
+            format!("Endpoint Error, the directory of '{}' ({}) can't be opened: {error}", found.name, found.id),
         )
     })?;
     touch(&mut state, &caller, &found);
-    Ok(Entered {
-        caller,
-        collection: found,
-        sandbox,
-    })
+    Ok(Entered { caller, collection: found, sandbox })
 }
 
 /// Remembers the use, for `last_accessed_time` and the search scope `recently-used`.
@@ -68,13 +56,8 @@ pub(crate) fn touch(state: &mut State, caller: &Caller, of: &Collection) {
 
 impl Entered {
     fn path(&self, text: &str) -> Result<Virtual, TransferError> {
-        Virtual::parse(
-            text,
-            self.collection.default_directory.as_deref().unwrap_or("/"),
-        )
-        .ok_or_else(|| {
-            TransferError::invalid_path(format!("Invalid path '{}'", text.escape_debug()))
-        })
+        Virtual::parse(text, self.collection.default_directory.as_deref().unwrap_or("/"))
+            .ok_or_else(|| TransferError::invalid_path(format!("Invalid path '{}'", text.escape_debug())))
     }
 
     /// Both the path as given and where it really leads must be allowed.
@@ -87,8 +70,7 @@ impl Entered {
     ) -> Result<(), TransferError> {
         let real = self.sandbox.real_or_new(path);
         let state = world.state();
-        let allowed =
-            |path: &Virtual| self.caller.permission(&state, &self.collection, path) >= needed;
+        let allowed = |path: &Virtual| self.caller.permission(&state, &self.collection, path) >= needed;
         if !allowed(path) {
             return Err(attempt.denied());
         }
@@ -123,33 +105,19 @@ pub(crate) async fn ls(
     on_disk(move || list(&world, &headers, &id, &pairs(query.as_deref())).map(Json)).await
 }
 
-fn list(
-    world: &World,
-    headers: &HeaderMap,
-    id: &str,
-    query: &[(String, String)],
-) -> Result<Value, TransferError> {
+fn list(world: &World, headers: &HeaderMap, id: &str, query: &[(String, String)]) -> Result<Value, TransferError> {
     let entered = enter(world, headers, id, "DirListing")?;
     let given = field(query, "path").unwrap_or("/~/");
     let path = entered.path(given)?;
-    let attempt = Attempt {
-        collection: &entered.collection,
-        verb: "list",
-        noun: "DirListing",
-        command: "MLSC",
-        path: &path,
-    };
+    let attempt =
+        Attempt { collection: &entered.collection, verb: "list", noun: "DirListing", command: "MLSC", path: &path };
     entered.allow(world, &path, Permission::Read, &attempt)?;
     let hidden = !matches!(field(query, "show_hidden"), Some("0" | "false" | "False"));
     let mut filter = Filter::default();
     for (_, text) in query.iter().filter(|(key, _)| key == "filter") {
         filter.add(text)?;
     }
-    let dir = entered
-        .sandbox
-        .dir
-        .open_dir(path.relative())
-        .map_err(|error| attempt.failed(&error))?;
+    let dir = entered.sandbox.dir.open_dir(path.relative()).map_err(|error| attempt.failed(&error))?;
     let mut files = Vec::new();
     for entry in dir.entries().map_err(|error| attempt.failed(&error))? {
         let entry = entry.map_err(|error| attempt.failed(&error))?;
@@ -158,8 +126,7 @@ fn list(
             continue;
         }
         // Deleted between the two looks: it is not there any more.
-        let Ok(document) = file::document(&dir, std::path::Path::new(&entry.file_name()), &name)
-        else {
+        let Ok(document) = file::document(&dir, std::path::Path::new(&entry.file_name()), &name) else {
             continue;
         };
         if filter.passes(&document) {
@@ -194,16 +161,10 @@ pub(crate) async fn stat(
     on_disk(move || {
         let query = pairs(query.as_deref());
         let entered = enter(&world, &headers, &id, "DirListing")?;
-        let given = field(&query, "path")
-            .ok_or_else(|| TransferError::bad_request("Missing parameter 'path'"))?;
+        let given = field(&query, "path").ok_or_else(|| TransferError::bad_request("Missing parameter 'path'"))?;
         let path = entered.path(given)?;
-        let attempt = Attempt {
-            collection: &entered.collection,
-            verb: "list",
-            noun: "DirListing",
-            command: "MLST",
-            path: &path,
-        };
+        let attempt =
+            Attempt { collection: &entered.collection, verb: "list", noun: "DirListing", command: "MLST", path: &path };
         // The service's code for a missing path differs here from that of ls.
         let renamed = |mut error: TransferError| {
             if error.code == "ClientError.NotFound" {
@@ -211,9 +172,7 @@ pub(crate) async fn stat(
             }
             error
         };
-        entered
-            .allow(&world, &path, Permission::Read, &attempt)
-            .map_err(renamed)?;
+        entered.allow(&world, &path, Permission::Read, &attempt).map_err(renamed)?;
         file::document(&entered.sandbox.dir, path.relative(), path.name())
             .map(Json)
             .map_err(|error| renamed(attempt.failed(&error)))
@@ -232,22 +191,13 @@ pub(crate) async fn mkdir(
         let given = body(&given, "mkdir")?;
         let entered = enter(&world, &headers, &id, "Mkdir")?;
         let path = entered.path(text(&given, "path")?)?;
-        let attempt = Attempt {
-            collection: &entered.collection,
-            verb: "mkdir",
-            noun: "Mkdir",
-            command: "MKD",
-            path: &path,
-        };
+        let attempt =
+            Attempt { collection: &entered.collection, verb: "mkdir", noun: "Mkdir", command: "MKD", path: &path };
         entered.allow(&world, &path, Permission::Write, &attempt)?;
         if path.is_top() {
             return Err(attempt.exists());
         }
-        entered
-            .sandbox
-            .dir
-            .create_dir(path.relative())
-            .map_err(|error| attempt.failed(&error))
+        entered.sandbox.dir.create_dir(path.relative()).map_err(|error| attempt.failed(&error))
     })
     .await?;
     Ok(result(
@@ -271,13 +221,8 @@ pub(crate) async fn rename(
         let entered = enter(&world, &headers, &id, "Rename")?;
         let old = entered.path(text(&given, "old_path")?)?;
         let new = entered.path(text(&given, "new_path")?)?;
-        let attempt = |path, command| Attempt {
-            collection: &entered.collection,
-            verb: "rename",
-            noun: "Rename",
-            command,
-            path,
-        };
+        let attempt =
+            |path, command| Attempt { collection: &entered.collection, verb: "rename", noun: "Rename", command, path };
         let (from, to) = (attempt(&old, "RNFR"), attempt(&new, "RNTO"));
         entered.allow(&world, &old, Permission::Write, &from)?;
         entered.allow(&world, &new, Permission::Write, &to)?;
@@ -285,25 +230,13 @@ pub(crate) async fn rename(
             return Err(from.denied());
         }
         let dir = &entered.sandbox.dir;
-        let metadata = dir
-            .symlink_metadata(old.relative())
-            .map_err(|error| from.failed(&error))?;
+        let metadata = dir.symlink_metadata(old.relative()).map_err(|error| from.failed(&error))?;
         // rename(2) replaces a file silently; data servers refuse to rename onto a directory.
-        if dir
-            .symlink_metadata(new.relative())
-            .is_ok_and(|target| target.is_dir() || metadata.is_dir())
-        {
+        if dir.symlink_metadata(new.relative()).is_ok_and(|target| target.is_dir() || metadata.is_dir()) {
             return Err(to.exists());
         }
-        dir.rename(old.relative(), dir, new.relative())
-            .map_err(|error| to.failed(&error))
+        dir.rename(old.relative(), dir, new.relative()).map_err(|error| to.failed(&error))
     })
     .await?;
-    Ok(result(
-        StatusCode::OK,
-        "result",
-        "FileRenamed",
-        "File or directory renamed successfully",
-        json!({}),
-    ))
+    Ok(result(StatusCode::OK, "result", "FileRenamed", "File or directory renamed successfully", json!({})))
 }

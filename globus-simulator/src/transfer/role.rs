@@ -13,12 +13,7 @@ use super::{Caller, body, caller, collection, collection_mut, text};
 use crate::reply::{TransferError, result};
 use crate::state::{Collection, Role, State, World};
 
-const ROLES: [&str; 4] = [
-    "administrator",
-    "access_manager",
-    "activity_manager",
-    "activity_monitor",
-];
+const ROLES: [&str; 4] = ["administrator", "access_manager", "activity_manager", "activity_monitor"];
 
 fn document(role: &Role) -> Value {
     json!({
@@ -38,23 +33,15 @@ fn all(of: &Collection) -> Vec<Role> {
         principal: of.owner,
         role: "administrator".to_owned(),
     };
-    std::iter::once(owner)
-        .chain(of.roles.iter().cloned())
-        .collect()
+    std::iter::once(owner).chain(of.roles.iter().cloned()).collect()
 }
 
-fn administered<'a>(
-    state: &'a State,
-    caller: &Caller,
-    id: &str,
-) -> Result<&'a Collection, TransferError> {
+fn administered<'a>(state: &'a State, caller: &Caller, id: &str) -> Result<&'a Collection, TransferError> {
     let found = collection(state, caller, id)?;
     if caller.administers(state, found) {
         Ok(found)
     } else {
-        Err(TransferError::permission_denied(format!(
-            "You do not have the administrator role on endpoint '{id}'"
-        )))
+        Err(TransferError::permission_denied(format!("You do not have the administrator role on endpoint '{id}'")))
     }
 }
 
@@ -72,11 +59,8 @@ pub(crate) async fn list(
     let caller = caller(&state, &headers)?;
     let found = collection(&state, &caller, &id)?;
     let whole = caller.administers(&state, found);
-    let roles: Vec<Value> = all(found)
-        .iter()
-        .filter(|role| whole || caller.set.contains(&role.principal))
-        .map(document)
-        .collect();
+    let roles: Vec<Value> =
+        all(found).iter().filter(|role| whole || caller.set.contains(&role.principal)).map(document).collect();
     Ok(Json(json!({"DATA_TYPE": "role_list", "DATA": roles})))
 }
 
@@ -92,9 +76,7 @@ pub(crate) async fn get(
     let whole = caller.administers(&state, found);
     all(found)
         .iter()
-        .find(|given| {
-            given.id.to_string() == role && (whole || caller.set.contains(&given.principal))
-        })
+        .find(|given| given.id.to_string() == role && (whole || caller.set.contains(&given.principal)))
         .map(|given| Json(document(given)))
         .ok_or_else(|| no_role(&role))
 }
@@ -123,21 +105,13 @@ pub(crate) async fn create(
         return Err(TransferError::bad_request(format!("Unknown role '{name}'")));
     }
     let found = collection_mut(&mut state, &caller, &id)?;
-    if all(found)
-        .iter()
-        .any(|other| other.principal == principal && other.role == name)
-    {
+    if all(found).iter().any(|other| other.principal == principal && other.role == name) {
         return Err(TransferError::conflict(
             "Exists",
             format!("The {kind} already has the role {name} on endpoint '{id}'"),
         ));
     }
-    let role = Role {
-        id: Uuid::new_v4(),
-        principal_type: kind.to_owned(),
-        principal,
-        role: name.to_owned(),
-    };
+    let role = Role { id: Uuid::new_v4(), principal_type: kind.to_owned(), principal, role: name.to_owned() };
     let answer = document(&role);
     found.roles.push(role);
     Ok((StatusCode::CREATED, Json(answer)).into_response())
@@ -158,11 +132,5 @@ pub(crate) async fn delete(
     if found.roles.len() == before {
         return Err(no_role(&role));
     }
-    Ok(result(
-        StatusCode::OK,
-        "result",
-        "Deleted",
-        format!("Role '{role}' deleted successfully"),
-        json!({}),
-    ))
+    Ok(result(StatusCode::OK, "result", "Deleted", format!("Role '{role}' deleted successfully"), json!({})))
 }

@@ -29,15 +29,10 @@ pub(crate) async fn search(
     let state = world.state();
     let caller = caller(&state, &headers)?;
     let scope = field(&query, "filter_scope").unwrap_or("all");
-    let words: Vec<String> = field(&query, "filter_fulltext")
-        .unwrap_or_default()
-        .split_whitespace()
-        .map(str::to_lowercase)
-        .collect();
+    let words: Vec<String> =
+        field(&query, "filter_fulltext").unwrap_or_default().split_whitespace().map(str::to_lowercase).collect();
     if scope == "all" && words.is_empty() && field(&query, "filter_owner_id").is_none() {
-        return Err(TransferError::bad_request(
-            "filter_fulltext is required when filter_scope is 'all'",
-        ));
+        return Err(TransferError::bad_request("filter_fulltext is required when filter_scope is 'all'"));
     }
     let mut found: Vec<&Collection> = Vec::new();
     for of in state.collections.values() {
@@ -56,14 +51,10 @@ pub(crate) async fn search(
     }
     let (limit, offset) = (number(&query, "limit", PAGE)?, number(&query, "offset", 0)?);
     if limit > PAGE || limit == 0 {
-        return Err(TransferError::bad_request(format!(
-            "limit must be 1 to {PAGE}, not {limit}"
-        )));
+        return Err(TransferError::bad_request(format!("limit must be 1 to {PAGE}, not {limit}")));
     }
     if offset + limit > MOST {
-        return Err(TransferError::bad_request(format!(
-            "offset and limit must not exceed {MOST} together"
-        )));
+        return Err(TransferError::bad_request(format!("offset and limit must not exceed {MOST} together")));
     }
     let page: Vec<Value> = found
         .iter()
@@ -97,12 +88,7 @@ fn texts(state: &State, of: &Collection) -> String {
     texts.join(" ").to_lowercase()
 }
 
-fn in_scope(
-    state: &State,
-    caller: &Caller,
-    of: &Collection,
-    scope: &str,
-) -> Result<bool, TransferError> {
+fn in_scope(state: &State, caller: &Caller, of: &Collection, scope: &str) -> Result<bool, TransferError> {
     let owned = caller.set.contains(&of.owner);
     Ok(match scope {
         "all" => true,
@@ -112,20 +98,15 @@ fn in_scope(
         "shared-by-me" => owned && of.kind == Kind::Guest,
         "shared-with-me" => !owned && shared_with(state, caller, of),
         "recently-used" => of.used_by.iter().any(|id| caller.set.contains(id)),
-        "in-use" => state
-            .tasks
-            .values()
-            .any(|task| task.active() && task.uses(of.id) && caller.set.contains(&task.owner)),
+        "in-use" => {
+            state.tasks.values().any(|task| task.active() && task.uses(of.id) && caller.set.contains(&task.owner))
+        }
         "administered-by-me" => caller.administers(state, of),
         "hide-no-permissions" => {
-            of.kind == Kind::Mapped
-                || !caller.roles(state, of).is_empty()
-                || caller.rules(state, of).next().is_some()
+            of.kind == Kind::Mapped || !caller.roles(state, of).is_empty() || caller.rules(state, of).next().is_some()
         }
         other => {
-            return Err(TransferError::bad_request(format!(
-                "Unknown filter_scope '{other}'"
-            )));
+            return Err(TransferError::bad_request(format!("Unknown filter_scope '{other}'")));
         }
     })
 }
@@ -133,22 +114,14 @@ fn in_scope(
 /// Shared with the caller or a group of theirs, not with everybody.
 fn shared_with(state: &State, caller: &Caller, of: &Collection) -> bool {
     of.kind == Kind::Guest
-        && caller
-            .rules(state, of)
-            .any(|rule| matches!(rule.principal_type.as_str(), "identity" | "group"))
+        && caller.rules(state, of).any(|rule| matches!(rule.principal_type.as_str(), "identity" | "group"))
 }
 
-fn filtered(
-    state: &State,
-    of: &Collection,
-    query: &[(String, String)],
-) -> Result<bool, TransferError> {
+fn filtered(state: &State, of: &Collection, query: &[(String, String)]) -> Result<bool, TransferError> {
     let id = |name: &str| -> Result<Option<Uuid>, TransferError> {
         field(query, name)
             .map(|text| {
-                state.resolve(text).ok_or_else(|| {
-                    TransferError::bad_request(format!("{name} '{text}' is not an id"))
-                })
+                state.resolve(text).ok_or_else(|| TransferError::bad_request(format!("{name} '{text}' is not an id")))
             })
             .transpose()
     };
@@ -162,10 +135,7 @@ fn filtered(
             }
     });
     // Every simulated collection works.
-    let works = !matches!(
-        field(query, "filter_non_functional"),
-        Some("1" | "true" | "True")
-    );
+    let works = !matches!(field(query, "filter_non_functional"), Some("1" | "true" | "True"));
     Ok(owner && host && entity && works)
 }
 
@@ -212,20 +182,13 @@ pub(crate) async fn guests(
     let after = match field(&query, "next_token") {
         None => None,
         Some(text) => Some(
-            Uuid::parse_str(text)
-                .map_err(|_| TransferError::bad_request(format!("Invalid next_token '{text}'")))?,
+            Uuid::parse_str(text).map_err(|_| TransferError::bad_request(format!("Invalid next_token '{text}'")))?,
         ),
     };
-    let mut left = state
-        .collections
-        .values()
-        .filter(|of| of.host == Some(host) && after.is_none_or(|after| of.id > after));
+    let mut left =
+        state.collections.values().filter(|of| of.host == Some(host) && after.is_none_or(|after| of.id > after));
     let page: Vec<&Collection> = left.by_ref().take(most).collect();
-    let next = if left.next().is_some() {
-        page.last().map(|of| of.id.to_string())
-    } else {
-        None
-    };
+    let next = if left.next().is_some() { page.last().map(|of| of.id.to_string()) } else { None };
     let documents: Vec<Value> = page
         .into_iter()
         .map(|of| {
@@ -240,7 +203,5 @@ pub(crate) async fn guests(
             })
         })
         .collect();
-    Ok(Json(
-        json!({"shared_endpoints": documents, "next_token": next}),
-    ))
+    Ok(Json(json!({"shared_endpoints": documents, "next_token": next})))
 }

@@ -1,0 +1,59 @@
+//! The unmodified globus-sdk and globus-cli from PyPI against the simulator.
+
+mod common;
+
+use std::path::Path;
+
+use common::{Beamline, GUEST, MAPPED, NATIVE, SECRET, SERVICE, python, seed};
+use tokio::process::Command;
+
+async fn program(name: &str) {
+    let beamline = Beamline::start(seed()).await;
+    let home = tempfile::tempdir().unwrap();
+    let url = beamline.simulator.url().to_string();
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/official");
+    let run = Command::new(python())
+        .arg(directory.join(name))
+        .current_dir(home.path())
+        .env("HOME", home.path())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("GLOBUS_SDK_SERVICE_URL_AUTH", &url)
+        .env("GLOBUS_SDK_SERVICE_URL_TRANSFER", &url)
+        .env_remove("GLOBUS_CLI_CLIENT_ID")
+        .env_remove("GLOBUS_CLI_CLIENT_SECRET")
+        .env_remove("GLOBUS_PROFILE")
+        .env("CLIENT_ID", SERVICE.to_string())
+        .env("CLIENT_SECRET", SECRET)
+        .env("NATIVE_ID", NATIVE.to_string())
+        .env("MAPPED", MAPPED.to_string())
+        .env("GUEST", GUEST.to_string())
+        .env("ROOT", beamline.root.path())
+        .kill_on_drop(true)
+        .output();
+    let done = tokio::time::timeout(std::time::Duration::from_secs(300), run)
+        .await
+        .expect("the program took longer than five minutes")
+        .unwrap();
+    assert!(
+        done.status.success() && done.stdout.ends_with(b"ok\n"),
+        "{name} failed: {}\n{}\n{}",
+        done.status,
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_sdk_as_a_service() {
+    program("sdk_service.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_sdk_as_a_person() {
+    program("sdk_person.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line() {
+    program("cli.py").await;
+}
