@@ -2,8 +2,8 @@ use super::{Journal, JournalError, now, to_word};
 use crate::config::Permissions;
 use crate::experiment::EmailAddress;
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, Transaction};
 use uuid::Uuid;
 
 /// As what a person gets access.
@@ -56,36 +56,33 @@ pub struct AccessRow {
 }
 
 impl Journal {
-    /// Writes how far people's access has come, in one commit.
-    pub async fn write_access(&self, rows: &[AccessRow]) -> Result<(), JournalError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let mut transaction = self.begin().await?;
-        for row in rows {
-            sqlx::query(
-                "INSERT INTO access_rule (experiment, identity, collection, path, email, holder, permissions, rule, \
-                 ours, state, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
-                 ON CONFLICT (experiment, identity, collection, path) DO UPDATE SET email = excluded.email, \
-                 holder = excluded.holder, permissions = excluded.permissions, rule = excluded.rule, \
-                 ours = excluded.ours, state = excluded.state, changed_at = excluded.changed_at",
-            )
-            .bind(row.experiment.to_string())
-            .bind(row.identity.to_string())
-            .bind(row.collection.to_string())
-            .bind(&row.path)
-            .bind(row.email.username())
-            .bind(to_word(row.holder))
-            .bind(to_word(row.permissions))
-            .bind(&row.rule)
-            .bind(row.ours)
-            .bind(to_word(row.state))
-            .bind(now())
-            .execute(&mut *transaction)
-            .await
-            .map_err(|e| self.sql(e))?;
-        }
-        self.commit(transaction).await
+    pub(super) async fn write_access(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        row: &AccessRow,
+    ) -> Result<(), JournalError> {
+        sqlx::query(
+            "INSERT INTO access_rule (experiment, identity, collection, path, email, holder, permissions, rule, \
+             ours, state, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+             ON CONFLICT (experiment, identity, collection, path) DO UPDATE SET email = excluded.email, \
+             holder = excluded.holder, permissions = excluded.permissions, rule = excluded.rule, \
+             ours = excluded.ours, state = excluded.state, changed_at = excluded.changed_at",
+        )
+        .bind(row.experiment.to_string())
+        .bind(row.identity.to_string())
+        .bind(row.collection.to_string())
+        .bind(&row.path)
+        .bind(row.email.username())
+        .bind(to_word(row.holder))
+        .bind(to_word(row.permissions))
+        .bind(&row.rule)
+        .bind(row.ours)
+        .bind(to_word(row.state))
+        .bind(now())
+        .execute(&mut **transaction)
+        .await
+        .map_err(|e| self.sql(e))?;
+        Ok(())
     }
 
     /// The experiment's people and how far their access has come, in the order in which it was last changed.

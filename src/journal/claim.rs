@@ -128,33 +128,27 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes how far the experiment's claims in a place have come.
-    pub async fn set_claims(
+    pub(super) async fn set_claim(
         &self,
+        transaction: &mut Transaction<'static, Sqlite>,
         experiment: Uuid,
-        place: &str,
-        paths: &[RelativePath],
-        state: ClaimState,
+        claim: &Claim,
     ) -> Result<(), JournalError> {
-        let mut transaction = self.begin().await?;
-        for path in paths {
-            sqlx::query(
-                "INSERT INTO claim (place, path, path_key, experiment, state, changed_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6) \
-                 ON CONFLICT (place, path_key, experiment) DO UPDATE SET state = excluded.state, \
-                 changed_at = excluded.changed_at",
-            )
-            .bind(place)
-            .bind(path.as_str())
-            .bind(path.key())
-            .bind(experiment.to_string())
-            .bind(to_word(state))
-            .bind(now())
-            .execute(&mut *transaction)
-            .await
-            .map_err(|e| self.sql(e))?;
-        }
-        self.commit(transaction).await
+        sqlx::query(
+            "INSERT INTO claim (place, path, path_key, experiment, state, changed_at) VALUES ($1, $2, $3, $4, $5, $6) \
+             ON CONFLICT (place, path_key, experiment) DO UPDATE SET state = excluded.state, \
+             changed_at = excluded.changed_at",
+        )
+        .bind(&claim.place)
+        .bind(claim.path.as_str())
+        .bind(claim.path.key())
+        .bind(experiment.to_string())
+        .bind(to_word(claim.state))
+        .bind(now())
+        .execute(&mut **transaction)
+        .await
+        .map_err(|e| self.sql(e))?;
+        Ok(())
     }
 
     fn claim_row(&self, row: &SqliteRow) -> Result<Claim, JournalError> {

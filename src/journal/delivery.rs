@@ -75,14 +75,31 @@ pub struct DeliveryRow {
     pub ended_at: Option<Timestamp>,
 }
 
-/// How a step, or one unit of it, stands in a delivery.
+/// How one unit of a step (a host, a person) stands, to be written down.
+#[derive(Clone, Copy, Debug)]
+pub struct NewStep<'a> {
+    /// The delivery's number
+    pub delivery: i64,
+    /// The step
+    pub step: Step,
+    /// The host or person
+    pub unit: &'a str,
+    /// How it stands
+    pub status: StepStatus,
+    /// How often it was tried
+    pub attempts: u32,
+    /// What the operator reads
+    pub message: &'a str,
+}
+
+/// How one unit of a step (a host, a person) stands in a delivery.
 #[derive(Clone, Debug)]
 pub struct StepRow {
     /// The delivery's number
     pub delivery: i64,
     /// The step
     pub step: Step,
-    /// The host or person; empty for the step as a whole
+    /// The host or person
     pub unit: String,
     /// How it stands
     pub status: StepStatus,
@@ -96,11 +113,30 @@ pub struct StepRow {
     pub changed_at: Timestamp,
 }
 
+impl DeliveryRow {
+    /// Whether those already mailed are mailed again.
+    pub fn resend(&self) -> bool {
+        self.generation > 0
+    }
+}
+
 impl Journal {
-    /// Begins a delivery. One that was killed is taken over: it ends as aborted, and the messages of a resending that it
-    /// still owed become this one's.
+    /// Begins a delivery, or goes on with the one that was begun for the same and has not ended. Another one that was
+    /// killed is taken over: it ends as aborted, and the messages of a resending that it still owed become this one's.
     pub async fn begin_delivery(&self, new: &NewDelivery) -> Result<DeliveryRow, JournalError> {
         let mut transaction = self.begin().await?;
+        let begun =
+            sqlx::query("SELECT * FROM delivery WHERE experiment = $1 AND state = 'running' ORDER BY number DESC")
+                .bind(new.experiment.to_string())
+                .fetch_optional(&mut *transaction)
+                .await
+                .map_err(|e| self.sql(e))?;
+        if let Some(begun) = begun {
+            let begun = self.delivery_row(&begun)?;
+            if begun.cause == new.cause && begun.only == new.only && begun.resend() == new.resend {
+                return Ok(begun);
+            }
+        }
         let row = self.begin_delivery_in(&mut transaction, new).await?;
         self.commit(transaction).await?;
         Ok(row)
@@ -216,15 +252,10 @@ impl Journal {
         Ok((row.get("runs"), row.get("failures")))
     }
 
-    /// Writes how a step or one unit of it stands; each attempt counts up.
-    pub async fn write_step(
+    pub(super) async fn write_step(
         &self,
-        delivery: i64,
-        step: Step,
-        unit: &str,
-        status: StepStatus,
-        attempts: u32,
-        message: &str,
+        transaction: &mut Transaction<'static, Sqlite>,
+        row: &NewStep<'_>,
     ) -> Result<(), JournalError> {
         sqlx::query(
             "INSERT INTO step (delivery, step, unit, status, attempts, message, started_at, changed_at) \
@@ -232,14 +263,14 @@ impl Journal {
              ON CONFLICT (delivery, step, unit) DO UPDATE SET status = excluded.status, \
              attempts = excluded.attempts, message = excluded.message, changed_at = excluded.changed_at",
         )
-        .bind(delivery)
-        .bind(step.to_string())
-        .bind(unit)
-        .bind(to_word(status))
-        .bind(i64::from(attempts))
-        .bind(message)
+        .bind(row.delivery)
+        .bind(row.step.to_string())
+        .bind(row.unit)
+        .bind(to_word(row.status))
+        .bind(i64::from(row.attempts))
+        .bind(row.message)
         .bind(now())
-        .execute(&self.pool)
+        .execute(&mut **transaction)
         .await
         .map_err(|e| self.sql(e))?;
         Ok(())

@@ -126,8 +126,8 @@ impl Journal {
         let held = self.claims_in(&mut transaction, id).await?;
         let mut conflicts = vec![];
         for claim in acceptance.claims {
-            let entered = held.iter().any(|held| held.place == claim.place && held.path.key() == claim.path.key());
-            if !entered {
+            // What it entered before, in whichever place, is settled.
+            if !held.iter().any(|held| held.path.key() == claim.path.key()) {
                 conflicts.extend(self.conflicts_in(&mut transaction, &owner, &claim.path).await?);
             }
         }

@@ -1,8 +1,8 @@
 use super::{Journal, JournalError, now, to_word};
 use crate::experiment::EmailAddress;
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, Transaction};
 use uuid::Uuid;
 
 /// How far a message has come.
@@ -37,32 +37,30 @@ pub struct MessageRow {
 }
 
 impl Journal {
-    /// Writes how far messages have come, in one commit.
-    pub async fn write_messages(&self, rows: &[MessageRow]) -> Result<(), JournalError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let mut transaction = self.begin().await?;
-        for row in rows {
-            sqlx::query(
-                "INSERT INTO message (experiment, addressee, recipient, generation, message_id, state, words, changed_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-                 ON CONFLICT (experiment, addressee, recipient, generation) DO UPDATE SET \
-                 state = excluded.state, words = excluded.words, changed_at = excluded.changed_at",
-            )
-            .bind(row.experiment.to_string())
-            .bind(row.addressee.username())
-            .bind(row.recipient.username())
-            .bind(row.generation)
-            .bind(&row.message_id)
-            .bind(to_word(row.state))
-            .bind(&row.words)
-            .bind(now())
-            .execute(&mut *transaction)
-            .await
-            .map_err(|e| self.sql(e))?;
-        }
-        self.commit(transaction).await
+    pub(super) async fn write_message(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        row: &MessageRow,
+    ) -> Result<(), JournalError> {
+        // The Message-ID never changes once it is written: it is what a second sending is recognized by.
+        sqlx::query(
+            "INSERT INTO message (experiment, addressee, recipient, generation, message_id, state, words, changed_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+             ON CONFLICT (experiment, addressee, recipient, generation) DO UPDATE SET \
+             state = excluded.state, words = excluded.words, changed_at = excluded.changed_at",
+        )
+        .bind(row.experiment.to_string())
+        .bind(row.addressee.username())
+        .bind(row.recipient.username())
+        .bind(row.generation)
+        .bind(&row.message_id)
+        .bind(to_word(row.state))
+        .bind(&row.words)
+        .bind(now())
+        .execute(&mut **transaction)
+        .await
+        .map_err(|e| self.sql(e))?;
+        Ok(())
     }
 
     /// The experiment's messages, oldest generation first.

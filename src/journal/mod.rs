@@ -14,13 +14,15 @@ mod message;
 
 pub use access::{AccessRow, AccessState, Holder};
 pub use claim::{Claim, ClaimState, Conflict};
-pub use delivery::{Cause, DeliveryRow, DeliveryState, NewDelivery, StepRow};
+pub use delivery::{Cause, DeliveryRow, DeliveryState, NewDelivery, NewStep, StepRow};
 pub use experiment::{Acceptance, Accepted, AcceptedBy, ExperimentRow};
 pub use lock::{LockError, RunLock};
 pub use message::{MessageRow, MessageState};
 
 use crate::watch::Readings;
 use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, Sqlite, Transaction};
@@ -30,8 +32,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+use uuid::Uuid;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/journal/migrations");
+
+/// Something to be written down before or after it is done.
+#[derive(Clone, Copy, Debug)]
+pub enum Record<'a> {
+    /// How a unit of a step stands
+    Step(NewStep<'a>),
+    /// How far the experiment's claim has come
+    Claim(Uuid, &'a Claim),
+    /// How far a person's access has come
+    Access(&'a AccessRow),
+    /// How far a message has come
+    Message(&'a MessageRow),
+}
 
 /// How long a commit waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -154,7 +170,7 @@ impl Journal {
         Ok(self.data_version.swap(version, Ordering::Relaxed) != version)
     }
 
-    /// The set of user info last accepted, or seen first; the next one is compared with it.
+    /// What the PVs said when a set was last accepted, or seen first; the next one is compared with it.
     pub async fn reference(&self) -> Result<Option<Readings>, JournalError> {
         let row = sqlx::query("SELECT fields FROM user_info WHERE only_row = 1")
             .fetch_optional(&self.pool)
@@ -163,10 +179,27 @@ impl Journal {
         row.map(|row| self.json("user_info.fields", row.get("fields"))).transpose()
     }
 
-    /// Keeps the set that the next one is to be compared with. [`Journal::accept`] does it by itself.
+    /// Keeps what the next set is to be compared with. [`Journal::accept`] does it by itself.
     pub async fn set_reference(&self, readings: &Readings) -> Result<(), JournalError> {
         let mut transaction = self.begin().await?;
         self.write_reference(&mut transaction, readings).await?;
+        self.commit(transaction).await
+    }
+
+    /// Writes records in one commit: all of them are there after a kill, or none.
+    pub async fn record(&self, records: &[Record<'_>]) -> Result<(), JournalError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.begin().await?;
+        for record in records {
+            match record {
+                Record::Step(step) => self.write_step(&mut transaction, step).await?,
+                Record::Claim(experiment, claim) => self.set_claim(&mut transaction, *experiment, claim).await?,
+                Record::Access(row) => self.write_access(&mut transaction, row).await?,
+                Record::Message(row) => self.write_message(&mut transaction, row).await?,
+            }
+        }
         self.commit(transaction).await
     }
 
@@ -204,12 +237,12 @@ impl Journal {
         JournalError::Content { path: self.path.to_path_buf(), what, value: value.into() }
     }
 
-    fn json<T: serde::de::DeserializeOwned>(&self, what: &'static str, text: String) -> Result<T, JournalError> {
+    fn json<T: DeserializeOwned>(&self, what: &'static str, text: String) -> Result<T, JournalError> {
         serde_json::from_str(&text).map_err(|_| self.content(what, text))
     }
 
     /// A column that holds one of a few words.
-    fn word<T: serde::de::DeserializeOwned>(&self, what: &'static str, text: String) -> Result<T, JournalError> {
+    fn word<T: DeserializeOwned>(&self, what: &'static str, text: String) -> Result<T, JournalError> {
         serde_json::from_value(serde_json::Value::String(text.clone())).map_err(|_| self.content(what, text))
     }
 
@@ -217,7 +250,7 @@ impl Journal {
         text.parse().map_err(|_| self.content(what, text))
     }
 
-    fn uuid(&self, what: &'static str, text: String) -> Result<uuid::Uuid, JournalError> {
+    fn uuid(&self, what: &'static str, text: String) -> Result<Uuid, JournalError> {
         text.parse().map_err(|_| self.content(what, text))
     }
 }
@@ -228,14 +261,14 @@ fn now() -> String {
 }
 
 /// The word of an enum without data, as it stands in the tables.
-fn to_word<T: serde::Serialize>(value: T) -> String {
+fn to_word<T: Serialize>(value: T) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         other => unreachable!("{other:?} is not one word"),
     }
 }
 
-fn to_json<T: serde::Serialize>(value: &T) -> String {
+fn to_json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_else(|error| unreachable!("maps and texts always are JSON: {error}"))
 }
 

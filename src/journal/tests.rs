@@ -36,6 +36,18 @@ async fn accept(journal: &Journal, experiment: &Experiment, at: &str, approved: 
         .unwrap()
 }
 
+async fn step(
+    journal: &Journal,
+    delivery: i64,
+    step: Step,
+    unit: &str,
+    status: StepStatus,
+    attempts: u32,
+    message: &str,
+) {
+    journal.record(&[Record::Step(NewStep { delivery, step, unit, status, attempts, message })]).await.unwrap();
+}
+
 async fn journal() -> (tempfile::TempDir, Journal) {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(&folder.path().join("new/journal.db")).await.unwrap();
@@ -122,9 +134,14 @@ async fn a_killed_delivery_is_taken_over_with_the_messages_it_owed() {
         panic!()
     };
     assert_eq!(journal.unfinished().await.unwrap()[0].number, delivery);
+    let same = NewDelivery { experiment: id, cause: Cause::UserInfo, only: None, resend: false };
+    assert_eq!(journal.begin_delivery(&same).await.unwrap().number, delivery, "gone on with");
     let new = |resend| NewDelivery { experiment: id, cause: Cause::Run, only: None, resend };
     assert_eq!(journal.begin_delivery(&new(true)).await.unwrap().generation, 1);
     assert_eq!(journal.begin_delivery(&new(false)).await.unwrap().generation, 1, "the killed resending is still owed");
+    let again = journal.begin_delivery(&new(true)).await.unwrap();
+    assert_eq!(again.generation, 1, "and so is this");
+    journal.end_delivery(again.number, DeliveryState::Done, "").await.unwrap();
     let again = journal.begin_delivery(&new(true)).await.unwrap();
     assert_eq!(again.generation, 2);
     journal.end_delivery(again.number, DeliveryState::Done, "").await.unwrap();
@@ -140,16 +157,16 @@ async fn the_newest_row_of_each_step_is_shown() {
     else {
         panic!()
     };
-    journal.write_step(delivery, Step::Dirs, "detector", StepStatus::Running, 1, "").await.unwrap();
-    journal.write_step(delivery, Step::Dirs, "detector", StepStatus::Failed, 2, "no").await.unwrap();
-    journal.write_step(delivery, Step::Email, "", StepStatus::Done, 1, "sent").await.unwrap();
+    step(&journal, delivery, Step::Dirs, "detector", StepStatus::Running, 1, "").await;
+    step(&journal, delivery, Step::Dirs, "detector", StepStatus::Failed, 2, "no").await;
+    step(&journal, delivery, Step::Email, "", StepStatus::Done, 1, "sent").await;
     let only = Some([Step::Dirs].into());
     let second = journal
         .begin_delivery(&NewDelivery { experiment: id, cause: Cause::Command, only, resend: false })
         .await
         .unwrap();
     assert_eq!(journal.deliveries_of(id).await.unwrap()[0].only, Some([Step::Dirs].into()));
-    journal.write_step(second.number, Step::Dirs, "detector", StepStatus::Done, 1, "yes").await.unwrap();
+    step(&journal, second.number, Step::Dirs, "detector", StepStatus::Done, 1, "yes").await;
     let steps = journal.steps_of(id).await.unwrap();
     let seen: Vec<_> = steps.iter().map(|row| (row.step, row.status, row.message.as_str())).collect();
     assert!(seen.contains(&(Step::Dirs, StepStatus::Done, "yes")), "{seen:?}");
