@@ -96,11 +96,19 @@ pub struct Rules {
     /// Mail domains of PIs, in small letters; any where it is empty. `example.org` means that domain and those below it.
     #[serde(deserialize_with = "value::mail_domains")]
     pub email_domains: Vec<String>,
+    /// How long a step that fails for passing reasons (a host, Globus or the mail server is away) is tried again
+    #[serde(deserialize_with = "value::duration")]
+    pub retry_for: Duration,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Rules { settle: Duration::from_secs(10), require_approval: false, email_domains: vec![] }
+        Rules {
+            settle: Duration::from_secs(10),
+            require_approval: false,
+            email_domains: vec![],
+            retry_for: Duration::from_secs(12 * 60 * 60),
+        }
     }
 }
 

@@ -1,11 +1,37 @@
-//! What must be true for an experiment, and making it true.
+//! What must be true for an experiment, and making it true: exactly once, and never for the wrong person.
+//!
+//! [`Deliverer::plan`] looks and changes nothing; [`Deliverer::accept`] makes the experiment beamshare's to deliver;
+//! [`Deliverer::run`] makes it true, step by step. Each thing it does to the world has a row in the journal before and
+//! after, so a kill at any moment is followed by the same end as no kill.
 
+mod attempt;
+mod collection;
+mod control;
+mod dirs;
+mod email;
 pub mod place;
+mod plan;
+mod progress;
+mod recall;
+mod run;
+mod share;
 mod step;
 
+pub use collection::{Collection, client};
+pub use control::{Control, Controller, controls};
+pub use email::TestMessage;
+pub use plan::{Away, Obstacle, Plan, PlanError};
+pub use run::{Options, Outcome, RunError};
 pub use step::{Retry, Step, StepError, StepStatus};
 
-use std::collections::BTreeMap;
+use crate::config::Config;
+use crate::experiment::{EmailAddress, Experiment, FieldError, RelativePath};
+use crate::journal::{ExperimentRow, Holder, Journal};
+use place::Place;
+use plan::Looked;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use uuid::Uuid;
 
 /// What a delivery has come to, as a snapshot: the daemon shows it in PVs, the command line in a progress line.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,4 +52,90 @@ pub struct DeliveryReport {
     pub data_link: String,
     /// One sentence: what is happening, waited for, or wrong
     pub message: String,
+}
+
+/// Delivers one beamline's experiments. A changed configuration makes a new one on the same journal.
+pub struct Deliverer {
+    config: Arc<Config>,
+    journal: Journal,
+    places: Vec<Arc<dyn Place>>,
+    collection: Option<Collection>,
+    post: Option<email::Post>,
+    /// What plans saw, by experiment, for the run that follows
+    looked: Mutex<HashMap<Uuid, Looked>>,
+}
+
+impl Deliverer {
+    /// Prepares everything that `[directories]`, `[globus]` and `[email]` name; nothing is connected yet. An error says
+    /// which file (a secret, a template) can't be used.
+    pub fn new(config: Arc<Config>, journal: Journal) -> Result<Deliverer, StepError> {
+        Ok(Deliverer {
+            places: place::from_config(&config.directories)?,
+            collection: config.globus.as_ref().map(Collection::from_config).transpose()?,
+            post: config.email.as_ref().map(email::Post::from_config).transpose()?,
+            looked: Mutex::default(),
+            config,
+            journal,
+        })
+    }
+
+    /// The journal that it writes to.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The places of `[directories]`, e.g. to be tried by `beamshare check`.
+    pub fn places(&self) -> &[Arc<dyn Place>] {
+        &self.places
+    }
+
+    /// The collection of `[globus]`.
+    pub fn collection(&self) -> Option<&Collection> {
+        self.collection.as_ref()
+    }
+
+    /// The experiment's directories, the first tree's first, in every place.
+    pub fn paths(&self, experiment: &Experiment) -> Result<Vec<RelativePath>, FieldError> {
+        let mut paths: Vec<RelativePath> = vec![];
+        for template in &self.config.directories.paths {
+            let path = template.render(experiment)?;
+            if !paths.iter().any(|other| other.key() == path.key()) {
+                paths.push(path);
+            }
+        }
+        Ok(paths)
+    }
+
+    /// The link that the experiment's users get.
+    pub fn data_link(&self, first_path: &RelativePath) -> String {
+        self.collection.as_ref().map(|collection| collection.link(first_path).to_string()).unwrap_or_default()
+    }
+
+    /// The experiment as the journal knows it, perhaps with another e-mail; see [`Journal::find_same`].
+    pub async fn find_same(&self, experiment: &Experiment) -> Result<Option<ExperimentRow>, PlanError> {
+        let paths = self.paths(experiment)?;
+        Ok(self.journal.find_same(&experiment.owner(), &paths[0]).await?)
+    }
+
+    /// With whom the experiment's directories are shared: the PI first, then those of `share_with`.
+    pub fn people(&self, experiment: &Experiment) -> Vec<(EmailAddress, Holder)> {
+        let Some(collection) = &self.collection else { return vec![] };
+        let mut people = vec![(experiment.pi_email.clone(), Holder::Pi)];
+        for further in &collection.settings().share_with {
+            if !people.iter().any(|(email, _)| email == further) {
+                people.push((further.clone(), Holder::Further));
+            }
+        }
+        people
+    }
+
+    /// The names of all places in the journal's claims.
+    fn place_names(&self) -> Vec<String> {
+        let places = self.places.iter().map(|place| place.name().to_owned());
+        places.chain(self.collection.as_ref().map(Collection::name)).collect()
+    }
+
+    fn looked(&self) -> MutexGuard<'_, HashMap<Uuid, Looked>> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -121,18 +121,19 @@ impl DeliveryRow {
 }
 
 impl Journal {
-    /// Begins a delivery, or goes on with the one that was begun for the same and has not ended. Another one that was
-    /// killed is taken over: it ends as aborted, and the messages of a resending that it still owed become this one's.
+    /// Begins a delivery, or goes on with the one that was begun for the same and has not ended. A delivery of all steps
+    /// takes over others that were killed: they end as aborted, and the messages of a resending that they still owed
+    /// become this one's. One of single steps leaves a killed one of all steps, to be gone on with.
     pub async fn begin_delivery(&self, new: &NewDelivery) -> Result<DeliveryRow, JournalError> {
         let mut transaction = self.begin().await?;
         let begun =
             sqlx::query("SELECT * FROM delivery WHERE experiment = $1 AND state = 'running' ORDER BY number DESC")
                 .bind(new.experiment.to_string())
-                .fetch_optional(&mut *transaction)
+                .fetch_all(&mut *transaction)
                 .await
                 .map_err(|e| self.sql(e))?;
-        if let Some(begun) = begun {
-            let begun = self.delivery_row(&begun)?;
+        for begun in &begun {
+            let begun = self.delivery_row(begun)?;
             if begun.cause == new.cause && begun.only == new.only && begun.resend() == new.resend {
                 return Ok(begun);
             }
@@ -148,32 +149,35 @@ impl Journal {
         new: &NewDelivery,
     ) -> Result<DeliveryRow, JournalError> {
         let experiment = new.experiment.to_string();
+        let taken_over = match new.only {
+            None => "state = 'running'",
+            Some(_) => "state = 'running' AND only_steps <> ''",
+        };
         let owed: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(generation) FROM delivery WHERE experiment = $1 AND state = 'running'")
+            sqlx::query_scalar(&format!("SELECT MAX(generation) FROM delivery WHERE experiment = $1 AND {taken_over}"))
                 .bind(&experiment)
                 .fetch_one(&mut **transaction)
                 .await
                 .map_err(|e| self.sql(e))?;
-        sqlx::query(
+        sqlx::query(&format!(
             "UPDATE delivery SET state = 'aborted', ended_at = $2, error = 'taken over by the next delivery' \
-             WHERE experiment = $1 AND state = 'running'",
-        )
+             WHERE experiment = $1 AND {taken_over}"
+        ))
         .bind(&experiment)
         .bind(now())
         .execute(&mut **transaction)
         .await
         .map_err(|e| self.sql(e))?;
-        let generation = match (new.resend, owed) {
-            (true, _) => {
-                let last: i64 =
-                    sqlx::query_scalar("SELECT COALESCE(MAX(generation), 0) FROM delivery WHERE experiment = $1")
-                        .bind(&experiment)
-                        .fetch_one(&mut **transaction)
-                        .await
-                        .map_err(|e| self.sql(e))?;
-                last + 1
-            }
-            (false, owed) => owed.unwrap_or(0),
+        let generation = if new.resend {
+            let last: i64 =
+                sqlx::query_scalar("SELECT COALESCE(MAX(generation), 0) FROM delivery WHERE experiment = $1")
+                    .bind(&experiment)
+                    .fetch_one(&mut **transaction)
+                    .await
+                    .map_err(|e| self.sql(e))?;
+            last + 1
+        } else {
+            owed.unwrap_or(0)
         };
         let only = new.only.iter().flatten().map(|step| step.to_string()).collect::<Vec<_>>().join(",");
         let row = sqlx::query(

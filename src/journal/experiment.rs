@@ -63,8 +63,9 @@ pub enum Accepted {
     Accepted {
         /// The experiment's id
         id: Uuid,
-        /// The delivery's number
-        delivery: i64,
+        /// The delivery's number; none where it was accepted by a verb of the command line, which delivers what it is
+        /// asked to
+        delivery: Option<i64>,
         /// The address that this one corrects
         corrected_from: Option<EmailAddress>,
     },
@@ -108,7 +109,7 @@ impl Journal {
         row.map(|row| self.experiment_row(&row)).transpose()
     }
 
-    /// Writes down, in one commit, that the experiment is ours to deliver: itself, its claims, the reference and its
+    /// Writes down, in one commit, that the experiment is ours to deliver: itself, its claims, the reference and a
     /// delivery. Whoever is first gets a directory: a claim that came in between makes it [`Accepted::Taken`].
     pub async fn accept(&self, acceptance: &Acceptance<'_>) -> Result<Accepted, JournalError> {
         let owner = acceptance.experiment.owner();
@@ -145,16 +146,15 @@ impl Journal {
         if let Some(readings) = acceptance.readings {
             self.write_reference(&mut transaction, readings).await?;
         }
-        let delivery = self
-            .begin_delivery_in(
-                &mut transaction,
-                &NewDelivery { experiment: id, cause: acceptance.cause, only: None, resend: false },
-            )
-            .await?;
+        let new = NewDelivery { experiment: id, cause: acceptance.cause, only: None, resend: false };
+        let delivery = match acceptance.by {
+            AcceptedBy::Command => None,
+            _ => Some(self.begin_delivery_in(&mut transaction, &new).await?.number),
+        };
         self.commit(transaction).await?;
         let corrected_from =
             same.map(|row| row.experiment.pi_email).filter(|before| *before != acceptance.experiment.pi_email);
-        Ok(Accepted::Accepted { id, delivery: delivery.number, corrected_from })
+        Ok(Accepted::Accepted { id, delivery, corrected_from })
     }
 
     async fn write_experiment(

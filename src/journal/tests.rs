@@ -128,7 +128,7 @@ async fn a_correction_keeps_the_experiment_and_another_proposal_is_another() {
 #[tokio::test]
 async fn a_killed_delivery_is_taken_over_with_the_messages_it_owed() {
     let (_folder, journal) = journal().await;
-    let Accepted::Accepted { id, delivery, .. } =
+    let Accepted::Accepted { id, delivery: Some(delivery), .. } =
         accept(&journal, &experiment("li@example.org", None), "2026-03/Li", &[]).await
     else {
         panic!()
@@ -152,7 +152,7 @@ async fn a_killed_delivery_is_taken_over_with_the_messages_it_owed() {
 #[tokio::test]
 async fn the_newest_row_of_each_step_is_shown() {
     let (_folder, journal) = journal().await;
-    let Accepted::Accepted { id, delivery, .. } =
+    let Accepted::Accepted { id, delivery: Some(delivery), .. } =
         accept(&journal, &experiment("li@example.org", None), "2026-03/Li", &[]).await
     else {
         panic!()

@@ -1,0 +1,273 @@
+//! The Globus collection as beamshare needs it: directories, access rules, identities, the link.
+
+use super::place::{Found, Made};
+use super::{Retry, StepError};
+use crate::config::{self, Permissions, SignIn, read_secret};
+use crate::experiment::{EmailAddress, RelativePath};
+use globus_transfer_client as globus;
+use globus_transfer_client::{
+    AccessRule, Authorizer, ClientCredentials, ErrorKind, GlobusClient, PrincipalType, RetryPolicy,
+};
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Mutex;
+use url::Url;
+use uuid::Uuid;
+
+/// How many names of a directory are told to the operator.
+pub(super) const NAMES_TOLD: usize = 3;
+
+/// A Globus collection, or what of it an experiment concerns.
+pub struct Collection {
+    client: GlobusClient,
+    settings: config::Globus,
+    /// Identities by address; they never change.
+    identities: Mutex<HashMap<String, Uuid>>,
+}
+
+impl Collection {
+    /// The collection of `[globus]`; no request is made yet. An error names the file with the secret.
+    pub fn from_config(settings: &config::Globus) -> Result<Collection, StepError> {
+        Ok(Collection::new(client(settings)?, settings))
+    }
+
+    /// The same with a client that is there already. The client must not retry by itself: waiting is to be seen.
+    pub fn new(client: GlobusClient, settings: &config::Globus) -> Collection {
+        Collection { client, settings: settings.clone(), identities: Mutex::default() }
+    }
+
+    /// Its name in the journal's claims.
+    pub fn name(&self) -> String {
+        format!("globus:{}", self.settings.collection)
+    }
+
+    /// The client, e.g. to try the sign-in.
+    pub fn client(&self) -> &GlobusClient {
+        &self.client
+    }
+
+    pub(super) fn settings(&self) -> &config::Globus {
+        &self.settings
+    }
+
+    /// The directory's path on the collection, with a `/` at both ends, as access rules have it.
+    pub fn path(&self, path: &RelativePath) -> String {
+        let top = self.settings.top.trim_matches('/');
+        if top.is_empty() { format!("/{path}/") } else { format!("/{top}/{path}/") }
+    }
+
+    /// Whether a rule's path is the directory or lies below it. Capitals make no difference.
+    pub(super) fn covers(&self, directory: &RelativePath, rule_path: &str) -> bool {
+        let rule_path = format!("{}/", rule_path.trim_end_matches('/').to_lowercase());
+        rule_path.starts_with(&self.path(directory).to_lowercase())
+    }
+
+    /// The link to the directory in the Globus web app.
+    pub fn link(&self, path: &RelativePath) -> Url {
+        let mut link = self.settings.file_manager_url.clone();
+        link.query_pairs_mut()
+            .append_pair("origin_id", &self.settings.collection.to_string())
+            .append_pair("origin_path", &self.path(path));
+        link
+    }
+
+    /// Looks what stands at the path.
+    pub(super) async fn look(&self, path: &RelativePath) -> Result<Found, StepError> {
+        let ls = self.client.transfer().ls(self.settings.collection, self.path(path));
+        match ls.show_hidden(true).limit(NAMES_TOLD as u32 + 1).send().await {
+            Ok(listing) if listing.entries.is_empty() => Ok(Found::Empty),
+            Ok(listing) => {
+                let names = listing.entries.into_iter().take(NAMES_TOLD).map(|entry| entry.name);
+                Ok(Found::Occupied(names.collect()))
+            }
+            Err(error) if is_missing(&error) => Ok(Found::Missing),
+            Err(error) if *error.kind() == ErrorKind::NotDirectory => {
+                Ok(Found::Occupied(vec!["a file, not a directory".to_owned()]))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// All access rules of the collection, in one request.
+    pub(super) async fn rules(&self) -> Result<Vec<AccessRule>, StepError> {
+        Ok(self.client.transfer().access_rules(self.settings.collection).list().await?.rules)
+    }
+
+    /// Makes the directory and those above it, up to the configured top.
+    pub(super) async fn make(&self, path: &RelativePath) -> Result<Made, StepError> {
+        let transfer = self.client.transfer();
+        let make = transfer.make_all_parents(self.settings.collection, self.path(path)).below(&self.settings.top);
+        let made = make.send().await?;
+        match made.last().map(|directory| directory.made) {
+            Some(globus::Made::New) => Ok(Made::Created),
+            _ => Ok(Made::Existed),
+        }
+    }
+
+    /// The Globus identities of these addresses, all in one request; who has none gets one.
+    pub(super) async fn identities(&self, people: &[EmailAddress]) -> Result<HashMap<String, Uuid>, StepError> {
+        self.look_up(people, true).await
+    }
+
+    /// The identities that these addresses have so far.
+    pub(super) async fn known(&self, people: &[EmailAddress]) -> Result<Vec<Uuid>, StepError> {
+        Ok(self.look_up(people, false).await?.into_values().collect())
+    }
+
+    async fn look_up(&self, people: &[EmailAddress], provision: bool) -> Result<HashMap<String, Uuid>, StepError> {
+        let usernames: Vec<_> = people.iter().map(EmailAddress::username).collect();
+        let unknown: Vec<_> = {
+            let cached = self.cache();
+            usernames.iter().filter(|name| !cached.contains_key(*name)).cloned().collect()
+        };
+        if !unknown.is_empty() {
+            let found = self.client.auth().identities().by_usernames(&unknown).provision(provision).send().await?;
+            let mut cached = self.cache();
+            for name in unknown {
+                if let Some(identity) = found.find(&name) {
+                    cached.insert(name, identity.id);
+                }
+            }
+        }
+        let cached = self.cache();
+        Ok(usernames.into_iter().filter_map(|name| cached.get(&name).map(|id| (name.clone(), *id))).collect())
+    }
+
+    /// The usernames of identities, for people; who can't be looked up is left out.
+    pub(super) async fn names(&self, identities: impl Iterator<Item = Uuid>) -> HashMap<Uuid, String> {
+        let identities: Vec<_> = identities.collect();
+        if identities.is_empty() {
+            return HashMap::new();
+        }
+        match self.client.auth().identities().by_ids(&identities).send().await {
+            Ok(found) => found.iter().map(|identity| (identity.id, identity.username.clone())).collect(),
+            Err(error) => {
+                tracing::warn!("{error}");
+                HashMap::new()
+            }
+        }
+    }
+
+    /// Makes an access rule and returns its id.
+    pub(super) async fn grant(&self, identity: Uuid, path: &str) -> Result<String, StepError> {
+        let transfer = self.client.transfer();
+        let mut rule =
+            transfer.access_rules(self.settings.collection).create(identity, path).permissions(self.permissions());
+        if let Some(after) = self.settings.expires_after {
+            let after = jiff::SignedDuration::try_from(after).unwrap_or(jiff::SignedDuration::MAX);
+            rule = rule.expires(Timestamp::now().saturating_add(after).unwrap_or(Timestamp::MAX));
+        }
+        match rule.send().await {
+            Ok(id) => Ok(id),
+            // It was made a moment ago, by our own request whose answer was lost: the next attempt finds it in the list.
+            Err(error) if *error.kind() == ErrorKind::Exists => {
+                Err(StepError { message: error.to_string(), retry: Retry::Backoff })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives one of our rules the configured permissions.
+    pub(super) async fn change(&self, rule: &str) -> Result<(), StepError> {
+        let transfer = self.client.transfer();
+        Ok(transfer.access_rules(self.settings.collection).update(rule).permissions(self.permissions()).send().await?)
+    }
+
+    /// Deletes one of our rules; one that is gone is fine.
+    pub(super) async fn revoke(&self, rule: &str) -> Result<(), StepError> {
+        match self.client.transfer().access_rules(self.settings.collection).delete(rule).await {
+            Err(error) if *error.kind() == ErrorKind::NotFound && error.code() != Some("EndpointNotFound") => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    pub(super) fn permissions(&self) -> globus::Permissions {
+        match self.settings.permissions {
+            Permissions::R => globus::Permissions::Read,
+            Permissions::Rw => globus::Permissions::ReadWrite,
+        }
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, HashMap<String, Uuid>> {
+        self.identities.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// The path is missing, and not the collection.
+fn is_missing(error: &globus::Error) -> bool {
+    *error.kind() == ErrorKind::NotFound && error.code() != Some("EndpointNotFound")
+}
+
+/// The client of `[globus]`, without retries of its own: beamshare's steps retry, and say so on the screen. An error
+/// names the file with the secret.
+pub fn client(settings: &config::Globus) -> Result<GlobusClient, StepError> {
+    let secret =
+        |file| read_secret(file).map_err(|error| StepError { message: error.to_string(), retry: Retry::Never });
+    let authorizer = match &settings.sign_in {
+        SignIn::Service { client_id, client_secret_file } => {
+            Authorizer::client_credentials(ClientCredentials::new(*client_id, secret(client_secret_file)?))
+        }
+        SignIn::AccessTokenFile { file } => Authorizer::access_token(secret(file)?),
+        SignIn::TokenStore { file: _ } => Authorizer::nobody(),
+    };
+    let client = GlobusClient::builder()
+        .auth_url(settings.auth_url.clone())
+        .transfer_url(settings.transfer_url.clone())
+        .authorizer(authorizer)
+        .request_timeout(settings.timeout)
+        .retry(RetryPolicy::none())
+        .user_agent(concat!("beamshare/", env!("CARGO_PKG_VERSION")))
+        .build()?;
+    Ok(client)
+}
+
+impl From<globus::Error> for StepError {
+    fn from(error: globus::Error) -> StepError {
+        let retry = match error.retry_after() {
+            Some(wait) if error.can_retry() => Retry::After(wait),
+            None if error.can_retry() => Retry::Backoff,
+            _ => Retry::Never,
+        };
+        StepError { message: error.to_string(), retry }
+    }
+}
+
+/// Whom an access rule is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Principal {
+    Identity(Uuid),
+    Group(Uuid),
+    Everyone,
+    Other,
+}
+
+impl Principal {
+    pub fn of(rule: &AccessRule) -> Principal {
+        let id = rule.principal.parse().ok();
+        match (rule.principal_type, id) {
+            (PrincipalType::Identity, Some(id)) => Principal::Identity(id),
+            (PrincipalType::Group, Some(id)) => Principal::Group(id),
+            (PrincipalType::AllAuthenticatedUsers | PrincipalType::Anonymous, _) => Principal::Everyone,
+            _ => Principal::Other,
+        }
+    }
+
+    pub fn identity(self) -> Option<Uuid> {
+        match self {
+            Principal::Identity(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Principal::Identity(id) => write!(f, "the Globus identity {id}"),
+            Principal::Group(id) => write!(f, "the Globus group {id}"),
+            Principal::Everyone => f.write_str("everyone"),
+            Principal::Other => f.write_str("someone"),
+        }
+    }
+}

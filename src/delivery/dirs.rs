@@ -1,0 +1,125 @@
+//! Directories on this machine and on hosts, all at once; and the directory on Globus.
+
+use super::attempt::{Ended, Trouble};
+use super::collection::Collection;
+use super::place::{Made, Place};
+use super::run::Run;
+use super::{Step, StepStatus};
+use crate::experiment::RelativePath;
+use crate::journal::{Claim, ClaimState, JournalError, Record};
+use futures::future::join_all;
+
+impl Run<'_> {
+    /// Makes the directories on every host; one that is away holds up no other.
+    pub(super) async fn dirs(&self) -> Vec<Ended> {
+        let places = &self.deliverer.places;
+        self.progress.expect(Step::Dirs, places.iter().map(|place| place.name().to_owned()));
+        let all = places.iter().map(|place| {
+            self.attempts
+                .until_true(Step::Dirs, place.name(), async |attempt| self.on_place(place.as_ref(), attempt).await)
+        });
+        join_all(all).await.into_iter().filter_map(Result::err).collect()
+    }
+
+    async fn on_place(&self, place: &dyn Place, attempt: u32) -> Result<(), Trouble> {
+        let name = place.name();
+        let claims = self.claims(name).await?;
+        let unseen = self.unseen(&claims, attempt);
+        if !unseen.is_empty() {
+            self.progress.show(Step::Dirs, name, StepStatus::Running, "looking");
+            let experiment = &self.experiment.experiment;
+            let obstacles =
+                self.deliverer.obstacles_at(experiment, place, &unseen, &self.paths).await.map_err(Trouble::Step)?;
+            if !obstacles.is_empty() {
+                return Err(Trouble::Obstacles(obstacles));
+            }
+        }
+        self.make_all(Step::Dirs, name, claims, attempt, async |path| Ok(place.make(path).await?)).await
+    }
+
+    /// Makes the directory on Globus.
+    pub(super) async fn globus(&self) -> Option<Ended> {
+        let collection = self.deliverer.collection.as_ref()?;
+        self.progress.expect(Step::Globus, [GLOBUS.to_owned()]);
+        self.attempts
+            .until_true(Step::Globus, GLOBUS, async |attempt| self.on_globus(collection, attempt).await)
+            .await
+            .err()
+    }
+
+    async fn on_globus(&self, collection: &Collection, attempt: u32) -> Result<(), Trouble> {
+        let claims = self.claims(&collection.name()).await?;
+        let unseen = self.unseen(&claims, attempt);
+        if !unseen.is_empty() {
+            self.progress.show(Step::Globus, GLOBUS, StepStatus::Running, "looking");
+            let obstacles = self
+                .deliverer
+                .obstacles_on_globus(&self.experiment.experiment, self.experiment.id, collection, &unseen, &self.paths)
+                .await?;
+            if !obstacles.is_empty() {
+                return Err(Trouble::Obstacles(obstacles));
+            }
+        }
+        self.make_all(Step::Globus, GLOBUS, claims, attempt, async |path| Ok(collection.make(path).await?)).await
+    }
+
+    /// The experiment's claims in a place, also where the configuration has got a new place since they were made.
+    async fn claims(&self, place: &str) -> Result<Vec<Claim>, JournalError> {
+        let held = self.deliverer.journal().claims(self.experiment.id).await?;
+        let claim = |path: &RelativePath| {
+            held.iter()
+                .find(|held| held.place == place && held.path.key() == path.key())
+                .cloned()
+                .unwrap_or_else(|| Claim { place: place.to_owned(), path: path.clone(), state: ClaimState::Claimed })
+        };
+        Ok(self.paths.iter().map(claim).collect())
+    }
+
+    /// The paths at which something of someone else's may stand. What the plan has just seen needn't be seen again.
+    fn unseen(&self, claims: &[Claim], attempt: u32) -> Vec<RelativePath> {
+        let just_seen = |claim: &Claim| {
+            attempt == 1
+                && self.looked.as_ref().is_some_and(|looked| looked.is_fresh() && looked.saw(&claim.place, &claim.path))
+        };
+        let unseen = claims.iter().filter(|claim| claim.state == ClaimState::Claimed && !just_seen(claim));
+        unseen.map(|claim| claim.path.clone()).collect()
+    }
+
+    /// Makes the claimed directories, with the journal knowing before and after.
+    async fn make_all(
+        &self,
+        step: Step,
+        unit: &str,
+        claims: Vec<Claim>,
+        attempt: u32,
+        make: impl AsyncFn(&RelativePath) -> Result<Made, Trouble>,
+    ) -> Result<(), Trouble> {
+        let with = |state: ClaimState| -> Vec<Claim> {
+            claims.iter().map(|claim| Claim { state: claim.state.max(state), ..claim.clone() }).collect()
+        };
+        let id = self.experiment.id;
+        let making = with(ClaimState::Making);
+        let records: Vec<_> = making.iter().map(|claim| Record::Claim(id, claim)).collect();
+        self.progress.note(step, unit, StepStatus::Running, attempt, "making", &records).await?;
+        let mut told = vec![];
+        for claim in &claims {
+            match make(&claim.path).await {
+                Ok(Made::Created) => told.push(format!("{} made", claim.path)),
+                Ok(Made::Existed) => told.push(format!("{} was there", claim.path)),
+                Err(trouble) => {
+                    // It was not made, so what is found there later can be someone else's after all.
+                    let records: Vec<_> = claims.iter().map(|claim| Record::Claim(id, claim)).collect();
+                    self.progress.note(step, unit, StepStatus::Running, attempt, "not made", &records).await?;
+                    return Err(trouble);
+                }
+            }
+        }
+        let made = with(ClaimState::Made);
+        let records: Vec<_> = made.iter().map(|claim| Record::Claim(id, claim)).collect();
+        self.progress.note(step, unit, StepStatus::Done, attempt, &told.join(", "), &records).await?;
+        Ok(())
+    }
+}
+
+/// What the unit of the collection is called.
+pub(super) const GLOBUS: &str = "Globus";

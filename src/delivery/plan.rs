@@ -1,0 +1,429 @@
+//! What must be true for an experiment, and what stands in the way: rule 7, "not into someone else's directory".
+
+use super::collection::{Collection, NAMES_TOLD, Principal};
+use super::place::{Found, Place};
+use super::{Deliverer, StepError};
+use crate::experiment::{Experiment, FieldError, RelativePath};
+use crate::journal::{
+    Acceptance, Accepted, AcceptedBy, Cause, Claim, ClaimState, Conflict, ExperimentRow, JournalError,
+};
+use crate::watch::Readings;
+use globus_transfer_client::AccessRule;
+use std::collections::HashMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// How long a plan waits for places; who doesn't answer by then is looked at in its step.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
+/// How long what a plan saw is good enough to act on.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// Why an experiment can't be planned.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A path can't be made from the experiment's fields
+    #[error("{0}")]
+    Field(#[from] FieldError),
+    /// The journal can't be read
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// [`Deliverer::accept`] of a plan with obstacles that nobody approved
+    #[error("{0}")]
+    NotApproved(String),
+}
+
+/// Why a directory may be someone else's. Its sentence names both sides and the remedy.
+#[derive(Clone, Debug)]
+pub enum Obstacle {
+    /// Another experiment has this directory, one above it or one below it
+    Taken {
+        /// Who wants it
+        wanted_by: Experiment,
+        /// The path wanted
+        path: RelativePath,
+        /// Who has it
+        conflict: Conflict,
+    },
+    /// A directory with something in it that beamshare didn't put there
+    Occupied {
+        /// Who wants it
+        wanted_by: Experiment,
+        /// The place's name
+        place: String,
+        /// The path wanted
+        path: RelativePath,
+        /// Some of what is in it
+        names: Vec<String>,
+    },
+    /// People who are not of this experiment could read its directory on Globus
+    Foreign {
+        /// Who wants it
+        wanted_by: Experiment,
+        /// The rule's path on the collection
+        path: String,
+        /// Who could
+        who: String,
+    },
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Obstacle::Taken { wanted_by, path, conflict } => {
+                write!(f, "{path} for {wanted_by} ")?;
+                match () {
+                    () if path.key() == conflict.path.key() => write!(f, "belongs to")?,
+                    () if path.key().len() > conflict.path.key().len() => write!(f, "lies in {} of", conflict.path)?,
+                    () => write!(f, "holds {} of", conflict.path)?,
+                }
+                write!(f, " {}: Approve lets both groups read it; {REMEDY}", conflict.named)
+            }
+            Obstacle::Occupied { wanted_by, place, path, names } => write!(
+                f,
+                "{path} on {} for {wanted_by} has files that beamshare didn't put there ({}): Approve gives them to \
+                 this group; {REMEDY}",
+                if place.starts_with("globus:") { "Globus" } else { place },
+                names.join(", ")
+            ),
+            Obstacle::Foreign { wanted_by, path, who } => write!(
+                f,
+                "{who} can read {path} on Globus, which is to be {wanted_by}'s: end that access there, or Approve; {REMEDY}"
+            ),
+        }
+    }
+}
+
+const REMEDY: &str = "or put {{ proposal_number }} into [directories] paths";
+
+impl Obstacle {
+    /// All of them as one text for the screen.
+    pub fn sentences(obstacles: &[Obstacle]) -> String {
+        obstacles.iter().map(Obstacle::to_string).collect::<Vec<_>>().join(". ")
+    }
+
+    /// Whether approving it settles this claim.
+    fn settles(&self, claim: &Claim, collection: Option<&Collection>) -> bool {
+        match self {
+            // Whoever approves that two groups have one directory approves what is in it, wherever it is.
+            Obstacle::Taken { path, .. } => *path == claim.path,
+            Obstacle::Occupied { place, path, .. } => *place == claim.place && *path == claim.path,
+            Obstacle::Foreign { path, .. } => collection
+                .is_some_and(|collection| claim.place == collection.name() && collection.covers(&claim.path, path)),
+        }
+    }
+}
+
+/// A place that could not be looked at.
+#[derive(Clone, Debug)]
+pub struct Away {
+    /// Its name
+    pub place: String,
+    /// Why
+    pub reason: String,
+}
+
+/// What a plan saw, kept so that the run that follows at once needn't look again.
+#[derive(Clone, Debug)]
+pub(super) struct Looked {
+    at: Instant,
+    pub found: HashMap<(String, RelativePath), Found>,
+    pub rules: Option<Vec<AccessRule>>,
+}
+
+impl Looked {
+    pub fn is_fresh(&self) -> bool {
+        self.at.elapsed() < FRESH
+    }
+
+    pub fn saw(&self, place: &str, path: &RelativePath) -> bool {
+        self.found.contains_key(&(place.to_owned(), path.clone()))
+    }
+}
+
+/// What is to be done for an experiment. Making it has changed nothing.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// For whom
+    pub experiment: Experiment,
+    /// The directories, the first tree's first
+    pub paths: Vec<RelativePath>,
+    /// The experiment as the journal knows it: delivered before, or with an e-mail that this one corrects
+    pub known: Option<ExperimentRow>,
+    /// Places that will be looked at when they are back
+    pub away: Vec<Away>,
+    obstacles: Vec<Obstacle>,
+    approved: bool,
+    claims: Vec<Claim>,
+    looked: Looked,
+}
+
+impl Plan {
+    /// What stands in the way; empty where nothing does, or an operator has approved.
+    pub fn obstacles(&self) -> &[Obstacle] {
+        if self.approved { &[] } else { &self.obstacles }
+    }
+
+    /// The operator has read the obstacles and lets the experiment in.
+    pub fn approve(&mut self) {
+        self.approved = true;
+    }
+
+    /// Whether the experiment is in the journal already, with this very e-mail.
+    pub fn is_known(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| known.experiment.pi_email == self.experiment.pi_email)
+    }
+}
+
+impl Deliverer {
+    /// Looks at all places at once, within a short limit, and says what stands in the way. Changes nothing.
+    pub async fn plan(&self, experiment: &Experiment) -> Result<Plan, PlanError> {
+        let paths = self.paths(experiment)?;
+        let known = self.journal.find_same(&experiment.owner(), &paths[0]).await?;
+        let held = match &known {
+            Some(row) => self.journal.claims(row.id).await?,
+            None => vec![],
+        };
+        let mut claims = vec![];
+        let mut obstacles = vec![];
+        for path in &paths {
+            for place in self.place_names() {
+                let state = held
+                    .iter()
+                    .find(|held| held.place == place && held.path.key() == path.key())
+                    .map_or(ClaimState::Claimed, |held| held.state);
+                claims.push(Claim { place, path: path.clone(), state });
+            }
+            if !held.iter().any(|held| held.path.key() == path.key()) {
+                let conflicts = self.journal.conflicts(&experiment.owner(), path).await?;
+                obstacles.extend(conflicts.into_iter().map(|conflict| Obstacle::Taken {
+                    wanted_by: experiment.clone(),
+                    path: path.clone(),
+                    conflict,
+                }));
+            }
+        }
+
+        let mut looked = Looked { at: Instant::now(), found: HashMap::new(), rules: None };
+        let mut away = vec![];
+        let unseen = |name: &str| -> Vec<RelativePath> {
+            let here = claims.iter().filter(|claim| claim.place == name && claim.state == ClaimState::Claimed);
+            here.map(|claim| claim.path.clone()).collect()
+        };
+        let looks = self.places.iter().map(|place| {
+            let unseen = unseen(place.name());
+            async move { (place.name().to_owned(), within(look_at(place.as_ref(), &unseen)).await) }
+        });
+        let on_globus = async {
+            let collection = self.collection.as_ref()?;
+            let unseen = unseen(&collection.name());
+            if unseen.is_empty() {
+                return None;
+            }
+            Some((collection, unseen.clone(), within(look_at_collection(collection, unseen)).await))
+        };
+        let (looks, on_globus) = tokio::join!(futures::future::join_all(looks), on_globus);
+        for (place, result) in looks {
+            match result {
+                Ok(found) => {
+                    for (path, found) in found {
+                        obstacles.extend(occupied(experiment, &place, &path, &found, &paths));
+                        looked.found.insert((place.clone(), path), found);
+                    }
+                }
+                Err(error) => away.push(Away { place, reason: error.message }),
+            }
+        }
+        if let Some((collection, unseen, result)) = on_globus {
+            let seen = match result {
+                Ok((found, rules)) => {
+                    let foreign = self.foreign(experiment, known.as_ref().map(|row| row.id), &unseen, &rules).await;
+                    foreign.map(|foreign| (found, rules, foreign))
+                }
+                Err(error) => Err(error),
+            };
+            match seen {
+                Ok((found, rules, foreign)) => {
+                    for (path, found) in found {
+                        obstacles.extend(occupied(experiment, &collection.name(), &path, &found, &paths));
+                        looked.found.insert((collection.name(), path), found);
+                    }
+                    obstacles.extend(foreign);
+                    looked.rules = Some(rules);
+                }
+                Err(error) => away.push(Away { place: "Globus".to_owned(), reason: error.message }),
+            }
+        }
+        Ok(Plan { experiment: experiment.clone(), paths, known, away, obstacles, approved: false, claims, looked })
+    }
+
+    /// Makes the experiment beamshare's to deliver, in one commit: its claims, the reference for the next set, and a
+    /// delivery that [`Deliverer::run`] then goes through. After a kill it is found by [`Journal::unfinished`].
+    ///
+    /// [`Journal::unfinished`]: crate::journal::Journal::unfinished
+    pub async fn accept(
+        &self,
+        plan: &Plan,
+        by: AcceptedBy,
+        readings: Option<&Readings>,
+    ) -> Result<Accepted, PlanError> {
+        if !plan.obstacles().is_empty() {
+            return Err(PlanError::NotApproved(Obstacle::sentences(plan.obstacles())));
+        }
+        let mut claims = plan.claims.clone();
+        let mut approved = vec![];
+        for obstacle in &plan.obstacles {
+            if let Obstacle::Taken { conflict, .. } = obstacle {
+                approved.push(conflict.experiment);
+            }
+            for claim in &mut claims {
+                if claim.state == ClaimState::Claimed && obstacle.settles(claim, self.collection.as_ref()) {
+                    claim.state = ClaimState::Approved;
+                }
+            }
+        }
+        let accepted = self
+            .journal
+            .accept(&Acceptance {
+                experiment: &plan.experiment,
+                readings,
+                by,
+                cause: match by {
+                    AcceptedBy::Auto => Cause::UserInfo,
+                    AcceptedBy::Approve => Cause::Approve,
+                    AcceptedBy::Run => Cause::Run,
+                    AcceptedBy::Command => Cause::Command,
+                },
+                path: &plan.paths[0],
+                claims: &claims,
+                approved: &approved,
+            })
+            .await?;
+        if let Accepted::Accepted { id, .. } = &accepted {
+            self.looked().insert(*id, plan.looked.clone());
+        }
+        Ok(accepted)
+    }
+
+    /// Looks again at paths in a place that the plan did not see, by the same rules.
+    pub(super) async fn obstacles_at(
+        &self,
+        experiment: &Experiment,
+        place: &dyn Place,
+        paths: &[RelativePath],
+        own: &[RelativePath],
+    ) -> Result<Vec<Obstacle>, StepError> {
+        let found = look_at(place, paths).await?;
+        Ok(found.iter().filter_map(|(path, found)| occupied(experiment, place.name(), path, found, own)).collect())
+    }
+
+    /// The same on the collection and its rules.
+    pub(super) async fn obstacles_on_globus(
+        &self,
+        experiment: &Experiment,
+        id: Uuid,
+        collection: &Collection,
+        paths: &[RelativePath],
+        own: &[RelativePath],
+    ) -> Result<Vec<Obstacle>, StepError> {
+        let (found, rules) = look_at_collection(collection, paths.to_vec()).await?;
+        let place = collection.name();
+        let mut obstacles: Vec<_> =
+            found.iter().filter_map(|(path, found)| occupied(experiment, &place, path, found, own)).collect();
+        obstacles.extend(self.foreign(experiment, Some(id), paths, &rules).await?);
+        Ok(obstacles)
+    }
+
+    /// Rules on the paths or below for people who are not this experiment's.
+    async fn foreign(
+        &self,
+        experiment: &Experiment,
+        id: Option<Uuid>,
+        paths: &[RelativePath],
+        rules: &[AccessRule],
+    ) -> Result<Vec<Obstacle>, StepError> {
+        let Some(collection) = &self.collection else { return Ok(vec![]) };
+        let inside: Vec<_> = rules
+            .iter()
+            .filter(|rule| rule.role_id.is_none() && paths.iter().any(|path| collection.covers(path, &rule.path)))
+            .collect();
+        if inside.is_empty() {
+            return Ok(vec![]);
+        }
+        let granted = match id {
+            Some(id) => self.journal.access(id).await?,
+            None => vec![],
+        };
+        let wanted = self.people(experiment);
+        let wanted: Vec<_> = wanted.iter().map(|(email, _)| email.clone()).collect();
+        let known = collection.known(&wanted).await?;
+        let mut obstacles = vec![];
+        let mut strangers = vec![];
+        for rule in inside {
+            let principal = Principal::of(rule);
+            let expected = principal.identity().is_some_and(|identity| {
+                known.contains(&identity) || granted.iter().any(|row| row.identity == identity)
+            });
+            if !expected {
+                strangers.push((rule, principal));
+            }
+        }
+        let names = collection.names(strangers.iter().filter_map(|(_, principal)| principal.identity())).await;
+        for (rule, principal) in strangers {
+            let who = principal.identity().and_then(|identity| names.get(&identity).cloned());
+            obstacles.push(Obstacle::Foreign {
+                wanted_by: experiment.clone(),
+                path: rule.path.clone(),
+                who: who.unwrap_or_else(|| principal.to_string()),
+            });
+        }
+        Ok(obstacles)
+    }
+}
+
+async fn look_at(place: &dyn Place, paths: &[RelativePath]) -> Result<Vec<(RelativePath, Found)>, StepError> {
+    let mut seen = Vec::with_capacity(paths.len());
+    for path in paths {
+        seen.push((path.clone(), place.look(path).await?));
+    }
+    Ok(seen)
+}
+
+type SeenOnGlobus = (Vec<(RelativePath, Found)>, Vec<AccessRule>);
+
+async fn look_at_collection(collection: &Collection, paths: Vec<RelativePath>) -> Result<SeenOnGlobus, StepError> {
+    let looks = futures::future::try_join_all(paths.iter().map(|path| collection.look(path)));
+    let (found, rules) = tokio::try_join!(looks, collection.rules())?;
+    Ok((paths.into_iter().zip(found).collect(), rules))
+}
+
+async fn within<T>(look: impl Future<Output = Result<T, StepError>>) -> Result<T, StepError> {
+    tokio::time::timeout(LOOK_LIMIT, look).await.unwrap_or_else(|_| {
+        let message = format!("no answer within {} s", LOOK_LIMIT.as_secs());
+        Err(StepError { message, retry: super::Retry::Backoff })
+    })
+}
+
+fn occupied(
+    experiment: &Experiment,
+    place: &str,
+    path: &RelativePath,
+    found: &Found,
+    own: &[RelativePath],
+) -> Option<Obstacle> {
+    // Another tree of this experiment in it, made a moment ago in another place that shows the same file system.
+    let is_own = |name: &String| {
+        let below = format!("{path}/{name}").to_lowercase();
+        own.iter().any(|own| format!("{}/", own.key()).starts_with(&format!("{below}/")))
+    };
+    match found {
+        Found::Missing | Found::Empty => None,
+        Found::Occupied(names) if names.len() < NAMES_TOLD && names.iter().all(is_own) => None,
+        Found::Occupied(names) => Some(Obstacle::Occupied {
+            wanted_by: experiment.clone(),
+            place: place.to_owned(),
+            path: path.clone(),
+            names: names.clone(),
+        }),
+    }
+}

@@ -1,0 +1,227 @@
+//! Goes through the steps of a delivery.
+
+use super::attempt::{Attempts, Ended};
+use super::control::Control;
+use super::plan::{Looked, Obstacle};
+use super::progress::Progress;
+use super::{Deliverer, DeliveryReport, PlanError, Step, StepStatus};
+use crate::experiment::RelativePath;
+use crate::journal::{Cause, DeliveryRow, DeliveryState, ExperimentRow, JournalError, LockError, NewDelivery};
+use std::collections::BTreeSet;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// What is asked of a delivery.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Why
+    pub cause: Cause,
+    /// Mails everyone again
+    pub resend: bool,
+    /// These steps alone; `None`: all
+    pub only: Option<BTreeSet<Step>>,
+    /// Who delivers, as others are told while it lasts, e.g. `beamshare run`
+    pub who: String,
+}
+
+impl Options {
+    /// Everything that is not true yet, for this cause.
+    pub fn all(cause: Cause, who: impl Into<String>) -> Options {
+        Options { cause, resend: false, only: None, who: who.into() }
+    }
+
+    /// What a delivery that was killed was asked for.
+    pub fn of(row: &DeliveryRow, who: impl Into<String>) -> Options {
+        Options { cause: row.cause, resend: row.resend(), only: row.only.clone(), who: who.into() }
+    }
+}
+
+/// How a delivery ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// All that was asked for is true
+    Done,
+    /// A step needs a person; the others were done
+    Failed {
+        /// What failed and what to do
+        message: String,
+    },
+    /// A place that was away when the plan was made holds what may be someone else's: an operator must approve
+    Held {
+        /// What stands in the way
+        obstacles: Vec<Obstacle>,
+    },
+    /// An operator stopped it
+    Aborted,
+}
+
+/// Why a delivery could not begin, or be written down.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Another process, or another task of this one, delivers the experiment
+    #[error(transparent)]
+    Locked(#[from] LockError),
+    /// There is no such experiment
+    #[error("the journal has no experiment {0}")]
+    Unknown(Uuid),
+    /// Its paths can't be made any more, since the configuration has changed
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The journal can't be read or written
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// One delivery, while it runs.
+pub(super) struct Run<'a> {
+    pub deliverer: &'a Deliverer,
+    pub experiment: &'a ExperimentRow,
+    pub paths: Vec<RelativePath>,
+    pub delivery: DeliveryRow,
+    pub attempts: Attempts<'a>,
+    pub progress: &'a Progress,
+    /// What the plan has just seen
+    pub looked: Option<Looked>,
+}
+
+impl Run<'_> {
+    /// Whether the delivery has to make the step true.
+    pub fn includes(&self, step: Step) -> bool {
+        self.delivery.only.as_ref().is_none_or(|only| only.contains(&step))
+    }
+}
+
+impl Deliverer {
+    /// Makes everything true that is asked for. Goes on where a killed delivery of the same stopped. Dropping the future
+    /// is like a kill: the delivery stays unfinished in the journal, to be gone on with.
+    pub async fn run(
+        &self,
+        experiment: Uuid,
+        options: &Options,
+        control: Control,
+        report: watch::Sender<DeliveryReport>,
+    ) -> Result<Outcome, RunError> {
+        let _lock = self.journal.lock(experiment, &options.who)?;
+        let row = self.journal.experiment(experiment).await?.ok_or(RunError::Unknown(experiment))?;
+        let paths = self.paths(&row.experiment).map_err(PlanError::from)?;
+        report.send_replace(self.report_before(&row, &paths, options).await?);
+        let delivery = self
+            .journal
+            .begin_delivery(&NewDelivery {
+                experiment,
+                cause: options.cause,
+                only: options.only.clone(),
+                resend: options.resend,
+            })
+            .await?;
+        let number = delivery.number;
+        tracing::info!(experiment = %row.experiment, delivery = number, cause = ?options.cause, "delivering");
+
+        let progress = Progress::new(self.journal.clone(), number, report);
+        let attempts = Attempts {
+            progress: &progress,
+            control,
+            retry_for: self.config.rules.retry_for,
+            time_zone: self.time_zone(),
+        };
+        let looked = self.looked().remove(&experiment).filter(Looked::is_fresh);
+        let run = Run { deliverer: self, experiment: &row, paths, delivery, attempts, progress: &progress, looked };
+        let ended = run.steps().await;
+
+        let outcome = progress.outcome(ended);
+        let (state, error) = match &outcome {
+            Outcome::Done => (DeliveryState::Done, String::new()),
+            Outcome::Failed { message } => (DeliveryState::Failed, message.clone()),
+            Outcome::Held { obstacles } => (DeliveryState::Held, Obstacle::sentences(obstacles)),
+            Outcome::Aborted => (DeliveryState::Aborted, "stopped by the operator".to_owned()),
+        };
+        self.journal.end_delivery(number, state, &error).await?;
+        tracing::info!(experiment = %row.experiment, delivery = number, state = ?state, "{error}");
+        Ok(outcome)
+    }
+}
+
+impl Run<'_> {
+    /// Directories on all hosts beside Globus; sharing after Globus; e-mail when what it promises is there.
+    async fn steps(&self) -> Vec<Ended> {
+        let expected = |step| self.includes(step) && self.deliverer.has(step);
+        let dirs = async { if expected(Step::Dirs) { self.dirs().await } else { vec![] } };
+        let globus = async {
+            let mut ended = vec![];
+            if expected(Step::Globus) || expected(Step::Share) {
+                ended.extend(self.globus().await);
+            }
+            if ended.is_empty() && expected(Step::Share) {
+                ended.extend(self.share().await);
+            }
+            ended
+        };
+        if self.deliverer.collection.is_some() {
+            // What the message promises is on Globus; a host that is away doesn't hold it up.
+            let globus_and_email = async {
+                let mut ended = globus.await;
+                if expected(Step::Email) {
+                    ended.extend(self.email(&ended).await);
+                }
+                ended
+            };
+            let (mut ended, more) = tokio::join!(dirs, globus_and_email);
+            ended.extend(more);
+            ended
+        } else {
+            let mut ended = dirs.await;
+            if expected(Step::Email) {
+                ended.extend(self.email(&ended).await);
+            }
+            ended
+        }
+    }
+}
+
+impl Deliverer {
+    /// Whether the configuration asks for the step.
+    pub(super) fn has(&self, step: Step) -> bool {
+        match step {
+            Step::Dirs => !self.places.is_empty(),
+            Step::Globus | Step::Share => self.collection.is_some(),
+            Step::Email => self.post.is_some(),
+            Step::Sync => false,
+        }
+    }
+}
+
+impl Progress {
+    fn outcome(&self, ended: Vec<Ended>) -> Outcome {
+        let mut obstacles = vec![];
+        let (mut failed, mut aborted) = (false, false);
+        for one in ended {
+            match one {
+                Ended::Failed => failed = true,
+                Ended::Aborted => aborted = true,
+                Ended::Held(more) => obstacles.extend(more),
+            }
+        }
+        let message = self.finish();
+        match () {
+            () if aborted => Outcome::Aborted,
+            () if !obstacles.is_empty() => Outcome::Held { obstacles },
+            () if failed => Outcome::Failed { message },
+            () => Outcome::Done,
+        }
+    }
+
+    /// Sets the sentence of the end, and returns it.
+    fn finish(&self) -> String {
+        let mut sentence = String::new();
+        self.change(|report| {
+            for (status, _) in report.steps.values_mut() {
+                if *status == StepStatus::Running {
+                    *status = StepStatus::Pending;
+                }
+            }
+            report.message = report.sentence();
+            sentence.clone_from(&report.message);
+        });
+        sentence
+    }
+}

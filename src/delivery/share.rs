@@ -1,0 +1,310 @@
+//! Who can read the directory on Globus: one identity call and one list of rules for all, then what is missing.
+
+use super::attempt::{Ended, Trouble};
+use super::collection::Collection;
+use super::run::Run;
+use super::{Retry, Step, StepError, StepStatus};
+use crate::config::Permissions;
+use crate::experiment::EmailAddress;
+use crate::journal::{AccessRow, AccessState, Holder, Record};
+use futures::stream::{self, StreamExt};
+use globus_transfer_client as globus;
+use globus_transfer_client::AccessRule;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// How many rules are made at a time: Globus limits the rate of requests.
+const AT_A_TIME: usize = 8;
+
+/// The unit of the look that all people's units start from.
+const LOOK: &str = "access rules";
+
+/// What the look found.
+struct Looked {
+    identities: HashMap<String, Uuid>,
+    rules: Vec<AccessRule>,
+    rows: Vec<AccessRow>,
+}
+
+/// One person, and how the access is to be.
+struct Person<'a> {
+    collection: &'a Collection,
+    email: &'a EmailAddress,
+    holder: Holder,
+    identity: Uuid,
+}
+
+impl Run<'_> {
+    /// Gives each person access, and takes back what beamshare gave an address that turned out wrong.
+    pub(super) async fn share(&self) -> Vec<Ended> {
+        let Some(collection) = &self.deliverer.collection else { return vec![] };
+        let people = self.deliverer.people(&self.experiment.experiment);
+        self.progress.expect(Step::Share, people.iter().map(|(email, _)| email.username()));
+        let look = self
+            .attempts
+            .until_true(Step::Share, LOOK, async |attempt| self.look_for(collection, &people, attempt).await)
+            .await;
+        let looked = match look {
+            Ok(looked) => looked,
+            Err(ended) => return vec![ended],
+        };
+        let give = stream::iter(&people)
+            .map(|(email, holder)| self.share_with(collection, email, *holder, &looked))
+            .buffer_unordered(AT_A_TIME)
+            .collect::<Vec<_>>();
+        let wrong = self.wrongly_given(collection, &people, &looked);
+        let take_back = stream::iter(&wrong)
+            .map(|row| self.take_back(collection, row, &looked))
+            .buffer_unordered(AT_A_TIME)
+            .collect::<Vec<_>>();
+        let (given, taken) = tokio::join!(give, take_back);
+        given.into_iter().chain(taken).filter_map(Result::err).collect()
+    }
+
+    async fn look_for(
+        &self,
+        collection: &Collection,
+        people: &[(EmailAddress, Holder)],
+        attempt: u32,
+    ) -> Result<Looked, Trouble> {
+        self.progress.show(Step::Share, LOOK, StepStatus::Running, "looking");
+        let emails: Vec<_> = people.iter().map(|(email, _)| email.clone()).collect();
+        let rules = async {
+            let seen = self.looked.as_ref().filter(|looked| attempt == 1 && looked.is_fresh());
+            match seen.and_then(|looked| looked.rules.clone()) {
+                Some(rules) => Ok(rules),
+                None => collection.rules().await,
+            }
+        };
+        let (identities, rules) = tokio::try_join!(collection.identities(&emails), rules)?;
+        let rows = self.deliverer.journal().access(self.experiment.id).await?;
+        // In one commit, before the first request: who is about to get a rule. After a kill those rules are ours.
+        let mut wanted = vec![];
+        for (email, holder) in people {
+            let Some(identity) = identities.get(&email.username()) else { continue };
+            let person = Person { collection, email, holder: *holder, identity: *identity };
+            for path in self.rule_paths(collection) {
+                if find(&rules, person.identity, &path).is_none() {
+                    wanted.push(self.row(&person, path, AccessState::Wanted, None, true));
+                }
+            }
+        }
+        let records: Vec<_> = wanted.iter().map(Record::Access).collect();
+        self.progress.note(Step::Share, LOOK, StepStatus::Done, attempt, "", &records).await?;
+        Ok(Looked { identities, rules, rows: merge(rows, wanted) })
+    }
+
+    async fn share_with(
+        &self,
+        collection: &Collection,
+        email: &EmailAddress,
+        holder: Holder,
+        looked: &Looked,
+    ) -> Result<(), Ended> {
+        let unit = email.username();
+        let result = self
+            .attempts
+            .until_true(Step::Share, &unit, async |attempt| {
+                let Some(identity) = looked.identities.get(&unit) else {
+                    let message = format!(
+                        "Globus Auth has no identity for {email} and gave it none; check the address, or ask the person to \
+                         sign in to Globus once"
+                    );
+                    return Err(StepError { message, retry: Retry::Never }.into());
+                };
+                let person = Person { collection, email, holder, identity: *identity };
+                self.make_rules(&person, looked, attempt).await
+            })
+            .await;
+        self.count().await;
+        result
+    }
+
+    /// Makes the person's rules, or finds them.
+    async fn make_rules(&self, person: &Person<'_>, looked: &Looked, attempt: u32) -> Result<(), Trouble> {
+        let unit = person.email.username();
+        self.progress.show(Step::Share, &unit, StepStatus::Running, "sharing");
+        let (again, rows_now);
+        let (rules, rows) = match attempt {
+            1 => (&looked.rules, &looked.rows),
+            // The last attempt may have made the rule although its answer was lost.
+            _ => {
+                again = person.collection.rules().await?;
+                rows_now = self.deliverer.journal().access(self.experiment.id).await?;
+                (&again, &rows_now)
+            }
+        };
+        let mut told = "shared".to_owned();
+        let mut granted = vec![];
+        for path in self.rule_paths(person.collection) {
+            let row = rows.iter().find(|row| {
+                row.identity == person.identity
+                    && row.collection == person.collection.settings().collection
+                    && row.path == path
+            });
+            let (rule, ours) = match find(rules, person.identity, &path) {
+                Some(rule) => {
+                    let ours = row.is_some_and(|row| is_ours(row, rule));
+                    if let Some(note) = self.suit(person, rule, ours).await? {
+                        told = note;
+                    }
+                    (rule.id.clone(), ours)
+                }
+                None => {
+                    if row.is_none_or(|row| row.state != AccessState::Wanted) {
+                        let wanted = self.row(person, path.clone(), AccessState::Wanted, None, true);
+                        self.deliverer.journal().record(&[Record::Access(&wanted)]).await?;
+                    }
+                    (Some(person.collection.grant(person.identity, &path).await?), true)
+                }
+            };
+            granted.push(self.row(person, path, AccessState::Granted, rule, ours));
+        }
+        let records: Vec<_> = granted.iter().map(Record::Access).collect();
+        self.progress.note(Step::Share, &unit, StepStatus::Done, attempt, &told, &records).await?;
+        Ok(())
+    }
+
+    /// Sees to it that the rule that is there allows what is configured. Rules of others are not touched.
+    async fn suit(&self, person: &Person<'_>, rule: &AccessRule, ours: bool) -> Result<Option<String>, Trouble> {
+        let wanted = person.collection.permissions();
+        if rule.permissions == wanted {
+            return Ok((!ours).then(|| "had access already".to_owned()));
+        }
+        match (&rule.id, ours) {
+            (Some(id), true) => {
+                person.collection.change(id).await?;
+                Ok(None)
+            }
+            _ if wanted == globus::Permissions::Read => {
+                Ok(Some("had access already, to write too, by a rule that beamshare did not make".to_owned()))
+            }
+            _ => {
+                let message = format!(
+                    "{} has {} access to {} by a rule that beamshare did not make, and {wanted} is configured; change that \
+                     rule on Globus, then put 1 to Run",
+                    person.email, rule.permissions, rule.path
+                );
+                Err(StepError { message, retry: Retry::Never }.into())
+            }
+        }
+    }
+
+    /// What beamshare gave principal investigators' addresses of this experiment that have since been corrected.
+    fn wrongly_given(
+        &self,
+        collection: &Collection,
+        people: &[(EmailAddress, Holder)],
+        looked: &Looked,
+    ) -> Vec<AccessRow> {
+        let right: Vec<_> = people.iter().filter_map(|(email, _)| looked.identities.get(&email.username())).collect();
+        let mut wrong: Vec<_> = looked
+            .rows
+            .iter()
+            .filter(|row| {
+                row.holder == Holder::Pi
+                    && row.ours
+                    && row.state != AccessState::Revoked
+                    && row.collection == collection.settings().collection
+                    && !people.iter().any(|(email, _)| *email == row.email)
+                    && !right.contains(&&row.identity)
+            })
+            .cloned()
+            .collect();
+        wrong.sort_by(|a, b| a.path.cmp(&b.path));
+        wrong
+    }
+
+    async fn take_back(&self, collection: &Collection, row: &AccessRow, looked: &Looked) -> Result<(), Ended> {
+        let unit = format!("{} ({})", row.email, row.path);
+        self.attempts
+            .until_true(Step::Share, &unit, async |attempt| {
+                let again;
+                let rules = match attempt {
+                    1 => &looked.rules,
+                    _ => {
+                        again = collection.rules().await?;
+                        &again
+                    }
+                };
+                let found = find(rules, row.identity, &row.path).filter(|rule| is_ours(row, rule));
+                let rule = found.and_then(|rule| rule.id.clone());
+                let revoking = AccessRow { state: AccessState::Revoking, rule: rule.clone(), ..row.clone() };
+                let with = [Record::Access(&revoking)];
+                self.progress.note(Step::Share, &unit, StepStatus::Running, attempt, "taking back", &with).await?;
+                if let Some(rule) = rule {
+                    collection.revoke(&rule).await?;
+                }
+                let revoked = AccessRow { state: AccessState::Revoked, ..revoking.clone() };
+                let with = [Record::Access(&revoked)];
+                self.progress.note(Step::Share, &unit, StepStatus::Done, attempt, "access taken back", &with).await?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Counts those who have access to all directories.
+    async fn count(&self) {
+        if let Ok(shared) = self.deliverer.shared_with(self.experiment, &self.paths).await {
+            self.progress.change(|report| report.users_shared = shared.len() as u32);
+        }
+    }
+
+    fn rule_paths(&self, collection: &Collection) -> Vec<String> {
+        self.paths.iter().map(|path| collection.path(path)).collect()
+    }
+
+    fn row(
+        &self,
+        person: &Person<'_>,
+        path: String,
+        state: AccessState,
+        rule: Option<String>,
+        ours: bool,
+    ) -> AccessRow {
+        AccessRow {
+            experiment: self.experiment.id,
+            identity: person.identity,
+            collection: person.collection.settings().collection,
+            path,
+            email: person.email.clone(),
+            holder: person.holder,
+            permissions: match person.collection.permissions() {
+                globus::Permissions::Read => Permissions::R,
+                globus::Permissions::ReadWrite => Permissions::Rw,
+            },
+            rule,
+            ours,
+            state,
+        }
+    }
+}
+
+/// The rule that gives the identity access to just this directory. What comes from a role can't be changed here.
+fn find<'r>(rules: &'r [AccessRule], identity: Uuid, path: &str) -> Option<&'r AccessRule> {
+    rules.iter().find(|rule| {
+        rule.is_for(identity) && rule.role_id.is_none() && rule.path.trim_end_matches('/') == path.trim_end_matches('/')
+    })
+}
+
+/// Whether beamshare made the rule: the journal has its id, or was about to have it when beamshare was killed.
+fn is_ours(row: &AccessRow, rule: &AccessRule) -> bool {
+    row.ours
+        && match (&row.rule, row.state) {
+            (None, AccessState::Wanted | AccessState::Revoking) => true,
+            (Some(id), AccessState::Wanted | AccessState::Granted | AccessState::Revoking) => {
+                rule.id.as_ref() == Some(id)
+            }
+            _ => false,
+        }
+}
+
+fn merge(mut rows: Vec<AccessRow>, newer: Vec<AccessRow>) -> Vec<AccessRow> {
+    rows.retain(|row| {
+        !newer
+            .iter()
+            .any(|new| new.identity == row.identity && new.collection == row.collection && new.path == row.path)
+    });
+    rows.extend(newer);
+    rows
+}

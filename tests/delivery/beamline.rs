@@ -1,0 +1,206 @@
+//! A beamline for one test: directories of this machine, the Globus simulator on another one, mail into files.
+
+use beamshare::config::Config;
+use beamshare::delivery::{Deliverer, DeliveryReport, Options, Outcome, Plan, Step, StepStatus, controls};
+use beamshare::experiment::{Experiment, Field, UserInfo};
+use beamshare::journal::{Accepted, AcceptedBy, Cause, Journal};
+use globus_simulator::{App, Collection, Seed, Simulator};
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+pub const PI: &str = "Wei.Li@example.org";
+pub const STAFF: &str = "staff@example.org";
+pub const CONTACT: &str = "contact@example.org";
+
+pub struct Beamline {
+    pub folder: TempDir,
+    pub globus: Simulator,
+    pub collection: Uuid,
+}
+
+/// What a test changes in the configuration: each text by another.
+pub type Changes<'a> = &'a [(&'a str, &'a str)];
+
+impl Beamline {
+    pub async fn new() -> Beamline {
+        Beamline::with(&[], |collection| collection).await
+    }
+
+    pub async fn with(changes: Changes<'_>, collection: impl FnOnce(Collection) -> Collection) -> Beamline {
+        let folder = tempfile::tempdir().unwrap();
+        let (service, id) = (Uuid::new_v4(), Uuid::new_v4());
+        let guest = Collection::guest(id, "Beamline data", "globus", &service.to_string());
+        let globus = Simulator::builder()
+            .root(folder.path())
+            .seed(Seed::default().app(App::service(service, "a secret")).collection(collection(guest)))
+            .start()
+            .await
+            .unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for directory in ["local", "outbox", "globus"] {
+            std::fs::create_dir_all(path(directory)).unwrap();
+        }
+        std::fs::write(path("message.txt"), "Dear {{ pi_last_name }},\n{{ data_link }}\n").unwrap();
+        std::fs::write(path("globus.secret"), "a secret\n").unwrap();
+        std::fs::set_permissions(path("globus.secret"), PermissionsExt::from_mode(0o600)).unwrap();
+        let mut config = format!(
+            r#"
+[beamline]
+name = "2-BM"
+[epics]
+prefix = "2bmb:Share:"
+[epics.user_info]
+year_month = "ym"
+pi_last_name = "name"
+pi_email = "email"
+proposal_number = "proposal"
+[rules]
+retry_for = "20s"
+[directories]
+paths = ["{{{{ year_month }}}}/{{{{ pi_last_name }}}}"]
+mode = "0770"
+[[directories.on]]
+name = "analysis"
+top = "local"
+[globus]
+collection = "{id}"
+top = "/"
+permissions = "r"
+share_with = ["{STAFF}"]
+auth_url = "{auth}"
+transfer_url = "{transfer}"
+timeout = "10s"
+[globus.sign_in.service]
+client_id = "{service}"
+client_secret_file = "globus.secret"
+[email]
+from = "2-BM <2bm@example.org>"
+contacts = ["Contact <{CONTACT}>"]
+subject = "Data of {{{{ year_month }}}}"
+text_template = "message.txt"
+[email.transport.folder]
+path = "outbox"
+[journal]
+path = "journal.sqlite"
+"#,
+            auth = globus.auth_url(),
+            transfer = globus.transfer_url(),
+        );
+        for (from, to) in changes {
+            assert!(config.contains(from), "the configuration has no {from}");
+            config = config.replace(from, to);
+        }
+        std::fs::write(path("beamshare.toml"), config).unwrap();
+        Beamline { folder, globus, collection: id }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub async fn deliverer(&self) -> Deliverer {
+        deliverer(self.folder.path()).await
+    }
+
+    /// The access rules: path, username, permissions.
+    pub fn rules(&self) -> Vec<(String, String, String)> {
+        let name = |id: &str| {
+            let known = [PI, STAFF, "wrong@example.org", "other@example.org"];
+            let found =
+                known.into_iter().find(|name| self.globus.identity(name).is_some_and(|known| known.to_string() == id));
+            found.map_or(id, |name| name).to_owned()
+        };
+        let text = |rule: &serde_json::Value, key: &str| rule[key].as_str().unwrap().to_owned();
+        let mut rules: Vec<_> = self
+            .globus
+            .rules(self.collection)
+            .iter()
+            .map(|rule| (text(rule, "path"), name(&text(rule, "principal")), text(rule, "permissions")))
+            .collect();
+        rules.sort();
+        rules
+    }
+
+    /// The messages: recipient, Message-ID.
+    pub fn messages(&self) -> Vec<(String, String)> {
+        messages(&self.path("outbox"))
+    }
+
+    /// How many requests changed something on Globus.
+    pub fn changes(&self) -> Vec<String> {
+        let requests = self.globus.requests();
+        requests.into_iter().filter(|one| one.method != "GET" && one.call != "token").map(|one| one.call).collect()
+    }
+}
+
+/// A deliverer on what a folder's beamshare.toml says, as a start of beamshare makes it.
+pub async fn deliverer(folder: &Path) -> Deliverer {
+    let config = Config::load(&folder.join("beamshare.toml")).unwrap_or_else(|error| panic!("{error}"));
+    let journal = Journal::open(&config.journal.path).await.unwrap();
+    Deliverer::new(Arc::new(config), journal).unwrap()
+}
+
+/// The files of a mail folder: recipient, Message-ID. A file is named after both.
+pub fn messages(outbox: &Path) -> Vec<(String, String)> {
+    let mut messages = vec![];
+    for entry in std::fs::read_dir(outbox).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let id = text.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap().to_owned();
+        let (_, recipient) = name.split_once('_').unwrap();
+        messages.push((recipient.to_owned(), id));
+    }
+    messages.sort();
+    messages
+}
+
+/// Li's experiment, with this e-mail and proposal.
+pub fn li(email: &str, proposal: &str) -> Experiment {
+    experiment("2026-03", "Li", email, proposal)
+}
+
+pub fn experiment(year_month: &str, name: &str, email: &str, proposal: &str) -> Experiment {
+    let fields = [
+        (Field::YearMonth, year_month),
+        (Field::PiLastName, name),
+        (Field::PiEmail, email),
+        (Field::ProposalNumber, proposal),
+    ];
+    let fields: BTreeMap<_, _> = fields.into_iter().map(|(field, text)| (field, text.to_owned())).collect();
+    Experiment::parse(&UserInfo(fields)).unwrap_or_else(|errors| panic!("{errors:?}"))
+}
+
+/// Accepts a plan, which nothing may stand in the way of.
+pub async fn accept(deliverer: &Deliverer, plan: &Plan) -> Uuid {
+    match deliverer.accept(plan, AcceptedBy::Auto, None).await.unwrap_or_else(|error| panic!("{error}")) {
+        Accepted::Accepted { id, .. } => id,
+        Accepted::Taken(conflicts) => panic!("taken: {conflicts:?}"),
+    }
+}
+
+pub async fn run(deliverer: &Deliverer, id: Uuid, options: &Options) -> (Outcome, DeliveryReport) {
+    let (sender, receiver) = tokio::sync::watch::channel(DeliveryReport::default());
+    let (_controller, control) = controls();
+    let outcome = deliverer.run(id, options, control, sender).await.unwrap_or_else(|error| panic!("{error}"));
+    (outcome, receiver.borrow().clone())
+}
+
+/// Plan, accept, run.
+pub async fn deliver(deliverer: &Deliverer, experiment: &Experiment) -> (Uuid, Outcome, DeliveryReport) {
+    let plan = deliverer.plan(experiment).await.unwrap_or_else(|error| panic!("{error}"));
+    let id = accept(deliverer, &plan).await;
+    let (outcome, report) = run(deliverer, id, &Options::all(Cause::UserInfo, "test")).await;
+    (id, outcome, report)
+}
+
+pub fn assert_done(outcome: &Outcome, report: &DeliveryReport) {
+    assert!(matches!(outcome, Outcome::Done), "{outcome:?}\n{report:#?}");
+    for step in [Step::Dirs, Step::Globus, Step::Share, Step::Email] {
+        assert_eq!(report.steps[&step].0, StepStatus::Done, "{step}: {report:#?}");
+    }
+}

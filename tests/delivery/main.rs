@@ -1,0 +1,4 @@
+//! Deliveries on real parts: directories, the Globus simulator, mail into files, SQLite, kill -9.
+
+mod beamline;
+mod whole;
