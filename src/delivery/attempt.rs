@@ -6,6 +6,7 @@ use super::progress::Progress;
 use super::{Retry, Step, StepError, StepStatus};
 use crate::journal::JournalError;
 use backon::BackoffBuilder;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::time::{Duration, Instant};
@@ -70,11 +71,11 @@ pub(super) struct Attempts<'a> {
 impl Attempts<'_> {
     /// Tries until `once` succeeds. It gets the number of the attempt, 1 first, and writes its own rows before and after
     /// what it does; failures are written here.
-    pub async fn until_true<T>(
+    pub async fn until_true<'once, T>(
         &self,
         step: Step,
         unit: &str,
-        mut once: impl AsyncFnMut(u32) -> Result<T, Trouble>,
+        mut once: impl FnMut(u32) -> BoxFuture<'once, Result<T, Trouble>>,
     ) -> Result<T, Ended> {
         let mut control = self.control.clone();
         let began = Instant::now();

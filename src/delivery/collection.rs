@@ -1,12 +1,13 @@
 //! The Globus collection as beamshare needs it: directories, access rules, identities, the link.
 
-use super::place::{Found, Made};
+use super::place::{Found, Made, Place};
 use super::{Retry, StepError};
 use crate::config::{self, Permissions, SignIn, read_secret};
 use crate::experiment::{EmailAddress, RelativePath};
+use async_trait::async_trait;
 use globus_transfer_client as globus;
 use globus_transfer_client::{
-    AccessRule, Authorizer, ClientCredentials, ErrorKind, GlobusClient, PrincipalType, RetryPolicy,
+    AccessRule, Authorizer, ClientCredentials, ErrorKind, GlobusClient, PrincipalType, RetryPolicy, TokenStore,
 };
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -15,6 +16,9 @@ use std::sync::Mutex;
 use url::Url;
 use uuid::Uuid;
 
+/// The name in the token store under which `beamshare login` keeps the sign-in.
+pub const SIGN_IN: &str = "beamshare";
+
 /// How many names of a directory are told to the operator.
 pub(super) const NAMES_TOLD: usize = 3;
 
@@ -22,6 +26,8 @@ pub(super) const NAMES_TOLD: usize = 3;
 pub struct Collection {
     client: GlobusClient,
     settings: config::Globus,
+    /// In the journal's claims
+    name: String,
     /// Identities by address; they never change.
     identities: Mutex<HashMap<String, Uuid>>,
 }
@@ -34,12 +40,8 @@ impl Collection {
 
     /// The same with a client that is there already. The client must not retry by itself: waiting is to be seen.
     pub fn new(client: GlobusClient, settings: &config::Globus) -> Collection {
-        Collection { client, settings: settings.clone(), identities: Mutex::default() }
-    }
-
-    /// Its name in the journal's claims.
-    pub fn name(&self) -> String {
-        format!("globus:{}", self.settings.collection)
+        let name = format!("globus:{}", settings.collection);
+        Collection { client, settings: settings.clone(), name, identities: Mutex::default() }
     }
 
     /// The client, e.g. to try the sign-in.
@@ -72,37 +74,9 @@ impl Collection {
         link
     }
 
-    /// Looks what stands at the path.
-    pub(super) async fn look(&self, path: &RelativePath) -> Result<Found, StepError> {
-        let ls = self.client.transfer().ls(self.settings.collection, self.path(path));
-        match ls.show_hidden(true).limit(NAMES_TOLD as u32 + 1).send().await {
-            Ok(listing) if listing.entries.is_empty() => Ok(Found::Empty),
-            Ok(listing) => {
-                let names = listing.entries.into_iter().take(NAMES_TOLD).map(|entry| entry.name);
-                Ok(Found::Occupied(names.collect()))
-            }
-            Err(error) if is_missing(&error) => Ok(Found::Missing),
-            Err(error) if *error.kind() == ErrorKind::NotDirectory => {
-                Ok(Found::Occupied(vec!["a file, not a directory".to_owned()]))
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// All access rules of the collection, in one request.
     pub(super) async fn rules(&self) -> Result<Vec<AccessRule>, StepError> {
         Ok(self.client.transfer().access_rules(self.settings.collection).list().await?.rules)
-    }
-
-    /// Makes the directory and those above it, up to the configured top.
-    pub(super) async fn make(&self, path: &RelativePath) -> Result<Made, StepError> {
-        let transfer = self.client.transfer();
-        let make = transfer.make_all_parents(self.settings.collection, self.path(path)).below(&self.settings.top);
-        let made = make.send().await?;
-        match made.last().map(|directory| directory.made) {
-            Some(globus::Made::New) => Ok(Made::Created),
-            _ => Ok(Made::Existed),
-        }
     }
 
     /// The Globus identities of these addresses, all in one request; who has none gets one.
@@ -194,6 +168,47 @@ impl Collection {
     }
 }
 
+#[async_trait]
+impl Place for Collection {
+    /// `globus:` and the collection's id.
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn look(&self, path: &RelativePath) -> Result<Found, StepError> {
+        let ls = self.client.transfer().ls(self.settings.collection, self.path(path));
+        match ls.show_hidden(true).limit(NAMES_TOLD as u32 + 1).send().await {
+            Ok(listing) if listing.entries.is_empty() => Ok(Found::Empty),
+            Ok(listing) => {
+                let names = listing.entries.into_iter().take(NAMES_TOLD).map(|entry| entry.name);
+                Ok(Found::Occupied(names.collect()))
+            }
+            Err(error) if is_missing(&error) => Ok(Found::Missing),
+            Err(error) if *error.kind() == ErrorKind::NotDirectory => {
+                Ok(Found::Occupied(vec!["a file, not a directory".to_owned()]))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn make(&self, path: &RelativePath) -> Result<Made, StepError> {
+        let transfer = self.client.transfer();
+        let make = transfer.make_all_parents(self.settings.collection, self.path(path)).below(&self.settings.top);
+        let made = make.send().await?;
+        match made.last().map(|directory| directory.made) {
+            Some(globus::Made::New) => Ok(Made::Created),
+            _ => Ok(Made::Existed),
+        }
+    }
+
+    async fn probe(&self) -> Result<String, StepError> {
+        let top = self.client.transfer().ls(self.settings.collection, &self.settings.top).limit(1);
+        let (_, rules) = tokio::try_join!(async { Ok(top.send().await?) }, self.rules())?;
+        let used = rules.iter().filter(|rule| rule.role_id.is_none()).count();
+        Ok(format!("{} can be read; {used} of {} access rules used", self.settings.top, globus::ACCESS_RULE_LIMIT))
+    }
+}
+
 /// The path is missing, and not the collection.
 fn is_missing(error: &globus::Error) -> bool {
     *error.kind() == ErrorKind::NotFound && error.code() != Some("EndpointNotFound")
@@ -209,7 +224,7 @@ pub fn client(settings: &config::Globus) -> Result<GlobusClient, StepError> {
             Authorizer::client_credentials(ClientCredentials::new(*client_id, secret(client_secret_file)?))
         }
         SignIn::AccessTokenFile { file } => Authorizer::access_token(secret(file)?),
-        SignIn::TokenStore { file: _ } => Authorizer::nobody(),
+        SignIn::TokenStore { file } => Authorizer::stored(TokenStore::at(file), SIGN_IN),
     };
     let client = GlobusClient::builder()
         .auth_url(settings.auth_url.clone())

@@ -7,6 +7,7 @@ use super::run::Run;
 use super::{Step, StepStatus};
 use crate::experiment::RelativePath;
 use crate::journal::{Claim, ClaimState, JournalError, Record};
+use futures::FutureExt;
 use futures::future::join_all;
 
 impl Run<'_> {
@@ -16,7 +17,7 @@ impl Run<'_> {
         self.progress.expect(Step::Dirs, places.iter().map(|place| place.name().to_owned()));
         let all = places.iter().map(|place| {
             self.attempts
-                .until_true(Step::Dirs, place.name(), async |attempt| self.on_place(place.as_ref(), attempt).await)
+                .until_true(Step::Dirs, place.name(), move |attempt| self.on_place(place.as_ref(), attempt).boxed())
         });
         join_all(all).await.into_iter().filter_map(Result::err).collect()
     }
@@ -34,7 +35,7 @@ impl Run<'_> {
                 return Err(Trouble::Obstacles(obstacles));
             }
         }
-        self.make_all(Step::Dirs, name, claims, attempt, async |path| Ok(place.make(path).await?)).await
+        self.make_all(Step::Dirs, name, place, claims, attempt).await
     }
 
     /// Makes the directory on Globus.
@@ -42,13 +43,13 @@ impl Run<'_> {
         let collection = self.deliverer.collection.as_ref()?;
         self.progress.expect(Step::Globus, [GLOBUS.to_owned()]);
         self.attempts
-            .until_true(Step::Globus, GLOBUS, async |attempt| self.on_globus(collection, attempt).await)
+            .until_true(Step::Globus, GLOBUS, |attempt| self.on_globus(collection, attempt).boxed())
             .await
             .err()
     }
 
     async fn on_globus(&self, collection: &Collection, attempt: u32) -> Result<(), Trouble> {
-        let claims = self.claims(&collection.name()).await?;
+        let claims = self.claims(collection.name()).await?;
         let unseen = self.unseen(&claims, attempt);
         if !unseen.is_empty() {
             self.progress.show(Step::Globus, GLOBUS, StepStatus::Running, "looking");
@@ -60,7 +61,7 @@ impl Run<'_> {
                 return Err(Trouble::Obstacles(obstacles));
             }
         }
-        self.make_all(Step::Globus, GLOBUS, claims, attempt, async |path| Ok(collection.make(path).await?)).await
+        self.make_all(Step::Globus, GLOBUS, collection, claims, attempt).await
     }
 
     /// The experiment's claims in a place, also where the configuration has got a new place since they were made.
@@ -90,9 +91,9 @@ impl Run<'_> {
         &self,
         step: Step,
         unit: &str,
+        place: &dyn Place,
         claims: Vec<Claim>,
         attempt: u32,
-        make: impl AsyncFn(&RelativePath) -> Result<Made, Trouble>,
     ) -> Result<(), Trouble> {
         let with = |state: ClaimState| -> Vec<Claim> {
             claims.iter().map(|claim| Claim { state: claim.state.max(state), ..claim.clone() }).collect()
@@ -103,14 +104,14 @@ impl Run<'_> {
         self.progress.note(step, unit, StepStatus::Running, attempt, "making", &records).await?;
         let mut told = vec![];
         for claim in &claims {
-            match make(&claim.path).await {
+            match place.make(&claim.path).await {
                 Ok(Made::Created) => told.push(format!("{} made", claim.path)),
                 Ok(Made::Existed) => told.push(format!("{} was there", claim.path)),
-                Err(trouble) => {
+                Err(error) => {
                     // It was not made, so what is found there later can be someone else's after all.
                     let records: Vec<_> = claims.iter().map(|claim| Record::Claim(id, claim)).collect();
                     self.progress.note(step, unit, StepStatus::Running, attempt, "not made", &records).await?;
-                    return Err(trouble);
+                    return Err(error.into());
                 }
             }
         }

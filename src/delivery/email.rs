@@ -8,6 +8,7 @@ use crate::config;
 use crate::experiment::EmailAddress;
 use crate::journal::{ClaimState, MessageRow, MessageState, Record};
 use crate::mail::{ComposedMessage, MailError, MailErrorKind, Mailer, MessageContext, Templates};
+use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -22,7 +23,6 @@ const MESSAGE: &str = "message";
 pub(super) struct Post {
     templates: Templates,
     mailer: Mailer,
-    contacts: Vec<String>,
 }
 
 impl Post {
@@ -30,8 +30,7 @@ impl Post {
         let templates =
             Templates::load(settings).map_err(|error| StepError { message: error.to_string(), retry: Retry::Never })?;
         let mailer = Mailer::new(&settings.transport)?;
-        let contacts = settings.contacts.iter().map(ToString::to_string).collect();
-        Ok(Post { templates, mailer, contacts })
+        Ok(Post { templates, mailer })
     }
 }
 
@@ -61,7 +60,7 @@ impl super::Deliverer {
         let never = |message| StepError { message, retry: Retry::Never };
         let Some(post) = &self.post else { return Err(never("[email] is not configured".to_owned())) };
         let paths = self.paths(experiment).map_err(|error| never(error.to_string()))?;
-        let context = self.message_context(post, experiment, &paths[0]);
+        let context = self.message_context(experiment, &paths[0]);
         let mut results = vec![];
         for recipient in post.templates.contacts() {
             let message = post.templates.compose(&context, &experiment.pi_email, &new_message_id());
@@ -85,7 +84,6 @@ impl super::Deliverer {
 
     fn message_context(
         &self,
-        post: &Post,
         experiment: &crate::experiment::Experiment,
         first_path: &crate::experiment::RelativePath,
     ) -> MessageContext {
@@ -98,7 +96,6 @@ impl super::Deliverer {
             data_link: self.data_link(first_path),
             path: first_path.to_string(),
             expires: expires.unwrap_or_default(),
-            contacts: post.contacts.clone(),
             ..MessageContext::new(experiment, &self.config.beamline.name)
         }
     }
@@ -111,19 +108,15 @@ impl Run<'_> {
         let Some(post) = &self.deliverer.post else { return vec![] };
         let recipients = self.deliverer.recipients(&self.experiment.experiment);
         self.progress.expect(Step::Email, recipients.iter().map(EmailAddress::username));
-        let made = self
-            .attempts
-            .until_true(Step::Email, MESSAGE, async |attempt| {
-                self.make_message(post, &recipients, before, attempt).await
-            })
-            .await;
+        let once = |attempt| self.make_message(post, &recipients, before, attempt).boxed();
+        let made = self.attempts.until_true(Step::Email, MESSAGE, once).await;
         let (message, rows) = match made {
             Ok(Some(made)) => made,
             Ok(None) => return vec![],
             Err(ended) => return vec![ended],
         };
-        let sent: Vec<_> =
-            stream::iter(&rows).map(|row| self.send(post, &message, row)).buffer_unordered(AT_A_TIME).collect().await;
+        let send: Vec<_> = rows.iter().map(|row| self.send(post, &message, row).boxed()).collect();
+        let sent: Vec<_> = stream::iter(send).buffer_unordered(AT_A_TIME).collect().await;
         sent.into_iter().filter_map(Result::err).collect()
     }
 
@@ -172,7 +165,7 @@ impl Run<'_> {
                 words: String::new(),
             });
         }
-        let context = self.deliverer.message_context(post, experiment, &self.paths[0]);
+        let context = self.deliverer.message_context(experiment, &self.paths[0]);
         let message = post
             .templates
             .compose(&context, &experiment.pi_email, &id)
@@ -183,11 +176,10 @@ impl Run<'_> {
     }
 
     async fn send(&self, post: &Post, message: &ComposedMessage, row: &MessageRow) -> Result<(), Ended> {
-        let unit = row.recipient.username();
-        let result = self
-            .attempts
-            .until_true(Step::Email, &unit, async |attempt| {
-                self.progress.show(Step::Email, &unit, StepStatus::Running, "sending");
+        let unit = &row.recipient.username();
+        let once = |attempt| {
+            async move {
+                self.progress.show(Step::Email, unit, StepStatus::Running, "sending");
                 let (state, status, words) = match post.mailer.send(message, &row.recipient).await {
                     Ok(accepted) => (MessageState::Sent, StepStatus::Done, accepted.server_reply),
                     Err(error)
@@ -199,10 +191,12 @@ impl Run<'_> {
                 };
                 let after = MessageRow { state, words: words.clone(), ..row.clone() };
                 let shown = if state == MessageState::Sent { "sent" } else { words.as_str() };
-                self.progress.note(Step::Email, &unit, status, attempt, shown, &[Record::Message(&after)]).await?;
+                self.progress.note(Step::Email, unit, status, attempt, shown, &[Record::Message(&after)]).await?;
                 Ok(state)
-            })
-            .await;
+            }
+            .boxed()
+        };
+        let result = self.attempts.until_true(Step::Email, unit, once).await;
         let ended = match result {
             Ok(MessageState::Refused) => Err(Ended::Failed),
             Ok(_) => Ok(()),

@@ -17,7 +17,7 @@ mod run;
 mod share;
 mod step;
 
-pub use collection::{Collection, client};
+pub use collection::{Collection, SIGN_IN, client};
 pub use control::{Control, Controller, controls};
 pub use email::TestMessage;
 pub use plan::{Away, Obstacle, Plan, PlanError};
@@ -132,7 +132,7 @@ impl Deliverer {
     /// The names of all places in the journal's claims.
     fn place_names(&self) -> Vec<String> {
         let places = self.places.iter().map(|place| place.name().to_owned());
-        places.chain(self.collection.as_ref().map(Collection::name)).collect()
+        places.chain(self.collection.iter().map(|collection| collection.name().to_owned())).collect()
     }
 
     fn looked(&self) -> MutexGuard<'_, HashMap<Uuid, Looked>> {

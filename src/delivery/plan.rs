@@ -216,7 +216,7 @@ impl Deliverer {
         });
         let on_globus = async {
             let collection = self.collection.as_ref()?;
-            let unseen = unseen(&collection.name());
+            let unseen = unseen(collection.name());
             if unseen.is_empty() {
                 return None;
             }
@@ -245,8 +245,8 @@ impl Deliverer {
             match seen {
                 Ok((found, rules, foreign)) => {
                     for (path, found) in found {
-                        obstacles.extend(occupied(experiment, &collection.name(), &path, &found, &paths));
-                        looked.found.insert((collection.name(), path), found);
+                        obstacles.extend(occupied(experiment, collection.name(), &path, &found, &paths));
+                        looked.found.insert((collection.name().to_owned(), path), found);
                     }
                     obstacles.extend(foreign);
                     looked.rules = Some(rules);
@@ -329,7 +329,7 @@ impl Deliverer {
         let (found, rules) = look_at_collection(collection, paths.to_vec()).await?;
         let place = collection.name();
         let mut obstacles: Vec<_> =
-            found.iter().filter_map(|(path, found)| occupied(experiment, &place, path, found, own)).collect();
+            found.iter().filter_map(|(path, found)| occupied(experiment, place, path, found, own)).collect();
         obstacles.extend(self.foreign(experiment, Some(id), paths, &rules).await?);
         Ok(obstacles)
     }

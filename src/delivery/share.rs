@@ -7,6 +7,7 @@ use super::{Retry, Step, StepError, StepStatus};
 use crate::config::Permissions;
 use crate::experiment::EmailAddress;
 use crate::journal::{AccessRow, AccessState, Holder, Record};
+use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use globus_transfer_client as globus;
 use globus_transfer_client::AccessRule;
@@ -42,22 +43,20 @@ impl Run<'_> {
         self.progress.expect(Step::Share, people.iter().map(|(email, _)| email.username()));
         let look = self
             .attempts
-            .until_true(Step::Share, LOOK, async |attempt| self.look_for(collection, &people, attempt).await)
+            .until_true(Step::Share, LOOK, |attempt| self.look_for(collection, &people, attempt).boxed())
             .await;
         let looked = match look {
             Ok(looked) => looked,
             Err(ended) => return vec![ended],
         };
-        let give = stream::iter(&people)
-            .map(|(email, holder)| self.share_with(collection, email, *holder, &looked))
-            .buffer_unordered(AT_A_TIME)
-            .collect::<Vec<_>>();
+        let give: Vec<_> =
+            people.iter().map(|(email, holder)| self.share_with(collection, email, *holder, &looked).boxed()).collect();
         let wrong = self.wrongly_given(collection, &people, &looked);
-        let take_back = stream::iter(&wrong)
-            .map(|row| self.take_back(collection, row, &looked))
-            .buffer_unordered(AT_A_TIME)
-            .collect::<Vec<_>>();
-        let (given, taken) = tokio::join!(give, take_back);
+        let take_back: Vec<_> = wrong.iter().map(|row| self.take_back(collection, row, &looked).boxed()).collect();
+        let (given, taken): (Vec<_>, Vec<_>) = tokio::join!(
+            stream::iter(give).buffer_unordered(AT_A_TIME).collect(),
+            stream::iter(take_back).buffer_unordered(AT_A_TIME).collect()
+        );
         given.into_iter().chain(taken).filter_map(Result::err).collect()
     }
 
@@ -102,10 +101,9 @@ impl Run<'_> {
         looked: &Looked,
     ) -> Result<(), Ended> {
         let unit = email.username();
-        let result = self
-            .attempts
-            .until_true(Step::Share, &unit, async |attempt| {
-                let Some(identity) = looked.identities.get(&unit) else {
+        let once = |attempt| {
+            async move {
+                let Some(identity) = looked.identities.get(&email.username()) else {
                     let message = format!(
                         "Globus Auth has no identity for {email} and gave it none; check the address, or ask the person to \
                          sign in to Globus once"
@@ -114,8 +112,10 @@ impl Run<'_> {
                 };
                 let person = Person { collection, email, holder, identity: *identity };
                 self.make_rules(&person, looked, attempt).await
-            })
-            .await;
+            }
+            .boxed()
+        };
+        let result = self.attempts.until_true(Step::Share, &unit, once).await;
         self.count().await;
         result
     }
@@ -216,9 +216,9 @@ impl Run<'_> {
     }
 
     async fn take_back(&self, collection: &Collection, row: &AccessRow, looked: &Looked) -> Result<(), Ended> {
-        let unit = format!("{} ({})", row.email, row.path);
-        self.attempts
-            .until_true(Step::Share, &unit, async |attempt| {
+        let unit = &format!("{} ({})", row.email, row.path);
+        let once = |attempt| {
+            async move {
                 let again;
                 let rules = match attempt {
                     1 => &looked.rules,
@@ -231,16 +231,18 @@ impl Run<'_> {
                 let rule = found.and_then(|rule| rule.id.clone());
                 let revoking = AccessRow { state: AccessState::Revoking, rule: rule.clone(), ..row.clone() };
                 let with = [Record::Access(&revoking)];
-                self.progress.note(Step::Share, &unit, StepStatus::Running, attempt, "taking back", &with).await?;
+                self.progress.note(Step::Share, unit, StepStatus::Running, attempt, "taking back", &with).await?;
                 if let Some(rule) = rule {
                     collection.revoke(&rule).await?;
                 }
                 let revoked = AccessRow { state: AccessState::Revoked, ..revoking.clone() };
                 let with = [Record::Access(&revoked)];
-                self.progress.note(Step::Share, &unit, StepStatus::Done, attempt, "access taken back", &with).await?;
+                self.progress.note(Step::Share, unit, StepStatus::Done, attempt, "access taken back", &with).await?;
                 Ok(())
-            })
-            .await
+            }
+            .boxed()
+        };
+        self.attempts.until_true(Step::Share, unit, once).await
     }
 
     /// Counts those who have access to all directories.

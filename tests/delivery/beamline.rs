@@ -4,7 +4,7 @@ use beamshare::config::Config;
 use beamshare::delivery::{Deliverer, DeliveryReport, Options, Outcome, Plan, Step, StepStatus, controls};
 use beamshare::experiment::{Experiment, Field, UserInfo};
 use beamshare::journal::{Accepted, AcceptedBy, Cause, Journal};
-use globus_simulator::{App, Collection, Seed, Simulator};
+use globus_simulator::{Account, App, Collection, Seed, Simulator};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,13 @@ impl Beamline {
         let guest = Collection::guest(id, "Beamline data", "globus", &service.to_string());
         let globus = Simulator::builder()
             .root(folder.path())
-            .seed(Seed::default().app(App::service(service, "a secret")).collection(collection(guest)))
+            .seed(
+                Seed::default()
+                    .app(App::service(service, "a secret"))
+                    .account(Account::new("wrong@example.org", "Not Li"))
+                    .account(Account::new("other@example.org", "Another Li"))
+                    .collection(collection(guest)),
+            )
             .start()
             .await
             .unwrap();
@@ -102,7 +108,7 @@ path = "journal.sqlite"
         self.folder.path().join(name)
     }
 
-    pub async fn deliverer(&self) -> Deliverer {
+    pub async fn deliverer(&self) -> Arc<Deliverer> {
         deliverer(self.folder.path()).await
     }
 
@@ -129,19 +135,13 @@ path = "journal.sqlite"
     pub fn messages(&self) -> Vec<(String, String)> {
         messages(&self.path("outbox"))
     }
-
-    /// How many requests changed something on Globus.
-    pub fn changes(&self) -> Vec<String> {
-        let requests = self.globus.requests();
-        requests.into_iter().filter(|one| one.method != "GET" && one.call != "token").map(|one| one.call).collect()
-    }
 }
 
 /// A deliverer on what a folder's beamshare.toml says, as a start of beamshare makes it.
-pub async fn deliverer(folder: &Path) -> Deliverer {
+pub async fn deliverer(folder: &Path) -> Arc<Deliverer> {
     let config = Config::load(&folder.join("beamshare.toml")).unwrap_or_else(|error| panic!("{error}"));
     let journal = Journal::open(&config.journal.path).await.unwrap();
-    Deliverer::new(Arc::new(config), journal).unwrap()
+    Arc::new(Deliverer::new(Arc::new(config), journal).unwrap())
 }
 
 /// The files of a mail folder: recipient, Message-ID. A file is named after both.
@@ -176,23 +176,29 @@ pub fn experiment(year_month: &str, name: &str, email: &str, proposal: &str) -> 
 }
 
 /// Accepts a plan, which nothing may stand in the way of.
-pub async fn accept(deliverer: &Deliverer, plan: &Plan) -> Uuid {
+pub async fn accept(deliverer: &Arc<Deliverer>, plan: &Plan) -> Uuid {
     match deliverer.accept(plan, AcceptedBy::Auto, None).await.unwrap_or_else(|error| panic!("{error}")) {
         Accepted::Accepted { id, .. } => id,
         Accepted::Taken(conflicts) => panic!("taken: {conflicts:?}"),
     }
 }
 
-pub async fn run(deliverer: &Deliverer, id: Uuid, options: &Options) -> (Outcome, DeliveryReport) {
+pub async fn run(deliverer: &Arc<Deliverer>, id: Uuid, options: &Options) -> (Outcome, DeliveryReport) {
     let (sender, receiver) = tokio::sync::watch::channel(DeliveryReport::default());
     let (_controller, control) = controls();
-    let outcome = deliverer.run(id, options, control, sender).await.unwrap_or_else(|error| panic!("{error}"));
+    // In a task, as the daemon does it.
+    let (deliverer, options) = (deliverer.clone(), options.clone());
+    let task = tokio::spawn(async move { deliverer.run(id, &options, control, sender).await });
+    let outcome = task.await.unwrap().unwrap_or_else(|error| panic!("{error}"));
     (outcome, receiver.borrow().clone())
 }
 
 /// Plan, accept, run.
-pub async fn deliver(deliverer: &Deliverer, experiment: &Experiment) -> (Uuid, Outcome, DeliveryReport) {
-    let plan = deliverer.plan(experiment).await.unwrap_or_else(|error| panic!("{error}"));
+pub async fn deliver(deliverer: &Arc<Deliverer>, experiment: &Experiment) -> (Uuid, Outcome, DeliveryReport) {
+    let (planner, planned) = (deliverer.clone(), experiment.clone());
+    let plan = tokio::spawn(async move { planner.plan(&planned).await }).await.unwrap();
+    let plan = plan.unwrap_or_else(|error| panic!("{error}"));
+    assert!(plan.obstacles().is_empty(), "{:?}", plan.obstacles());
     let id = accept(deliverer, &plan).await;
     let (outcome, report) = run(deliverer, id, &Options::all(Cause::UserInfo, "test")).await;
     (id, outcome, report)
