@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::{Request, State as Shared};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{OriginalUri, Request, State as Shared};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
@@ -43,35 +43,35 @@ pub(crate) fn named(
 pub(crate) async fn unknown(Shared(world): Shared<Arc<World>>, request: Request) -> Response {
     let number = log(&world, "unknown", &request);
     finish(&world, number, StatusCode::NOT_FOUND);
-    refuse(request.uri().path(), StatusCode::NOT_FOUND, "ClientError.NotFound", "Resource not found")
+    refuse(asked(&request).path(), StatusCode::NOT_FOUND, "ClientError.NotFound", "Resource not found")
 }
 
-fn log(world: &World, name: &str, request: &Request) -> usize {
+/// What the client asked for: inside of a nested router, `uri()` has lost its first part.
+fn asked(request: &Request) -> &Uri {
+    request.extensions().get::<OriginalUri>().map_or_else(|| request.uri(), |original| &original.0)
+}
+
+fn log(world: &World, name: &str, request: &Request) -> u64 {
     let mut state = world.state();
-    let number = state.log.len() + 1;
-    let path = request.uri().path_and_query().map_or_else(String::new, |path| path.as_str().to_owned());
+    state.requests += 1;
+    let number = state.requests;
+    let path = asked(request).path_and_query().map_or_else(String::new, |path| path.as_str().to_owned());
     tracing::debug!(call = name, method = %request.method(), path, "request");
-    state.log.push(Logged {
-        number: number as u64,
-        call: name.to_owned(),
-        method: request.method().to_string(),
-        path,
-        status: None,
-    });
+    state.log.push(Logged { number, call: name.to_owned(), method: request.method().to_string(), path, status: None });
     number
 }
 
-fn finish(world: &World, number: usize, status: StatusCode) {
+fn finish(world: &World, number: u64, status: StatusCode) {
     let mut state = world.state();
-    // The log may have been cleared meanwhile.
-    if let Some(logged) = state.log.iter_mut().find(|logged| logged.number == number as u64) {
+    // Near the end, as a rule; and not there when the log was cleared meanwhile.
+    if let Some(logged) = state.log.iter_mut().rev().find(|logged| logged.number == number) {
         logged.status = Some(status.as_u16());
     }
 }
 
 async fn gate(Shared((world, name)): Shared<(Arc<World>, &'static str)>, mut request: Request, next: Next) -> Response {
     let number = log(&world, name, &request);
-    let path = request.uri().path().to_owned();
+    let path = asked(&request).path().to_owned();
     let call = Call { request_id: request_id(), resource: path.strip_prefix("/v0.10").unwrap_or(&path).to_owned() };
     let due = world.state().faults.due(name);
     let mut cut_after = false;

@@ -55,6 +55,8 @@ pub(crate) struct State {
     pub notifications: Vec<Notification>,
     pub faults: Orders,
     pub log: Vec<Request>,
+    /// Requests ever, those cleared from the log included.
+    pub requests: u64,
     pub recent: HashMap<String, VecDeque<Instant>>,
     pub limits: Limits,
 }

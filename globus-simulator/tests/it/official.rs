@@ -1,10 +1,8 @@
 //! The unmodified globus-sdk and globus-cli from PyPI against the simulator.
 
-mod common;
-
 use std::path::Path;
 
-use common::{Beamline, GUEST, MAPPED, NATIVE, SECRET, SERVICE, python, seed};
+use crate::beamline::{Beamline, GUEST, MAPPED, NATIVE, SECRET, SERVICE, python, seed};
 use tokio::process::Command;
 
 async fn program(name: &str) {

@@ -1,5 +1,4 @@
 //! A beamline's world: a person, a service, a mapped and a guest collection.
-#![allow(dead_code)] // each test file uses a part of it
 
 use std::path::{Path, PathBuf};
 
