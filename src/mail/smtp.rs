@@ -8,6 +8,8 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParam
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::Response;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -72,9 +74,9 @@ impl SmtpServer {
                 if let Some(file) = ca_file {
                     let pem = std::fs::read(file)
                         .map_err(|error| setup(format!("can't read ca_file {}: {error}", file.display())))?;
-                    let certificate = Certificate::from_pem(&pem).map_err(|error| {
-                        setup(format!("ca_file {} holds no certificate in PEM form: {error}", file.display()))
-                    })?;
+                    let none = || setup(format!("ca_file {} holds no certificate in PEM form", file.display()));
+                    let certificate = Certificate::from_pem(&pem).map_err(|_| none())?;
+                    CertificateDer::pem_slice_iter(&pem).next().ok_or_else(none)?.map_err(|_| none())?;
                     builder = builder.add_root_certificate(certificate);
                 }
                 Some(builder.build_rustls().map_err(|error| setup(format!("TLS can't be set up: {error}")))?)
@@ -232,7 +234,9 @@ impl SmtpServer {
         connection.command(mail).await.map_err(|error| (Stage::Sender, error))?;
         connection.command(Rcpt::new(to, vec![])).await.map_err(|error| (Stage::Recipient, error))?;
         connection.command(Data).await.map_err(|error| (Stage::Message, error))?;
-        connection.message(&message.bytes).await.map_err(|error| (Stage::Message, error))
+        // lettre ends the message with a line end of its own.
+        let bytes = message.bytes.strip_suffix(b"\r\n").unwrap_or(&message.bytes);
+        connection.message(bytes).await.map_err(|error| (Stage::Message, error))
     }
 
     async fn keep(&self, connection: AsyncSmtpConnection) {
@@ -293,34 +297,48 @@ impl SmtpServer {
     }
 }
 
-/// What to do about a certificate, where the error is about one. lettre hides rustls's error in an I/O error.
-fn certificate_advice(error: &lettre::transport::smtp::Error) -> Option<String> {
-    let io = error.source()?.downcast_ref::<std::io::Error>()?;
-    let tls = io.get_ref()?.downcast_ref::<rustls::Error>()?;
-    Some(match tls {
-        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
-            "Put the certificate of the authority that signed it into a PEM file and set email.transport.smtp.ca_file"
-                .to_owned()
+type Cause<'a> = &'a (dyn std::error::Error + 'static);
+
+/// The errors below an error, outermost first. An I/O error made of another one leaves that out of its sources.
+fn causes(error: &lettre::transport::smtp::Error) -> impl Iterator<Item = Cause<'_>> {
+    fn below(error: Cause<'_>) -> Option<Cause<'_>> {
+        match error.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as Cause),
+            None => error.source(),
         }
-        rustls::Error::InvalidCertificate(
-            rustls::CertificateError::Expired | rustls::CertificateError::ExpiredContext { .. },
-        ) => "It has expired: renew it on the server, and see that this machine's clock is right".to_owned(),
-        rustls::Error::InvalidCertificate(
-            rustls::CertificateError::NotValidForName | rustls::CertificateError::NotValidForNameContext { .. },
-        ) => "Set email.transport.smtp.host to a name that is in the certificate".to_owned(),
+    }
+    std::iter::successors(error.source(), |error| below(*error))
+}
+
+/// What to do about a certificate, where the error is about one.
+fn certificate_advice(error: &lettre::transport::smtp::Error) -> Option<&'static str> {
+    use rustls::CertificateError as Bad;
+    let tls = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>())?;
+    Some(match tls {
+        // A signature that does not fit: an authority of the same name with another key.
+        rustls::Error::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature) => {
+            "Put the certificate of the authority that signed it into a PEM file and set email.transport.smtp.ca_file"
+        }
+        rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+            "It has expired: renew it on the server, and see that this machine's clock is right"
+        }
+        rustls::Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
+            "Set email.transport.smtp.host to a name that is in the certificate"
+        }
         rustls::Error::InvalidCertificate(_) => {
-            "Ask who runs the mail server for a certificate that is in order".to_owned()
+            "Ask who runs the mail server for a certificate that is in order. One that is signed by itself must not be marked \
+             as an authority (openssl req -x509 -addext basicConstraints=critical,CA:FALSE)"
         }
         rustls::Error::InvalidMessage(_) => {
-            "The server does not speak TLS there: security = \"starttls\" may be what it wants (port 587)".to_owned()
+            "The server does not speak TLS there: security = \"starttls\" may be what it wants (port 587)"
         }
-        _ => "Server and beamshare do not agree on TLS".to_owned(),
+        _ => "Server and beamshare do not agree on TLS",
     })
 }
 
 /// The innermost words, on one line: they come from the server and go to the screen.
 fn cause(error: &lettre::transport::smtp::Error) -> String {
-    let text = error.source().map_or_else(|| error.to_string(), |source| source.to_string());
+    let text = causes(error).last().map_or_else(|| error.to_string(), ToString::to_string);
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     clean.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect()
 }

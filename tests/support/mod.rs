@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses some of it
 pub mod ioc;
 pub mod proxy;
+pub mod smtp;
 pub mod sshd;
 
 use std::net::TcpListener;

@@ -57,3 +57,30 @@ impl Bounded {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[tokio::test]
+    async fn work_that_hangs_holds_up_only_its_own_place_and_only_once() {
+        let limit = Duration::from_millis(50);
+        let bounded = Bounded::new("detector".to_owned(), limit);
+        let (release, hanging) = mpsc::channel::<()>();
+        let started = Instant::now();
+        let hangs = bounded.run(move |_| {
+            let _ = hanging.recv();
+            Ok(())
+        });
+        let error = hangs.await.expect_err("an error");
+        assert!(error.message.contains("detector: no answer within 50ms"), "{error}");
+        assert!(started.elapsed() < limit + GRACE + Duration::from_secs(1));
+        // As long as it hangs, no second thread is started.
+        let error = bounded.run(|_| -> Result<(), StepError> { panic!("started") }).await.expect_err("an error");
+        assert!(error.message.contains("an earlier call still hangs"), "{error}");
+        release.send(()).expect("the thread waits");
+        let free = async { while bounded.run(|_| Ok(())).await.is_err() {} };
+        tokio::time::timeout(Duration::from_secs(10), free).await.expect("it is free again");
+    }
+}

@@ -1,0 +1,54 @@
+//! Messages: made from templates, handed to a real SMTP server and to a folder.
+#[path = "../support/mod.rs"]
+mod support;
+
+mod folder;
+mod smtp;
+mod templates;
+
+use beamshare::config;
+use beamshare::experiment::EmailAddress;
+use beamshare::mail::{ComposedMessage, MessageContext, Templates};
+use mailparse::{MailHeaderMap, ParsedMail};
+use std::path::Path;
+use support::ioc::repository;
+
+const ID: &str = "<7b1f8c1e-0000-4000-8000-000000000000@beamshare.example.org>";
+
+fn email(text: &Path, html: Option<&Path>, subject: &str) -> config::Email {
+    config::Email {
+        from: "Beamline 2-BM <2bm@example.org>".parse().unwrap(),
+        contacts: vec!["Staff One <one@example.org>".parse().unwrap(), "two@example.org".parse().unwrap()],
+        subject: subject.to_owned(),
+        text_template: text.to_owned(),
+        html_template: html.map(Path::to_owned),
+        transport: config::MailTransport::Folder { path: "/".into() },
+    }
+}
+
+/// With the templates that `beamshare init` writes.
+fn templates() -> Templates {
+    let html = repository("config/message.html");
+    let email = email(&repository("config/message.txt"), Some(&html), "Data of {{ pi_last_name }}, {{ year_month }}");
+    Templates::load(&email).expect("the templates of config/")
+}
+
+fn address(text: &str) -> EmailAddress {
+    text.parse().expect("an address")
+}
+
+fn message() -> ComposedMessage {
+    templates().compose(&MessageContext::sample(), &address("ada@example.org"), ID).expect("a message")
+}
+
+fn header(mail: &ParsedMail, name: &str) -> String {
+    let values = mail.headers.get_all_values(name);
+    assert_eq!(values.len(), 1, "{name}: {values:?}");
+    values[0].clone()
+}
+
+/// The part of this type.
+fn part(mail: &ParsedMail, kind: &str) -> String {
+    let part = mail.parts().find(|part| part.ctype.mimetype == kind).unwrap_or_else(|| panic!("no part {kind}"));
+    part.get_body().unwrap()
+}
