@@ -4,6 +4,7 @@
 //! [`delivery`] → status PVs ([`epics`]). docs/architecture.md draws it.
 
 pub mod config;
+pub mod daemon;
 pub mod delivery;
 pub mod epics;
 pub mod experiment;

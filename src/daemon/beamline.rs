@@ -1,0 +1,502 @@
+use super::DaemonError;
+use super::deliveries::{Deliveries, Order};
+use super::situation::{Held, Press, Situation, accepted_by};
+use crate::config::{self, Changes, Config, ConfigError};
+use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome, Plan, PlanError};
+use crate::epics::{CaContext, Command, Commands, StatusBoard};
+use crate::experiment::Experiment;
+use crate::journal::{Accepted, AcceptedBy, Cause, DeliveryRow, DeliveryState, ExperimentRow, Journal, JournalError};
+use crate::watch::{Hold, Observation, Readings, Verdict, Watcher, judge};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+/// Who delivers, for those who find an experiment locked.
+const WHO: &str = "beamshare run";
+/// How often the heart beats; the IOC's watchdog waits for ten times that.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long the last truth may take to reach the IOC at the end.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+/// After how many heartbeats beamshare's own trouble (its journal) is tried again.
+const TROUBLE_BEATS: u32 = 10;
+
+/// One beamline: what its PVs mean, what is done about it, and what the screen says.
+///
+/// A single task owns all of it, so that there is no moment at which two parts disagree.
+pub(super) struct Beamline {
+    pub(super) config: Arc<Config>,
+    context: CaContext,
+    journal: Journal,
+    deliverer: Arc<Deliverer>,
+    watcher: Watcher,
+    pub(super) board: StatusBoard,
+    commands: Commands,
+    changes: Option<Changes>,
+    /// The operator's switches; `None` before the IOC has said how `Auto` stands
+    pub(super) auto: Option<bool>,
+    pub(super) paused: bool,
+    /// The last settled set, until a PV changes
+    readings: Option<Readings>,
+    pub(super) situation: Situation,
+    plans: JoinSet<Planned>,
+    pub(super) deliveries: Deliveries,
+    pub(super) shown: Option<Shown>,
+    /// What is wrong with the last edit of the configuration
+    pub(super) config_trouble: Option<String>,
+    /// Deliveries since the installation, and failed ones among them
+    pub(super) counts: (i64, i64),
+    beats: u32,
+}
+
+/// The experiment on the screen.
+pub(super) struct Shown {
+    pub row: ExperimentRow,
+    pub report: DeliveryReport,
+    /// Its last delivery
+    pub last: Option<DeliveryRow>,
+    /// News of the running delivery
+    news: Option<watch::Receiver<DeliveryReport>>,
+}
+
+/// A plan, and what it was made for.
+struct Planned {
+    readings: Readings,
+    experiment: Experiment,
+    holds: Vec<Hold>,
+    press: Option<Press>,
+    plan: Result<Plan, PlanError>,
+}
+
+impl Beamline {
+    pub async fn start(context: CaContext, config: Config) -> Result<Beamline, DaemonError> {
+        let config = Arc::new(config);
+        let journal = Journal::open(&config.journal.path).await?;
+        let deliverer = Arc::new(Deliverer::new(config.clone(), journal.clone()).map_err(DaemonError::SetUp)?);
+        let watcher = Watcher::start(&context, &config.epics.user_info, config.rules.settle)?;
+        let (board, commands) = StatusBoard::new(&context, &config.epics.prefix)?;
+        let changes = config::watch(&config).inspect_err(|error| tracing::warn!("{error}")).ok();
+        let mut beamline = Beamline {
+            context,
+            journal,
+            deliverer,
+            watcher,
+            board,
+            commands,
+            changes,
+            auto: None,
+            paused: false,
+            readings: None,
+            situation: Situation::Waiting("Connecting to the user-info PVs".to_owned()),
+            plans: JoinSet::new(),
+            deliveries: Deliveries::default(),
+            shown: None,
+            config_trouble: None,
+            counts: (0, 0),
+            beats: 0,
+            config,
+        };
+        beamline.resume().await?;
+        Ok(beamline)
+    }
+
+    /// Shows the experiment that was accepted last, and goes on with what was killed in the middle.
+    async fn resume(&mut self) -> Result<(), JournalError> {
+        if let Some(row) = self.journal.latest_experiment().await? {
+            self.show_experiment(row.id).await?;
+        }
+        for row in self.journal.unfinished().await? {
+            if let Some(experiment) = self.journal.experiment(row.experiment).await? {
+                tracing::info!(delivery = row.number, "going on with {}", experiment.experiment);
+                self.start_delivery(row.experiment, &experiment.experiment, Options::of(&row, WHO)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Serves until `stopped` ends.
+    pub async fn serve(mut self, mut stopped: watch::Receiver<()>) {
+        tracing::info!(prefix = self.config.epics.prefix, "watching the user-info PVs");
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        let mut observation = self.watcher.observation().clone();
+        self.board.set_text(crate::epics::Record::Version, env!("CARGO_PKG_VERSION"));
+        self.board.set_text(crate::epics::Record::Host, &super::screen::host());
+        self.show();
+        loop {
+            let step = tokio::select! {
+                _ = heartbeat.tick() => self.beat().await,
+                Ok(()) = observation.changed() => {
+                    let seen = observation.borrow_and_update().clone();
+                    self.observed(seen).await
+                }
+                Some(command) = self.commands.next() => self.command(command).await,
+                Some(planned) = self.plans.join_next() => match planned {
+                    Ok(planned) => self.planned(planned).await,
+                    Err(_) => Ok(()), // broken off, since a PV has changed
+                },
+                (id, outcome) = self.deliveries.ended() => self.ended(id, outcome).await,
+                report = news(&mut self.shown) => {
+                    if let Some(shown) = &mut self.shown {
+                        shown.report = report;
+                    }
+                    Ok(())
+                }
+                change = changed(&mut self.changes) => {
+                    let result = self.configure(change).await;
+                    observation = self.watcher.observation().clone();
+                    observation.mark_changed();
+                    result
+                }
+                _ = stopped.changed() => break,
+            };
+            if let Err(error) = step {
+                self.trouble(error.to_string());
+            }
+            self.show();
+        }
+        self.farewell();
+        if let Err(not_shown) = self.board.flush(FLUSH_LIMIT).await {
+            tracing::debug!("{not_shown}");
+        }
+        self.journal.close().await;
+    }
+
+    fn trouble(&mut self, message: String) {
+        match &self.situation {
+            Situation::Trouble(before) if *before == message => {}
+            _ => tracing::error!("{message}"),
+        }
+        self.situation = Situation::Trouble(message);
+    }
+
+    async fn beat(&mut self) -> Result<(), JournalError> {
+        self.board.beat();
+        self.beats = self.beats.wrapping_add(1);
+        let in_trouble = matches!(self.situation, Situation::Trouble(_));
+        let others = self.journal.changed_by_others().await?;
+        if in_trouble && self.beats.is_multiple_of(TROUBLE_BEATS) {
+            let seen = self.watcher.observation().borrow().clone();
+            self.observed(seen).await?;
+        } else if others {
+            // A verb of the command line has delivered or accepted something.
+            if let Some(id) = self.shown.as_ref().map(|shown| shown.row.id) {
+                self.show_experiment(id).await?;
+            }
+            self.judge_again().await?;
+        }
+        Ok(())
+    }
+
+    async fn observed(&mut self, observation: Observation) -> Result<(), JournalError> {
+        self.plans.abort_all();
+        self.readings = None;
+        match observation {
+            Observation::Waiting(reason) => self.situation = Situation::Waiting(reason),
+            Observation::Settling => self.situation = Situation::Settling,
+            Observation::Settled(readings) => {
+                self.readings = Some(readings);
+                self.judge_again().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges the settled set, if there is one: it is new, or a switch or the journal has changed.
+    async fn judge_again(&mut self) -> Result<(), JournalError> {
+        let Some(readings) = self.readings.clone() else { return Ok(()) };
+        let known = self.known(&readings).await?;
+        let reference = self.journal.reference().await?;
+        let is_known = |_: &Experiment| known.is_some();
+        let verdict = judge(&readings, reference.as_ref(), is_known, &self.config.rules);
+        if reference.is_none() {
+            self.journal.set_reference(&readings).await?;
+        }
+        match verdict {
+            Verdict::Nobody => self.situation = Situation::Nobody,
+            Verdict::Incomplete(reason) => self.situation = Situation::Waiting(reason),
+            Verdict::Invalid(errors) => {
+                let pv = |field| self.config.epics.user_info.get(field).map(String::as_str).unwrap_or_default();
+                let told: Vec<_> = errors.iter().map(|error| format!("{error} (PV {})", pv(&error.field))).collect();
+                let told = told.join(". ");
+                tracing::warn!("the user info can't be used: {told}");
+                self.situation = Situation::Invalid(told);
+            }
+            Verdict::Group { experiment, holds } => match known {
+                Some(row) => self.serve_known(row, &readings, reference).await?,
+                None => self.plan(*experiment, readings, holds, None),
+            },
+        }
+        Ok(())
+    }
+
+    /// The journal's experiment with just this month, name, address and proposal, if it was accepted before.
+    async fn known(&self, readings: &Readings) -> Result<Option<ExperimentRow>, JournalError> {
+        let Ok(experiment) = Experiment::parse(&readings.user_info()) else { return Ok(None) };
+        let row = match self.deliverer.find_same(&experiment).await {
+            Ok(row) => row,
+            Err(PlanError::Journal(error)) => return Err(error),
+            Err(_) => None, // a path can't be made: the plan says why
+        };
+        Ok(row.filter(|row| {
+            row.experiment.pi_email == experiment.pi_email
+                && row.experiment.pi_last_name == experiment.pi_last_name
+                && row.experiment.year_month == experiment.year_month
+        }))
+    }
+
+    async fn serve_known(
+        &mut self,
+        row: ExperimentRow,
+        readings: &Readings,
+        reference: Option<Readings>,
+    ) -> Result<(), JournalError> {
+        if reference.as_ref() != Some(readings) {
+            self.journal.set_reference(readings).await?;
+        }
+        let last = self.journal.deliveries_of(row.id).await?.into_iter().max_by_key(|delivery| delivery.number);
+        if last.is_some_and(|last| last.state == DeliveryState::Held) {
+            // What held it may be gone; otherwise the screen says it again.
+            self.plan(row.experiment, readings.clone(), vec![], None);
+            return Ok(());
+        }
+        self.situation = Situation::Served(row.id);
+        self.show_experiment(row.id).await
+    }
+
+    /// Looks at the places; [`Beamline::planned`] goes on.
+    fn plan(&mut self, experiment: Experiment, readings: Readings, mut holds: Vec<Hold>, press: Option<Press>) {
+        match self.auto {
+            _ if press.is_some() => {}
+            Some(true) => {}
+            Some(false) => holds.push(Hold::run("Auto is Off: press Run to serve this group")),
+            None => {
+                holds.push(Hold::run(format!("Waiting for {}Auto, which says whether to go on", self.config.epics.prefix)));
+            }
+        }
+        if self.paused && press.is_none() {
+            holds.push(Hold::run("Paused: set Pause to Go, or press Run"));
+        }
+        self.situation = Situation::Planning;
+        let deliverer = self.deliverer.clone();
+        self.plans.abort_all();
+        self.plans.spawn(async move {
+            let plan = deliverer.plan(&experiment).await;
+            Planned { readings, experiment, holds, press, plan }
+        });
+    }
+
+    async fn planned(&mut self, planned: Planned) -> Result<(), JournalError> {
+        let Planned { readings, experiment, holds, press, plan } = planned;
+        if self.readings.as_ref() != Some(&readings) {
+            return Ok(()); // a PV has changed meanwhile: another set comes
+        }
+        let mut plan = match plan {
+            Ok(plan) => plan,
+            Err(PlanError::Journal(error)) => return Err(error),
+            Err(error) => {
+                self.situation = Situation::Invalid(error.to_string());
+                return Ok(());
+            }
+        };
+        for away in &plan.away {
+            tracing::warn!("{} is away and is looked at when it is back: {}", away.place, away.reason);
+        }
+        let obstacles: Vec<_> = plan.obstacles().iter().map(Obstacle::to_string).collect();
+        let Some(by) = accepted_by(&holds, &obstacles, press.as_ref()) else {
+            let held = Held { experiment, readings, holds, obstacles };
+            tracing::warn!("held: {}", held.message());
+            self.situation = Situation::Held(held);
+            return Ok(());
+        };
+        if by == AcceptedBy::Approve {
+            plan.approve();
+        }
+        match self.deliverer.accept(&plan, by, Some(&readings)).await {
+            Ok(Accepted::Accepted { id, corrected_from, .. }) => {
+                if let Some(former) = corrected_from {
+                    tracing::info!("{experiment} corrects {former}");
+                }
+                self.situation = Situation::Served(id);
+                let cause = match by {
+                    AcceptedBy::Auto => Cause::UserInfo,
+                    AcceptedBy::Approve => Cause::Approve,
+                    AcceptedBy::Run => Cause::Run,
+                    AcceptedBy::Command => Cause::Command,
+                };
+                self.start_delivery(id, &experiment, Options::all(cause, WHO)).await
+            }
+            // Someone took the directory between the look and now: look again, which tells who.
+            Ok(Accepted::Taken(_)) | Err(PlanError::NotApproved(_)) => self.judge_again().await,
+            Err(PlanError::Journal(error)) => Err(error),
+            Err(error) => {
+                self.situation = Situation::Invalid(error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    async fn command(&mut self, command: Command) -> Result<(), JournalError> {
+        tracing::info!(?command, "from the screen");
+        match command {
+            Command::Auto(on) => {
+                let before = self.auto.replace(on);
+                if before != Some(on) && matches!(self.situation, Situation::Held(_) | Situation::Planning) {
+                    self.judge_again().await?;
+                }
+            }
+            Command::Pause(paused) => {
+                let before = std::mem::replace(&mut self.paused, paused);
+                self.deliveries.pause(paused);
+                if before != paused && matches!(self.situation, Situation::Held(_) | Situation::Planning) {
+                    self.judge_again().await?;
+                }
+            }
+            Command::Run => match &self.situation {
+                Situation::Held(held) => self.press(AcceptedBy::Run, Press::on(AcceptedBy::Run, held)),
+                Situation::Served(id) => {
+                    let id = *id;
+                    self.deliver_again(id, Options::all(Cause::Run, WHO)).await?;
+                }
+                other => tracing::warn!("Run: no group to serve ({other:?})"),
+            },
+            Command::Approve => match &self.situation {
+                Situation::Held(held) => self.press(AcceptedBy::Approve, Press::on(AcceptedBy::Approve, held)),
+                other => tracing::warn!("Approve: nothing is held ({other:?})"),
+            },
+            Command::Resend => match self.situation {
+                Situation::Served(id) if !self.deliveries.is_running(id) => {
+                    let options = Options { resend: true, ..Options::all(Cause::Resend, WHO) };
+                    self.deliver_again(id, options).await?;
+                }
+                _ => tracing::warn!("Resend: no group that is served, or its delivery still runs"),
+            },
+            Command::Abort => self.deliveries.abort(),
+        }
+        Ok(())
+    }
+
+    /// Plans again what is held: only what the screen said at the press is released by it.
+    fn press(&mut self, by: AcceptedBy, press: Press) {
+        if let Situation::Held(held) = std::mem::replace(&mut self.situation, Situation::Planning) {
+            tracing::info!(?by, "{} is released by the operator", held.experiment);
+            self.plan(held.experiment, held.readings, held.holds, Some(press));
+        }
+    }
+
+    async fn deliver_again(&mut self, id: Uuid, options: Options) -> Result<(), JournalError> {
+        if let Some(row) = self.journal.experiment(id).await? {
+            self.start_delivery(id, &row.experiment, options).await?;
+        }
+        Ok(())
+    }
+
+    async fn start_delivery(&mut self, id: Uuid, experiment: &Experiment, options: Options) -> Result<(), JournalError> {
+        self.deliveries.start(Order {
+            id,
+            name: experiment.to_string(),
+            deliverer: self.deliverer.clone(),
+            options,
+        });
+        self.show_experiment(id).await
+    }
+
+    async fn ended(&mut self, id: Uuid, outcome: Outcome) -> Result<(), JournalError> {
+        if let Outcome::Held { obstacles } = outcome
+            && let Some(row) = self.journal.experiment(id).await?
+        {
+            let obstacles: Vec<_> = obstacles.iter().map(Obstacle::to_string).collect();
+            match &self.readings {
+                Some(readings) if matches!(self.situation, Situation::Served(served) if served == id) => {
+                    let (experiment, readings) = (row.experiment, readings.clone());
+                    self.situation = Situation::Held(Held { experiment, readings, holds: vec![], obstacles });
+                }
+                _ => tracing::warn!("{} is held, and not the group of the PVs any more", row.experiment),
+            }
+        }
+        if self.shown.as_ref().is_some_and(|shown| shown.row.id == id) {
+            self.show_experiment(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts the experiment on the screen, as the journal or its running delivery tells.
+    async fn show_experiment(&mut self, id: Uuid) -> Result<(), JournalError> {
+        let Some(row) = self.journal.experiment(id).await? else { return Ok(()) };
+        let news = self.deliveries.report(id);
+        let report = match &news {
+            Some(news) => news.borrow().clone(),
+            None => self.deliverer.report_of(&row).await?,
+        };
+        let last = self.journal.deliveries_of(id).await?.into_iter().max_by_key(|delivery| delivery.number);
+        self.counts = self.journal.counts().await?;
+        self.shown = Some(Shown { row, report, last, news });
+        Ok(())
+    }
+
+    /// Takes over an edited configuration. A broken one changes nothing but the message.
+    async fn configure(&mut self, change: Result<Config, ConfigError>) -> Result<(), JournalError> {
+        let taken = match change {
+            Ok(config) => self.take_over(config).await,
+            Err(error) => Err(error.to_string()),
+        };
+        match taken {
+            Ok(()) => {
+                tracing::info!("the edited configuration is in force");
+                self.config_trouble = None;
+                self.deliveries.restart(&self.deliverer);
+                self.judge_again().await?;
+            }
+            Err(error) => {
+                tracing::error!("the edit of the configuration is not in force, the settings before it are: {error}");
+                self.config_trouble = Some(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_over(&mut self, config: Config) -> Result<(), String> {
+        if config.journal.path != self.config.journal.path {
+            return Err("another [journal] path needs a restart of the service".to_owned());
+        }
+        let config = Arc::new(config);
+        let deliverer = Deliverer::new(config.clone(), self.journal.clone()).map_err(|error| error.to_string())?;
+        if config.epics.user_info != self.config.epics.user_info || config.rules.settle != self.config.rules.settle {
+            self.watcher = Watcher::start(&self.context, &config.epics.user_info, config.rules.settle)
+                .map_err(|error| error.to_string())?;
+            self.readings = None;
+        }
+        if config.epics.prefix != self.config.epics.prefix {
+            (self.board, self.commands) =
+                StatusBoard::new(&self.context, &config.epics.prefix).map_err(|error| error.to_string())?;
+            self.auto = None;
+        }
+        self.deliverer = Arc::new(deliverer);
+        self.config = config;
+        Ok(())
+    }
+}
+
+impl Press {
+    fn on(by: AcceptedBy, held: &Held) -> Press {
+        Press { by, seen: held.obstacles.clone() }
+    }
+}
+
+/// The next report of the shown experiment's running delivery; waits for ever where none runs. Cancel-safe.
+async fn news(shown: &mut Option<Shown>) -> DeliveryReport {
+    if let Some(news) = shown.as_mut().and_then(|shown| shown.news.as_mut())
+        && news.changed().await.is_ok()
+    {
+        return news.borrow_and_update().clone();
+    }
+    std::future::pending().await
+}
+
+/// The next change of the configuration; waits for ever where the files can't be watched. Cancel-safe.
+async fn changed(changes: &mut Option<Changes>) -> Result<Config, ConfigError> {
+    match changes {
+        Some(changes) => changes.next().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,138 @@
+use crate::delivery::{Controller, Deliverer, DeliveryReport, Options, Outcome, controls};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::{self, AbortHandle, JoinSet};
+use tracing::Instrument;
+use uuid::Uuid;
+
+/// The deliveries under way, at most one an experiment.
+#[derive(Default)]
+pub(super) struct Deliveries {
+    running: HashMap<Uuid, Running>,
+    tasks: JoinSet<Outcome>,
+    paused: bool,
+}
+
+struct Running {
+    task: AbortHandle,
+    controller: Controller,
+    report: watch::Sender<DeliveryReport>,
+    order: Order,
+    /// What begins when this one has ended: the experiment's lock is free only then
+    successor: Option<Order>,
+}
+
+/// What is asked of a delivery.
+#[derive(Clone)]
+pub(super) struct Order {
+    /// The experiment's id
+    pub id: Uuid,
+    /// The experiment as the log names it
+    pub name: String,
+    pub deliverer: Arc<Deliverer>,
+    pub options: Options,
+}
+
+impl Deliveries {
+    /// Begins a delivery. One of the same experiment that is under way is broken off where it is, as a kill would do; what
+    /// it owes is part of the new one, since the journal knows how far it came.
+    pub fn start(&mut self, order: Order) {
+        match self.running.get_mut(&order.id) {
+            Some(former) => {
+                former.successor = Some(order);
+                former.task.abort();
+            }
+            None => self.spawn(order, watch::Sender::new(DeliveryReport::default())),
+        }
+    }
+
+    fn spawn(&mut self, order: Order, report: watch::Sender<DeliveryReport>) {
+        let (controller, control) = controls();
+        if self.paused {
+            controller.pause();
+        }
+        let span = tracing::info_span!("delivery", experiment = order.name);
+        let (its, sender) = (order.clone(), report.clone());
+        let delivery = async move {
+            let result = its.deliverer.run(its.id, &its.options, control, sender).await;
+            result.unwrap_or_else(|error| {
+                tracing::error!("{error}");
+                Outcome::Failed { message: error.to_string() }
+            })
+        };
+        let task = self.tasks.spawn(delivery.instrument(span));
+        self.running.insert(order.id, Running { task, controller, report, order, successor: None });
+    }
+
+    /// Goes on with all of them under new settings.
+    pub fn restart(&mut self, deliverer: &Arc<Deliverer>) {
+        let orders: Vec<_> = self.running.values().map(|running| running.order.clone()).collect();
+        for order in orders {
+            self.start(Order { deliverer: deliverer.clone(), ..order });
+        }
+    }
+
+    /// The next delivery that ends; waits for ever where none runs. Cancel-safe.
+    pub async fn ended(&mut self) -> (Uuid, Outcome) {
+        loop {
+            let (task, outcome) = match self.tasks.join_next_with_id().await {
+                None => std::future::pending().await,
+                Some(Ok((task, outcome))) => (task, outcome),
+                Some(Err(error)) => (error.id(), fault(&error)),
+            };
+            if let Some((id, outcome)) = self.take_ended(task, outcome) {
+                return (id, outcome);
+            }
+        }
+    }
+
+    /// `None` where a successor has begun.
+    fn take_ended(&mut self, task: task::Id, outcome: Outcome) -> Option<(Uuid, Outcome)> {
+        let id = self.running.iter().find(|(_, running)| running.task.id() == task).map(|(id, _)| *id)?;
+        let ended = self.running.remove(&id)?;
+        match ended.successor {
+            Some(order) => {
+                self.spawn(order, ended.report);
+                None
+            }
+            None => Some((id, outcome)),
+        }
+    }
+
+    /// What the delivery of this experiment has come to, if one runs.
+    pub fn report(&self, id: Uuid) -> Option<watch::Receiver<DeliveryReport>> {
+        self.running.get(&id).map(|running| running.report.subscribe())
+    }
+
+    pub fn is_running(&self, id: Uuid) -> bool {
+        self.running.contains_key(&id)
+    }
+
+    pub fn any(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    pub fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+        for running in self.running.values() {
+            if paused { running.controller.pause() } else { running.controller.go_on() }
+        }
+    }
+
+    /// Ends all of them for good.
+    pub fn abort(&self) {
+        for running in self.running.values() {
+            running.controller.abort();
+        }
+    }
+}
+
+fn fault(error: &task::JoinError) -> Outcome {
+    if error.is_cancelled() {
+        return Outcome::Aborted;
+    }
+    let message = format!("a fault of beamshare ({error}); please report it with the log");
+    tracing::error!("a delivery ended by {message}");
+    Outcome::Failed { message }
+}

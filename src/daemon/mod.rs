@@ -1,0 +1,101 @@
+//! The service: one actor a beamline joins the user-info PVs, the deliveries and the status records.
+
+mod beamline;
+mod deliveries;
+mod screen;
+mod situation;
+
+use crate::config::{Config, ConfigError};
+use crate::delivery::StepError;
+use crate::epics::{CaContext, CaError};
+use crate::journal::JournalError;
+use beamline::Beamline;
+use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::Instrument;
+
+/// Why the service can't start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// A configuration is wrong
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Two configurations share what each needs for itself
+    #[error("{} and {} both have {what}; give each beamline its own", first.display(), second.display())]
+    Shared {
+        /// A configuration file
+        first: PathBuf,
+        /// Another one
+        second: PathBuf,
+        /// The key and value that they share
+        what: String,
+    },
+    /// The journal can't be opened
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Channel Access can't be used
+    #[error(transparent)]
+    ChannelAccess(#[from] CaError),
+    /// What deliveries need can't be set up
+    #[error(transparent)]
+    SetUp(StepError),
+    /// The system refused a signal handler
+    #[error("can't be told to stop by signals: {0}")]
+    Signals(#[from] std::io::Error),
+    /// A beamline's actor has panicked: a fault of beamshare
+    #[error("a beamline's service ended by a fault of beamshare ({0}); please report it with the log")]
+    Fault(String),
+}
+
+/// Serves the beamlines of these configuration files until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Before anything is served: what is wrong with a configuration, a journal or a secret's file. Later: only a fault of
+/// beamshare itself; everything else is shown on the screen and tried again.
+pub async fn run(files: &[PathBuf]) -> Result<(), DaemonError> {
+    let mut configs = vec![];
+    for file in files {
+        configs.push(Config::load(file)?);
+    }
+    check_apart(&configs)?;
+
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (stop, stopped) = watch::channel(());
+    let context = CaContext::new()?;
+    let mut beamlines = JoinSet::new();
+    for config in configs {
+        let span = tracing::info_span!("beamline", beamline = config.beamline.name);
+        let beamline = Beamline::start(context.clone(), config).instrument(span.clone()).await?;
+        beamlines.spawn(beamline.serve(stopped.clone()).instrument(span));
+    }
+    drop(stopped);
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
+        _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
+        Some(ended) = beamlines.join_next() => ended.map_err(|fault| DaemonError::Fault(fault.to_string()))?,
+    }
+    drop(stop);
+    while let Some(ended) = beamlines.join_next().await {
+        ended.map_err(|fault| DaemonError::Fault(fault.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Each beamline has its own journal and its own records.
+fn check_apart(configs: &[Config]) -> Result<(), DaemonError> {
+    for (n, second) in configs.iter().enumerate() {
+        for first in &configs[..n] {
+            let what = if first.journal.path == second.journal.path {
+                format!("the journal {}", first.journal.path.display())
+            } else if first.epics.prefix == second.epics.prefix {
+                format!("the record prefix {}", first.epics.prefix)
+            } else {
+                continue;
+            };
+            return Err(DaemonError::Shared { first: first.file.clone(), second: second.file.clone(), what });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! What the status records say: worked out anew after each event from what is so, never kept beside it.
+
+use super::beamline::{Beamline, Shown};
+use super::situation::Situation;
+use crate::delivery::{Step, StepStatus};
+use crate::epics::{Record, Status};
+use crate::experiment::Field;
+use crate::journal::DeliveryState;
+use crate::watch::Release;
+use jiff::tz::TimeZone;
+
+impl Beamline {
+    /// Brings the status records up to date.
+    pub(super) fn show(&self) {
+        let (status, message) = self.status();
+        let message = match &self.config_trouble {
+            Some(trouble) => format!("Edit of the configuration not in force: {trouble} | {message}"),
+            None => message,
+        };
+        self.board.set_text(Record::StatusMsg, &message);
+        self.board.set_status(status);
+        self.board.set_run(self.deliveries.any());
+        self.board.set_count(Record::RunCount, u64::try_from(self.counts.0).unwrap_or_default());
+        self.board.set_count(Record::ErrorCount, u64::try_from(self.counts.1).unwrap_or_default());
+        if let Some(shown) = &self.shown {
+            self.show_delivery(shown);
+        } else {
+            for step in STEPS {
+                self.board.set_step(step, StepStatus::Pending, "");
+            }
+        }
+    }
+
+    /// What to say when the service is stopped: the IOC's watchdog says the rest.
+    pub(super) fn farewell(&self) {
+        if self.deliveries.any() {
+            self.board.set_status(Status::Waiting);
+        }
+        let goes_on = if self.deliveries.any() { "; it goes on with the delivery when it is started" } else { "" };
+        self.board.set_text(Record::StatusMsg, &format!("beamshare was stopped{goes_on}"));
+        self.board.set_run(false);
+    }
+
+    fn status(&self) -> (Status, String) {
+        // What needs an operator comes before what runs for another group.
+        if let Situation::Held(held) = &self.situation {
+            let press = match held.release() {
+                Release::Run => "Run or Approve?",
+                Release::Approve => "Approve?",
+            };
+            return (Status::Approval, format!("{press} {}", held.message()));
+        }
+        if let Some(shown) = self.shown.as_ref().filter(|shown| self.deliveries.is_running(shown.row.id)) {
+            let status = if self.paused { Status::Paused } else { Status::Running };
+            return (status, format!("{}: {}", shown.row.experiment, shown.report.message));
+        }
+        match &self.situation {
+            Situation::Waiting(reason) | Situation::Invalid(reason) => (Status::Waiting, reason.clone()),
+            Situation::Settling => (Status::Settling, "The user info has changed; waiting until it is quiet".to_owned()),
+            Situation::Planning => (Status::Settling, "Looking whether the directories are free".to_owned()),
+            Situation::Nobody if self.paused => (Status::Paused, "Paused: set Pause to Go".to_owned()),
+            Situation::Nobody => (Status::Idle, "No user group is tagged".to_owned()),
+            Situation::Trouble(trouble) => (Status::Failed, trouble.clone()),
+            Situation::Held(_) | Situation::Served(_) => self.ended(),
+        }
+    }
+
+    /// How the last delivery of the group in the PVs has ended.
+    fn ended(&self) -> (Status, String) {
+        let Some(shown) = &self.shown else { return (Status::Idle, String::new()) };
+        let name = &shown.row.experiment;
+        match shown.last.as_ref().map(|last| (last.state, last.error.as_str())) {
+            Some((DeliveryState::Failed | DeliveryState::Held, error)) => {
+                (Status::Failed, format!("{name}: {error}. When it is mended, press Run"))
+            }
+            Some((DeliveryState::Aborted, _)) => {
+                (Status::Failed, format!("{name}: aborted by the operator; press Run to go on"))
+            }
+            Some((DeliveryState::Running, _)) => (Status::Waiting, format!("{name}: delivered by another process")),
+            Some((DeliveryState::Done, _)) => (Status::Done, format!("{name}: {}", shown.report.message)),
+            None => (Status::Idle, format!("{name}: accepted, not delivered; press Run")),
+        }
+    }
+
+    fn show_delivery(&self, shown: &Shown) {
+        let (experiment, report) = (&shown.row.experiment, &shown.report);
+        self.board.set_text(Record::YearMonth, &experiment.year_month.to_string());
+        self.board.set_text(Record::LastName, experiment.pi_last_name.as_str());
+        self.board.set_text(Record::Email, experiment.pi_email.as_str());
+        let proposal = experiment.details.get(&Field::ProposalNumber);
+        self.board.set_text(Record::Proposal, proposal.map_or("", String::as_str));
+        self.board.set_text(Record::Path, &report.path);
+        self.board.set_text(Record::DataLink, &report.data_link);
+        for step in STEPS {
+            let (status, message) = report.steps.get(&step).cloned().unwrap_or((StepStatus::Skipped, String::new()));
+            self.board.set_step(step, status, &message);
+        }
+        self.board.set_count(Record::UsersTotal, report.users_total.into());
+        self.board.set_count(Record::UsersShared, report.users_shared.into());
+        self.board.set_count(Record::EmailsSent, report.emails_sent.into());
+        self.board.set_count(Record::EmailsFailed, report.emails_failed.into());
+        if let Some((last, ended)) = shown.last.as_ref().and_then(|last| Some((last, last.ended_at?))) {
+            let time_zone = self.config.beamline.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
+            let local = ended.to_zoned(time_zone.unwrap_or_else(TimeZone::system));
+            self.board.set_text(Record::LastRun, &local.strftime("%Y-%m-%d %H:%M:%S").to_string());
+            self.board.set_number(Record::LastDuration, ended.duration_since(last.started_at).as_secs_f64());
+        }
+    }
+}
+
+const STEPS: [Step; 5] = [Step::Dirs, Step::Globus, Step::Share, Step::Email, Step::Sync];
+
+/// The name of this machine.
+pub(super) fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
