@@ -6,6 +6,7 @@ mod history;
 mod init;
 mod print;
 mod rerun;
+mod run;
 mod service;
 mod show;
 mod status;
@@ -56,6 +57,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Init(init::Init),
+    Run(run::Run),
     Show(show::Show),
     Status(status::Status),
     Rerun(rerun::Rerun),
@@ -113,6 +115,7 @@ fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
     match verb {
         Verb::Init(init) => return init.act(),
         Verb::Completions(completions) => return completions.act(),
+        Verb::Run(run) => return run.act(settings, log_level),
         _ => {}
     }
     // Results go to standard output and failures are told at the end: the log has only what is unusual.
@@ -124,7 +127,7 @@ fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
             Verb::Status(status) => status.act(&config).await,
             Verb::Rerun(rerun) => rerun.act(&config).await,
             Verb::History(history) => history.act(&config).await,
-            Verb::Init(_) | Verb::Completions(_) => Ok(Exit::Done),
+            Verb::Init(_) | Verb::Completions(_) | Verb::Run(_) => Ok(Exit::Done),
         }
     })
 }

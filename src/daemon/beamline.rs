@@ -271,7 +271,10 @@ impl Beamline {
             Some(true) => {}
             Some(false) => holds.push(Hold::run("Auto is Off: press Run to serve this group")),
             None => {
-                holds.push(Hold::run(format!("Waiting for {}Auto, which says whether to go on", self.config.epics.prefix)));
+                holds.push(Hold::run(format!(
+                    "Waiting for {}Auto, which says whether to go on",
+                    self.config.epics.prefix
+                )));
             }
         }
         if self.paused && press.is_none() {
@@ -280,7 +283,7 @@ impl Beamline {
         self.situation = Situation::Planning;
         let deliverer = self.deliverer.clone();
         self.plans.abort_all();
-        self.plans.spawn(async move {
+        self.plans.spawn_local(async move {
             let plan = deliverer.plan(&experiment).await;
             Planned { readings, experiment, holds, press, plan }
         });
@@ -391,13 +394,13 @@ impl Beamline {
         Ok(())
     }
 
-    async fn start_delivery(&mut self, id: Uuid, experiment: &Experiment, options: Options) -> Result<(), JournalError> {
-        self.deliveries.start(Order {
-            id,
-            name: experiment.to_string(),
-            deliverer: self.deliverer.clone(),
-            options,
-        });
+    async fn start_delivery(
+        &mut self,
+        id: Uuid,
+        experiment: &Experiment,
+        options: Options,
+    ) -> Result<(), JournalError> {
+        self.deliveries.start(Order { id, name: experiment.to_string(), deliverer: self.deliverer.clone(), options });
         self.show_experiment(id).await
     }
 

@@ -61,7 +61,7 @@ impl Deliveries {
                 Outcome::Failed { message: error.to_string() }
             })
         };
-        let task = self.tasks.spawn(delivery.instrument(span));
+        let task = self.tasks.spawn_local(delivery.instrument(span));
         self.running.insert(order.id, Running { task, controller, report, order, successor: None });
     }
 

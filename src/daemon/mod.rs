@@ -5,7 +5,7 @@ mod deliveries;
 mod screen;
 mod situation;
 
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::delivery::StepError;
 use crate::epics::{CaContext, CaError};
 use crate::journal::JournalError;
@@ -13,15 +13,12 @@ use beamline::Beamline;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, LocalSet};
 use tracing::Instrument;
 
 /// Why the service can't start, or could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
-    /// A configuration is wrong
-    #[error(transparent)]
-    Config(#[from] ConfigError),
     /// Two configurations share what each needs for itself
     #[error("{} and {} both have {what}; give each beamline its own", first.display(), second.display())]
     Shared {
@@ -49,16 +46,18 @@ pub enum DaemonError {
     Fault(String),
 }
 
-/// Serves the beamlines of these configuration files until SIGTERM or SIGINT.
+/// Serves the beamlines of these configurations until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// Before anything is served: what is wrong with a configuration, a journal or a secret's file. Later: only a fault of
+/// Before anything is served: what is wrong with a journal, a template or a secret's file. Later: only a fault of
 /// beamshare itself; everything else is shown on the screen and tried again.
-pub async fn run(files: &[PathBuf]) -> Result<(), DaemonError> {
-    let mut configs = vec![];
-    for file in files {
-        configs.push(Config::load(file)?);
-    }
+pub async fn run(configs: Vec<Config>) -> Result<(), DaemonError> {
+    // All actors and their deliveries take turns on one thread: they wait much more than they work, and what blocks (SSH,
+    // file systems) has threads of its own. The heartbeat is one of them, so a hang is seen from outside.
+    LocalSet::new().run_until(serve(configs)).await
+}
+
+async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
     check_apart(&configs)?;
 
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -68,7 +67,7 @@ pub async fn run(files: &[PathBuf]) -> Result<(), DaemonError> {
     for config in configs {
         let span = tracing::info_span!("beamline", beamline = config.beamline.name);
         let beamline = Beamline::start(context.clone(), config).instrument(span.clone()).await?;
-        beamlines.spawn(beamline.serve(stopped.clone()).instrument(span));
+        beamlines.spawn_local(beamline.serve(stopped.clone()).instrument(span));
     }
     drop(stopped);
     tokio::select! {

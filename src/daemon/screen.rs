@@ -56,17 +56,19 @@ impl Beamline {
         }
         match &self.situation {
             Situation::Waiting(reason) | Situation::Invalid(reason) => (Status::Waiting, reason.clone()),
-            Situation::Settling => (Status::Settling, "The user info has changed; waiting until it is quiet".to_owned()),
+            Situation::Settling => {
+                (Status::Settling, "The user info has changed; waiting until it is quiet".to_owned())
+            }
             Situation::Planning => (Status::Settling, "Looking whether the directories are free".to_owned()),
             Situation::Nobody if self.paused => (Status::Paused, "Paused: set Pause to Go".to_owned()),
             Situation::Nobody => (Status::Idle, "No user group is tagged".to_owned()),
             Situation::Trouble(trouble) => (Status::Failed, trouble.clone()),
-            Situation::Held(_) | Situation::Served(_) => self.ended(),
+            Situation::Held(_) | Situation::Served(_) => self.last_outcome(),
         }
     }
 
     /// How the last delivery of the group in the PVs has ended.
-    fn ended(&self) -> (Status, String) {
+    fn last_outcome(&self) -> (Status, String) {
         let Some(shown) = &self.shown else { return (Status::Idle, String::new()) };
         let name = &shown.row.experiment;
         match shown.last.as_ref().map(|last| (last.state, last.error.as_str())) {

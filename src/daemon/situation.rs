@@ -50,7 +50,8 @@ impl Held {
 
     /// The sentence for the screen.
     pub fn message(&self) -> String {
-        let reasons = self.holds.iter().map(|hold| hold.reason.as_str()).chain(self.obstacles.iter().map(String::as_str));
+        let reasons =
+            self.holds.iter().map(|hold| hold.reason.as_str()).chain(self.obstacles.iter().map(String::as_str));
         format!("{}: {}", self.experiment, reasons.collect::<Vec<_>>().join(". "))
     }
 }

@@ -137,12 +137,14 @@ fn compare(readings: &Readings, reference: &Readings) -> Vec<Hold> {
     let (name, email) = (changed(Field::PiLastName), changed(Field::PiEmail));
     let mut holds = vec![];
 
-    let update_time_missing = now.get(Field::UpdateTime).is_none() || !changed(Field::UpdateTime);
-    if readings.0.contains_key(&Field::UpdateTime) && update_time_missing {
+    // A tool was at work.
+    let tagged = now.get(Field::UpdateTime).is_some() && changed(Field::UpdateTime);
+    if readings.0.contains_key(&Field::UpdateTime) && !tagged {
         holds.push(Hold::run(
             "Edited by hand: the tagging tool's update time did not change. If it is right, press Run or Approve",
         ));
-    } else if let Some(stale) = stale_field(readings, &now, &put, name) {
+    }
+    if let Some(stale) = stale_field(readings, &now, &put, tagged, name) {
         // The tool puts every field each time; one that it has not put means that it stopped half way.
         holds.push(Hold::approve(format!(
             "Half a set: the {stale} ({}) was not put with the rest. Tag again; Approve only if all of it is right",
@@ -167,13 +169,18 @@ fn compare(readings: &Readings, reference: &Readings) -> Vec<Hold> {
 
 /// An identity-bearing field that should have come with the others and did not.
 ///
-/// Where an update time is configured (and has changed), a tool is at work, and every configured PV must have been put.
+/// Where a tool was at work (the update time has changed), every configured PV must have been put.
 /// Otherwise a person may have put only what differs: then only a set value that names the former person or proposal counts.
-fn stale_field(readings: &Readings, now: &UserInfo, put: &impl Fn(Field) -> bool, name_changed: bool) -> Option<Field> {
-    let tool = readings.0.contains_key(&Field::UpdateTime);
+fn stale_field(
+    readings: &Readings,
+    now: &UserInfo,
+    put: &impl Fn(Field) -> bool,
+    tagged: bool,
+    name_changed: bool,
+) -> Option<Field> {
     let bound_to_person = [Field::PiBadge, Field::ProposalNumber, Field::Esaf];
     readings.0.keys().copied().find(|field| {
-        !put(*field) && now.get(*field).is_some() && (tool || (name_changed && bound_to_person.contains(field)))
+        !put(*field) && now.get(*field).is_some() && (tagged || (name_changed && bound_to_person.contains(field)))
     })
 }
 

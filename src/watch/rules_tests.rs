@@ -87,6 +87,31 @@ fn acted_on(pvs: &Pvs, reference: &Pvs, accepted: &Group) -> Option<Experiment> 
     }
 }
 
+/// What Run would release.
+fn released_by_run(pvs: &Pvs, reference: &Pvs) -> Option<Experiment> {
+    match judge(&pvs.readings, Some(&reference.readings), |_| false, &Rules::default()) {
+        Verdict::Group { experiment, holds } if holds.iter().all(|hold| hold.release == Release::Run) => {
+            Some(*experiment)
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn run_releases_no_wrong_pair_of_a_tool_that_died() {
+    for fields in configurations() {
+        let reference = Pvs::of(&fields, &wang());
+        let mut pvs = reference.clone();
+        for field in TOOL_ORDER.into_iter().filter(|field| fields.contains(field)) {
+            pvs.put(field, garcia()[&field]);
+            if let Some(experiment) = released_by_run(&pvs, &reference) {
+                let whole = belongs_to(&experiment, &garcia()) || belongs_to(&experiment, &wang());
+                assert!(whole, "{fields:?} after the put of the {field}: {experiment}");
+            }
+        }
+    }
+}
+
 fn belongs_to(experiment: &Experiment, group: &Group) -> bool {
     let proposal = experiment.details.get(&Field::ProposalNumber);
     experiment.pi_last_name.as_str() == group[&Field::PiLastName]
@@ -197,6 +222,8 @@ fn a_new_name_with_the_old_address_waits_for_approve_however_it_came() {
 
 #[test]
 fn an_edit_without_a_new_update_time_waits_for_run() {
+    let puts = [(Field::PiLastName, "Garcia"), (Field::PiEmail, "ana@upf.edu")];
+    assert_eq!(releases(verdict_after(&WITH_UPDATE_TIME, &wang(), &puts)), [Release::Run, Release::Approve]);
     let puts = [(Field::PiLastName, "Garcia"), (Field::PiEmail, "ana@upf.edu"), (Field::ProposalNumber, "71002")];
     assert_eq!(releases(verdict_after(&WITH_UPDATE_TIME, &wang(), &puts)), [Release::Run]);
 }

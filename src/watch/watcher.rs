@@ -15,6 +15,9 @@ use tokio::time::Instant;
 /// Limit for the fresh get of a PV that is connected.
 const GET_LIMIT: Duration = Duration::from_secs(5);
 
+/// How often settled PVs are read again at least: puts of the same value bring no monitor.
+const LONGEST_RECHECK: Duration = Duration::from_secs(10);
+
 /// What the user-info PVs are doing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Observation {
@@ -95,6 +98,8 @@ struct State {
     readings: Readings,
     /// The PVs that can't be read now, and why
     troubles: BTreeMap<Field, String>,
+    /// When the last put was noticed, and its time by the IOC's clock
+    last_put: Option<(Instant, Timestamp)>,
 }
 
 impl State {
@@ -108,7 +113,7 @@ impl State {
             .boxed()
         }));
         let troubles = channels.iter().map(|(field, channel)| (*field, not_found(channel.name()))).collect();
-        State { channels, events, readings: Readings::default(), troubles }
+        State { channels, events, readings: Readings::default(), troubles, last_put: None }
     }
 
     /// Which PV is waited for; `None` when all can be read.
@@ -121,29 +126,34 @@ impl State {
     }
 
     async fn watch(mut self, settle: Duration, observation: watch::Sender<Observation>) {
-        let mut quiet_at = Instant::now() + settle;
-        let mut settled = false;
+        let recheck = settle.clamp(Duration::from_secs(1), LONGEST_RECHECK);
+        let mut next_check = Instant::now() + settle;
         loop {
             let readable = self.troubles.is_empty();
-            tokio::select! {
+            let (settled, trouble) = tokio::select! {
                 Some((field, event)) = self.events.next() => {
                     self.note(field, event);
-                    quiet_at = Instant::now() + settle;
-                    settled = false;
+                    next_check = Instant::now() + settle;
+                    (false, None)
                 }
-                () = tokio::time::sleep_until(quiet_at), if readable && !settled => {
-                    match self.confirm().await {
-                        Ok(true) => settled = true,
-                        Ok(false) => quiet_at = Instant::now() + settle,
+                () = tokio::time::sleep_until(next_check), if readable => {
+                    match self.confirm(settle).await {
+                        Ok(Confirmed::Quiet) => {
+                            next_check = Instant::now() + recheck;
+                            (true, None)
+                        }
+                        Ok(Confirmed::QuietAt(then)) => {
+                            next_check = then;
+                            (false, None)
+                        }
                         Err(error) => {
-                            observation.send_replace(Observation::Waiting(error.to_string()));
-                            quiet_at = Instant::now() + settle;
-                            continue;
+                            next_check = Instant::now() + settle;
+                            (false, Some(error.to_string()))
                         }
                     }
                 }
-            }
-            let now = match self.complaint() {
+            };
+            let now = match trouble.or_else(|| self.complaint()) {
                 Some(complaint) => Observation::Waiting(complaint),
                 None if settled => Observation::Settled(self.readings.clone()),
                 None => Observation::Settling,
@@ -161,6 +171,7 @@ impl State {
             TextEvent::Text(text) => {
                 self.troubles.remove(&field);
                 self.readings.0.insert(field, reading(text));
+                self.last_put = newest(&self.readings).map(|time| (Instant::now(), time));
             }
             TextEvent::Connected(_) => {}
             TextEvent::Disconnected => {
@@ -173,21 +184,43 @@ impl State {
         }
     }
 
-    /// Reads all PVs again; `false` where that, or a monitor that came meanwhile, tells another story.
-    async fn confirm(&mut self) -> Result<bool, CaError> {
+    /// Reads all PVs again, and works out whether they have been quiet.
+    ///
+    /// A put of the value that a record has already brings no monitor, but it moves the record's time: the get finds it, and
+    /// by the distance to the last monitor's time, on the IOC's clock, how long ago it was.
+    async fn confirm(&mut self, settle: Duration) -> Result<Confirmed, CaError> {
         let fresh = get_all(&self.channels, GET_LIMIT).await?;
+        let now = Instant::now();
         // A PV's monitors and gets arrive in order, so a change that came before the get is in the queue by now.
-        let mut quiet = true;
+        let mut noted = false;
         while let Some(Some((field, event))) = self.events.next().now_or_never() {
             self.note(field, event);
-            quiet = false;
+            noted = true;
         }
-        let confirmed = quiet && fresh.same_texts(&self.readings);
-        if quiet {
-            self.readings = fresh;
+        if noted || !fresh.same_texts(&self.readings) {
+            return Ok(Confirmed::QuietAt(now + settle));
         }
-        Ok(confirmed)
+        if let (Some(newest), Some((seen, then))) = (newest(&fresh), self.last_put)
+            && newest > then
+        {
+            let later = Duration::try_from(newest.duration_since(then)).unwrap_or_default();
+            self.last_put = Some(((seen + later).min(now), newest));
+        }
+        self.readings = fresh;
+        let quiet_at = self.last_put.map_or(now, |(seen, _)| seen + settle);
+        Ok(if quiet_at <= now { Confirmed::Quiet } else { Confirmed::QuietAt(quiet_at) })
     }
+}
+
+enum Confirmed {
+    Quiet,
+    /// Not yet: the earliest moment at which they can be
+    QuietAt(Instant),
+}
+
+/// When the last of them was put, by the IOC's clock.
+fn newest(readings: &Readings) -> Option<Timestamp> {
+    readings.0.values().filter_map(|reading| reading.time).max()
 }
 
 fn not_found(pv: &str) -> String {
