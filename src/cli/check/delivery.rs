@@ -1,0 +1,105 @@
+use super::{Finding, State};
+use beamshare::config::{Config, Email, Globus};
+use beamshare::delivery::{Retry, StepError, client, place};
+use beamshare::mail::{Mailer, Templates};
+use futures::future;
+use globus_transfer_client::{ACCESS_RULE_LIMIT, ErrorKind, GlobusClient};
+
+/// Rules from which on an operator should make room.
+const RULES_MANY: usize = ACCESS_RULE_LIMIT * 9 / 10;
+
+/// Where deliveries go: directory places, collection, mail server.
+pub async fn check(config: &Config) -> Vec<Finding> {
+    let (places, globus, email) = tokio::join!(places(config), globus(config), email(config));
+    places.into_iter().chain(globus).chain(email).collect()
+}
+
+async fn places(config: &Config) -> Vec<Finding> {
+    const SECTION: &str = "directories";
+    let places = match place::from_config(&config.directories) {
+        Ok(places) => places,
+        Err(error) => return vec![Finding::of_step(SECTION, "places", Err(error))],
+    };
+    let probes = places.iter().map(|place| async { Finding::of_step(SECTION, place.name(), place.probe().await) });
+    let mut findings = future::join_all(probes).await;
+    let modes = config.directories.on.iter().filter_map(|place| place.mode).chain([config.directories.mode]);
+    if let Some(mode) = modes.into_iter().find(|mode| mode & 0o002 != 0) {
+        let says = "lets every account of the machine change and delete the data; 0770 with a group doesn't";
+        findings.push(Finding::new(SECTION, format!("mode {mode:04o}"), State::Warning, says));
+    }
+    findings
+}
+
+async fn globus(config: &Config) -> Vec<Finding> {
+    const SECTION: &str = "globus";
+    let Some(settings) = &config.globus else {
+        return vec![Finding::ok(SECTION, "sharing", "not configured: nothing is shared")];
+    };
+    let client = match client(settings) {
+        Ok(client) => client,
+        Err(error) => return vec![Finding::of_step(SECTION, "sign-in", Err(error))],
+    };
+    let (auth, collection) = tokio::join!(auth(&client), collection(&client, settings));
+    let mut findings = vec![Finding::of_step(SECTION, "sign-in", auth)];
+    findings.extend(collection);
+    findings
+}
+
+/// Whether identities can be looked up: it takes a token of Globus Auth. The address is nobody's, and none is made.
+async fn auth(client: &GlobusClient) -> Result<String, StepError> {
+    client.auth().identities().by_usernames(&["nobody@example.org"]).send().await?;
+    Ok(format!("{} lets identities be looked up", client.auth_url()))
+}
+
+async fn collection(client: &GlobusClient, settings: &Globus) -> Vec<Finding> {
+    const SECTION: &str = "globus";
+    let id = settings.collection;
+    let (rules, top) = tokio::join!(
+        client.transfer().access_rules(id).list(),
+        client.transfer().ls(id, settings.top.clone()).limit(1).send(),
+    );
+    // Globus shows a collection's rules to its access managers and administrators alone, who may also make them.
+    let rules = match rules {
+        Ok(rules) => {
+            let used = rules.used();
+            let says = format!("rules can be made; {used} of {ACCESS_RULE_LIMIT} are used");
+            match used >= RULES_MANY {
+                false => Finding::ok(SECTION, "access rules", says),
+                true => {
+                    let says = format!("{says}: delete old ones, or set expires_after");
+                    Finding::new(SECTION, "access rules", State::Warning, says)
+                }
+            }
+        }
+        Err(error) if *error.kind() == ErrorKind::PermissionDenied => {
+            let says = format!(
+                "this sign-in may not make access rules on collection {id}: give it the role access manager there \
+                 (app.globus.org, the collection's Roles). {error}"
+            );
+            Finding::failed(SECTION, "access rules", says)
+        }
+        Err(error) => Finding::of_step(SECTION, "access rules", Err(error.into())),
+    };
+    let top = top.map(|_| format!("{} on collection {id} is there", settings.top)).map_err(StepError::from);
+    vec![rules, Finding::of_step(SECTION, "collection", top)]
+}
+
+async fn email(config: &Config) -> Vec<Finding> {
+    const SECTION: &str = "email";
+    let Some(settings) = &config.email else {
+        return vec![Finding::ok(SECTION, "messages", "not configured: nobody is mailed")];
+    };
+    vec![templates(settings), Finding::of_step(SECTION, "transport", transport(settings).await)]
+}
+
+fn templates(settings: &Email) -> Finding {
+    match Templates::load(settings) {
+        Ok(_) => Finding::ok("email", "templates", "a message can be made of them"),
+        Err(error) => Finding::failed("email", "templates", error),
+    }
+}
+
+async fn transport(settings: &Email) -> Result<String, StepError> {
+    let mailer = Mailer::new(&settings.transport)?;
+    Ok(mailer.probe().await?)
+}

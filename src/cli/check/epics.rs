@@ -1,0 +1,128 @@
+use super::super::service::{Board, LIMIT};
+use super::{Finding, State};
+use beamshare::config::Config;
+use beamshare::epics::{CaContext, CaError, Record, Severity, Text, TextChannel};
+use beamshare::experiment::{Experiment, Field, UserInfo};
+use futures::future;
+use std::collections::BTreeMap;
+
+const SECTION: &str = "epics";
+
+pub async fn check(config: &Config) -> Vec<Finding> {
+    let context = match CaContext::new() {
+        Ok(context) => context,
+        Err(error) => return vec![Finding::failed(SECTION, "Channel Access", error)],
+    };
+    let (mut findings, records) = tokio::join!(user_info(&context, config), status_records(&context, config));
+    findings.extend(records);
+    findings
+}
+
+async fn user_info(context: &CaContext, config: &Config) -> Vec<Finding> {
+    let read = config.epics.user_info.iter().map(|(field, pv)| async move {
+        let text = match TextChannel::new(context, pv) {
+            Ok(channel) => channel.get(LIMIT).await,
+            Err(error) => Err(error),
+        };
+        (*field, pv, text)
+    });
+    let read = future::join_all(read).await;
+    let texts: BTreeMap<Field, String> =
+        read.iter().filter_map(|(field, _, text)| Some((*field, text.as_ref().ok()?.text.clone()))).collect();
+    let complete = texts.len() == read.len();
+    let mut findings: Vec<Finding> = read.into_iter().map(|(field, pv, text)| of_pv(field, pv, text)).collect();
+    if complete {
+        findings.push(who(&UserInfo(texts)));
+    }
+    findings
+}
+
+fn of_pv(field: Field, pv: &str, text: Result<Text, CaError>) -> Finding {
+    let what = format!("{field} {pv}");
+    match text {
+        Err(error) => of_error(what, &error),
+        Ok(text) if text.text.trim().is_empty() => Finding::ok(SECTION, what, "empty: nobody yet"),
+        Ok(text) if text.severity == Severity::Invalid => {
+            let says = format!("{:?} with an INVALID alarm: it counts as not set until it is put again", text.text);
+            Finding::new(SECTION, what, State::Warning, says)
+        }
+        Ok(text) if text.possibly_cut => {
+            let says = format!("{:?} fills its record and may be cut; a waveform of CHAR holds more", text.text);
+            Finding::new(SECTION, what, State::Warning, says)
+        }
+        Ok(text) => Finding::ok(SECTION, what, format!("{:?}", text.text)),
+    }
+}
+
+fn of_error(what: String, error: &CaError) -> Finding {
+    let away =
+        matches!(error, CaError::NotConnected { .. } | CaError::Disconnected { .. } | CaError::Timeout { .. });
+    Finding::new(SECTION, what, if away { State::Away } else { State::Failed }, error)
+}
+
+/// What the user info means as it stands: the IOC's business, not the settings', so never a failure.
+fn who(user_info: &UserInfo) -> Finding {
+    let what = "user group";
+    if Field::REQUIRED.iter().all(|field| user_info.get(*field).is_none()) {
+        return Finding::ok(SECTION, what, "nobody yet");
+    }
+    match Experiment::parse(user_info) {
+        Ok(experiment) => Finding::ok(SECTION, what, experiment),
+        Err(errors) => {
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Finding::new(SECTION, what, State::Warning, format!("can't be served: {}", errors.join("; ")))
+        }
+    }
+}
+
+async fn status_records(context: &CaContext, config: &Config) -> Vec<Finding> {
+    let prefix = &config.epics.prefix;
+    let what = format!("status records {prefix}*");
+    let board = match Board::read(context, prefix).await {
+        Ok(board) => board,
+        Err(error) => return vec![of_error(what, &error)],
+    };
+    let missing = board.missing();
+    if let Some(first) = missing.first() {
+        let says = format!(
+            "{} of {} don't answer, e.g. {first}; load db/beamshare.db with P and R so that $(P)$(R) is {prefix}, \
+             and start its IOC",
+            missing.len(),
+            Record::ALL.len(),
+        );
+        return vec![Finding::new(SECTION, what, State::Away, says)];
+    }
+    let records = match writable(context, prefix).await {
+        Ok(()) => Finding::ok(SECTION, what, format!("all there; Status is {}", board.text(Record::Status))),
+        Err(finding) => finding,
+    };
+    let service = match board.is_alive() {
+        true => {
+            let says = format!("{} on {}", board.text(Record::Version), board.text(Record::Host));
+            Finding::ok(SECTION, "service", says)
+        }
+        false => Finding::new(SECTION, "service", State::Warning, "doesn't run; start it: beamshare run"),
+    };
+    vec![records, service]
+}
+
+/// Whether the IOC's access security lets this host and account write.
+async fn writable(context: &CaContext, prefix: &str) -> Result<(), Finding> {
+    for record in [Record::Status, Record::Run] {
+        let pv = format!("{prefix}{record}");
+        let connection = match context.channel(&pv) {
+            Ok(channel) => channel.connected(LIMIT).await,
+            Err(error) => Err(error),
+        };
+        let connection = connection.map_err(|error| of_error(pv.clone(), &error))?;
+        if !connection.access.write {
+            let says = format!(
+                "may not be written from here: the IOC's access security must give this host and account write access \
+                 (see db/beamshare.acf); IOC {}",
+                connection.host
+            );
+            return Err(Finding::failed(SECTION, pv, says));
+        }
+    }
+    Ok(())
+}

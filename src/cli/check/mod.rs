@@ -1,0 +1,127 @@
+//! `beamshare check`: everything that the settings name is tried, side by side.
+
+mod delivery;
+mod epics;
+mod storage;
+
+use super::failure::Exit;
+use super::rerun::spinner;
+use super::{Format, Outcome, print};
+use beamshare::config::Config;
+use beamshare::delivery::{Retry, StepError};
+use clap::Args;
+use comfy_table::{Cell, Color};
+use serde::Serialize;
+use std::fmt;
+
+/// Try every PV, host, token, collection and mail server that the settings name, and say what to do about the rest
+///
+/// Nothing is sent to anyone. In each directory place a hidden directory is made and taken away again. Run it as the
+/// account that runs the service. Exit code 1 where something must be put right, 5 where something is only away.
+#[derive(Args)]
+pub struct Check {
+    #[command(flatten)]
+    format: Format,
+}
+
+/// How a thing that was tried stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// It works
+    Ok,
+    /// It works, and may surprise
+    Warning,
+    /// It can't be reached now
+    Away,
+    /// Someone must put it right
+    Failed,
+}
+
+/// What came of trying one thing.
+#[derive(Debug, Serialize)]
+struct Finding {
+    /// The section of the settings
+    section: &'static str,
+    /// What was tried
+    what: String,
+    state: State,
+    /// What came back, and what to do about it
+    says: String,
+}
+
+impl Finding {
+    fn new(section: &'static str, what: impl fmt::Display, state: State, says: impl fmt::Display) -> Finding {
+        Finding { section, what: what.to_string(), state, says: print::plain(&says.to_string()) }
+    }
+
+    fn ok(section: &'static str, what: impl fmt::Display, says: impl fmt::Display) -> Finding {
+        Finding::new(section, what, State::Ok, says)
+    }
+
+    fn failed(section: &'static str, what: impl fmt::Display, error: impl fmt::Display) -> Finding {
+        Finding::new(section, what, State::Failed, error)
+    }
+
+    /// Of a probe's result: an error that can pass by itself means that the thing is away.
+    fn of_step(section: &'static str, what: impl fmt::Display, result: Result<String, StepError>) -> Finding {
+        match result {
+            Ok(says) => Finding::ok(section, what, says),
+            Err(error) if error.retry == Retry::Never => Finding::failed(section, what, error),
+            Err(error) => Finding::new(section, what, State::Away, error),
+        }
+    }
+}
+
+impl Check {
+    pub async fn act(self, config: &Config) -> Outcome {
+        let bar = spinner();
+        bar.set_message("trying what the settings name");
+        let (epics, delivery, storage) =
+            tokio::join!(epics::check(config), delivery::check(config), storage::check(config));
+        bar.finish_and_clear();
+        let findings: Vec<Finding> = epics.into_iter().chain(delivery).chain(storage).collect();
+        let exit = exit_of(&findings);
+        if self.format.json {
+            print::json(&serde_json::json!({ "ok": exit == Exit::Done, "checks": findings }))?;
+        } else {
+            print_findings(&findings, exit);
+        }
+        Ok(exit)
+    }
+}
+
+fn exit_of(findings: &[Finding]) -> Exit {
+    let any = |state| findings.iter().any(|finding| finding.state == state);
+    match () {
+        () if any(State::Failed) => Exit::Failed,
+        () if any(State::Away) => Exit::Away,
+        () => Exit::Done,
+    }
+}
+
+fn print_findings(findings: &[Finding], exit: Exit) {
+    let mut table = print::table(["", "SECTION", "WHAT", "SAYS"]);
+    for finding in findings {
+        let (mark, colour) = match finding.state {
+            State::Ok => ("ok", Color::Green),
+            State::Warning => ("warning", Color::Yellow),
+            State::Away => ("AWAY", Color::Red),
+            State::Failed => ("FAILED", Color::Red),
+        };
+        table.add_row([
+            Cell::new(mark).fg(colour),
+            Cell::new(finding.section),
+            Cell::new(&finding.what),
+            Cell::new(&finding.says),
+        ]);
+    }
+    print::print_table(&table);
+    let count = |state| findings.iter().filter(|finding| finding.state == state).count();
+    let (failed, away, warnings) = (count(State::Failed), count(State::Away), count(State::Warning));
+    print::line(match exit {
+        Exit::Done if warnings == 0 => format!("\nAll {} checks passed.", findings.len()),
+        Exit::Done => format!("\nAll {} checks passed, {warnings} with a warning.", findings.len()),
+        _ => format!("\nOf {} checks, {failed} failed and {away} found a service away.", findings.len()),
+    });
+}
