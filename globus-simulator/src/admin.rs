@@ -106,7 +106,7 @@ async fn rules(Shared(world): Shared<Arc<World>>, Path(id): Path<uuid::Uuid>) ->
     let state = world.state();
     match state.collections.get(&id) {
         Some(found) => Json(json!({
-            "rules": found.rules.iter().map(access::document).collect::<Vec<_>>()
+            "rules": access::stored(found)
         }))
         .into_response(),
         None => (StatusCode::NOT_FOUND, format!("no collection {id}\n")).into_response(),

@@ -225,11 +225,7 @@ impl Simulator {
     #[must_use]
     pub fn rules(&self, collection: Uuid) -> Vec<serde_json::Value> {
         let state = self.world.state();
-        state
-            .collections
-            .get(&collection)
-            .map(|found| found.rules.iter().map(transfer::access::document).collect())
-            .unwrap_or_default()
+        state.collections.get(&collection).map(transfer::access::stored).unwrap_or_default()
     }
 
     /// The id of the identity with this username, if there is one by now.

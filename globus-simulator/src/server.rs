@@ -43,7 +43,7 @@ pub(crate) fn named(
 pub(crate) async fn unknown(Shared(world): Shared<Arc<World>>, request: Request) -> Response {
     let number = log(&world, "unknown", &request);
     finish(&world, number, StatusCode::NOT_FOUND);
-    refuse(asked(&request).path(), StatusCode::NOT_FOUND, "ClientError.NotFound", "Resource not found")
+    refuse(asked(&request).path(), StatusCode::NOT_FOUND, None)
 }
 
 /// What the client asked for: inside of a nested router, `uri()` has lost its first part.
@@ -56,7 +56,8 @@ fn log(world: &World, name: &str, request: &Request) -> u64 {
     state.requests += 1;
     let number = state.requests;
     let path = asked(request).path_and_query().map_or_else(String::new, |path| path.as_str().to_owned());
-    tracing::debug!(call = name, method = %request.method(), path, "request");
+    // Without the query, which carries the code of a sign-in.
+    tracing::debug!(call = name, method = %request.method(), path = asked(request).path(), "request");
     state.log.push(Logged { number, call: name.to_owned(), method: request.method().to_string(), path, status: None });
     number
 }
@@ -79,9 +80,7 @@ async fn gate(Shared((world, name)): Shared<(Arc<World>, &'static str)>, mut req
         Some(Action::Answer { status, code, retry_after }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             finish(&world, number, status);
-            let (usual, message) = usual(status);
-            let mut response =
-                CALL.sync_scope(call, || refuse(&path, status, code.as_deref().unwrap_or(usual), message));
+            let mut response = CALL.sync_scope(call, || refuse(&path, status, code.as_deref()));
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
@@ -103,8 +102,7 @@ async fn gate(Shared((world, name)): Shared<(Arc<World>, &'static str)>, mut req
     }
     if let Some(seconds) = too_fast(&world, &request) {
         finish(&world, number, StatusCode::TOO_MANY_REQUESTS);
-        let (code, message) = usual(StatusCode::TOO_MANY_REQUESTS);
-        let mut response = CALL.sync_scope(call, || refuse(&path, StatusCode::TOO_MANY_REQUESTS, code, message));
+        let mut response = CALL.sync_scope(call, || refuse(&path, StatusCode::TOO_MANY_REQUESTS, None));
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         return response;
     }
@@ -154,24 +152,22 @@ fn usual(status: StatusCode) -> (&'static str, &'static str) {
     }
 }
 
-/// An error document in the format of the service that the path belongs to.
-fn refuse(path: &str, status: StatusCode, code: &str, message: &str) -> Response {
+/// An error document in the format of the service that the path belongs to; with the service's usual code when none is
+/// given.
+fn refuse(path: &str, status: StatusCode, code: Option<&str>) -> Response {
+    let (usual, message) = usual(status);
     if path.starts_with("/v0.10") {
-        return TransferError::new(status, code, message).into_response();
+        return TransferError::new(status, code.unwrap_or(usual), message).into_response();
+    }
+    if let Some(code) = code {
+        return AuthError::oauth(status, code, message).into_response();
     }
     if path == "/v2/oauth2/token" && status == StatusCode::UNAUTHORIZED {
         return AuthError::oauth(status, "invalid_client", "Invalid client credentials").into_response();
     }
-    let (code, title) = match status.as_u16() {
-        401 => ("UNAUTHORIZED", "Unauthorized"),
-        403 => ("FORBIDDEN", "Forbidden"),
-        404 => ("NOT_FOUND", "Not Found"),
-        409 => ("CONFLICT", "Conflict"),
-        429 => ("TOO_MANY_REQUESTS", "Too Many Requests"),
-        503 => ("SERVICE_UNAVAILABLE", "Service Unavailable"),
-        _ => ("INTERNAL_SERVER_ERROR", "Internal Server Error"),
-    };
-    AuthError::new(status, code, title, message).into_response()
+    let title = status.canonical_reason().unwrap_or("Error");
+    let code = title.to_ascii_uppercase().replace([' ', '-'], "_");
+    AuthError::new(status, &code, title, message).into_response()
 }
 
 /// Serves until the future is dropped; open connections end with it.

@@ -83,7 +83,7 @@ pub(crate) enum Status {
     Used,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct App {
     pub name: String,
     pub secret: Option<String>,

@@ -48,6 +48,22 @@ async fn retry_after_and_a_code_of_ones_own() {
 }
 
 #[tokio::test]
+async fn a_code_of_ones_own_from_auth() {
+    let beamline = Beamline::start(seed()).await;
+    beamline.simulator.fault(Fault::answer("token", 400).code("invalid_grant"));
+    let url = beamline.simulator.auth_url().join("/v2/oauth2/token").unwrap();
+    let response = beamline.http.post(url).body("").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(response.json::<Value>().await.unwrap()["error"], "invalid_grant");
+}
+
+#[test]
+fn secrets_stay_out_of_debug() {
+    let text = format!("{:?}", seed());
+    assert!(!text.contains(crate::beamline::SECRET) && !text.contains("service-transfer"), "{text}");
+}
+
+#[tokio::test]
 async fn cut_before_and_after_being_carried_out() {
     let beamline = Beamline::start(seed()).await;
     let send = |path: &'static str| {

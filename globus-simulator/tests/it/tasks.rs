@@ -107,6 +107,21 @@ async fn a_file_that_comes_later_is_transferred_then() {
 }
 
 #[tokio::test]
+async fn a_hundred_thousand_items_and_not_one_more() {
+    let beamline = Beamline::start(seed()).await;
+    let items = |count: usize| (0..count).map(|n| item(&format!("/raw/none{n}"), "/open/x")).collect::<Vec<_>>();
+    let task = beamline.submit("transfer", transfer(items(100_000))).await;
+    let busy = beamline.until(&task, |task| task["faults"].as_u64() >= Some(100_000)).await;
+    assert_eq!(busy["subtasks_total"], 100_000);
+    beamline.post("service-transfer", &format!("/task/{task}/cancel"), Value::Null).await;
+    let events = beamline.get("service-transfer", &format!("/task/{task}/event_list")).await.1;
+    assert!(events["total"].as_u64() < Some(50), "one event a round: {}", events["total"]);
+    let body = with(transfer(items(100_001)), json!({"DATA_TYPE": "transfer", "submission_id": Uuid::new_v4()}));
+    let (status, answer) = beamline.post("service-transfer", "/transfer", body).await;
+    assert_eq!((status.as_u16(), &answer["code"]), (400, &json!("ClientError.BadRequest.TooManyItems")));
+}
+
+#[tokio::test]
 async fn a_wrong_external_checksum_fails_the_task() {
     let beamline = Beamline::start(seed()).await;
     let mut wrong = item("/raw/0.h5", "/open/0.h5");

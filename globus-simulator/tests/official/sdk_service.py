@@ -4,6 +4,7 @@ import os
 import pathlib
 
 import globus_sdk
+import requests
 
 CLIENT = os.environ["CLIENT_ID"]
 MAPPED = os.environ["MAPPED"]
@@ -144,6 +145,23 @@ assert transfer.cancel_task(task)["code"] == "Canceled"
 refused(lambda: transfer.cancel_task(task), 409, "TaskComplete")
 gone = transfer.get_task(task)
 assert (gone["status"], gone["fatal_error"]["code"], gone["label"]) == ("FAILED", "CANCELED", "hopeless")
+
+# Faults, and that the SDK's own retries get over them.
+patient = globus_sdk.TransferClient(app=app)
+
+
+def order(**fault):
+    url = os.environ["GLOBUS_SDK_SERVICE_URL_TRANSFER"].rstrip("/") + "/_simulator/faults"
+    assert requests.post(url, json=fault, timeout=30).status_code == 204
+
+
+order(call="endpoint_get", action="answer", status=429, retry_after=1)
+order(call="endpoint_get", action="answer", status=503, nth=2)
+order(call="endpoint_get", action="cut_before", nth=3)
+assert patient.get_endpoint(GUEST)["id"] == GUEST
+order(call="endpoint_get", action="answer", status=401)
+order(call="token", action="answer", status=503)
+assert patient.get_endpoint(GUEST)["id"] == GUEST
 
 # Deletion.
 data = globus_sdk.DeleteData(GUEST, recursive=True)

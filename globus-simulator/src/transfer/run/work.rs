@@ -12,7 +12,7 @@ use crate::sandbox::{Sandbox, Virtual};
 use crate::state::{Collection, World};
 use crate::transfer::Caller;
 use crate::transfer::caller::Permission;
-use crate::transfer::task::{Event, Item, Kind, Nice, Options, Skipped, Task, described};
+use crate::transfer::task::{Item, Kind, Nice, Options, Skipped, Task, described};
 
 /// How a round ended.
 pub(super) enum Round {
@@ -179,13 +179,10 @@ impl Work {
         self.task(|task| {
             task.counts.faults += 1;
             task.counts.retrying = retrying;
-            task.events.push(Event {
-                code: trouble.code.to_owned(),
-                description: described(trouble.code),
-                details: trouble.details.clone(),
-                is_error: true,
-                time: Timestamp::now(),
-            });
+            // A hundred thousand missing files make one event a round, not a hundred thousand.
+            if retrying <= 1 || task.nice.as_ref().is_none_or(|nice| nice.code != trouble.code) {
+                task.event(trouble.code, &described(trouble.code), trouble.details.clone(), true);
+            }
             task.nice = Some(Nice { code: trouble.code.to_owned(), details: trouble.details.clone() });
         });
     }
