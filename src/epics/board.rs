@@ -93,6 +93,7 @@ impl StatusBoard {
             let name = format!("{prefix}{record}");
             let channel = match record.kind() {
                 Kind::Ioc => continue,
+                Kind::Run => context.channel_alone(&name)?,
                 _ => context.channel(&name)?,
             };
             let link = Link { record, links: links.clone() };

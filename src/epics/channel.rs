@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
-use super::context::{CaContext, Fault, Reply, Request, lock, message};
+use super::actor::{Fault, Reply, Request, lock, message};
+use super::context::CaContext;
 use super::error::{CaError, search_settings};
 use super::value::{FieldType, Sample, Value};
 
@@ -161,6 +162,10 @@ impl Channel {
     /// Writes `value` without waiting for the record, and makes the monitor anew over the same connection, so that
     /// every [`Event::Sample`] after the [`Event::Renewed`] that comes now was read by the IOC after it took the
     /// value: the way to tell one's own value from another client's.
+    ///
+    /// For channels made with [`CaContext::channel_alone`] only: where a monitor ends while values of other channels of the
+    /// same connection wait, the IOC (rsrv, measured with base 7.0.10) may leave those unsent until it next has something
+    /// to send, up to 30 s later.
     ///
     /// A refusal by the IOC comes as [`Event::PutFailed`] after the [`Event::Renewed`].
     ///

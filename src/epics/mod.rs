@@ -7,7 +7,9 @@
 //!
 //! libca reads EPICS_CA_ADDR_LIST and its kin from the environment when the [`CaContext`] is made.
 
+mod actor;
 mod board;
+mod callbacks;
 mod channel;
 mod commands;
 mod context;

@@ -42,6 +42,8 @@ pub(super) struct RunKeeper {
 #[derive(Default)]
 struct State {
     connected: bool,
+    /// What is wanted, as far as it has been acted on.
+    wanted: bool,
     /// What we wrote last in this connection, unless the IOC has refused it.
     ours: Option<bool>,
     /// A write is on its way: values that come before [`Event::Renewed`] are from before it.
@@ -104,9 +106,9 @@ impl RunKeeper {
         match event {
             Event::Connected(connection) => {
                 let connected = is_button(&self.channel, connection.field_type);
-                self.state = State { connected, ..State::default() };
+                self.state = State { connected, wanted: self.runs(), ..State::default() };
                 self.link.set(connected);
-                if connected && self.runs() {
+                if connected && self.state.wanted {
                     self.write().await;
                 }
             }
@@ -136,7 +138,8 @@ impl RunKeeper {
 
     async fn on_value(&mut self, value: bool) {
         let before = self.state.reads.replace(value);
-        let wanted = self.runs();
+        let wanted = self.state.wanted;
+        tracing::trace!(pv = self.channel.name(), value, wanted, ?before, ours = ?self.state.ours, "reads");
         if value == wanted {
             // Also: an operator took a press back, or a gateway's memory has caught up.
             self.state.timer = None;
@@ -172,7 +175,8 @@ impl RunKeeper {
         if !self.state.connected || timer == Some(Timer::Retry) {
             return;
         }
-        let write = if self.runs() {
+        self.state.wanted = self.runs();
+        let write = if self.state.wanted {
             // Also where the operator's press has put 1 already: this makes it ours.
             self.state.ours != Some(true)
         } else {
@@ -189,6 +193,8 @@ impl RunKeeper {
             return;
         }
         let runs = self.runs();
+        tracing::trace!(pv = self.channel.name(), runs, "writes");
+        self.state.wanted = runs;
         self.state.timer = None;
         self.state.outdated = true;
         match self.channel.put_and_renew(Value::Enum(vec![u16::from(runs)]), PUT_LIMIT).await {

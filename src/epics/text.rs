@@ -16,8 +16,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::actor::lock;
 use super::channel::{Channel, Connection, Event};
-use super::context::{CaContext, lock};
+use super::context::CaContext;
 use super::error::CaError;
 use super::value::{FieldType, STRING_SIZE, Sample, Severity, Value, until_nul};
 
@@ -64,6 +65,9 @@ pub struct TextChannel {
 #[derive(Default)]
 struct Long {
     channel: Option<Arc<Channel>>,
+    /// Monitored: opened after it was found to be worth it. A monitor that is dropped in its first moment can hold up the
+    /// first values of other channels in the IOC (see [`Channel::put_and_renew`]).
+    monitored: bool,
     /// Connected, and roomier than the string: the text is taken from here only, so that no two monitors race.
     in_use: bool,
     /// The IOC has answered that there is nothing to gain.
@@ -179,7 +183,11 @@ impl TextChannel {
             return None; // of an earlier connection
         }
         match event {
-            Event::Connected(connection) if roomy(&connection) => long.in_use = true,
+            Event::Connected(connection) if roomy(&connection) && long.monitored => long.in_use = true,
+            Event::Connected(connection) if roomy(&connection) => {
+                let monitored = self.context.channel(channel.name()).ok().map(Arc::new);
+                *long = Long { channel: monitored, monitored: true, ..Long::default() };
+            }
             Event::Connected(_) => *long = Long { useless: true, ..Long::default() },
             Event::Disconnected => long.in_use = false,
             Event::Sample(sample) if long.in_use => {
@@ -199,7 +207,7 @@ impl TextChannel {
         }
         if long.channel.is_none() {
             let name = long_name(self.name())?;
-            long.channel = Some(Arc::new(self.context.channel(&name).ok()?));
+            long.channel = Some(Arc::new(self.context.channel_without_monitor(&name).ok()?));
         }
         long.channel.clone()
     }

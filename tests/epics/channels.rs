@@ -1,40 +1,14 @@
 //! Connections, monitors, reads and writes.
 
+use std::net::UdpSocket;
 use std::time::Duration;
 
-use beamshare::epics::{CaContext, CaError, Channel, Event, FieldType, Sample, Value};
+use beamshare::epics::{CaContext, CaError, FieldType, Value};
 
 use crate::support::ioc::CaTest;
+use crate::{LIMIT, connected, disconnected, event, sample};
 
-const LIMIT: Duration = Duration::from_secs(30);
-
-/// The next event that `wanted` takes.
-async fn event<T>(channel: &Channel, wanted: impl Fn(Event) -> Option<T>) -> T {
-    let name = channel.name().to_owned();
-    let search = async {
-        loop {
-            if let Some(found) = wanted(channel.next().await) {
-                return found;
-            }
-        }
-    };
-    tokio::time::timeout(LIMIT, search).await.unwrap_or_else(|_| panic!("{name}: nothing of the kind in {LIMIT:?}"))
-}
-
-async fn sample(channel: &Channel, wanted: impl Fn(&Sample) -> bool) -> Sample {
-    event(channel, |e| match e {
-        Event::Sample(sample) if wanted(&sample) => Some(sample),
-        _ => None,
-    })
-    .await
-}
-
-fn connected(event: Event) -> Option<beamshare::epics::Connection> {
-    match event {
-        Event::Connected(connection) => Some(connection),
-        _ => None,
-    }
-}
+const X: &str = r#"record(longout, "x") { field(VAL, "1") field(PINI, "YES") }"#;
 
 #[tokio::test]
 async fn a_channel_connects_monitors_reads_and_writes() {
@@ -58,4 +32,175 @@ async fn a_channel_connects_monitors_reads_and_writes() {
     let error = x.put(Value::string("no number"), LIMIT).await.unwrap_err();
     assert!(matches!(&error, CaError::Refused { .. }), "{error}");
     assert!(error.to_string().starts_with("x: cannot write 'no number': "), "{error}");
+}
+
+#[tokio::test]
+async fn a_pv_that_does_not_exist_yet_connects_when_it_does() {
+    let test = CaTest::new();
+    let ca = CaContext::new().unwrap();
+    let x = ca.channel("x").unwrap();
+    let error = x.get(Duration::from_millis(100)).await.unwrap_err().to_string();
+    assert!(error.contains("x: cannot read: no IOC answers"), "{error}");
+    assert!(error.contains("EPICS_CA_ADDR_LIST ('127.0.0.1'"), "{error}");
+    let _ioc = test.ioc_with_records(X);
+    event(&x, connected).await;
+    sample(&x, |s| s.value == Value::Long(vec![1])).await;
+}
+
+#[tokio::test]
+async fn an_ioc_that_was_killed_is_found_again() {
+    let test = CaTest::new();
+    let ioc = test.ioc_with_records(X);
+    let ca = CaContext::new().unwrap();
+    let x = ca.channel("x").unwrap();
+    sample(&x, |_| true).await;
+    x.put(Value::Long(vec![7]), LIMIT).await.unwrap();
+    sample(&x, |s| s.value == Value::Long(vec![7])).await;
+    ioc.kill();
+    event(&x, disconnected).await;
+    let _ioc = test.ioc_with_records(X);
+    event(&x, connected).await;
+    sample(&x, |s| s.value == Value::Long(vec![1])).await; // the monitor lives on
+    x.put(Value::Long(vec![8]), LIMIT).await.unwrap();
+    sample(&x, |s| s.value == Value::Long(vec![8])).await;
+}
+
+#[tokio::test]
+async fn an_ioc_that_comes_back_on_another_port_with_another_type_is_found_again() {
+    let test = CaTest::new();
+    let ioc = test.ioc_with_records(X);
+    let ca = CaContext::new().unwrap();
+    let x = ca.channel("x").unwrap();
+    sample(&x, |s| s.value == Value::Long(vec![1])).await;
+    ioc.kill();
+    event(&x, disconnected).await;
+    let _other = test.hold_tcp_port();
+    let _ioc = test.ioc_with_records(r#"record(stringout, "x") { field(VAL, "text") field(PINI, "YES") }"#);
+    let connection = event(&x, connected).await;
+    assert_eq!(connection.field_type, FieldType::String);
+    assert!(!connection.host.contains(&test.server_port.to_string()), "{}", connection.host);
+    // Nothing in the old type comes in between.
+    assert_eq!(sample(&x, |_| true).await.value, Value::string("text"));
+}
+
+#[tokio::test]
+async fn an_ioc_that_hangs_or_dies_while_it_is_asked_gives_an_error_in_time() {
+    let test = CaTest::new();
+    let ioc = test.ioc_with_records(X);
+    let ca = CaContext::new().unwrap();
+    let x = ca.channel("x").unwrap();
+    x.connected(LIMIT).await.unwrap();
+    ioc.freeze();
+    let error = x.get(Duration::from_millis(200)).await.unwrap_err();
+    assert!(matches!(error, CaError::Timeout { .. }), "{error}");
+    let (answer, ()) = tokio::join!(x.put(Value::Long(vec![2]), LIMIT), async {
+        tokio::time::sleep(Duration::from_millis(50)).await; // the put is on its way; sooner or later is right, too
+        ioc.kill();
+    });
+    let error = answer.unwrap_err();
+    assert!(matches!(error, CaError::Disconnected { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn the_last_value_of_a_flood_arrives() {
+    let test = CaTest::new();
+    let records: String = (0..100).map(|n| format!("record(longout, \"x{n}\") {{ }}\n")).collect();
+    let _ioc = test.ioc_with_records(&records);
+    let ca = CaContext::new().unwrap();
+    let channels: Vec<_> = (0..100).map(|n| ca.channel(&format!("x{n}")).unwrap()).collect();
+    for channel in &channels {
+        event(channel, connected).await;
+    }
+    test.python(
+        "import epics\n\
+         pvs = [epics.PV(f'x{n}') for n in range(100)]\n\
+         assert all(pv.wait_for_connection(10) for pv in pvs)\n\
+         [pvs[0].put(n) for n in range(1, 10001)]\n\
+         [pv.put(n) for n in range(1, 101) for pv in pvs[1:]]\n\
+         [pv.put(n, wait=True, timeout=30) for n, pv in [(10001, pvs[0])] + [(101, pv) for pv in pvs[1:]]]\n",
+    );
+    for (n, channel) in channels.iter().enumerate() {
+        let last = if n == 0 { 10001 } else { 101 };
+        sample(channel, |s| s.value == Value::Long(vec![last])).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn channels_come_and_go_while_values_stream() {
+    let test = CaTest::new();
+    let _ioc = test.ioc_with_records(
+        r#"record(calc, "x") { field(SCAN, ".1 second") field(CALC, "VAL+1") field(FLNK, "y") }
+           record(longout, "y") { }"#,
+    );
+    let ca = CaContext::new().unwrap();
+    let writer = ca.channel("y").unwrap();
+    writer.connected(LIMIT).await.unwrap();
+    let flood = tokio::spawn(async move {
+        for n in 0.. {
+            if writer.put(Value::Long(vec![n]), LIMIT).await.is_err() {
+                break;
+            }
+        }
+    });
+    let cycles = async {
+        for _ in 0..100 {
+            let y = ca.channel("y").unwrap();
+            sample(&y, |_| true).await;
+            let (x, z) = (ca.channel("x").unwrap(), ca.channel("nowhere").unwrap());
+            let _ = x.get(Duration::from_millis(1)).await; // given up in mid-way
+            drop((x, y, z));
+        }
+    };
+    tokio::time::timeout(LIMIT, cycles).await.expect("no deadlock");
+    assert!(!flood.is_finished());
+    flood.abort();
+}
+
+#[tokio::test]
+async fn after_put_and_renew_every_sample_is_from_after_the_put() {
+    let test = CaTest::new();
+    let _ioc = test.ioc_with_records(X);
+    let ca = CaContext::new().unwrap();
+    let x = ca.channel_alone("x").unwrap();
+    sample(&x, |_| true).await;
+    for n in 2..200 {
+        x.put_and_renew(Value::Long(vec![n]), LIMIT).await.unwrap();
+        event(&x, |e| (e == beamshare::epics::Event::Renewed).then_some(())).await;
+        assert_eq!(sample(&x, |_| true).await.value, Value::Long(vec![n]));
+    }
+}
+
+#[tokio::test]
+async fn a_put_that_the_ioc_refuses_is_heard_of() {
+    let test = CaTest::new();
+    let _ioc = test.ioc_with_records(r#"record(longout, "x") { field(DISP, "1") }"#);
+    let ca = CaContext::new().unwrap();
+    let x = ca.channel_alone("x").unwrap();
+    let error = x.put(Value::Long(vec![1]), LIMIT).await.unwrap_err();
+    assert!(matches!(error, CaError::Refused { .. }), "{error}");
+    x.put_and_renew(Value::Long(vec![1]), LIMIT).await.unwrap();
+    event(&x, |e| (e == beamshare::epics::Event::Renewed).then_some(())).await;
+    event(&x, |e| matches!(e, beamshare::epics::Event::PutFailed(_)).then_some(())).await;
+}
+
+#[tokio::test]
+async fn beamshare_is_the_repeater_where_the_host_has_none() {
+    let test = CaTest::new();
+    let _ioc = test.ioc_with_records(X);
+    let before = test.python("import epics; print(epics.caget('x'))");
+    assert!(before.contains("caRepeater"), "a client without a repeater complains: {before}");
+    let _ca = CaContext::new().unwrap();
+    let after = test.python("import epics; print(epics.caget('x'))");
+    assert_eq!(after.trim(), "1");
+    let taken = UdpSocket::bind(("0.0.0.0", test.repeater_port));
+    assert!(taken.is_err(), "the repeater holds its port");
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_pv_is_an_error() {
+    let _test = CaTest::new();
+    let ca = CaContext::new().unwrap();
+    for name in ["", "a b", "a\0b", "a\n"] {
+        assert!(matches!(ca.channel(name), Err(CaError::BadName { .. })), "{name:?}");
+    }
 }

@@ -1,20 +1,36 @@
-//! A C soft IOC of EPICS base (PyPI `epicscorelibs`) for one test.
+//! A C soft IOC of EPICS base (PyPI `epicscorelibs`) for one test, and C clients (pyepics).
 //!
 //! libca reads EPICS_CA_* from the process's environment once, so each test needs a process of its own: run them with
 //! `cargo nextest run`, as `make test` does. [`CaTest::new`] refuses to run twice in one process.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Starts the IOC with the databases and the access security file given as arguments, then hands each line of its
+/// standard input to iocsh. It ends when its standard input does, so no IOC outlives its test.
+const IOC: &str = r#"
+import os, sys
+from epicscorelibs import ioc
+acf, substitutions, *databases = sys.argv[1:]
+if acf:
+    ioc.dbCore.asSetSubstitutions(substitutions.encode())
+    ioc.dbCore.asSetFilename(acf.encode())
+ioc.start_ioc(dbs=list(zip(databases[::2], databases[1::2])))
+print("IOC ready", flush=True)
+for line in sys.stdin:
+    ioc.ioc(line.strip())
+os._exit(0)
+"#;
 
 /// Python with what tests/requirements.txt lists.
 pub fn python() -> PathBuf {
     if let Some(python) = std::env::var_os("BEAMSHARE_PYTHON") {
         return python.into();
     }
-    let local = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
+    let local = repository(".venv/bin/python");
     assert!(
         local.exists(),
         "no Python for the tests: run `make test`, which makes {}, or set BEAMSHARE_PYTHON",
@@ -28,7 +44,8 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The ports of one test, set for libca in this process and given to every IOC and client that it starts.
+/// The ports and the folder of one test. The ports are set for libca in this process and given to every IOC and client
+/// that it starts.
 pub struct CaTest {
     pub server_port: u16,
     pub repeater_port: u16,
@@ -42,13 +59,17 @@ impl CaTest {
         static USED: AtomicBool = AtomicBool::new(false);
         assert!(
             !USED.swap(true, Ordering::SeqCst),
-            "two tests in one process share libca's environment: run them with `cargo nextest run`"
+            "two tests in one process would share libca's environment: run them with `cargo nextest run`"
         );
         let test = Self {
             server_port: free_port(),
             repeater_port: free_port(),
             folder: tempfile::tempdir().expect("a folder for the test"),
         };
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_test_writer()
+            .try_init();
         for (name, value) in test.environment() {
             // SAFETY: nextest runs one test in a process, and no other thread of it reads the environment yet.
             unsafe { std::env::set_var(name, value) };
@@ -56,9 +77,9 @@ impl CaTest {
         test
     }
 
-    /// What a client or IOC of this test has in its environment.
-    pub fn environment(&self) -> Vec<(&'static str, String)> {
-        vec![
+    /// What a client or an IOC of this test has in its environment.
+    pub fn environment(&self) -> [(&'static str, String); 5] {
+        [
             ("EPICS_CA_ADDR_LIST", "127.0.0.1".into()),
             ("EPICS_CA_AUTO_ADDR_LIST", "NO".into()),
             ("EPICS_CAS_INTF_ADDR_LIST", "127.0.0.1".into()),
@@ -67,14 +88,14 @@ impl CaTest {
         ]
     }
 
-    /// Starts an IOC with these databases, each with its macros (`P=x:,R=y:`).
+    /// Starts an IOC with these databases, each with its macros (`P=x:,R=y:`), and waits until it runs.
     pub fn ioc(&self, databases: &[(&Path, &str)]) -> Ioc {
-        self.start(databases, None, None)
+        self.start(databases, "", "")
     }
 
     /// As [`ioc`](Self::ioc), with an access security file and its macros.
-    pub fn ioc_with_security(&self, databases: &[(&Path, &str)], acf: &Path, macros: &str) -> Ioc {
-        self.start(databases, Some((acf, macros)), None)
+    pub fn ioc_with_security(&self, databases: &[(&Path, &str)], acf: &Path, substitutions: &str) -> Ioc {
+        self.start(databases, &acf.to_string_lossy(), substitutions)
     }
 
     /// Starts an IOC with records given as text.
@@ -83,12 +104,14 @@ impl CaTest {
         self.ioc(&[(&file, "")])
     }
 
-    /// As [`ioc_with_records`](Self::ioc_with_records), but its TCP port is another than the usual one. Where another
-    /// IOC of the test has just ended, this is a restart on another port.
-    pub fn ioc_on_other_tcp_port(&self, records: &str) -> (Ioc, TcpListener) {
-        let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, self.server_port)).expect("the server port is free");
-        let file = self.file("test.db", records);
-        (self.ioc(&[(&file, "")]), holder)
+    /// Starts an IOC with db/beamshare.db and the prefix `test:Share:`.
+    pub fn ioc_with_beamshare(&self) -> Ioc {
+        self.ioc(&[(&repository("db/beamshare.db"), "P=test:")])
+    }
+
+    /// Keeps the usual TCP port, so that an IOC that starts now takes another one: as after a reboot in real life.
+    pub fn hold_tcp_port(&self) -> TcpListener {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, self.server_port)).expect("the server port is free")
     }
 
     /// Writes a file of the test's own folder.
@@ -98,73 +121,66 @@ impl CaTest {
         path
     }
 
-    /// Runs a Python script as a C-library peer (pyepics on libca) and returns what it prints.
+    /// Runs a Python script (pyepics: a client on another libca) and returns what it prints, stderr included.
     pub fn python(&self, script: &str) -> String {
         let output = Command::new(python()).arg("-c").arg(script).envs(self.environment()).output().expect("python");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{script}\n{text}\n{}", String::from_utf8_lossy(&output.stderr));
-        text
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script}\n{text}");
+        text.into_owned()
     }
 
-    fn start(&self, databases: &[(&Path, &str)], acf: Option<(&Path, &str)>, _: Option<()>) -> Ioc {
+    fn start(&self, databases: &[(&Path, &str)], acf: &str, substitutions: &str) -> Ioc {
         let mut command = Command::new(python());
-        command.args(["-m", "epicscorelibs.ioc"]).envs(self.environment());
-        if let Some((acf, macros)) = acf {
-            command.args(["-m", macros]).arg("-a").arg(acf);
-        }
+        command.args(["-c", IOC, acf, substitutions]).envs(self.environment());
         for (database, macros) in databases {
-            command.args(["-m", macros]).arg("-d").arg(database);
+            command.arg(database).arg(macros);
         }
-        let log = std::fs::File::create(self.folder.path().join("ioc.log")).expect("a log for the IOC");
-        let errors = log.try_clone().expect("a log for the IOC");
-        let child = command
-            .stdin(Stdio::piped()) // it ends when its standard input does
-            .stdout(log)
-            .stderr(errors)
-            .spawn()
-            .expect("the soft IOC starts");
-        Ioc { child, log: self.folder.path().join("ioc.log") }
+        let log = self.folder.path().join("ioc.log");
+        let errors = std::fs::File::create(&log).expect("a log for the IOC");
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).spawn().expect("the soft IOC starts");
+        let stdin = child.stdin.take().expect("a pipe");
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let ready = (&mut stdout).lines().map_while(Result::ok).any(|line| line == "IOC ready");
+        let ioc = Ioc { child, stdin, _stdout: stdout, log };
+        assert!(ready, "the IOC ended at once:\n{}", ioc.log());
+        ioc
     }
 }
 
 /// A running soft IOC; killed when dropped.
 pub struct Ioc {
     child: Child,
+    stdin: ChildStdin,
+    _stdout: BufReader<ChildStdout>,
     log: PathBuf,
 }
 
 impl Ioc {
     /// `kill -9`.
-    pub fn kill(mut self) {
-        self.end();
-    }
+    pub fn kill(self) {}
 
-    /// What it printed: iocsh's answers, database errors.
+    /// What it wrote to stderr.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Types a line at its shell.
     pub fn shell(&mut self, line: &str) {
-        let stdin = self.child.stdin.as_mut().expect("a pipe");
-        writeln!(stdin, "{line}").expect("the IOC reads its shell");
-        stdin.flush().expect("the IOC reads its shell");
+        writeln!(self.stdin, "{line}").and_then(|()| self.stdin.flush()).expect("the IOC reads its shell");
     }
 
-    /// Process id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn end(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Stops it as a hung IOC does: its connections stay, nothing answers.
+    pub fn freeze(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("the IOC lives");
     }
 }
 
 impl Drop for Ioc {
     fn drop(&mut self) {
-        self.end();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("--- the IOC's log:\n{}", self.log());
         }

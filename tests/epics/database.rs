@@ -1,0 +1,150 @@
+//! db/*.db against the names, types and states that the program has, and against what EPICS asks of a good database.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use beamshare::epics::{CaContext, Kind, Record, STEP_STATES, Status, TextChannel, Value};
+
+use crate::LIMIT;
+use crate::support::ioc::{CaTest, repository};
+
+/// Names of the records of a file, with their types, without the macros of their prefix.
+fn records(file: &str) -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(repository(file)).unwrap();
+    text.lines()
+        .filter_map(|line| line.strip_prefix("record("))
+        .map(|line| {
+            let (kind, name) = line.split_once(", \"").expect("record(type, \"name\")");
+            let name = name.split('"').next().unwrap().rsplit(')').next().unwrap();
+            (name.to_owned(), kind.to_owned())
+        })
+        .collect()
+}
+
+async fn field(ca: &CaContext, name: &str) -> String {
+    TextChannel::new(ca, name).unwrap().get(LIMIT).await.unwrap_or_else(|e| panic!("{e}")).text
+}
+
+#[test]
+fn the_program_and_the_file_have_the_same_records() {
+    let program: BTreeMap<_, _> =
+        Record::ALL.iter().map(|r| (r.suffix().to_owned(), r.record_type().to_owned())).collect();
+    assert_eq!(records("db/beamshare.db"), program);
+}
+
+#[tokio::test]
+async fn every_record_is_served_with_its_type_description_and_states() {
+    let test = CaTest::new();
+    let _ioc = test.ioc(&[(&repository("db/beamshare.db"), "")]);
+    let ca = CaContext::new().unwrap();
+    for record in Record::ALL {
+        let name = format!("2bmb:Share:{record}"); // the macros' defaults
+        assert_eq!(field(&ca, &format!("{name}.RTYP")).await, record.record_type(), "{name}");
+        assert!(!field(&ca, &format!("{name}.DESC")).await.is_empty(), "{name}");
+        let group = field(&ca, &format!("{name}.ASG")).await;
+        let commands = matches!(record.kind(), Kind::Run | Kind::Momentary | Kind::Level);
+        assert_eq!(group, if commands { "BEAMSHARE" } else { "BEAMSHARE_STATUS" }, "{name}");
+        let channel = ca.channel(&name).unwrap();
+        let connection = channel.connected(LIMIT).await.unwrap();
+        match record.kind() {
+            Kind::Text => assert_eq!(connection.count, if *record == Record::DataLink { 512 } else { 256 }, "{name}"),
+            Kind::Number => assert!(!field(&ca, &format!("{name}.EGU")).await.is_empty(), "{name}"),
+            Kind::Momentary => assert_eq!(field(&ca, &format!("{name}.HIGH")).await, "1", "{name}"),
+            _ => {}
+        }
+        if record.kind() == Kind::State {
+            let states: Vec<(String, &str)> = match record {
+                Record::Status => Status::ALL
+                    .iter()
+                    .map(|s| {
+                        let severity = match s {
+                            Status::Failed => "MAJOR",
+                            Status::Waiting | Status::Approval => "MINOR",
+                            _ => "NO_ALARM",
+                        };
+                        (s.to_string(), severity)
+                    })
+                    .collect(),
+                _ => STEP_STATES
+                    .iter()
+                    .map(|(_, label)| ((*label).to_owned(), if *label == "Failed" { "MAJOR" } else { "NO_ALARM" }))
+                    .collect(),
+            };
+            for (index, (label, severity)) in states.iter().enumerate() {
+                channel.put(Value::Enum(vec![index as u16]), LIMIT).await.unwrap();
+                assert_eq!(&field(&ca, &name).await, label);
+                assert_eq!(channel.get(LIMIT).await.unwrap().severity.to_string(), *severity, "{name} {label}");
+            }
+        }
+    }
+}
+
+#[test]
+fn descriptions_fit_and_types_are_of_base_3_15() {
+    for file in ["db/beamshare.db", "db/user_info_tomoscan.db", "db/user_info_dtagging.db"] {
+        let text = std::fs::read_to_string(repository(file)).unwrap();
+        let descriptions: Vec<_> = text.lines().filter_map(|l| l.trim().strip_prefix("field(DESC, \"")).collect();
+        for description in &descriptions {
+            assert!(description.trim_end_matches("\")").len() <= 40, "{file}: {description}");
+        }
+        assert_eq!(descriptions.len(), records(file).len(), "{file}: a DESC on every record");
+        for (name, kind) in records(file) {
+            let known = ["ai", "bi", "bo", "calcout", "longin", "mbbi", "stringout", "waveform"];
+            assert!(known.contains(&kind.as_str()), "{file}: {name} is a {kind}");
+        }
+    }
+}
+
+#[test]
+fn autosave_keeps_what_operators_choose() {
+    let file = std::fs::read_to_string(repository("db/beamshare_settings.req")).unwrap();
+    let kept: BTreeSet<_> = file.lines().filter(|l| !l.starts_with('#') && !l.is_empty()).collect();
+    let levels: BTreeSet<String> =
+        Record::ALL.iter().filter(|r| r.kind() == Kind::Level).map(|r| format!("$(P)$(R){r}")).collect();
+    assert_eq!(kept, levels.iter().map(String::as_str).collect());
+}
+
+/// st.cmd loads what is there.
+#[test]
+fn the_startup_file_names_files_that_exist() {
+    let text = std::fs::read_to_string(repository("db/st.cmd")).unwrap();
+    let names = text.split('"').filter(|w| w.ends_with(".db") || w.ends_with(".acf"));
+    let mut found = 0;
+    for name in names {
+        assert!(Path::new(&repository("db")).join(name).exists(), "{name}");
+        found += 1;
+    }
+    assert!(found >= 2);
+}
+
+/// Access security: who is not in beamshare.acf can read all and write nothing.
+#[tokio::test]
+async fn access_security_guards_commands_and_status() {
+    let test = CaTest::new();
+    let me = users::current();
+    let acf = repository("db/beamshare.acf");
+    let db = repository("db/beamshare.db");
+    let ioc = test.ioc_with_security(&[(&db, "P=test:")], &acf, "SERVICE=nobody-else,STAFF=\"a,b\"");
+    let ca = CaContext::new().unwrap();
+    for name in ["Run", "Approve", "Auto", "Status", "StatusMsg"] {
+        let channel = ca.channel(&format!("test:Share:{name}")).unwrap();
+        let access = channel.connected(LIMIT).await.unwrap().access;
+        assert!(access.read && !access.write, "{name}: {access:?}");
+        let error = channel.put(Value::string("1"), LIMIT).await.unwrap_err().to_string();
+        assert!(error.contains("access security"), "{error}");
+    }
+    ioc.kill();
+    let _ioc = test.ioc_with_security(&[(&db, "P=test:")], &acf, &format!("SERVICE=nobody-else,STAFF=\"a,{me}\""));
+    for (name, may_write) in [("Run", true), ("Status", false)] {
+        let channel = ca.channel(&format!("test:Share:{name}")).unwrap();
+        assert_eq!(channel.connected(LIMIT).await.unwrap().access.write, may_write, "{name}");
+    }
+}
+
+mod users {
+    /// The name that libca tells the IOC: that of the process's user.
+    pub fn current() -> String {
+        let output = std::process::Command::new("id").arg("-un").output().expect("id");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+}
