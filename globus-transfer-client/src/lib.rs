@@ -5,6 +5,8 @@ pub mod auth;
 mod client;
 mod error;
 mod http;
+mod lenient;
+mod paging;
 pub mod path;
 mod signin;
 pub mod transfer;
@@ -16,5 +18,7 @@ pub use signin::{Authorizer, ClientCredentials, NativeApp, PendingSignIn, Scope,
 
 pub use auth::{Identities, Identity};
 pub use transfer::{
-    ACCESS_RULE_LIMIT, AccessRule, AccessRules, FileEntry, Listing, Made, MadeDirectory, Permissions, PrincipalType,
+    ACCESS_RULE_LIMIT, AccessRule, AccessRules, Bookmark, Collection, DeleteTask, Event, FatalError, FileEntry,
+    FilterMethod, FilterType, Found, ITEM_LIMIT, Listing, Made, MadeDirectory, Permissions, PrincipalType, Role,
+    SearchScope, SkippedError, Submitted, SuccessfulTransfer, Symlinks, SyncLevel, Task, TaskStatus, TransferTask,
 };

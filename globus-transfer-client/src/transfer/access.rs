@@ -12,6 +12,7 @@ use super::{Changed, DataList};
 use crate::client::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Call;
+use crate::lenient;
 use crate::path;
 use crate::signin::Service;
 
@@ -73,7 +74,7 @@ pub struct AccessRule {
     /// Whom it is for.
     pub principal_type: PrincipalType,
     /// The id of the identity or group; empty for everyone.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub principal: String,
     /// The directory, with everything below it.
     pub path: String,
@@ -82,12 +83,12 @@ pub struct AccessRule {
     /// The role that implies it.
     #[serde(default)]
     pub role_id: Option<String>,
-    /// When it ends by itself, as the service writes it.
-    #[serde(default)]
-    pub expiration_date: Option<String>,
-    /// When it was made, as the service writes it.
-    #[serde(default)]
-    pub create_time: Option<String>,
+    /// When it ends by itself.
+    #[serde(default, deserialize_with = "lenient::time")]
+    pub expiration_date: Option<Timestamp>,
+    /// When it was made.
+    #[serde(default, deserialize_with = "lenient::time")]
+    pub create_time: Option<Timestamp>,
 }
 
 impl AccessRule {
@@ -247,10 +248,8 @@ impl<'a> AccessRulesHandler<'a> {
     /// ```
     pub async fn delete(self, id: &str) -> Result<()> {
         let url = self.url("access", Some(id))?;
-        match self.core.call::<Value>(Service::Transfer, Call::delete(url, self.about("delete", id))).await {
-            Err(error) if *error.kind() == ErrorKind::NotFound && error.may_have_been_done() => Ok(()),
-            other => other.map(|_| ()),
-        }
+        let call = Call::delete(url, self.about("delete", id));
+        super::deleted(self.core.call::<Value>(Service::Transfer, call).await)
     }
 
     fn url(&self, what: &str, id: Option<&str>) -> Result<url::Url> {

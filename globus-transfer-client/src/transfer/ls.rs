@@ -1,11 +1,13 @@
 //! Listing a directory.
 
-use serde::{Deserialize, Deserializer};
+use jiff::Timestamp;
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::client::Core;
 use crate::error::Result;
 use crate::http::Call;
+use crate::lenient;
 use crate::signin::Service;
 
 /// A listing of one directory.
@@ -32,11 +34,11 @@ pub struct FileEntry {
     #[serde(rename = "type")]
     pub kind: String,
     /// The size in bytes.
-    #[serde(default, deserialize_with = "zero_for_null")]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub size: u64,
-    /// When it was last changed, as `2023-12-18 16:52:50+00:00`.
-    #[serde(default)]
-    pub last_modified: Option<String>,
+    /// When it was last changed.
+    #[serde(default, deserialize_with = "lenient::time")]
+    pub last_modified: Option<Timestamp>,
     /// Unix permissions in octal, such as `0644`.
     #[serde(default)]
     pub permissions: Option<String>,
@@ -56,10 +58,6 @@ impl FileEntry {
     pub fn is_dir(&self) -> bool {
         self.kind == "dir"
     }
-}
-
-fn zero_for_null<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    Ok(Option::<u64>::deserialize(from)?.unwrap_or_default())
 }
 
 /// A listing to ask for; see [`TransferHandler::ls`](super::TransferHandler::ls).
@@ -101,6 +99,16 @@ impl<'a> Ls<'a> {
             offset: None,
             local_user: None,
         }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The same listing of another directory.
+    pub(super) fn at(mut self, path: String) -> Self {
+        self.path = path;
+        self
     }
 
     /// Whether names that begin with a dot are listed; the service's default is yes.

@@ -1,20 +1,39 @@
 //! Globus Transfer: collections, directories, access rules and tasks.
 
 mod access;
+mod bookmarks;
+mod collections;
 mod directories;
+mod files;
 mod ls;
+mod roles;
+mod search;
+mod submit;
+mod task;
+mod task_details;
+mod task_list;
 
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::client::Core;
+use crate::error::{ErrorKind, Result};
 
 pub use access::{
     ACCESS_RULE_LIMIT, AccessRule, AccessRules, AccessRulesHandler, CreateAccessRule, Permissions, PrincipalType,
     UpdateAccessRule,
 };
+pub use bookmarks::{Bookmark, BookmarksHandler};
+pub use collections::{Collection, CollectionHandler, CreateGuestCollection};
 pub use directories::{Made, MadeDirectory, MakeAllParents, Mkdir};
+pub use files::{Found, LsRecursive};
 pub use ls::{FileEntry, Listing, Ls};
+pub use roles::{Role, RolesHandler};
+pub use search::{Search, SearchScope};
+pub use submit::{DeleteTask, FilterMethod, FilterType, ITEM_LIMIT, Submitted, Symlinks, SyncLevel, TransferTask};
+pub use task::{FatalError, Task, TaskHandler, TaskStatus, WaitForTask};
+pub use task_details::{Event, Events, PauseInfo, PauseRule, SkippedError, SuccessfulTransfer};
+pub use task_list::Tasks;
 
 /// The calls of Globus Transfer; see [`GlobusClient::transfer`](crate::GlobusClient::transfer).
 #[derive(Clone, Copy)]
@@ -88,6 +107,194 @@ impl<'a> TransferHandler<'a> {
     /// ```
     pub fn access_rules(self, collection: Uuid) -> AccessRulesHandler<'a> {
         AccessRulesHandler::new(self.core, collection)
+    }
+
+    /// Lists a directory with everything below it.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// use futures::TryStreamExt;
+    ///
+    /// let all: Vec<_> = client.transfer().ls_recursive(collection, "/2026-03/").stream().try_collect().await?;
+    /// println!("{} files and directories", all.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ls_recursive(self, collection: Uuid, path: impl Into<String>) -> LsRecursive<'a> {
+        LsRecursive::new(self.ls(collection, path))
+    }
+
+    /// Looks at one file or directory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::EndpointTrouble`].
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// let file = client.transfer().stat(collection, "/2026-03/notes.txt").await?;
+    /// println!("{} bytes", file.size);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn stat(self, collection: Uuid, path: &str) -> Result<FileEntry> {
+        files::stat(self.core, collection, path).await
+    }
+
+    /// Renames or moves a file or directory within a collection. Not repeated when the answer is lost.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::Exists`],
+    /// [`ErrorKind::EndpointTrouble`].
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// client.transfer().rename(collection, "/2026-03/Lee/", "/2026-03/Li/").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn rename(self, collection: Uuid, from: &str, to: &str) -> Result<()> {
+        files::rename(self.core, collection, from, to).await
+    }
+
+    /// One collection: what it is, its roles, its guest collections.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// println!("{:?}", client.transfer().collection(id).get().await?.display_name);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn collection(self, id: Uuid) -> CollectionHandler<'a> {
+        CollectionHandler::new(self.core, id)
+    }
+
+    /// Finds collections.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
+    /// use futures::TryStreamExt;
+    ///
+    /// let found: Vec<_> = client.transfer().search().text("tutorial").stream().try_collect().await?;
+    /// println!("{} collections", found.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn search(self) -> Search<'a> {
+        Search::new(self.core)
+    }
+
+    /// The person's bookmarks.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
+    /// println!("{} bookmarks", client.transfer().bookmarks().list().await?.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn bookmarks(self) -> BookmarksHandler<'a> {
+        BookmarksHandler::new(self.core)
+    }
+
+    /// An id under which one task can be handed in: however often it is sent, there will be one task. Write it down
+    /// before [`submit_transfer`](Self::submit_transfer), and a crash in between can't double the transfer.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, from: uuid::Uuid, to: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// use globus_transfer_client::TransferTask;
+    ///
+    /// let id = client.transfer().submission_id().await?;
+    /// let task = TransferTask::new(from, to).submission_id(id).directory("/a/", "/b/");
+    /// let first = client.transfer().submit_transfer(task.clone()).await?;
+    /// let second = client.transfer().submit_transfer(task).await?;
+    /// assert_eq!(first.task_id, second.task_id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn submission_id(self) -> Result<Uuid> {
+        submit::submission_id(self.core).await
+    }
+
+    /// Hands in a transfer. A submission id is fetched first if the task has none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] without items or with more than [`ITEM_LIMIT`] (see [`TransferTask::split`]);
+    /// [`ErrorKind::ConsentRequired`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotFound`],
+    /// [`ErrorKind::LimitExceeded`] with too many tasks in the queue.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, from: uuid::Uuid, to: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// use globus_transfer_client::{SyncLevel, TransferTask};
+    ///
+    /// let task = TransferTask::new(from, to).sync_level(SyncLevel::Checksum).directory("/a/", "/b/");
+    /// let submitted = client.transfer().submit_transfer(task).await?;
+    /// client.transfer().task(submitted.task_id).wait().send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn submit_transfer(self, task: TransferTask) -> Result<Submitted> {
+        submit::submit_transfer(self.core, task).await
+    }
+
+    /// Hands in a deletion. A submission id is fetched first if the task has none.
+    ///
+    /// # Errors
+    /// As [`submit_transfer`](Self::submit_transfer).
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// use globus_transfer_client::DeleteTask;
+    ///
+    /// let task = DeleteTask::new(collection).recursive(true).path("/2019-03/");
+    /// let submitted = client.transfer().submit_delete(task).await?;
+    /// println!("task {}", submitted.task_id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn submit_delete(self, task: DeleteTask) -> Result<Submitted> {
+        submit::submit_delete(self.core, task).await
+    }
+
+    /// One task.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// println!("{:?}", client.transfer().task(id).get().await?.status);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn task(self, id: Uuid) -> TaskHandler<'a> {
+        TaskHandler::new(self.core, id)
+    }
+
+    /// The caller's tasks.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
+    /// use futures::{StreamExt, TryStreamExt};
+    ///
+    /// let latest: Vec<_> = client.transfer().tasks().stream().take(10).try_collect().await?;
+    /// println!("{} tasks", latest.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tasks(self) -> Tasks<'a> {
+        Tasks::new(self.core)
+    }
+}
+
+/// What was deleted by an attempt whose answer was lost is deleted.
+fn deleted<T>(outcome: Result<T>) -> Result<()> {
+    match outcome {
+        Err(error) if *error.kind() == ErrorKind::NotFound && error.may_have_been_done() => Ok(()),
+        other => other.map(|_| ()),
     }
 }
 

@@ -1,0 +1,99 @@
+//! Roles: who manages a collection.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{DataList, PrincipalType};
+use crate::client::Core;
+use crate::error::Result;
+use crate::http::Call;
+use crate::signin::Service;
+
+/// One role on a collection.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Role {
+    /// The id; none for what the collection's host implies.
+    #[serde(default)]
+    pub id: Option<Uuid>,
+    /// Whom it is for: an identity or a group.
+    pub principal_type: PrincipalType,
+    /// The id of the identity or group.
+    pub principal: String,
+    /// `administrator`, `access_manager`, `activity_manager` or `activity_monitor`.
+    pub role: String,
+}
+
+/// The roles on one collection; see [`CollectionHandler::roles`](super::CollectionHandler::roles).
+#[derive(Clone, Copy)]
+pub struct RolesHandler<'a> {
+    core: &'a Core,
+    collection: Uuid,
+}
+
+impl<'a> RolesHandler<'a> {
+    pub(super) fn new(core: &'a Core, collection: Uuid) -> Self {
+        Self { core, collection }
+    }
+
+    /// All roles for its administrators, and their own for others.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// let roles = client.transfer().collection(id).roles().list().await?;
+    /// let managers = roles.iter().filter(|role| role.role == "access_manager").count();
+    /// println!("{managers} may share it");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn list(self) -> Result<Vec<Role>> {
+        let id = self.collection.to_string();
+        let url = self.core.transfer_endpoint(&["endpoint", &id, "role_list"])?;
+        let call = Call::get(url, format!("list the roles on collection {id}"));
+        let answer: DataList<Role> = self.core.call(Service::Transfer, call).await?;
+        Ok(answer.data)
+    }
+
+    /// Gives an identity a role, such as `access_manager`.
+    ///
+    /// # Errors
+    /// [`Exists`](crate::ErrorKind::Exists) when it has it; [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid, ada: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// client.transfer().collection(id).roles().create(ada, "access_manager").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn create(self, identity: Uuid, role: &str) -> Result<Role> {
+        let id = self.collection.to_string();
+        let url = self.core.transfer_endpoint(&["endpoint", &id, "role"])?;
+        let document =
+            json!({ "DATA_TYPE": "role", "principal_type": "identity", "principal": identity, "role": role });
+        // A second time the role is there, and the service says so.
+        let call = Call::post(url, format!("make {identity} {role} of collection {id}"), &document)?.harmless();
+        self.core.call(Service::Transfer, call).await
+    }
+
+    /// Takes a role away.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound), [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid, role: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// client.transfer().collection(id).roles().delete(role).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn delete(self, role: Uuid) -> Result<()> {
+        let (id, role) = (self.collection.to_string(), role.to_string());
+        let url = self.core.transfer_endpoint(&["endpoint", &id, "role", &role])?;
+        let call = Call::delete(url, format!("delete the role {role} on collection {id}"));
+        super::deleted(self.core.call::<Value>(Service::Transfer, call).await)
+    }
+}

@@ -1,0 +1,145 @@
+//! Finding collections.
+
+use futures::stream::BoxStream;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::Collection;
+use crate::client::Core;
+use crate::error::Result;
+use crate::http::Call;
+use crate::lenient;
+use crate::paging::{next_offset, pages};
+use crate::signin::Service;
+
+/// Results of one page, and of all pages together, that the service gives at most.
+const PAGE: u64 = 100;
+const MOST: u64 = 1000;
+
+/// Which collections are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SearchScope {
+    /// All that the caller can see; needs a text.
+    #[default]
+    All,
+    /// Those that the caller owns.
+    MyEndpoints,
+    /// The caller's own Globus Connect Personal.
+    MyGcpEndpoints,
+    /// Guest collections of others that the caller may use.
+    SharedWithMe,
+    /// Guest collections that the caller owns.
+    SharedByMe,
+    /// Those that the caller used lately, the latest first.
+    RecentlyUsed,
+    /// Those that the caller's running tasks use.
+    InUse,
+    /// Those that the caller administers.
+    AdministeredByMe,
+}
+
+impl SearchScope {
+    /// As Transfer writes it, such as `shared-with-me`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::MyEndpoints => "my-endpoints",
+            Self::MyGcpEndpoints => "my-gcp-endpoints",
+            Self::SharedWithMe => "shared-with-me",
+            Self::SharedByMe => "shared-by-me",
+            Self::RecentlyUsed => "recently-used",
+            Self::InUse => "in-use",
+            Self::AdministeredByMe => "administered-by-me",
+        }
+    }
+}
+
+/// A search; see [`TransferHandler::search`](super::TransferHandler::search).
+#[derive(Clone)]
+pub struct Search<'a> {
+    core: &'a Core,
+    scope: SearchScope,
+    text: Option<String>,
+    owner: Option<Uuid>,
+    entity_type: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(rename = "DATA")]
+    data: Vec<Collection>,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    has_next_page: bool,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(core: &'a Core) -> Self {
+        Self { core, scope: SearchScope::All, text: None, owner: None, entity_type: None }
+    }
+
+    /// Which collections are looked at; all by default, which needs a text.
+    pub fn scope(mut self, scope: SearchScope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Words that appear in the name, description, keywords, organization or owner.
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = Some(text.into());
+        self
+    }
+
+    /// Only those of this owner.
+    pub fn owner(mut self, identity: Uuid) -> Self {
+        self.owner = Some(identity);
+        self
+    }
+
+    /// Only those of this kind, such as `GCSv5_guest_collection`.
+    pub fn entity_type(mut self, kind: impl Into<String>) -> Self {
+        self.entity_type = Some(kind.into());
+        self
+    }
+
+    /// All results, up to the service's 1000; pages are fetched as they are wanted.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
+    /// use futures::TryStreamExt;
+    /// use globus_transfer_client::SearchScope;
+    ///
+    /// let mut found = client.transfer().search().scope(SearchScope::SharedWithMe).stream();
+    /// while let Some(collection) = found.try_next().await? {
+    ///     println!("{} {:?}", collection.id, collection.display_name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream(self) -> BoxStream<'a, Result<Collection>> {
+        pages(0, move |offset| {
+            let search = self.clone();
+            async move {
+                let page = search.page(offset).await?;
+                let next = next_offset(offset, page.data.len(), page.has_next_page);
+                Ok((page.data, next.filter(|next| *next < MOST)))
+            }
+        })
+    }
+
+    async fn page(&self, offset: u64) -> Result<Answer> {
+        let url = self.core.transfer_endpoint(&["endpoint_search"])?;
+        let what = match &self.text {
+            Some(text) => format!("search collections for {text:?}"),
+            None => format!("search collections ({})", self.scope.as_str()),
+        };
+        let call = Call::get(url, what)
+            .query("filter_scope", self.scope.as_str())
+            .query_if("filter_fulltext", self.text.as_deref())
+            .query_if("filter_owner_id", self.owner.map(|id| id.to_string()))
+            .query_if("filter_entity_type", self.entity_type.as_deref())
+            .query("limit", PAGE.min(MOST - offset).to_string())
+            .query("offset", offset.to_string());
+        self.core.call(Service::Transfer, call).await
+    }
+}

@@ -1,0 +1,125 @@
+//! The caller's tasks.
+
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{Task, TaskStatus};
+use crate::client::Core;
+use crate::error::Result;
+use crate::http::Call;
+use crate::lenient;
+use crate::paging::{next_offset, pages};
+use crate::signin::Service;
+
+/// Tasks of one page, and of all pages together, that the service gives at most.
+const MOST: u64 = 1000;
+
+/// A list of tasks; see [`TransferHandler::tasks`](super::TransferHandler::tasks).
+#[derive(Clone)]
+pub struct Tasks<'a> {
+    core: &'a Core,
+    filters: Vec<String>,
+    order: Option<String>,
+    page: u64,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(rename = "DATA")]
+    data: Vec<Task>,
+    #[serde(default, deserialize_with = "lenient::or_default")]
+    total: u64,
+}
+
+impl<'a> Tasks<'a> {
+    pub(super) fn new(core: &'a Core) -> Self {
+        Self { core, filters: Vec::new(), order: None, page: 100 }
+    }
+
+    /// Only those of these statuses.
+    pub fn status(self, any_of: &[TaskStatus]) -> Self {
+        let names: Vec<&str> = any_of
+            .iter()
+            .filter_map(|status| match status {
+                TaskStatus::Active => Some("ACTIVE"),
+                TaskStatus::Inactive => Some("INACTIVE"),
+                TaskStatus::Succeeded => Some("SUCCEEDED"),
+                TaskStatus::Failed => Some("FAILED"),
+                TaskStatus::Unknown => None,
+            })
+            .collect();
+        self.filter(format!("status:{}", names.join(",")))
+    }
+
+    /// Only these.
+    pub fn ids(self, any_of: &[Uuid]) -> Self {
+        let ids: Vec<String> = any_of.iter().map(Uuid::to_string).collect();
+        self.filter(format!("task_id:{}", ids.join(",")))
+    }
+
+    /// Only those whose label fits a pattern with `*`, whatever its capitals.
+    pub fn label(self, pattern: &str) -> Self {
+        self.filter(format!("label:~{pattern}"))
+    }
+
+    /// Only those that were handed in since then.
+    pub fn since(self, time: Timestamp) -> Self {
+        self.filter(format!("request_time:{time},"))
+    }
+
+    /// Only what passes a filter of the service, such as `type:TRANSFER`. All filters must pass.
+    pub fn filter(mut self, filter: impl Into<String>) -> Self {
+        self.filters.push(filter.into());
+        self
+    }
+
+    /// Orders by a field, such as `request_time ASC`; by default the latest come first.
+    pub fn order_by(mut self, field: impl Into<String>) -> Self {
+        self.order = Some(field.into());
+        self
+    }
+
+    /// How many one request brings, 1 to 1000; 100 by default.
+    pub fn page_size(mut self, tasks: u64) -> Self {
+        self.page = tasks.clamp(1, MOST);
+        self
+    }
+
+    /// All of them, up to the service's 1000; pages are fetched as they are wanted.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
+    /// use futures::TryStreamExt;
+    /// use globus_transfer_client::TaskStatus;
+    ///
+    /// let mut tasks = client.transfer().tasks().status(&[TaskStatus::Active]).stream();
+    /// while let Some(task) = tasks.try_next().await? {
+    ///     println!("{} {}", task.task_id, task.label.unwrap_or_default());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream(self) -> BoxStream<'a, Result<Task>> {
+        pages(0, move |offset| {
+            let list = self.clone();
+            async move {
+                let page = list.page(offset).await?;
+                let is_more = offset + (page.data.len() as u64) < page.total.min(MOST);
+                let next = next_offset(offset, page.data.len(), is_more);
+                Ok((page.data, next))
+            }
+        })
+    }
+
+    async fn page(&self, offset: u64) -> Result<Answer> {
+        let url = self.core.transfer_endpoint(&["task_list"])?;
+        let call = Call::get(url, "list the tasks")
+            .query("limit", self.page.min(MOST - offset).to_string())
+            .query("offset", offset.to_string())
+            .query_if("orderby", self.order.as_deref())
+            .query_if("filter", (!self.filters.is_empty()).then(|| self.filters.join("/")));
+        self.core.call(Service::Transfer, call).await
+    }
+}
