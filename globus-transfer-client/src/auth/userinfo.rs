@@ -80,6 +80,11 @@ pub struct Introspection {
     #[serde(default)]
     pub iat: Option<i64>,
     /// The services that it is for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "names")]
     pub aud: Vec<String>,
+}
+
+/// A token without an application has a null among them.
+fn names<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    Ok(Vec::<Option<String>>::deserialize(from)?.into_iter().flatten().collect())
 }

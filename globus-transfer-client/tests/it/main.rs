@@ -5,4 +5,6 @@ mod native;
 mod sign_in;
 mod store;
 mod stub;
+mod tasks;
+mod transfer;
 mod world;

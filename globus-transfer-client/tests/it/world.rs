@@ -69,6 +69,12 @@ impl World {
         self.client(Authorizer::client_credentials(ClientCredentials::new(SERVICE, SECRET)))
     }
 
+    /// The same, which asked for the data of the mapped collection from the start.
+    pub fn service_with_consent(&self) -> GlobusClient {
+        let service = ClientCredentials::new(SERVICE, SECRET).data_access(MAPPED);
+        self.client(Authorizer::client_credentials(service))
+    }
+
     /// Ada, who owns the mapped collection, by tokens that were given.
     pub fn ada(&self) -> GlobusClient {
         self.client(Authorizer::access_tokens(ADA_TRANSFER, ADA_AUTH))
