@@ -1,6 +1,10 @@
 //! The command line: one file a verb. A verb prints and returns an exit code; what is done is decided elsewhere.
 
+mod check;
 mod completions;
+mod deliver;
+mod dirs;
+mod email;
 mod failure;
 mod history;
 mod init;
@@ -8,6 +12,7 @@ mod print;
 mod rerun;
 mod run;
 mod service;
+mod share;
 mod show;
 mod status;
 
@@ -57,9 +62,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Init(init::Init),
+    Check(check::Check),
     Run(run::Run),
     Show(show::Show),
     Status(status::Status),
+    Dirs(dirs::Dirs),
+    Share(share::Share),
+    Email(email::Email),
     Rerun(rerun::Rerun),
     History(history::History),
     Completions(completions::Completions),
@@ -123,6 +132,10 @@ fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
     let config = settings.load()?;
     runtime()?.block_on(async {
         match verb {
+            Verb::Check(check) => check.act(&config).await,
+            Verb::Dirs(dirs) => dirs.act(&config).await,
+            Verb::Share(share) => share.act(&config).await,
+            Verb::Email(email) => email.act(&config).await,
             Verb::Show(show) => show.act(&config).await,
             Verb::Status(status) => status.act(&config).await,
             Verb::Rerun(rerun) => rerun.act(&config).await,

@@ -24,7 +24,8 @@ pub struct Rerun {
     timeout: Option<Duration>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A time on the command line.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let duration: jiff::SignedDuration = text.parse().map_err(|_| "it should read like \"90s\" or \"10 min\"")?;
     Duration::try_from(duration).map_err(|_| "it must not be negative".to_owned())
 }

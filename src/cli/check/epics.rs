@@ -55,8 +55,7 @@ fn of_pv(field: Field, pv: &str, text: Result<Text, CaError>) -> Finding {
 }
 
 fn of_error(what: String, error: &CaError) -> Finding {
-    let away =
-        matches!(error, CaError::NotConnected { .. } | CaError::Disconnected { .. } | CaError::Timeout { .. });
+    let away = matches!(error, CaError::NotConnected { .. } | CaError::Disconnected { .. } | CaError::Timeout { .. });
     Finding::new(SECTION, what, if away { State::Away } else { State::Failed }, error)
 }
 

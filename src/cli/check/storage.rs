@@ -42,7 +42,8 @@ fn of_folder(section: &'static str, folder: &Path) -> Finding {
     match tempfile::tempfile_in(existing) {
         Ok(_) => Finding::ok(section, folder.display(), "can be written"),
         Err(error) => {
-            let says = format!("no file can be made in {}: {error}; give this account the right to", existing.display());
+            let says =
+                format!("no file can be made in {}: {error}; give this account the right to", existing.display());
             Finding::failed(section, folder.display(), says)
         }
     }

@@ -1,0 +1,239 @@
+//! What the verbs dirs, share and email have in common: they deliver in this process, by the service's own rules.
+
+use super::Outcome;
+use super::failure::{Exit, Failure};
+use super::rerun::{duration, spinner};
+use super::service::{LIMIT, STEPS};
+use super::{history, print};
+use beamshare::config::Config;
+use beamshare::delivery::{
+    self, Control, Controller, Deliverer, DeliveryReport, Obstacle, Options, PlanError, RunError, Step, StepError,
+};
+use beamshare::epics::CaContext;
+use beamshare::experiment::{Experiment, FieldError};
+use beamshare::journal::{Accepted, AcceptedBy, Cause, ExperimentRow, Journal};
+use beamshare::watch::{self, Hold, Observation, Readings, Release, Verdict, Watcher, judge};
+use clap::Args;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Beyond the quiet time, how long the user-info PVs may take to be found and to come to rest.
+const UNREST: Duration = Duration::from_secs(30);
+
+#[derive(Args)]
+pub struct Deliver {
+    /// Go on though something is held, as if Approve were pressed: read first what it says
+    #[arg(long)]
+    approve: bool,
+
+    /// Try no longer than this while a host or service is away (exit code 5)
+    #[arg(long, value_name = "TIME", default_value = "2 min", value_parser = duration)]
+    timeout: Duration,
+}
+
+/// The experiment that the PVs name, and what it takes to deliver it.
+pub struct Present {
+    pub deliverer: Deliverer,
+    pub experiment: Experiment,
+    readings: Readings,
+    known: Option<ExperimentRow>,
+    holds: Vec<Hold>,
+}
+
+impl Present {
+    /// Reads the user info and judges it as the service does.
+    pub async fn read(config: &Config) -> Result<Present, Failure> {
+        let context = CaContext::new()?;
+        let mut readings = watch::read_once(&context, &config.epics.user_info, LIMIT).await?;
+        let journal = Journal::open(&config.journal.path).await?;
+        let deliverer = Deliverer::new(Arc::new(config.clone()), journal)?;
+        let mut known = known(&deliverer, &readings).await?;
+        if known.is_none() && Experiment::parse(&readings.user_info()).is_ok() {
+            // Half a set can be complete and valid, too: only time tells that the tagging tool has ended.
+            readings = settled(&context, config).await?;
+            known = self::known(&deliverer, &readings).await?;
+        }
+        let reference = deliverer.journal().reference().await?;
+        match judge(&readings, reference.as_ref(), |_| known.is_some(), &config.rules) {
+            Verdict::Nobody => Err(Failure::nothing("the user-info PVs name nobody")),
+            Verdict::Incomplete(why) => Err(Failure::nothing(why)),
+            Verdict::Invalid(errors) => {
+                let errors = errors.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; ");
+                Err(Failure::failed(format!("the user info can't be used: {errors}")))
+            }
+            Verdict::Group { experiment, holds } => {
+                Ok(Present { deliverer, experiment: *experiment, readings, known, holds })
+            }
+        }
+    }
+}
+
+/// The journal's experiment with just this month, name, address and proposal.
+async fn known(deliverer: &Deliverer, readings: &Readings) -> Result<Option<ExperimentRow>, Failure> {
+    let Ok(experiment) = Experiment::parse(&readings.user_info()) else { return Ok(None) };
+    let same = match deliverer.find_same(&experiment).await {
+        Err(PlanError::Field(_)) => None, // the plan says why
+        same => same?,
+    };
+    Ok(same.filter(|same| {
+        same.experiment.pi_email == experiment.pi_email
+            && same.experiment.pi_last_name == experiment.pi_last_name
+            && same.experiment.year_month == experiment.year_month
+    }))
+}
+
+async fn settled(context: &CaContext, config: &Config) -> Result<Readings, Failure> {
+    let bar = spinner();
+    let settle = config.rules.settle;
+    bar.set_message(format!("waiting until the user info has been quiet for {settle:?}"));
+    let mut watcher = Watcher::start(context, &config.epics.user_info, settle)?;
+    let observation = watcher.observation();
+    let quiet = observation.wait_for(|now| matches!(now, Observation::Settled(_)));
+    let quiet = tokio::time::timeout(settle + UNREST, quiet).await;
+    let readings = match &quiet {
+        Ok(Ok(now)) => match &**now {
+            Observation::Settled(readings) => Some(readings.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    drop(quiet);
+    bar.finish_and_clear();
+    readings.ok_or_else(|| match &*watcher.observation().borrow() {
+        Observation::Waiting(why) => Failure::away(why),
+        _ => Failure::nothing("the user info keeps changing; try again when the tagging tool has ended"),
+    })
+}
+
+impl Deliver {
+    /// Delivers these steps to the experiment that the PVs name.
+    pub async fn act(self, config: &Config, steps: &[Step], resend: bool) -> Outcome {
+        let present = Present::read(config).await?;
+        let id = self.accept(&present).await?;
+        let options = Options {
+            cause: if resend { Cause::Resend } else { Cause::Command },
+            resend,
+            only: Some(BTreeSet::from_iter(steps.iter().copied())),
+            who: format!("beamshare on the command line (process {})", std::process::id()),
+        };
+        print::line(format_args!("{}", present.experiment));
+        let (ended, report, timed_out) = self.run(&present.deliverer, id, &options).await?;
+        print_steps(&report, steps);
+        match ended {
+            delivery::Outcome::Done => Ok(Exit::Done),
+            delivery::Outcome::Failed { message } => Err(Failure::failed(message)),
+            delivery::Outcome::Held { obstacles } => Err(held(Obstacle::sentences(&obstacles))),
+            delivery::Outcome::Aborted if timed_out => {
+                Err(Failure::away(format!("not done within {:?}: {}", self.timeout, report.message)))
+            }
+            delivery::Outcome::Aborted => Err(Failure::failed("stopped; what was done stays done")),
+        }
+    }
+
+    /// The experiment's id in the journal, where it is put if nothing is held against it.
+    async fn accept(&self, present: &Present) -> Result<Uuid, Failure> {
+        if let Some(known) = &present.known {
+            return Ok(known.id);
+        }
+        let mut plan = present.deliverer.plan(&present.experiment).await?;
+        // Who types a command stands for the button Run; Approve must be said.
+        let holds =
+            present.holds.iter().filter(|hold| hold.release == Release::Approve).map(|hold| hold.reason.clone());
+        let reasons: Vec<String> = holds.chain(plan.obstacles().iter().map(ToString::to_string)).collect();
+        if !reasons.is_empty() {
+            if !self.approve {
+                return Err(held(reasons.join(". ")));
+            }
+            plan.approve();
+        }
+        let by = if self.approve { AcceptedBy::Approve } else { AcceptedBy::Command };
+        match present.deliverer.accept(&plan, by, Some(&present.readings)).await? {
+            Accepted::Accepted { id, .. } => Ok(id),
+            Accepted::Taken(conflicts) => {
+                let others: Vec<String> = conflicts.iter().map(|conflict| conflict.named.to_string()).collect();
+                Err(held(format!("its directory was taken a moment ago by {}", others.join(", "))))
+            }
+        }
+    }
+
+    /// Runs with a progress line; ends it in good order on Ctrl-C and when the time is over.
+    async fn run(
+        &self,
+        deliverer: &Deliverer,
+        id: Uuid,
+        options: &Options,
+    ) -> Result<(delivery::Outcome, DeliveryReport, bool), Failure> {
+        let (controller, control): (Controller, Control) = delivery::controls();
+        let (sender, mut report) = tokio::sync::watch::channel(DeliveryReport::default());
+        let bar = spinner();
+        let run = deliverer.run(id, options, control, sender);
+        let over = tokio::time::sleep(self.timeout);
+        tokio::pin!(run, over);
+        let mut timed_out = false;
+        let mut reporting = true;
+        let ended = loop {
+            tokio::select! {
+                ended = &mut run => break ended,
+                news = report.changed(), if reporting => match news {
+                    Ok(()) => bar.set_message(print::plain(&report.borrow_and_update().message)),
+                    Err(_) => reporting = false,
+                },
+                () = &mut over, if !timed_out => {
+                    timed_out = true;
+                    controller.abort();
+                }
+                Ok(()) = tokio::signal::ctrl_c() => controller.abort(),
+            }
+        };
+        bar.finish_and_clear();
+        let report = report.borrow().clone();
+        Ok((ended?, report, timed_out))
+    }
+}
+
+fn held(why: String) -> Failure {
+    let message = format!("held: {why}. Add --approve if that is right, or press Approve on the screen");
+    Failure { exit: Exit::Held, message }
+}
+
+fn print_steps(report: &DeliveryReport, steps: &[Step]) {
+    let mut table = print::table(["STEP", "STATE", "MESSAGE"]);
+    for step in STEPS.iter().filter(|step| steps.contains(step)) {
+        if let Some((status, message)) = report.steps.get(step) {
+            table.add_row([step.to_string(), history::word(status), print::plain(message)]);
+        }
+    }
+    print::print_table(&table);
+    if !report.data_link.is_empty() {
+        print::line(format_args!("Link  {}", report.data_link));
+    }
+}
+
+impl From<StepError> for Failure {
+    fn from(error: StepError) -> Failure {
+        match error.retry {
+            delivery::Retry::Never => Failure::failed(error),
+            _ => Failure::away(error),
+        }
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Failure {
+        match error {
+            PlanError::NotApproved(why) => held(why),
+            error => Failure::failed(error),
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Failure {
+        match error {
+            RunError::Plan(error) => error.into(),
+            error => Failure::failed(error),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+use super::Outcome;
+use super::deliver::Deliver;
+use beamshare::config::Config;
+use beamshare::delivery::Step;
+use clap::Args;
+
+/// Make the directories of the experiment that the PVs name: on this machine, on the hosts, on Globus
+///
+/// What is there already is left as it is. Run it as the account that runs the service.
+#[derive(Args)]
+pub struct Dirs {
+    #[command(flatten)]
+    deliver: Deliver,
+}
+
+impl Dirs {
+    pub async fn act(self, config: &Config) -> Outcome {
+        self.deliver.act(config, &[Step::Dirs, Step::Globus], false).await
+    }
+}

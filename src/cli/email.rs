@@ -1,0 +1,85 @@
+use super::Outcome;
+use super::deliver::{Deliver, Present};
+use super::failure::{Exit, Failure};
+use super::print;
+use super::rerun::{report, wait, wait_with_progress};
+use super::service::{Board, LIMIT};
+use beamshare::config::Config;
+use beamshare::delivery::{Retry, Step};
+use beamshare::epics::{CaContext, Record, Value};
+use clap::Args;
+use std::time::Duration;
+
+/// How long the service may take to begin what a button asks for.
+const BEGIN: Duration = Duration::from_secs(15);
+
+/// E-mail the link to the experiment that the PVs name: the PI, and the contacts on copy
+///
+/// Who has the message already doesn't get it again, unless --resend is given. Run it as the account that runs the service.
+#[derive(Args)]
+pub struct Email {
+    /// Send the message to the contacts alone, to see what the users would get
+    #[arg(long, conflicts_with_all = ["resend", "approve"])]
+    test: bool,
+
+    /// Mail everyone again; by the service, where it runs
+    #[arg(long)]
+    resend: bool,
+
+    #[command(flatten)]
+    deliver: Deliver,
+}
+
+impl Email {
+    pub async fn act(self, config: &Config) -> Outcome {
+        if config.email.is_none() {
+            return Err(Failure::usage("there is no [email] in the settings, so nobody can be mailed"));
+        }
+        if self.test {
+            return test(config).await;
+        }
+        if self.resend && service_runs(config).await? {
+            return resend_by_service(config).await;
+        }
+        self.deliver.act(config, &[Step::Email], self.resend).await
+    }
+}
+
+async fn test(config: &Config) -> Outcome {
+    let present = Present::read(config).await?;
+    let sent = present.deliverer.send_test(&present.experiment).await?;
+    if sent.is_empty() {
+        return Err(Failure::usage("[email] contacts is empty, so nobody gets a test message"));
+    }
+    let mut exit = Exit::Done;
+    for message in sent {
+        match message.result {
+            Ok(words) => print::line(format_args!("{}  sent  {}", message.recipient, print::plain(&words))),
+            Err(error) => {
+                print::line(format_args!("{}  failed  {}", message.recipient, print::plain(&error.to_string())));
+                let this = if error.retry() == Retry::Never { Exit::Failed } else { Exit::Away };
+                exit = if exit == Exit::Failed { exit } else { this };
+            }
+        }
+    }
+    Ok(exit)
+}
+
+async fn service_runs(config: &Config) -> Result<bool, Failure> {
+    let context = CaContext::new()?;
+    Ok(Board::read(&context, &config.epics.prefix).await?.is_alive())
+}
+
+async fn resend_by_service(config: &Config) -> Outcome {
+    let context = CaContext::new()?;
+    let prefix = &config.epics.prefix;
+    let channel = |record| context.channel(&format!("{prefix}{record}"));
+    let run = channel(Record::Run)?;
+    if wait(&run, |_| true, LIMIT).await? == 1 {
+        return Err(Failure::away("a delivery runs; try again when it has ended (beamshare status)"));
+    }
+    channel(Record::Resend)?.put(Value::Short(vec![1]), LIMIT).await?;
+    wait(&run, |running| running == 1, BEGIN).await?;
+    let ended = wait_with_progress(&context, prefix, &run, None).await?;
+    report(&context, prefix, ended).await
+}
