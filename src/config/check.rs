@@ -3,6 +3,7 @@
 use super::load::Key;
 use super::{Config, Email, Globus, MailTransport, Place, SignIn, SmtpSecurity};
 use crate::experiment::Field;
+use crate::mail::Templates;
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -221,20 +222,18 @@ fn check_globus(globus: &Globus, problems: &mut Problems) {
 }
 
 fn check_email(email: &Email, problems: &mut Problems) {
-    let templates = [("text_template", Some(&email.text_template)), ("html_template", email.html_template.as_ref())];
-    for (name, file) in templates.into_iter().filter_map(|(name, file)| file.map(|file| (name, file))) {
-        let wrong = match std::fs::read_to_string(file) {
-            Err(error) => Some(format!("can't read the template {}: {error}", file.display())),
-            Ok(text) => template_problem(&text).map(|(line, why)| {
-                let at = line.map(|line| format!(":{line}")).unwrap_or_default();
-                format!("the template can't be used: {}{at}: {why}", file.display())
-            }),
-        };
-        problems.extend(wrong.map(|wrong| (key!["email", name], wrong)));
-    }
     check_text(&email.subject, key!["email", "subject"], problems);
-    if let Some((_, why)) = template_problem(&email.subject) {
-        problems.push((key!["email", "subject"], format!("this template can't be used: {why}")));
+    // Makes two messages of them, one with everything and one with the least.
+    if let Err(error) = Templates::load(email) {
+        let wrong = error.to_string();
+        let about = |file: &Path| wrong.contains(&*file.to_string_lossy());
+        let key = match () {
+            () if email.html_template.as_deref().is_some_and(about) => key!["email", "html_template"],
+            () if about(&email.text_template) => key!["email", "text_template"],
+            () => key!["email", "subject"],
+        };
+        // The subject's template is called by its key, which stands there already.
+        problems.push((key, wrong.trim_start_matches("email.subject:1: ").to_owned()));
     }
     match &email.transport {
         MailTransport::Folder { .. } => {}
@@ -263,11 +262,4 @@ fn check_email(email: &Email, problems: &mut Problems) {
             }
         }
     }
-}
-
-/// Why a message's template can't be read, and in which line.
-fn template_problem(text: &str) -> Option<(Option<usize>, String)> {
-    let environment = minijinja::Environment::new();
-    let error = environment.template_from_str(text).err()?;
-    Some((error.line(), error.detail().map_or_else(|| error.kind().to_string(), str::to_owned)))
 }

@@ -241,3 +241,19 @@ mod changes {
         assert_eq!(next(&mut changes).await.unwrap().beamline.name, "7-BM");
     }
 }
+
+/// The text that users get, with everything and with the least (and so without Globus).
+#[test]
+fn the_message_that_we_hand_out_reads_well() {
+    use crate::mail::{MessageContext, Templates};
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let mut email = Config::load(&folder.join("beamshare.toml")).unwrap().email.unwrap();
+    email.html_template = None;
+    let templates = Templates::load(&email).unwrap();
+    let texts = [MessageContext::sample(), MessageContext::bare_sample()].map(|context| {
+        let recipient = "ada@example.org".parse().unwrap();
+        let message = templates.compose(&context, &recipient, "<1@beamshare.invalid>").unwrap();
+        String::from_utf8(message.bytes).unwrap().split_once("\r\n\r\n").unwrap().1.replace("=\r\n", "").replace("\r\n", "\n")
+    });
+    insta::assert_snapshot!(texts.join("\n----\n"));
+}

@@ -1,6 +1,6 @@
 use super::{Finding, State};
 use beamshare::config::{Config, Email, Globus};
-use beamshare::delivery::{Retry, StepError, client, place};
+use beamshare::delivery::{StepError, client, place};
 use beamshare::mail::{Mailer, Templates};
 use futures::future;
 use globus_transfer_client::{ACCESS_RULE_LIMIT, ErrorKind, GlobusClient};
