@@ -1,5 +1,8 @@
 //! The command line as its users meet it: the program itself, in a folder of its own.
 
+mod beamline;
+mod check;
+mod deliver;
 mod frame;
 mod records;
 #[path = "../support/mod.rs"]
@@ -51,4 +54,10 @@ paths = ["{{{{ year_month }}}}/{{{{ pi_last_name }}}}"]
 path = "journal.sqlite"
 "#
     )
+}
+
+/// Puts a text as any client of Channel Access does.
+fn put(test: &support::ioc::CaTest, pv: &str, value: &str) {
+    let value = serde_json::to_string(value).expect("a text");
+    test.python(&format!("import epics; assert epics.caput({pv:?}, {value}, wait=True, timeout=20)"));
 }

@@ -1,7 +1,7 @@
 //! Verbs that read and put PVs, against EPICS base's own soft IOC.
 
 use super::support::ioc::CaTest;
-use super::{Ended, beamshare, run, settings};
+use super::{Ended, beamshare, put, run, settings};
 use std::path::Path;
 
 const USER_INFO: &str = r#"
@@ -14,11 +14,6 @@ fn act(test: &CaTest, folder: &Path, arguments: &[&str]) -> Ended {
     let mut command = beamshare(folder);
     command.envs(test.environment());
     run(command, arguments)
-}
-
-fn put(test: &CaTest, pv: &str, value: &str) {
-    let value = serde_json::to_string(value).expect("a text");
-    test.python(&format!("import epics; assert epics.caput({pv:?}, {value}, wait=True, timeout=20)"));
 }
 
 fn folder() -> tempfile::TempDir {

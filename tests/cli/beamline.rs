@@ -1,0 +1,96 @@
+//! A beamline on real parts for one test: soft IOC, a directory of this machine, the Globus simulator, mail into files.
+
+use super::support::ioc::{CaTest, Ioc};
+use super::{Ended, beamshare, run};
+use globus_simulator::{App, Collection, Seed, Simulator};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+const USER_INFO: &str = r#"
+record(stringout, "x:YearMonth") { field(VAL, "2026-03") field(PINI, "YES") }
+record(stringout, "x:LastName")  { field(VAL, "Li")      field(PINI, "YES") }
+record(stringout, "x:Email")     { field(VAL, "wei.li@example.org") field(PINI, "YES") }
+"#;
+
+pub struct Beamline {
+    test: CaTest,
+    folder: TempDir,
+    pub globus: Simulator,
+    pub collection: Uuid,
+    _ioc: Ioc,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Beamline {
+    pub fn new() -> Beamline {
+        let test = CaTest::new();
+        let ioc = test.ioc_with_records(USER_INFO);
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for directory in ["local", "outbox", "globus"] {
+            std::fs::create_dir_all(path(directory)).unwrap();
+        }
+        let (service, collection) = (Uuid::new_v4(), Uuid::new_v4());
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let seed = Seed::default().app(App::service(service, "a secret")).collection(Collection::guest(
+            collection,
+            "Beamline data",
+            "globus",
+            &service.to_string(),
+        ));
+        let globus = runtime.block_on(Simulator::builder().root(folder.path()).seed(seed).start()).unwrap();
+        std::fs::write(path("message.txt"), "Dear {{ pi_last_name }},\n{{ data_link }}\n").unwrap();
+        std::fs::write(path("globus.secret"), "a secret\n").unwrap();
+        std::fs::set_permissions(path("globus.secret"), PermissionsExt::from_mode(0o600)).unwrap();
+        let settings = super::settings("x:")
+            + &format!(
+                r#"
+[rules]
+settle = "200ms"
+[[directories.on]]
+name = "analysis"
+top = "local"
+[globus]
+collection = "{collection}"
+auth_url = "{auth}"
+transfer_url = "{transfer}"
+timeout = "10s"
+[globus.sign_in.service]
+client_id = "{service}"
+client_secret_file = "globus.secret"
+[email]
+from = "2-BM <2bm@example.org>"
+contacts = ["Contact <contact@example.org>"]
+text_template = "message.txt"
+[email.transport.folder]
+path = "outbox"
+"#,
+                auth = globus.auth_url(),
+                transfer = globus.transfer_url(),
+            );
+        std::fs::write(path("beamshare.toml"), settings).unwrap();
+        Beamline { test, folder, globus, collection, _ioc: ioc, _runtime: runtime }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn act(&self, arguments: &[&str]) -> Ended {
+        let mut command = beamshare(self.folder.path());
+        command.envs(self.test.environment());
+        run(command, arguments)
+    }
+
+    pub fn put(&self, pv: &str, value: &str) {
+        super::put(&self.test, pv, value);
+    }
+
+    /// How many messages there are.
+    pub fn messages(&self) -> usize {
+        let files = std::fs::read_dir(self.path("outbox")).unwrap();
+        files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|end| end == "eml")).count()
+    }
+}

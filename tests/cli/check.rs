@@ -1,0 +1,74 @@
+use super::beamline::Beamline;
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
+
+/// The state of one finding, by section and the beginning of what was tried.
+fn state<'d>(document: &'d Value, section: &str, what: &str) -> (&'d str, &'d str) {
+    let checks = document["checks"].as_array().expect("a list");
+    let found = checks
+        .iter()
+        .find(|check| check["section"] == section && check["what"].as_str().is_some_and(|text| text.starts_with(what)));
+    let found = found.unwrap_or_else(|| panic!("no finding on {section} {what}: {document:#}"));
+    (found["state"].as_str().expect("a text"), found["says"].as_str().expect("a text"))
+}
+
+#[test]
+fn what_works_is_told_and_what_does_not_with_the_remedy() {
+    let beamline = Beamline::new();
+    let check = || {
+        let ended = beamline.act(&["check", "--json"]);
+        let document: Value = serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{}{}", ended.out, ended.err));
+        (ended.code, document)
+    };
+
+    // Nobody has loaded the status records; all else works.
+    let (code, document) = check();
+    assert_eq!(code, 5, "{document:#}");
+    for (section, what) in [
+        ("epics", "PI last name x:LastName"),
+        ("epics", "user group"),
+        ("directories", "analysis"),
+        ("globus", "sign-in"),
+        ("globus", "access rules"),
+        ("globus", "collection"),
+        ("email", "templates"),
+        ("email", "transport"),
+        ("journal", ""),
+    ] {
+        assert_eq!(state(&document, section, what).0, "ok", "{section} {what}: {document:#}");
+    }
+    assert_eq!(state(&document, "epics", "user group").1, "2026-03/Li (wei.li@example.org)");
+    let (away, says) = state(&document, "epics", "status records x:Share:");
+    assert!(away == "away" && says.contains("load db/beamshare.db"), "{says}");
+    assert!(!beamline.path("journal.sqlite").exists(), "looking makes no journal");
+    assert_eq!(std::fs::read_dir(beamline.path("local")).unwrap().count(), 0, "nothing is left behind");
+    assert_eq!(beamline.messages(), 0);
+
+    let table = beamline.act(&["check"]);
+    assert_eq!(table.code, 5);
+    assert!(table.out.contains("AWAY") && table.out.contains("load db/beamshare.db"), "{}", table.out);
+
+    // Now everything is wrong.
+    std::fs::write(beamline.path("globus.secret"), "another secret").unwrap();
+    std::fs::remove_dir(beamline.path("local")).unwrap();
+    std::fs::remove_dir(beamline.path("outbox")).unwrap();
+    std::fs::write(beamline.path("journal.sqlite"), "this is no database, but long enough to be looked at").unwrap();
+    beamline.put("x:LastName", "$(reboot)");
+    let (code, document) = check();
+    assert_eq!(code, 1, "{document:#}");
+    for (section, what) in [
+        ("directories", "analysis"),
+        ("globus", "sign-in"),
+        ("globus", "access rules"),
+        ("email", "transport"),
+        ("journal", ""),
+    ] {
+        assert_eq!(state(&document, section, what).0, "failed", "{section} {what}: {document:#}");
+    }
+    assert_eq!(state(&document, "epics", "user group").0, "warning");
+
+    std::fs::set_permissions(beamline.path("globus.secret"), PermissionsExt::from_mode(0o644)).unwrap();
+    let (_, document) = check();
+    assert!(state(&document, "globus", "sign-in").1.contains("chmod 600"), "{document:#}");
+    assert!(!document.to_string().contains("another secret"));
+}
