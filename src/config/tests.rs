@@ -253,7 +253,13 @@ fn the_message_that_we_hand_out_reads_well() {
     let texts = [MessageContext::sample(), MessageContext::bare_sample()].map(|context| {
         let recipient = "ada@example.org".parse().unwrap();
         let message = templates.compose(&context, &recipient, "<1@beamshare.invalid>").unwrap();
-        String::from_utf8(message.bytes).unwrap().split_once("\r\n\r\n").unwrap().1.replace("=\r\n", "").replace("\r\n", "\n")
+        String::from_utf8(message.bytes)
+            .unwrap()
+            .split_once("\r\n\r\n")
+            .unwrap()
+            .1
+            .replace("=\r\n", "")
+            .replace("\r\n", "\n")
     });
     insta::assert_snapshot!(texts.join("\n----\n"));
 }
