@@ -54,8 +54,7 @@ impl Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Failure {
-        let count = error.problems.len();
-        let head = if count == 1 { "the settings can't be used:" } else { "the settings can't be used, for:" };
+        let head = "the settings can't be used:";
         Failure::usage(format!("{head}\n{error}"))
     }
 }

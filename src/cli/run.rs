@@ -6,17 +6,30 @@ use beamshare::log;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Serve one beamline or several until SIGTERM or Ctrl-C
+/// Serve the beamlines of these settings until stopped (SIGTERM, SIGINT)
+///
+/// The log goes where the first file's [log] says. Edits of the files are taken over while it runs.
 #[derive(Args)]
 pub struct Run {
-    /// The settings, one file a beamline; without any, those of --config
+    /// Settings, one file a beamline; without any, the usual one
+    #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
 impl Run {
     pub fn act(self, settings: &Settings, log_level: Option<&str>) -> Outcome {
         let files = if self.files.is_empty() { vec![settings.file()?] } else { self.files };
-        let configs = files.iter().map(|file| Config::load(file)).collect::<Result<Vec<_>, _>>()?;
+        let (mut configs, mut wrong) = (vec![], vec![]);
+        for file in &files {
+            match Config::load(file) {
+                Ok(config) => configs.push(config),
+                Err(error) => wrong.push(error.to_string()),
+            }
+        }
+        // All mistakes in all files at once.
+        if !wrong.is_empty() {
+            return Err(Failure::usage(format!("the settings can't be used:\n{}", wrong.join("\n"))));
+        }
         // One process has one log: that of the beamline named first.
         let settings = configs.first().map(|config| config.log.clone()).unwrap_or_default();
         let _log = log::start(&settings, log_level)?;
