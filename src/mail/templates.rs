@@ -22,6 +22,7 @@ pub struct Templates {
     html: Option<String>,
     from: Mailbox,
     contacts: Vec<Mailbox>,
+    contact_addresses: Vec<EmailAddress>,
 }
 
 /// A template that can't be used: file, line and what is wrong.
@@ -66,8 +67,13 @@ impl Templates {
         let one_line_name =
             |mailbox: &Mailbox| Mailbox::new(mailbox.name.as_deref().map(one_line), mailbox.email.clone());
         let from = one_line_name(&email.from);
-        let contacts = email.contacts.iter().map(one_line_name).collect();
-        let templates = Templates { environment, text, html, from, contacts };
+        let contacts: Vec<Mailbox> = email.contacts.iter().map(one_line_name).collect();
+        let address = |contact: &Mailbox| {
+            let parsed = contact.email.to_string().parse();
+            parsed.map_err(|why: String| TemplateError(format!("email.contacts: {contact} {why}")))
+        };
+        let contact_addresses = contacts.iter().map(address).collect::<Result<_, _>>()?;
+        let templates = Templates { environment, text, html, from, contacts, contact_addresses };
         let somebody: EmailAddress = "somebody@example.org".parse().map_err(TemplateError)?;
         for sample in [MessageContext::sample(), MessageContext::bare_sample()] {
             templates.compose(&sample, &somebody, "<sample@beamshare.invalid>")?;
@@ -77,7 +83,7 @@ impl Templates {
 
     /// The addresses on copy. They stand in each message's `Cc:`; who is sent a copy is the caller's decision.
     pub fn contacts(&self) -> Vec<EmailAddress> {
-        self.contacts.iter().filter_map(|contact| contact.email.to_string().parse().ok()).collect()
+        self.contact_addresses.clone()
     }
 
     /// The message to one recipient under this Message-ID, which looks like `<uuid@beamshare.host>`. No value can add a

@@ -1,6 +1,7 @@
 use super::{mode, path, place, says, some_group};
+use beamshare::config;
 use beamshare::delivery::Retry;
-use beamshare::delivery::place::{Found, LocalPlace, Made, Place, Rights};
+use beamshare::delivery::place::{Found, LocalPlace, Made, Place, Rights, from_config};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -145,4 +146,26 @@ async fn the_check_leaves_nothing_behind() {
     let place = local(top.path(), Rights { mode: 0o770, group: Some(group) });
     assert!(place.probe().await.unwrap().contains("is writable"));
     assert_eq!(fs::read_dir(top.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn the_configuration_gives_each_place_its_rights() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut directories = config::Directories {
+        paths: vec![],
+        mode: 0o750,
+        group: None,
+        on: vec![
+            place(one.path()),
+            config::Place { name: "analysis".to_owned(), mode: Some(0o2770), ..place(two.path()) },
+        ],
+    };
+    let places = from_config(&directories).unwrap();
+    assert_eq!(places.iter().map(|place| place.name()).collect::<Vec<_>>(), ["detector", "analysis"]);
+    for place in &places {
+        assert_eq!(place.make(&path("2026-03")).await, Ok(Made::Created));
+    }
+    assert_eq!((mode(&one.path().join("2026-03")), mode(&two.path().join("2026-03"))), (0o750, 0o2770));
+    directories.on[1].host = Some("tomo@".to_owned());
+    says(from_config(&directories).map(|_| ()), &["analysis", "tomo@"]);
 }

@@ -83,7 +83,7 @@ async fn an_alias_of_ssh_config_names_host_port_user_key_and_known_hosts() {
         ".ssh/config",
         &format!(
             "Host other\n  HostName 192.0.2.1\n\nHost pg16\n  HostName 127.0.0.1\n  Port {}\n  User {}\n  IdentityFile {}\n  \
-             UserKnownHostsFile ~/hosts_of_ours\n  ConnectTimeout 5\n\nMatch host pg16\n  Port 1\n",
+             UserKnownHostsFile ~/hosts_of_ours\n  ConnectTimeout 5\n  AddKeysToAgent confirm\n\nMatch host pg16\n  Port 1\n",
             sshd.port,
             sshd.user,
             sshd.key().display()

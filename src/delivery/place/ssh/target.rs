@@ -126,12 +126,11 @@ impl Target {
             (None, None) => vec![home.directory.join(".ssh/known_hosts"), home.machine_known_hosts.clone()],
         };
 
-        let no_keys = params.pubkey_authentication == Some(false) && place.key_file.is_none();
-        let only_named = place.key_file.is_some() || is("identitiesonly", "yes") || no_keys;
+        let only_named = place.key_file.is_some() || is("identitiesonly", "yes");
         let keys = match (&place.key_file, params.identity_file) {
             (Some(key), _) => vec![key.clone()],
-            (None, Some(keys)) if !no_keys => keys.iter().map(|key| home.expand(&key.to_string_lossy())).collect(),
-            _ => vec![],
+            (None, Some(keys)) => keys.iter().map(|key| home.expand(&key.to_string_lossy())).collect(),
+            (None, None) => vec![],
         };
         let usual = if only_named { &[][..] } else { &["id_ed25519", "id_ecdsa", "id_rsa"] };
         let agent = match option("identityagent") {
@@ -176,27 +175,47 @@ fn query(file: &Path, host: &str, home: &Home) -> Result<HostParams, String> {
     let rules = ParseRule::ALLOW_UNKNOWN_FIELDS | ParseRule::ALLOW_UNSUPPORTED_FIELDS;
     SshConfig::default()
         .home_dir(&home.directory)
-        .parse(&mut without_match_blocks(&text).as_bytes(), rules)
+        .parse(&mut lines_that_count(&text).as_bytes(), rules)
         .map(|config| config.query(host))
         .map_err(|error| {
             format!("can't understand {}: {error}. Correct it (`ssh -G {host}` tells where)", file.display())
         })
 }
 
-/// ssh2-config takes a `Match` line for an unknown option and would apply what follows to the `Host` before it. Such blocks
-/// are left out: their conditions (`exec`, `localuser` …) aren't evaluated here.
-fn without_match_blocks(text: &str) -> String {
-    let mut inside = false;
+/// What beamshare goes by. Other options are left out unread: ssh2-config takes several valid values of theirs for errors
+/// (`AddKeysToAgent confirm`), and one of them must not keep beamshare from a host.
+const KEYWORDS: [&str; 14] = [
+    "host",
+    "include",
+    "ignoreunknown",
+    "hostname",
+    "port",
+    "user",
+    "hostkeyalias",
+    "userknownhostsfile",
+    "connecttimeout",
+    "identityfile",
+    "identitiesonly",
+    "identityagent",
+    "proxyjump",
+    "proxycommand",
+];
+
+/// The lines that count. ssh2-config takes a `Match` line for an unknown option and would apply what follows to the `Host`
+/// before it. Such blocks are left out: their conditions (`exec`, `localuser` …) aren't evaluated here.
+fn lines_that_count(text: &str) -> String {
+    let mut in_match = false;
     let mut kept = String::with_capacity(text.len());
     for line in text.lines() {
         let keyword = line.trim_start().split(|c: char| c.is_whitespace() || c == '=').next().unwrap_or_default();
-        if keyword.eq_ignore_ascii_case("match") {
-            inside = true;
+        let keyword = keyword.to_ascii_lowercase();
+        if keyword == "match" {
+            in_match = true;
             tracing::warn!("a Match block of ~/.ssh/config is not used by beamshare: {}", line.trim());
-        } else if keyword.eq_ignore_ascii_case("host") {
-            inside = false;
+        } else if keyword == "host" {
+            in_match = false;
         }
-        if !inside {
+        if !in_match && KEYWORDS.contains(&keyword.as_str()) {
             kept.push_str(line);
         }
         kept.push('\n');
@@ -226,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_match_block_does_not_leak_into_the_host_before_it() {
-        let text = "Host a\n Port 1\nMatch host b\n Port 2\n User wrong\nHost c\n Port 3\n";
-        assert_eq!(without_match_blocks(text), "Host a\n Port 1\n\n\n\nHost c\n Port 3\n");
+        let text = "Host a\n Port 1\nMatch host b\n Port 2\n User wrong\nHost c\n Compression maybe\n Port=3\n";
+        assert_eq!(lines_that_count(text), "Host a\n Port 1\n\n\n\nHost c\n\n Port=3\n");
     }
 }
