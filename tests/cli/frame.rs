@@ -91,7 +91,9 @@ fn completions_know_every_verb() {
     for shell in ["bash", "zsh", "fish"] {
         let ended = in_folder(folder.path(), &["completions", shell]);
         assert_eq!(ended.code, 0);
-        for verb in ["init", "check", "run", "show", "status", "dirs", "share", "email", "rerun", "history", "completions"] {
+        for verb in
+            ["init", "check", "run", "show", "status", "dirs", "share", "email", "rerun", "history", "completions"]
+        {
             assert!(ended.out.contains(verb), "{shell}: {verb}");
         }
     }

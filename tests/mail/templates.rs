@@ -23,12 +23,22 @@ fn the_message_to_a_user() {
     for value in [&context.data_link, &context.expires, &context.pi_first_name, &context.proposal_title] {
         assert!(text.contains(value.as_str()), "{value:?} is not in {text}");
     }
-    assert!(text.contains("one@example.org"), "the contacts are not in {text}");
     let html = part(&mail, "text/html");
     assert!(html.contains("Tomography of &lt;small&gt; &amp; large samples"), "{html}");
     assert!(!html.contains("<small>"));
     // RFC 5322, 2.1.1
     assert!(message.bytes.split(|byte| *byte == b'\n').all(|line| line.len() <= 999));
+}
+
+#[test]
+fn templates_know_the_recipient_and_the_contacts() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("message.txt");
+    fs::write(&text, "To {{ recipient }}. Ask {{ contacts | join(' or ') }}.").unwrap();
+    let templates = Templates::load(&email(&text, None, "Data")).unwrap();
+    let message = templates.compose(&MessageContext::sample(), &address("ada@example.org"), ID).unwrap();
+    let text = parse_mail(&message.bytes).unwrap().get_body().unwrap();
+    assert_eq!(text.trim_end(), "To ada@example.org. Ask Staff One <one@example.org> or two@example.org.");
 }
 
 #[test]
