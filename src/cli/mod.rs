@@ -51,7 +51,7 @@ struct Cli {
     #[arg(short, long, global = true, value_name = "FILE", env = "BEAMSHARE_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
 
-    /// What is logged, on standard error: error, warn, info, debug, trace, or a filter like info,beamshare::epics=debug
+    /// What is logged, on standard error (run: info, else off): error, warn, info, debug, trace, or a filter like info,beamshare::epics=debug
     #[arg(long, global = true, value_name = "LEVEL", env = "BEAMSHARE_LOG", hide_env_values = true)]
     log_level: Option<String>,
 
@@ -127,8 +127,8 @@ fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
         Verb::Run(run) => return run.act(settings, log_level),
         _ => {}
     }
-    // Results go to standard output and failures are told at the end: the log has only what is unusual.
-    let _log = log::start(&config::Log::default(), Some(log_level.unwrap_or("warn")))?;
+    // A verb tells its results and failures itself; the log is for who looks behind.
+    let _log = log::start(&config::Log::default(), Some(log_level.unwrap_or("off")))?;
     let config = settings.load()?;
     runtime()?.block_on(async {
         match verb {

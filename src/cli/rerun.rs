@@ -8,6 +8,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Let the service make sure that everything for the present experiment is still true (put 1 to Run)
 ///
@@ -51,7 +52,12 @@ impl Rerun {
     }
 }
 
-/// Waits until `Run` reads 0, with StatusMsg on a line of its own where someone looks. False when the time is over.
+/// How long nothing must run before a delivery counts as ended: the service answers the press of a button first, and
+/// begins when it has looked at the places; and its records change one after the other.
+const AT_REST: Duration = Duration::from_secs(1);
+
+/// Waits until nothing runs any more, with StatusMsg on a line of its own where someone looks. False when the time is
+/// over.
 pub async fn wait_with_progress(
     context: &CaContext,
     prefix: &str,
@@ -59,6 +65,7 @@ pub async fn wait_with_progress(
     limit: Option<Duration>,
 ) -> Result<bool, Failure> {
     let message = TextChannel::new(context, &format!("{prefix}{}", Record::StatusMsg))?;
+    let status = TextChannel::new(context, &format!("{prefix}{}", Record::Status))?;
     let alive = context.channel(&format!("{prefix}{}", Record::Alive))?;
     let bar = spinner();
     let over = async {
@@ -68,23 +75,39 @@ pub async fn wait_with_progress(
         }
     };
     tokio::pin!(over);
+    let (mut runs, mut busy) = (false, true);
+    let mut at_rest_since = Instant::now();
     let ended = loop {
         tokio::select! {
             event = run.next() => match event {
-                Event::Sample(sample) if sample.value.as_integer() == Some(0) => break Ok(true),
-                Event::Disconnected => bar.set_message("the IOC has gone; waiting for it"),
-                _ => {}
+                Event::Sample(sample) => runs = sample.value.as_integer() != Some(0),
+                Event::Disconnected => {
+                    busy = true; // until Status is heard again
+                    bar.set_message("the IOC has gone; waiting for it");
+                }
+                _ => continue,
             },
-            event = message.next() => if let TextEvent::Text(text) = event {
-                bar.set_message(print::plain(&text.text));
+            event = status.next() => match event {
+                TextEvent::Text(text) => busy = matches!(text.text.as_str(), "Running" | "Settling"),
+                _ => continue,
             },
-            event = alive.next() => if let Event::Sample(sample) = event
-                && sample.value.as_integer() == Some(0)
-            {
-                break Err(Failure::away("the beamshare service has stopped; the delivery goes on when it is started"));
-            },
+            event = message.next() => {
+                if let TextEvent::Text(text) = event {
+                    bar.set_message(print::plain(&text.text));
+                }
+                continue;
+            }
+            event = alive.next() => {
+                if let Event::Sample(sample) = event && sample.value.as_integer() == Some(0) {
+                    let why = "the beamshare service has stopped; the delivery goes on when it is started";
+                    break Err(Failure::away(why));
+                }
+                continue;
+            }
+            () = tokio::time::sleep_until(at_rest_since + AT_REST), if !runs && !busy => break Ok(true),
             () = &mut over => break Ok(false),
         }
+        at_rest_since = Instant::now();
     };
     bar.finish_and_clear();
     ended

@@ -1,10 +1,11 @@
 //! A beamline on real parts for one test: soft IOC, a directory of this machine, the Globus simulator, mail into files.
 
-use super::support::ioc::{CaTest, Ioc};
+use super::support::ioc::{CaTest, Ioc, repository};
 use super::{Ended, beamshare, run};
 use globus_simulator::{App, Collection, Seed, Simulator};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::{Child, Command};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -19,14 +20,28 @@ pub struct Beamline {
     folder: TempDir,
     pub globus: Simulator,
     pub collection: Uuid,
+    service: Option<Child>,
     _ioc: Ioc,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl Beamline {
+    /// Without the status records.
     pub fn new() -> Beamline {
         let test = CaTest::new();
         let ioc = test.ioc_with_records(USER_INFO);
+        Beamline::on(test, ioc)
+    }
+
+    /// With the status records.
+    pub fn with_records() -> Beamline {
+        let test = CaTest::new();
+        let user_info = test.file("user_info.db", USER_INFO);
+        let ioc = test.ioc(&[(&user_info, ""), (&repository("db/beamshare.db"), "P=x:,R=Share:")]);
+        Beamline::on(test, ioc)
+    }
+
+    fn on(test: CaTest, ioc: Ioc) -> Beamline {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         for directory in ["local", "outbox", "globus"] {
@@ -71,7 +86,7 @@ path = "outbox"
                 transfer = globus.transfer_url(),
             );
         std::fs::write(path("beamshare.toml"), settings).unwrap();
-        Beamline { test, folder, globus, collection, _ioc: ioc, _runtime: runtime }
+        Beamline { test, folder, globus, collection, service: None, _ioc: ioc, _runtime: runtime }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -84,6 +99,19 @@ path = "outbox"
         run(command, arguments)
     }
 
+    /// Starts `beamshare run`; it ends with the test.
+    pub fn serve(&mut self) {
+        let log = std::fs::File::create(self.path("service.log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_beamshare"));
+        command.arg("run").current_dir(self.folder.path()).envs(self.test.environment());
+        self.service = Some(command.env_remove("BEAMSHARE_CONFIG").stderr(log).spawn().unwrap());
+    }
+
+    /// The service's log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("service.log")).unwrap_or_default()
+    }
+
     pub fn put(&self, pv: &str, value: &str) {
         super::put(&self.test, pv, value);
     }
@@ -92,5 +120,14 @@ path = "outbox"
     pub fn messages(&self) -> usize {
         let files = std::fs::read_dir(self.path("outbox")).unwrap();
         files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|end| end == "eml")).count()
+    }
+}
+
+impl Drop for Beamline {
+    fn drop(&mut self) {
+        if let Some(mut service) = self.service.take() {
+            let _ = service.kill();
+            let _ = service.wait();
+        }
     }
 }

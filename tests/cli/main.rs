@@ -5,6 +5,7 @@ mod check;
 mod deliver;
 mod frame;
 mod records;
+mod service;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -1,0 +1,78 @@
+//! The verbs that speak with the running service, through the records of db/beamshare.db.
+
+use super::beamline::Beamline;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// Waits until the records say so.
+fn status_until(beamline: &Beamline, what: &str, fits: impl Fn(&Value) -> bool) -> (i32, Value) {
+    let began = Instant::now();
+    loop {
+        let ended = beamline.act(&["status", "--json"]);
+        let document: Value = serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{}{}", ended.out, ended.err));
+        if fits(&document) {
+            return (ended.code, document);
+        }
+        assert!(began.elapsed() < LIMIT, "no {what}: {document:#}\n{}", beamline.log());
+    }
+}
+
+#[test]
+fn a_service_that_does_not_run_is_told() {
+    let beamline = Beamline::with_records();
+    for verb in ["status", "rerun"] {
+        let ended = beamline.act(&[verb]);
+        assert_eq!(ended.code, 5, "{verb}: {}{}", ended.out, ended.err);
+        assert!(ended.err.contains("does not run") && ended.err.contains("x:Share:Alive"), "{}", ended.err);
+    }
+    let ended = beamline.act(&["check"]);
+    assert_eq!(ended.code, 0, "a stopped service is a warning: {}", ended.out);
+    assert!(ended.out.contains("all there; Status is Idle"), "{}", ended.out);
+
+    // Where no service runs, the message goes out from here.
+    assert_eq!(beamline.act(&["share"]).code, 0);
+    let ended = beamline.act(&["email", "--resend"]);
+    assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
+    assert_eq!(beamline.messages(), 2);
+}
+
+#[test]
+fn a_delivery_by_the_service_is_asked_for_and_waited_for() {
+    let mut beamline = Beamline::with_records();
+    beamline.serve();
+
+    // The first start holds the group that it finds.
+    let (code, document) =
+        status_until(&beamline, "Approval", |document| document["status"] == "Approval" && document["alive"] == true);
+    assert_eq!(code, 3, "{document:#}");
+    assert_eq!((&document["alive"], &document["running"]), (&Value::Bool(true), &Value::Bool(false)));
+    assert_eq!(beamline.messages(), 0);
+
+    let ended = beamline.act(&["rerun"]);
+    assert_eq!(ended.code, 0, "{}{}\n{}", ended.out, ended.err, beamline.log());
+    assert!(ended.out.starts_with("Done: "), "{}", ended.out);
+    assert_eq!(beamline.messages(), 2, "the PI and the contact");
+    let (code, document) = status_until(&beamline, "Done", |document| document["status"] == "Done");
+    assert_eq!(code, 0, "{document:#}");
+    assert_eq!(document["experiment"]["path"], "2026-03/Li");
+    assert_eq!(document["steps"]["email"]["status"], "Done");
+    assert_eq!(document["users_shared"], 1.0);
+    assert!(document["missing"].as_array().is_some_and(Vec::is_empty), "{document:#}");
+    let ended = beamline.act(&["status"]);
+    assert!(ended.out.contains("2-BM  Done") && ended.out.contains("e-mails: 2 sent"), "{}", ended.out);
+
+    assert_eq!(beamline.act(&["rerun"]).code, 0);
+    assert_eq!(beamline.messages(), 2, "a rerun mails nobody again");
+    let ended = beamline.act(&["email", "--resend"]);
+    assert_eq!(ended.code, 0, "{}{}\n{}", ended.out, ended.err, beamline.log());
+    assert_eq!(beamline.messages(), 4, "everyone again");
+
+    // Something that needs a person.
+    std::fs::rename(beamline.path("local"), beamline.path("away")).unwrap();
+    let ended = beamline.act(&["rerun"]);
+    assert_eq!(ended.code, 1, "{}{}\n{}", ended.out, ended.err, beamline.log());
+    assert!(ended.out.starts_with("Failed: "), "{}", ended.out);
+    assert_eq!(beamline.act(&["status"]).code, 1);
+}
