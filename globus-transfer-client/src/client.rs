@@ -102,11 +102,27 @@ impl GlobusClient {
     }
 
     /// The address of the Auth service.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// println!("signing in at {}", client.auth_url());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn auth_url(&self) -> &Url {
         &self.core.auth_url
     }
 
     /// The address of the Transfer service.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// println!("talking to {}", client.transfer_url());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn transfer_url(&self) -> &Url {
         &self.core.transfer_url
     }
@@ -208,18 +224,33 @@ impl Default for GlobusClientBuilder {
 
 impl GlobusClientBuilder {
     /// The address of the Auth service, without `/v2`; the default is [`AUTH_URL`].
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let builder = GlobusClient::builder().auth_url("http://127.0.0.1:9700".parse().unwrap());
+    /// ```
     pub fn auth_url(mut self, url: Url) -> Self {
         self.auth_url = Some(url);
         self
     }
 
     /// The address of the Transfer service, with `/v0.10`; the default is [`TRANSFER_URL`].
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let builder = GlobusClient::builder().transfer_url("http://127.0.0.1:9700/v0.10".parse().unwrap());
+    /// ```
     pub fn transfer_url(mut self, url: Url) -> Self {
         self.transfer_url = Some(url);
         self
     }
 
     /// Who calls.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let builder = GlobusClient::builder().authorizer(Authorizer::access_token("Ag…"));
+    /// ```
     pub fn authorizer(mut self, authorizer: Authorizer) -> Self {
         self.authorizer = authorizer;
         self
@@ -228,18 +259,33 @@ impl GlobusClientBuilder {
     /// The longest time for one attempt, from connecting to the last byte; 60 s by default.
     ///
     /// Listing a large directory on a slow storage system takes Globus up to its own limit of 30 s.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let builder = GlobusClient::builder().request_timeout(std::time::Duration::from_secs(20));
+    /// ```
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self
     }
 
     /// How failed calls are repeated.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let builder = GlobusClient::builder().retry(RetryPolicy::none());
+    /// ```
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
     /// The name under which the service sees the application.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let builder = GlobusClient::builder().user_agent("mytool/1.0");
+    /// ```
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
         self.user_agent = name.into();
         self
@@ -265,6 +311,14 @@ impl GlobusClientBuilder {
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] for an address that isn't HTTP, [`ErrorKind::Network`] when TLS can't be set up
     /// because the machine has no root certificates.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example() -> Result<()> {
+    /// let client = GlobusClient::builder().authorizer(Authorizer::access_token("Ag…")).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn build(self) -> Result<GlobusClient> {
         let auth_url = address(self.auth_url, AUTH_URL)?;
         let transfer_url = address(self.transfer_url, TRANSFER_URL)?;

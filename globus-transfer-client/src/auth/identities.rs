@@ -47,28 +47,81 @@ pub struct Identities(Vec<Identity>);
 
 impl Identities {
     /// The identity of a username, whatever its capitals.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let found = client.auth().identities().by_usernames(&["li@example.org"]).send().await?;
+    /// if let Some(li) = found.find("Li@Example.org") {
+    ///     println!("{}", li.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn find(&self, username: &str) -> Option<&Identity> {
         let wanted = fold(username);
         self.0.iter().find(|identity| fold(&identity.username) == wanted)
     }
 
     /// Those of the usernames that have no identity.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let found = client.auth().identities().by_usernames(&["li@example.org"]).send().await?;
+    /// for name in found.missing(&["li@example.org"]) {
+    ///     println!("nobody is called {name}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn missing<'u, S: AsRef<str>>(&self, usernames: &'u [S]) -> Vec<&'u str> {
         let have: HashSet<String> = self.0.iter().map(|identity| fold(&identity.username)).collect();
         usernames.iter().map(AsRef::as_ref).filter(|name| !have.contains(&fold(name))).collect()
     }
 
     /// All of them.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// # let found = client.auth().identities().by_usernames(&["li@example.org"]).send().await?;
+    /// for identity in found.iter() {
+    ///     println!("{}", identity.username);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn iter(&self) -> std::slice::Iter<'_, Identity> {
         self.0.iter()
     }
 
     /// How many there are.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// # let found = client.auth().identities().by_usernames(&["li@example.org"]).send().await?;
+    /// println!("{} found", found.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there are none.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// # let found = client.auth().identities().by_usernames(&["li@example.org"]).send().await?;
+    /// if found.is_empty() {
+    ///     println!("none found");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -144,6 +197,14 @@ pub struct GetIdentities<'a> {
 
 impl GetIdentities<'_> {
     /// Whether a username without an identity gets one, so that things can be shared with people who never signed in.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let people = client.auth().identities().by_usernames(&["new@example.org"]).provision(true).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn provision(mut self, provision: bool) -> Self {
         self.provision = provision;
         self
@@ -153,6 +214,14 @@ impl GetIdentities<'_> {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] for a username that can't be one (empty, or with a comma in it).
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let found = client.auth().identities().by_usernames(&["li@example.org"]).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send(self) -> Result<Identities> {
         let tried =
             format!("look up {} {}", self.wanted.len(), if self.key == "ids" { "identities" } else { "usernames" });

@@ -51,31 +51,75 @@ struct Detail {
 
 impl Error {
     /// What the failure means.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(error: Error) {
+    /// if *error.kind() == ErrorKind::NotFound {
+    ///     println!("it is not there");
+    /// }
+    /// # }
+    /// ```
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
     /// The HTTP status, when an answer came.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(error: Error) {
+    /// println!("HTTP {}", error.status().unwrap_or_default());
+    /// # }
+    /// ```
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
     /// The service's error code as it sent it, such as `ClientError.NotFound`.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(error: Error) {
+    /// let not_running = error.code() == Some("ExternalError.DirListingFailed.GCDisconnected");
+    /// # }
+    /// ```
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
     /// The service's message as it sent it, which may have several lines.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(error: Error) {
+    /// println!("{}", error.message().unwrap_or("(nothing)"));
+    /// # }
+    /// ```
     pub fn message(&self) -> Option<&str> {
         self.0.message.as_deref()
     }
 
     /// The id under which Globus support finds the request.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(error: Error) {
+    /// println!("tell Globus support: {}", error.request_id().unwrap_or("(none)"));
+    /// # }
+    /// ```
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
     /// How long the service asked to wait (`Retry-After`).
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(error: Error) {
+    /// let wait = error.retry_after().unwrap_or(std::time::Duration::from_secs(5));
+    /// # }
+    /// ```
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
@@ -83,6 +127,15 @@ impl Error {
     /// Whether the same call can succeed later without anybody changing anything.
     ///
     /// It says nothing about whether repeating is safe: see [`Error::may_have_been_done`].
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(error: Error) {
+    /// if error.can_retry() {
+    ///     println!("{error}; waiting");
+    /// }
+    /// # }
+    /// ```
     pub fn can_retry(&self) -> bool {
         self.0.kind.is_passing()
     }
@@ -91,6 +144,15 @@ impl Error {
     /// timed out after the request was sent, or this was the answer to a repetition of such a request.
     ///
     /// With [`ErrorKind::Exists`] it means that what exists may be this call's own doing.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(error: Error) {
+    /// if error.may_have_been_done() {
+    ///     println!("look whether it was done before trying again");
+    /// }
+    /// # }
+    /// ```
     pub fn may_have_been_done(&self) -> bool {
         self.0.unclear
     }

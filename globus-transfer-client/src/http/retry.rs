@@ -41,29 +41,54 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// No repetition: every failure goes to the caller at once. (A token refused with 401 is still replaced once.)
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let policy = RetryPolicy::none();
+    /// ```
     pub fn none() -> Self {
         Self { max_retries: 0, ..Self::default() }
     }
 
     /// How many times a call is repeated after its first failure.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let policy = RetryPolicy::default().max_retries(3);
+    /// ```
     pub fn max_retries(mut self, retries: usize) -> Self {
         self.max_retries = retries;
         self
     }
 
     /// The first wait; the next ones double.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let policy = RetryPolicy::default().min_wait(std::time::Duration::from_secs(1));
+    /// ```
     pub fn min_wait(mut self, wait: Duration) -> Self {
         self.min_wait = wait;
         self
     }
 
     /// The longest wait of the client's own; a longer `Retry-After` is obeyed as long as the budget allows.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let policy = RetryPolicy::default().max_wait(std::time::Duration::from_secs(30));
+    /// ```
     pub fn max_wait(mut self, wait: Duration) -> Self {
         self.max_wait = wait;
         self
     }
 
     /// The time from the first attempt after which no further attempt starts.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let policy = RetryPolicy::default().budget(std::time::Duration::from_secs(600));
+    /// ```
     pub fn budget(mut self, budget: Duration) -> Self {
         self.budget = budget;
         self

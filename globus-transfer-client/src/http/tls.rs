@@ -1,11 +1,17 @@
 //! The HTTP client: rustls with ring, the machine's own root certificates.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Url;
 use rustls_platform_verifier::BuilderVerifierExt;
 
 use crate::error::{Error, ErrorKind, Result};
+
+/// A host that doesn't take a connection in this time is away, whatever a whole call may take.
+const CONNECT: Duration = Duration::from_secs(15);
+/// Connections that were idle for longer aren't used again: load balancers close them after a minute, without notice.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// Builds a client for these base URLs.
 ///
@@ -36,6 +42,8 @@ pub(super) fn http_client(urls: &[&Url], user_agent: &str) -> Result<reqwest::Cl
         .user_agent(user_agent)
         // The API never redirects, and a token must not follow to another host.
         .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT)
+        .pool_idle_timeout(IDLE)
         .tls_backend_preconfigured(config);
     if urls.iter().all(|url| is_loopback(url)) {
         builder = builder.no_proxy();

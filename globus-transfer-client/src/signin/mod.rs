@@ -50,6 +50,11 @@ impl fmt::Debug for Authorizer {
 
 impl Authorizer {
     /// Nobody: only what Globus answers to everyone.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let authorizer = Authorizer::nobody();
+    /// ```
     pub fn nobody() -> Self {
         Self(Arc::new(Source::Nobody))
     }
@@ -76,6 +81,12 @@ impl Authorizer {
     }
 
     /// A registered service that signs in as itself; tokens are fetched with the first call.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let service = ClientCredentials::new(uuid::Uuid::from_u128(1), "the secret");
+    /// let authorizer = Authorizer::client_credentials(service);
+    /// ```
     pub fn client_credentials(service: ClientCredentials) -> Self {
         Self(Arc::new(Source::Renewing(Renewing::new(Grant::Service(service)))))
     }

@@ -35,6 +35,11 @@ pub struct NativeApp {
 impl NativeApp {
     /// An application by its client id. It asks for all of Transfer, for looking up identities and for who signs in,
     /// with tokens that renew themselves.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let app = NativeApp::new(uuid::Uuid::from_u128(1));
+    /// ```
     pub fn new(client_id: Uuid) -> Self {
         Self {
             client_id: client_id.to_string(),
@@ -54,35 +59,71 @@ impl NativeApp {
     }
 
     /// Asks for another scope too, such as one that `ConsentRequired` names.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # let app = NativeApp::new(uuid::Uuid::from_u128(1));
+    /// let app = app.scope(Scope::email());
+    /// ```
     pub fn scope(mut self, scope: Scope) -> Self {
         Scope::merge(&mut self.scopes, [scope]);
         self
     }
 
     /// Asks for access to the data of a mapped collection.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # let app = NativeApp::new(uuid::Uuid::from_u128(1));
+    /// let app = app.data_access(uuid::Uuid::from_u128(2));
+    /// ```
     pub fn data_access(self, collection: Uuid) -> Self {
         self.scope(Scope::transfer_all().with(Scope::data_access(collection)))
     }
 
     /// The page to return to; by default Globus's own, which shows the code to paste.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # let app = NativeApp::new(uuid::Uuid::from_u128(1));
+    /// let app = app.redirect("http://localhost:8000/".parse().unwrap());
+    /// ```
     pub fn redirect(mut self, page: Url) -> Self {
         self.redirect = Some(page);
         self
     }
 
     /// Names this machine or use on the consent page, so that the person can tell their consents apart.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # let app = NativeApp::new(uuid::Uuid::from_u128(1));
+    /// let app = app.label("beamline computer");
+    /// ```
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
     }
 
     /// Whether the tokens renew themselves (the default), or end after two days.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # let app = NativeApp::new(uuid::Uuid::from_u128(1));
+    /// let app = app.refresh_tokens(false);
+    /// ```
     pub fn refresh_tokens(mut self, wanted: bool) -> Self {
         self.refresh_tokens = wanted;
         self
     }
 
     /// Asks the person to sign in again even when the browser remembers them.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # let app = NativeApp::new(uuid::Uuid::from_u128(1));
+    /// let app = app.ask_again();
+    /// ```
     pub fn ask_again(mut self) -> Self {
         self.again = true;
         self
@@ -131,6 +172,14 @@ pub struct PendingSignIn<'a> {
 
 impl PendingSignIn<'_> {
     /// The page that the person opens.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(pending: PendingSignIn<'_>) -> Result<()> {
+    /// println!("open {}", pending.url());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -194,16 +243,39 @@ pub struct SignIn {
 
 impl SignIn {
     /// The client id of the application.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(sign_in: SignIn) {
+    /// println!("{}", sign_in.client_id());
+    /// # }
+    /// ```
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
     /// The Auth service that it is of.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(sign_in: SignIn) {
+    /// println!("{}", sign_in.auth_url());
+    /// # }
+    /// ```
     pub fn auth_url(&self) -> &Url {
         &self.auth_url
     }
 
     /// The tokens, by service.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(sign_in: SignIn) {
+    /// for (service, token) in sign_in.tokens().iter() {
+    ///     println!("{service} until {:?}", token.expires_at());
+    /// }
+    /// # }
+    /// ```
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
     }

@@ -48,31 +48,61 @@ impl Scope {
     }
 
     /// Everything in Transfer.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert_eq!(Scope::transfer_all().name(), "urn:globus:auth:scope:transfer.api.globus.org:all");
+    /// ```
     pub fn transfer_all() -> Self {
         Self::known("urn:globus:auth:scope:transfer.api.globus.org:all")
     }
 
     /// Looking up identities by username or id.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert_eq!(Scope::view_identities().name(), "urn:globus:auth:scope:auth.globus.org:view_identities");
+    /// ```
     pub fn view_identities() -> Self {
         Self::known("urn:globus:auth:scope:auth.globus.org:view_identities")
     }
 
     /// Seeing the identities that the signed-in person has linked.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert_eq!(Scope::view_identity_set().name(), "urn:globus:auth:scope:auth.globus.org:view_identity_set");
+    /// ```
     pub fn view_identity_set() -> Self {
         Self::known("urn:globus:auth:scope:auth.globus.org:view_identity_set")
     }
 
     /// Who is signed in.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert_eq!(Scope::openid().name(), "openid");
+    /// ```
     pub fn openid() -> Self {
         Self::known("openid")
     }
 
     /// The signed-in person's name and organization.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert_eq!(Scope::profile().name(), "profile");
+    /// ```
     pub fn profile() -> Self {
         Self::known("profile")
     }
 
     /// The signed-in person's e-mail address.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert_eq!(Scope::email().name(), "email");
+    /// ```
     pub fn email() -> Self {
         Self::known("email")
     }
@@ -80,6 +110,11 @@ impl Scope {
     /// Access to the data of a mapped collection; a dependency of [`Scope::transfer_all`].
     ///
     /// Mapped collections ask for it unless they are high-assurance; guest collections don't.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let scope = Scope::transfer_all().with(Scope::data_access(uuid::Uuid::from_u128(1)));
+    /// ```
     pub fn data_access(collection: Uuid) -> Self {
         Self::known(format!("https://auth.globus.org/scopes/{collection}/data_access"))
     }
@@ -89,33 +124,67 @@ impl Scope {
     }
 
     /// The name without dependencies.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert_eq!("a[b]".parse::<Scope>()?.name(), "a");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Whether the account may decline it without the sign-in failing.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert!("*a".parse::<Scope>()?.is_optional());
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn is_optional(&self) -> bool {
         self.optional
     }
 
     /// The scopes that depend on this one.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert_eq!("a[b c]".parse::<Scope>()?.dependencies().len(), 2);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn dependencies(&self) -> &[Scope] {
         &self.dependencies
     }
 
     /// The same scope, marked optional (`*`).
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert_eq!(Scope::email().optional().to_string(), "*email");
+    /// ```
     pub fn optional(mut self) -> Self {
         self.optional = true;
         self
     }
 
     /// Adds a dependency, or merges it with the one of the same name.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert_eq!(Scope::openid().with(Scope::email()).to_string(), "openid[email]");
+    /// ```
     pub fn with(mut self, dependency: Scope) -> Self {
         merge_into(&mut self.dependencies, dependency);
         self
     }
 
     /// Whether a token for this scope, with these dependencies, also covers the other one.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert!("a[b c]".parse::<Scope>()?.covers(&"a[c]".parse()?));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn covers(&self, other: &Scope) -> bool {
         self.name == other.name
             && other.dependencies.iter().all(|wanted| self.dependencies.iter().any(|have| have.covers(wanted)))
@@ -140,11 +209,24 @@ impl Scope {
     }
 
     /// Writes scopes as Globus Auth reads them.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert_eq!(Scope::join(&[Scope::openid(), Scope::email()]), "openid email");
+    /// ```
     pub fn join<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> String {
         scopes.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
 
     /// Adds scopes to others, merging those of one name: dependencies together, required before optional.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let mut scopes = Scope::parse_all("a openid")?;
+    /// Scope::merge(&mut scopes, Scope::parse_all("a[b]")?);
+    /// assert_eq!(Scope::join(&scopes), "a[b] openid");
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn merge(scopes: &mut Vec<Scope>, more: impl IntoIterator<Item = Scope>) {
         more.into_iter().for_each(|scope| merge_into(scopes, scope));
     }

@@ -32,6 +32,11 @@ pub struct ClientCredentials {
 impl ClientCredentials {
     /// A service with its secret, for all of Transfer and for looking up identities. (Who it is itself is known; to ask
     /// with `userinfo`, add [`Scope::openid`].)
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let service = ClientCredentials::new(uuid::Uuid::from_u128(1), "the secret");
+    /// ```
     pub fn new(client_id: Uuid, secret: impl Into<SecretString>) -> Self {
         Self {
             client_id: client_id.to_string(),

@@ -45,11 +45,22 @@ pub struct TokenStore {
 
 impl TokenStore {
     /// The store in this file, which need not exist yet.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let store = TokenStore::at("/var/lib/mytool/globus.json");
+    /// ```
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
     /// Where it is.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let store = TokenStore::at("globus.json");
+    /// assert_eq!(store.path(), std::path::Path::new("globus.json"));
+    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -37,16 +37,39 @@ pub struct Token {
 
 impl Token {
     /// When the service stops taking it; none for a token that was given as it is.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(tokens: Tokens, token: Token) {
+    /// println!("valid until {:?}", token.expires_at());
+    /// # }
+    /// ```
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
     }
 
     /// The scopes that Globus Auth says it is for, without their dependencies.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(tokens: Tokens, token: Token) {
+    /// println!("for {}", token.scopes().join(" "));
+    /// # }
+    /// ```
     pub fn scopes(&self) -> &[String] {
         &self.scopes
     }
 
     /// Whether it can be replaced without anybody signing in.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(tokens: Tokens, token: Token) {
+    /// if !token.is_refreshable() {
+    ///     println!("ends at {:?}", token.expires_at());
+    /// }
+    /// # }
+    /// ```
     pub fn is_refreshable(&self) -> bool {
         self.refresh.is_some()
     }
@@ -62,11 +85,27 @@ pub struct Tokens(pub(crate) BTreeMap<String, Arc<Token>>);
 
 impl Tokens {
     /// The token of a service.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(tokens: Tokens, token: Token) {
+    /// let transfer = tokens.get("transfer.api.globus.org");
+    /// # }
+    /// ```
     pub fn get(&self, resource_server: &str) -> Option<&Token> {
         self.0.get(resource_server).map(Arc::as_ref)
     }
 
     /// All services with their tokens.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(tokens: Tokens, token: Token) {
+    /// for (service, token) in tokens.iter() {
+    ///     println!("{service}: {}", token.scopes().join(" "));
+    /// }
+    /// # }
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Token)> {
         self.0.iter().map(|(server, token)| (server.as_str(), token.as_ref()))
     }

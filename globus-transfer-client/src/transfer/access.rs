@@ -4,13 +4,12 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::directories::Made;
-use super::{Changed, DataList};
+use super::{CreateAccessRule, DataList, UpdateAccessRule};
 use crate::client::Core;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::http::Call;
 use crate::lenient;
 use crate::path;
@@ -32,6 +31,11 @@ pub enum Permissions {
 
 impl Permissions {
     /// As Transfer writes it: `r` or `rw`.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert_eq!(Permissions::ReadWrite.as_str(), "rw");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "r",
@@ -93,6 +97,15 @@ pub struct AccessRule {
 
 impl AccessRule {
     /// Whether it is for this identity.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let rules = client.transfer().access_rules(collection).list().await?;
+    /// let theirs = rules.rules.iter().filter(|rule| rule.is_for(id)).count();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_for(&self, identity: Uuid) -> bool {
         self.principal_type == PrincipalType::Identity
             && self.principal.parse::<Uuid>().is_ok_and(|principal| principal == identity)
@@ -109,11 +122,29 @@ pub struct AccessRules {
 
 impl AccessRules {
     /// How many of the [`ACCESS_RULE_LIMIT`] rules are used; what roles imply isn't counted.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let rules = client.transfer().access_rules(collection).list().await?;
+    /// println!("{} of {ACCESS_RULE_LIMIT}", rules.used());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn used(&self) -> usize {
         self.rules.iter().filter(|rule| rule.role_id.is_none()).count()
     }
 
     /// The rule for an identity on exactly this directory.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let rules = client.transfer().access_rules(collection).list().await?;
+    /// let may_read = rules.find(id, "/2026-03/Li/").is_some();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn find(&self, identity: Uuid, path: &str) -> Option<&AccessRule> {
         let wanted = path::directory(path).ok()?;
         self.rules
@@ -122,15 +153,15 @@ impl AccessRules {
     }
 }
 
-fn same_directory(path: &str, wanted: &str) -> bool {
+pub(super) fn same_directory(path: &str, wanted: &str) -> bool {
     path::directory(path).is_ok_and(|path| path == wanted)
 }
 
 /// The access rules of one collection; see [`TransferHandler::access_rules`](super::TransferHandler::access_rules).
 #[derive(Clone, Copy)]
 pub struct AccessRulesHandler<'a> {
-    core: &'a Core,
-    collection: Uuid,
+    pub(super) core: &'a Core,
+    pub(super) collection: Uuid,
 }
 
 impl<'a> AccessRulesHandler<'a> {
@@ -159,7 +190,7 @@ impl<'a> AccessRulesHandler<'a> {
     /// One rule by its id.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is none of this id.
+    /// [`NotFound`](crate::ErrorKind::NotFound) when there is none of this id.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)
@@ -237,7 +268,7 @@ impl<'a> AccessRulesHandler<'a> {
     /// Deletes a rule. A rule that isn't there any more, after a lost answer, is deleted.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is none of this id.
+    /// [`NotFound`](crate::ErrorKind::NotFound) when there is none of this id.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)
@@ -252,7 +283,7 @@ impl<'a> AccessRulesHandler<'a> {
         super::deleted(self.core.call::<Value>(Service::Transfer, call).await)
     }
 
-    fn url(&self, what: &str, id: Option<&str>) -> Result<url::Url> {
+    pub(super) fn url(&self, what: &str, id: Option<&str>) -> Result<url::Url> {
         let collection = self.collection.to_string();
         match id {
             Some(id) => self.core.transfer_endpoint(&["endpoint", &collection, what, id]),
@@ -260,152 +291,7 @@ impl<'a> AccessRulesHandler<'a> {
         }
     }
 
-    fn about(&self, verb: &str, id: &str) -> String {
+    pub(super) fn about(&self, verb: &str, id: &str) -> String {
         format!("{verb} the access rule {id} of collection {}", self.collection)
-    }
-}
-
-/// A rule to make; see [`AccessRulesHandler::create`].
-pub struct CreateAccessRule<'a> {
-    rules: AccessRulesHandler<'a>,
-    principal_type: PrincipalType,
-    principal: String,
-    path: String,
-    permissions: Permissions,
-    notify: Option<(String, Option<String>)>,
-    expires: Option<Timestamp>,
-}
-
-impl CreateAccessRule<'_> {
-    /// What it allows; reading by default.
-    pub fn permissions(mut self, permissions: Permissions) -> Self {
-        self.permissions = permissions;
-        self
-    }
-
-    /// Lets Globus send an e-mail about it, with a message of your own.
-    pub fn notify(mut self, email: impl Into<String>, message: Option<String>) -> Self {
-        self.notify = Some((email.into(), message));
-        self
-    }
-
-    /// When it ends by itself.
-    pub fn expires(mut self, at: Timestamp) -> Self {
-        self.expires = Some(at);
-        self
-    }
-
-    /// Makes it, and gives its id.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Exists`] when there is one for the same principal and path (after a lost answer, perhaps this one);
-    /// [`ErrorKind::LimitExceeded`] when the collection has its 1000 rules; [`ErrorKind::PermissionDenied`] without the
-    /// role of access manager; [`ErrorKind::InvalidRequest`] for a path with `..` in it.
-    pub async fn send(self) -> Result<String> {
-        let path = path::directory(&self.path)?;
-        let collection = self.rules.collection;
-        let tried = format!("let {} read {path} on collection {collection}", self.whom());
-        let mut document = json!({
-            "DATA_TYPE": "access",
-            "principal_type": self.principal_type,
-            "principal": self.principal,
-            "path": path,
-            "permissions": self.permissions,
-        });
-        if let Some((email, message)) = &self.notify {
-            document["notify_email"] = email.as_str().into();
-            if let Some(message) = message {
-                document["notify_message"] = message.as_str().into();
-            }
-        }
-        if let Some(at) = self.expires {
-            document["expiration_date"] = at.to_string().into();
-        }
-        // A second time the rule is there, and the service says so: nothing is doubled.
-        let call = Call::post(self.rules.url("access", None)?, tried.as_str(), &document)?.harmless();
-        let made: Changed = self.rules.core.call(Service::Transfer, call).await?;
-        made.access_id.ok_or_else(|| Error::local(ErrorKind::UnexpectedAnswer, tried, "the answer has no access_id"))
-    }
-
-    /// Makes it unless there is one for the same principal and path, and gives the rule's id with how it came to be.
-    /// A rule that was there is left as it is: look at its permissions with [`AccessRulesHandler::get`].
-    ///
-    /// # Errors
-    /// As [`CreateAccessRule::send`], without [`ErrorKind::Exists`].
-    ///
-    /// ```no_run
-    /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid, li: uuid::Uuid)
-    /// # -> Result<(), globus_transfer_client::Error> {
-    /// let rules = client.transfer().access_rules(collection);
-    /// let (id, made) = rules.create(li, "/2026-03/Li/").ensure().await?;
-    /// println!("{id}: {made:?}");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn ensure(self) -> Result<(String, Made)> {
-        let (rules, kind, principal, path) =
-            (self.rules, self.principal_type, self.principal.clone(), path::directory(&self.path)?);
-        let error = match self.send().await {
-            Ok(id) => return Ok((id, Made::New)),
-            Err(error) if *error.kind() == ErrorKind::Exists => error,
-            Err(error) => return Err(error),
-        };
-        let made = if error.may_have_been_done() { Made::Unclear } else { Made::Existed };
-        rules
-            .list()
-            .await?
-            .rules
-            .into_iter()
-            .find(|rule| {
-                // What a role implies has no id, and isn't the rule that was refused.
-                rule.id.is_some()
-                    && rule.principal_type == kind
-                    && rule.principal == principal
-                    && same_directory(&rule.path, &path)
-            })
-            .and_then(|rule| rule.id)
-            .map(|id| (id, made))
-            .ok_or(error)
-    }
-
-    fn whom(&self) -> String {
-        match self.principal_type {
-            PrincipalType::Identity => format!("the identity {}", self.principal),
-            PrincipalType::Group => format!("the group {}", self.principal),
-            PrincipalType::AllAuthenticatedUsers => "everyone who is signed in".to_owned(),
-            PrincipalType::Anonymous | PrincipalType::Unknown => "everyone".to_owned(),
-        }
-    }
-}
-
-/// Changes to a rule; see [`AccessRulesHandler::update`].
-pub struct UpdateAccessRule<'a> {
-    rules: AccessRulesHandler<'a>,
-    id: String,
-    changes: serde_json::Map<String, Value>,
-}
-
-impl UpdateAccessRule<'_> {
-    /// What it allows.
-    pub fn permissions(mut self, permissions: Permissions) -> Self {
-        self.changes.insert("permissions".to_owned(), permissions.as_str().into());
-        self
-    }
-
-    /// When it ends by itself; none for never.
-    pub fn expires(mut self, at: Option<Timestamp>) -> Self {
-        self.changes.insert("expiration_date".to_owned(), at.map_or(Value::Null, |at| at.to_string().into()));
-        self
-    }
-
-    /// Makes the changes.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no rule of this id; [`ErrorKind::PermissionDenied`].
-    pub async fn send(mut self) -> Result<()> {
-        self.changes.insert("DATA_TYPE".to_owned(), "access".into());
-        let url = self.rules.url("access", Some(&self.id))?;
-        let call = Call::put(url, self.rules.about("change", &self.id), &self.changes)?;
-        self.rules.core.call::<Value>(Service::Transfer, call).await.map(|_| ())
     }
 }

@@ -78,12 +78,35 @@ pub struct Collection {
 
 impl Collection {
     /// Whether it is a guest collection, which has access rules and asks for no `data_access` consent.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, id: uuid::Uuid) -> Result<()> {
+    /// let collection = client.transfer().collection(id).get().await?;
+    /// if !collection.is_guest() {
+    ///     println!("only guest collections have access rules");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_guest(&self) -> bool {
         self.entity_type.as_deref().is_some_and(|kind| kind.ends_with("guest_collection"))
     }
 
     /// Whether its data needs the consent [`Scope::data_access`](crate::Scope::data_access): mapped collections of
     /// Globus Connect Server 5 that aren't high-assurance.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, id: uuid::Uuid) -> Result<()> {
+    /// let collection = client.transfer().collection(id).get().await?;
+    /// let mut service = ClientCredentials::new(uuid::Uuid::from_u128(1), "the secret");
+    /// if collection.needs_data_access() {
+    ///     service = service.data_access(collection.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn needs_data_access(&self) -> bool {
         self.entity_type.as_deref() == Some("GCSv5_mapped_collection") && self.high_assurance != Some(true)
     }
@@ -207,12 +230,28 @@ pub struct CreateGuestCollection<'a> {
 
 impl CreateGuestCollection<'_> {
     /// A description for people.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, id: uuid::Uuid) -> Result<()> {
+    /// let guest = client.transfer().collection(id).create_guest("/data/", "Our data").description("scans of 2026");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn description(mut self, text: impl Into<String>) -> Self {
         self.fields.insert("description".to_owned(), text.into().into());
         self
     }
 
     /// The organization that stands behind it.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, id: uuid::Uuid) -> Result<()> {
+    /// let guest = client.transfer().collection(id).create_guest("/data/", "Our data").organization("The facility");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn organization(mut self, name: impl Into<String>) -> Self {
         self.fields.insert("organization".to_owned(), name.into().into());
         self
@@ -223,6 +262,14 @@ impl CreateGuestCollection<'_> {
     /// # Errors
     /// [`ErrorKind::PermissionDenied`], [`ErrorKind::NotFound`]; [`Error::may_have_been_done`] says whether to look for
     /// it before trying again.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, id: uuid::Uuid) -> Result<()> {
+    /// let guest = client.transfer().collection(id).create_guest("/data/", "Our data").send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send(self) -> Result<Uuid> {
         let tried = format!("make the guest collection '{}' on collection {}", self.display_name, self.host.id);
         let mut document = json!({

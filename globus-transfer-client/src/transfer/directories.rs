@@ -44,6 +44,14 @@ impl<'a> Mkdir<'a> {
     }
 
     /// The local account to use on a mapped collection where the identity maps to several.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// client.transfer().mkdir(collection, "/2026-03/").local_user("tomo").send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn local_user(mut self, user: impl Into<String>) -> Self {
         self.local_user = Some(user.into());
         self
@@ -55,6 +63,14 @@ impl<'a> Mkdir<'a> {
     /// [`ErrorKind::Exists`] when something of this name is there; after a lost answer that may be the directory that
     /// this very call made ([`Error::may_have_been_done`]). [`ErrorKind::NotFound`] when the parent is missing;
     /// [`ErrorKind::PermissionDenied`]; [`ErrorKind::EndpointTrouble`].
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// client.transfer().mkdir(collection, "/2026-03/").send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send(self) -> Result<()> {
         make(self.core, self.collection, &self.path, self.local_user.as_deref()).await
     }
@@ -77,12 +93,28 @@ impl<'a> MakeAllParents<'a> {
 
     /// Makes directories only below this one, which must exist: when the storage isn't mounted, nothing is made in the
     /// empty mount point above.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// client.transfer().make_all_parents(collection, "/data/2026-03/Li/").below("/data/").send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn below(mut self, top: impl Into<String>) -> Self {
         self.below = Some(top.into());
         self
     }
 
     /// The local account to use on a mapped collection where the identity maps to several.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// client.transfer().make_all_parents(collection, "/2026-03/Li/").local_user("tomo").send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn local_user(mut self, user: impl Into<String>) -> Self {
         self.local_user = Some(user.into());
         self
@@ -94,6 +126,14 @@ impl<'a> MakeAllParents<'a> {
     /// # Errors
     /// As [`Mkdir::send`], without [`ErrorKind::Exists`]; [`ErrorKind::InvalidRequest`] for a path with `..` in it or
     /// one that isn't below the given top. What was made before the error stays.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let steps = client.transfer().make_all_parents(collection, "/2026-03/Li/").send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send(self) -> Result<Vec<MadeDirectory>> {
         let paths = self.paths()?;
         let mut done = Vec::new();

@@ -43,6 +43,13 @@ pub struct Found {
 
 impl Found {
     /// The whole path.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(found: transfer::Found) {
+    /// println!("{}", found.path());
+    /// # }
+    /// ```
     pub fn path(&self) -> String {
         format!("{}{}", self.directory, self.entry.name)
     }
@@ -68,12 +75,28 @@ impl<'a> LsRecursive<'a> {
     }
 
     /// How many levels of directories below the first one are listed; all by default, none with 0.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let shallow = client.transfer().ls_recursive(collection, "/").depth(1).stream();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn depth(mut self, levels: usize) -> Self {
         self.depth = Some(levels);
         self
     }
 
     /// Whether names that begin with a dot are listed and walked into.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let walk = client.transfer().ls_recursive(collection, "/").show_hidden(false).stream();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn show_hidden(mut self, show: bool) -> Self {
         self.listing = self.listing.show_hidden(show);
         self

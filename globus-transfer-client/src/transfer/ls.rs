@@ -55,6 +55,15 @@ pub struct FileEntry {
 
 impl FileEntry {
     /// Whether it is a directory.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let listing = client.transfer().ls(collection, "/2026-03/").send().await?;
+    /// let directories = listing.entries.iter().filter(|entry| entry.is_dir()).count();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_dir(&self) -> bool {
         self.kind == "dir"
     }
@@ -112,6 +121,14 @@ impl<'a> Ls<'a> {
     }
 
     /// Whether names that begin with a dot are listed; the service's default is yes.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let listing = client.transfer().ls(collection, "/2026-03/").show_hidden(false).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn show_hidden(mut self, show: bool) -> Self {
         self.show_hidden = Some(show);
         self
@@ -119,30 +136,70 @@ impl<'a> Ls<'a> {
 
     /// Lists only what passes, such as `name:~*.h5` or `type:dir`. Several filters are alternatives; within one, `/`
     /// joins conditions that must all hold.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let listing = client.transfer().ls(collection, "/2026-03/").filter("name:~*.h5/type:file").send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn filter(mut self, filter: impl Into<String>) -> Self {
         self.filters.push(filter.into());
         self
     }
 
     /// Orders by a field, such as `name` or `last_modified DESC`; several are keys one after another.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let listing = client.transfer().ls(collection, "/2026-03/").order_by("last_modified DESC").send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn order_by(mut self, field: impl Into<String>) -> Self {
         self.order.push(field.into());
         self
     }
 
     /// At most so many entries; the service's own limit is 100,000.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let listing = client.transfer().ls(collection, "/2026-03/").limit(100).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn limit(mut self, entries: u32) -> Self {
         self.limit = Some(entries);
         self
     }
 
     /// Leaves out so many entries at the beginning.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let listing = client.transfer().ls(collection, "/2026-03/").limit(100).offset(100).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn offset(mut self, entries: u64) -> Self {
         self.offset = Some(entries);
         self
     }
 
     /// The local account to use on a mapped collection where the identity maps to several.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let listing = client.transfer().ls(collection, "/2026-03/").local_user("tomo").send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn local_user(mut self, user: impl Into<String>) -> Self {
         self.local_user = Some(user.into());
         self
@@ -156,6 +213,14 @@ impl<'a> Ls<'a> {
     /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) for a directory that is too large to list,
     /// [`ConsentRequired`](crate::ErrorKind::ConsentRequired) on mapped collections,
     /// [`EndpointTrouble`](crate::ErrorKind::EndpointTrouble).
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let listing = client.transfer().ls(collection, "/2026-03/").send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn send(self) -> Result<Listing> {
         let collection = self.collection.to_string();
         let url = self.core.transfer_endpoint(&["operation", "endpoint", &collection, "ls"])?;

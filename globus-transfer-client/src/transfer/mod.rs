@@ -1,8 +1,10 @@
 //! Globus Transfer: collections, directories, access rules and tasks.
 
 mod access;
+mod access_change;
 mod bookmarks;
 mod collections;
+mod delete_task;
 mod directories;
 mod files;
 mod ls;
@@ -11,7 +13,10 @@ mod search;
 mod submit;
 mod task;
 mod task_details;
+mod task_handler;
 mod task_list;
+mod transfer_options;
+mod transfer_task;
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -19,21 +24,23 @@ use uuid::Uuid;
 use crate::client::Core;
 use crate::error::{ErrorKind, Result};
 
-pub use access::{
-    ACCESS_RULE_LIMIT, AccessRule, AccessRules, AccessRulesHandler, CreateAccessRule, Permissions, PrincipalType,
-    UpdateAccessRule,
-};
+pub use access::{ACCESS_RULE_LIMIT, AccessRule, AccessRules, AccessRulesHandler, Permissions, PrincipalType};
+pub use access_change::{CreateAccessRule, UpdateAccessRule};
 pub use bookmarks::{Bookmark, BookmarksHandler};
 pub use collections::{Collection, CollectionHandler, CreateGuestCollection};
+pub use delete_task::DeleteTask;
 pub use directories::{Made, MadeDirectory, MakeAllParents, Mkdir};
 pub use files::{Found, LsRecursive};
 pub use ls::{FileEntry, Listing, Ls};
 pub use roles::{Role, RolesHandler};
 pub use search::{Search, SearchScope};
-pub use submit::{DeleteTask, FilterMethod, FilterType, ITEM_LIMIT, Submitted, Symlinks, SyncLevel, TransferTask};
-pub use task::{FatalError, Task, TaskHandler, TaskStatus, WaitForTask};
+pub use submit::{ITEM_LIMIT, Submitted};
+pub use task::{FatalError, Task, TaskStatus};
 pub use task_details::{Event, Events, PauseInfo, PauseRule, SkippedError, SuccessfulTransfer};
+pub use task_handler::{TaskHandler, WaitForTask};
 pub use task_list::Tasks;
+pub use transfer_options::{FilterMethod, FilterType, Symlinks, SyncLevel};
+pub use transfer_task::TransferTask;
 
 /// The calls of Globus Transfer; see [`GlobusClient::transfer`](crate::GlobusClient::transfer).
 #[derive(Clone, Copy)]

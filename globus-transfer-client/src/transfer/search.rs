@@ -41,6 +41,11 @@ pub enum SearchScope {
 
 impl SearchScope {
     /// As Transfer writes it, such as `shared-with-me`.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert_eq!(SearchScope::SharedWithMe.as_str(), "shared-with-me");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Self::All => "all",
@@ -79,24 +84,56 @@ impl<'a> Search<'a> {
     }
 
     /// Which collections are looked at; all by default, which needs a text.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let found = client.transfer().search().scope(SearchScope::MyEndpoints).stream();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn scope(mut self, scope: SearchScope) -> Self {
         self.scope = scope;
         self
     }
 
     /// Words that appear in the name, description, keywords, organization or owner.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let found = client.transfer().search().text("tutorial").stream();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.text = Some(text.into());
         self
     }
 
     /// Only those of this owner.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let found = client.transfer().search().text("data").owner(id).stream();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn owner(mut self, identity: Uuid) -> Self {
         self.owner = Some(identity);
         self
     }
 
     /// Only those of this kind, such as `GCSv5_guest_collection`.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let found = client.transfer().search().text("data").entity_type("GCSv5_guest_collection").stream();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn entity_type(mut self, kind: impl Into<String>) -> Self {
         self.entity_type = Some(kind.into());
         self

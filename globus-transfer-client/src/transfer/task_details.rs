@@ -57,6 +57,14 @@ impl<'a> Events<'a> {
     }
 
     /// Only the errors.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, id: uuid::Uuid) -> Result<()> {
+    /// let errors = client.transfer().task(id).events().errors_only().stream();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn errors_only(mut self) -> Self {
         self.errors_only = true;
         self

@@ -39,6 +39,14 @@ impl<'a> Tasks<'a> {
     }
 
     /// Only those of these statuses.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, id: uuid::Uuid) -> Result<()> {
+    /// let tasks = client.transfer().tasks().status(&[TaskStatus::Active, TaskStatus::Inactive]).stream();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn status(self, any_of: &[TaskStatus]) -> Self {
         let names: Vec<&str> = any_of
             .iter()
@@ -54,34 +62,82 @@ impl<'a> Tasks<'a> {
     }
 
     /// Only these.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, id: uuid::Uuid) -> Result<()> {
+    /// let tasks = client.transfer().tasks().ids(&[id]).stream();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn ids(self, any_of: &[Uuid]) -> Self {
         let ids: Vec<String> = any_of.iter().map(Uuid::to_string).collect();
         self.filter(format!("task_id:{}", ids.join(",")))
     }
 
     /// Only those whose label fits a pattern with `*`, whatever its capitals.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, id: uuid::Uuid) -> Result<()> {
+    /// let tasks = client.transfer().tasks().label("2026-03*").stream();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn label(self, pattern: &str) -> Self {
         self.filter(format!("label:~{pattern}"))
     }
 
     /// Only those that were handed in since then.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, id: uuid::Uuid) -> Result<()> {
+    /// let tasks = client.transfer().tasks().since(jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24)).stream();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn since(self, time: Timestamp) -> Self {
         self.filter(format!("request_time:{time},"))
     }
 
     /// Only what passes a filter of the service, such as `type:TRANSFER`. All filters must pass.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, id: uuid::Uuid) -> Result<()> {
+    /// let tasks = client.transfer().tasks().filter("type:TRANSFER").stream();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn filter(mut self, filter: impl Into<String>) -> Self {
         self.filters.push(filter.into());
         self
     }
 
     /// Orders by a field, such as `request_time ASC`; by default the latest come first.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, id: uuid::Uuid) -> Result<()> {
+    /// let tasks = client.transfer().tasks().order_by("completion_time DESC").stream();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn order_by(mut self, field: impl Into<String>) -> Self {
         self.order = Some(field.into());
         self
     }
 
     /// How many one request brings, 1 to 1000; 100 by default.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, id: uuid::Uuid) -> Result<()> {
+    /// let tasks = client.transfer().tasks().page_size(10).stream();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn page_size(mut self, tasks: u64) -> Self {
         self.page = tasks.clamp(1, MOST);
         self

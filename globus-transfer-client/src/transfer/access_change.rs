@@ -1,0 +1,221 @@
+//! Making and changing access rules.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::access::same_directory;
+use super::directories::Made;
+use super::{AccessRulesHandler, Changed, Permissions, PrincipalType};
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::Call;
+use crate::path;
+use crate::signin::Service;
+
+/// A rule to make; see [`AccessRulesHandler::create`](super::AccessRulesHandler::create).
+pub struct CreateAccessRule<'a> {
+    pub(super) rules: AccessRulesHandler<'a>,
+    pub(super) principal_type: PrincipalType,
+    pub(super) principal: String,
+    pub(super) path: String,
+    pub(super) permissions: Permissions,
+    pub(super) notify: Option<(String, Option<String>)>,
+    pub(super) expires: Option<Timestamp>,
+}
+
+impl CreateAccessRule<'_> {
+    /// What it allows; reading by default.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let rules = client.transfer().access_rules(collection);
+    /// rules.create(id, "/in/").permissions(Permissions::ReadWrite).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn permissions(mut self, permissions: Permissions) -> Self {
+        self.permissions = permissions;
+        self
+    }
+
+    /// Lets Globus send an e-mail about it, with a message of your own.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let rules = client.transfer().access_rules(collection);
+    /// rules.create(id, "/2026-03/Li/").notify("li@example.org", Some("Your data".to_owned())).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn notify(mut self, email: impl Into<String>, message: Option<String>) -> Self {
+        self.notify = Some((email.into(), message));
+        self
+    }
+
+    /// When it ends by itself.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let rules = client.transfer().access_rules(collection);
+    /// let end = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * 90);
+    /// rules.create(id, "/2026-03/Li/").expires(end).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn expires(mut self, at: Timestamp) -> Self {
+        self.expires = Some(at);
+        self
+    }
+
+    /// Makes it, and gives its id.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] when there is one for the same principal and path (after a lost answer, perhaps this one);
+    /// [`ErrorKind::LimitExceeded`] when the collection has its 1000 rules; [`ErrorKind::PermissionDenied`] without the
+    /// role of access manager; [`ErrorKind::InvalidRequest`] for a path with `..` in it.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let rules = client.transfer().access_rules(collection);
+    /// println!("made the rule {}", rules.create(id, "/2026-03/Li/").send().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send(self) -> Result<String> {
+        let path = path::directory(&self.path)?;
+        let collection = self.rules.collection;
+        let tried = format!("let {} read {path} on collection {collection}", self.whom());
+        let mut document = json!({
+            "DATA_TYPE": "access",
+            "principal_type": self.principal_type,
+            "principal": self.principal,
+            "path": path,
+            "permissions": self.permissions,
+        });
+        if let Some((email, message)) = &self.notify {
+            document["notify_email"] = email.as_str().into();
+            if let Some(message) = message {
+                document["notify_message"] = message.as_str().into();
+            }
+        }
+        if let Some(at) = self.expires {
+            document["expiration_date"] = at.to_string().into();
+        }
+        // A second time the rule is there, and the service says so: nothing is doubled.
+        let call = Call::post(self.rules.url("access", None)?, tried.as_str(), &document)?.harmless();
+        let made: Changed = self.rules.core.call(Service::Transfer, call).await?;
+        made.access_id.ok_or_else(|| Error::local(ErrorKind::UnexpectedAnswer, tried, "the answer has no access_id"))
+    }
+
+    /// Makes it unless there is one for the same principal and path, and gives the rule's id with how it came to be.
+    /// A rule that was there is left as it is: look at its permissions with [`AccessRulesHandler::get`](super::AccessRulesHandler::get).
+    ///
+    /// # Errors
+    /// As [`CreateAccessRule::send`], without [`ErrorKind::Exists`].
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid, li: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// let rules = client.transfer().access_rules(collection);
+    /// let (id, made) = rules.create(li, "/2026-03/Li/").ensure().await?;
+    /// println!("{id}: {made:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn ensure(self) -> Result<(String, Made)> {
+        let (rules, kind, principal, path) =
+            (self.rules, self.principal_type, self.principal.clone(), path::directory(&self.path)?);
+        let error = match self.send().await {
+            Ok(id) => return Ok((id, Made::New)),
+            Err(error) if *error.kind() == ErrorKind::Exists => error,
+            Err(error) => return Err(error),
+        };
+        let made = if error.may_have_been_done() { Made::Unclear } else { Made::Existed };
+        rules
+            .list()
+            .await?
+            .rules
+            .into_iter()
+            .find(|rule| {
+                // What a role implies has no id, and isn't the rule that was refused.
+                rule.id.is_some()
+                    && rule.principal_type == kind
+                    && rule.principal == principal
+                    && same_directory(&rule.path, &path)
+            })
+            .and_then(|rule| rule.id)
+            .map(|id| (id, made))
+            .ok_or(error)
+    }
+
+    fn whom(&self) -> String {
+        match self.principal_type {
+            PrincipalType::Identity => format!("the identity {}", self.principal),
+            PrincipalType::Group => format!("the group {}", self.principal),
+            PrincipalType::AllAuthenticatedUsers => "everyone who is signed in".to_owned(),
+            PrincipalType::Anonymous | PrincipalType::Unknown => "everyone".to_owned(),
+        }
+    }
+}
+
+/// Changes to a rule; see [`AccessRulesHandler::update`](super::AccessRulesHandler::update).
+pub struct UpdateAccessRule<'a> {
+    pub(super) rules: AccessRulesHandler<'a>,
+    pub(super) id: String,
+    pub(super) changes: serde_json::Map<String, Value>,
+}
+
+impl UpdateAccessRule<'_> {
+    /// What it allows.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let rules = client.transfer().access_rules(collection);
+    /// rules.update("0f1e2d3c-…").permissions(Permissions::Read).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn permissions(mut self, permissions: Permissions) -> Self {
+        self.changes.insert("permissions".to_owned(), permissions.as_str().into());
+        self
+    }
+
+    /// When it ends by itself; none for never.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let rules = client.transfer().access_rules(collection);
+    /// rules.update("0f1e2d3c-…").expires(None).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn expires(mut self, at: Option<Timestamp>) -> Self {
+        self.changes.insert("expiration_date".to_owned(), at.map_or(Value::Null, |at| at.to_string().into()));
+        self
+    }
+
+    /// Makes the changes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is no rule of this id; [`ErrorKind::PermissionDenied`].
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// let rules = client.transfer().access_rules(collection);
+    /// rules.update("0f1e2d3c-…").permissions(Permissions::ReadWrite).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send(mut self) -> Result<()> {
+        self.changes.insert("DATA_TYPE".to_owned(), "access".into());
+        let url = self.rules.url("access", Some(&self.id))?;
+        let call = Call::put(url, self.rules.about("change", &self.id), &self.changes)?;
+        self.rules.core.call::<Value>(Service::Transfer, call).await.map(|_| ())
+    }
+}
