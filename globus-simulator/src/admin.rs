@@ -22,6 +22,7 @@ pub(crate) fn router() -> Router<Arc<World>> {
         .route("/faults", get(faults).post(order).delete(clear_faults))
         .route("/tokens", post(give_token))
         .route("/tokens/expire", post(expire_tokens))
+        .route("/sign_in", post(sign_in))
         .route("/notifications", get(notifications))
         .route("/tasks", get(tasks))
         .route("/collections/{id}/rules", get(rules))
@@ -82,6 +83,23 @@ async fn give_token(Shared(world): Shared<Arc<World>>, body: String) -> Response
     };
     match world::give_token(&mut world.state(), &given) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct SignIn {
+    link: String,
+    username: String,
+}
+
+/// A person at the sign-in page, for tests without a browser: the link that an app printed, and who signs in.
+async fn sign_in(Shared(world): Shared<Arc<World>>, body: String) -> Response {
+    let done = serde_json::from_str::<SignIn>(&body)
+        .map_err(|error| error.to_string())
+        .and_then(|wanted| crate::auth::sign_in::allow(&world, &wanted.link, &wanted.username));
+    match done {
+        Ok(code) => Json(json!({"code": code})).into_response(),
         Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     }
 }

@@ -60,7 +60,7 @@ pub use state::{Notification, Request};
 
 use state::World;
 
-/// Why a simulator didn't start.
+/// Why a simulator didn't start, or didn't do what it was told.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address can't be listened on.
@@ -79,6 +79,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A sign-in by [`Simulator::sign_in`] didn't work.
+    #[error("the sign-in can't go on: {0}")]
+    SignIn(String),
     /// The seed contradicts itself.
     #[error("the seed is wrong: {0}")]
     Seed(String),
@@ -214,6 +217,15 @@ impl Simulator {
     /// When the account isn't there, or the scopes are unknown or of more than one service.
     pub fn give_token(&self, token: &GivenToken) -> Result<(), Error> {
         world::give_token(&mut self.world.state(), token)
+    }
+
+    /// What a person does with the link that an app prints: opens it, chooses the account, allows the app. The answer is
+    /// the code to paste.
+    ///
+    /// # Errors
+    /// When the link isn't one that the sign-in page takes, or there is no such account; says which.
+    pub fn sign_in(&self, link: &str, username: &str) -> Result<String, Error> {
+        auth::sign_in::allow(&self.world, link, username).map_err(Error::SignIn)
     }
 
     /// Every access token is expired from now on; refresh tokens stay good.

@@ -259,6 +259,13 @@ impl Collection {
         self
     }
 
+    /// Names the mapped collection that a guest collection is a part of.
+    #[must_use]
+    pub fn host(mut self, id: Uuid) -> Self {
+        self.host = Some(id);
+        self
+    }
+
     /// Asks for the `data_access` consent.
     #[must_use]
     pub fn data_access(mut self) -> Self {

@@ -147,42 +147,28 @@ fn beneath(scope: &super::scope::Scope) -> String {
 
 /// `POST /v2/oauth2/authorize`: the person has decided; back to the app with a code or a refusal.
 pub(crate) async fn decide(Shared(world): Shared<Arc<World>>, body: String) -> Response {
-    let form = pairs(Some(&body));
+    match decision(&world, &pairs(Some(&body))) {
+        Ok(target) => Redirect::to(target.as_str()).into_response(),
+        Err(detail) => wrong(&detail),
+    }
+}
+
+/// Where the form of the sign-in page leads to.
+fn decision(world: &World, form: &[(String, String)]) -> Result<Url, String> {
     let mut state = world.state();
-    let wish = match wish(&state, &world.base, &form) {
-        Ok(wish) => wish,
-        Err(detail) => return wrong(&detail),
-    };
+    let wish = wish(&state, &world.base, form)?;
     let mut target = wish.redirect.clone();
-    let given = field(&form, "state").map(str::to_owned);
-    if field(&form, "decision") == Some("allow") {
-        let username = field(&form, "username").unwrap_or_default();
-        let Some(identity) = state
+    let given = field(form, "state").map(str::to_owned);
+    if field(form, "decision") == Some("allow") {
+        let username = field(form, "username").unwrap_or_default();
+        let identity = state
             .by_username(username)
             .filter(|identity| !state.apps.contains_key(&identity.id))
             .map(|identity| identity.id)
-        else {
-            return wrong(&format!("There is no account '{username}'."));
-        };
+            .ok_or_else(|| format!("There is no account '{username}'."))?;
         let code = issue::secret("code");
         target.query_pairs_mut().append_pair("code", &code);
-        state.codes.insert(
-            code,
-            AuthorizationCode {
-                client: wish.client,
-                identity,
-                scope: field(&form, "scope").unwrap_or_default().to_owned(),
-                redirect_uri: field(&form, "redirect_uri").unwrap_or_default().to_owned(),
-                challenge: field(&form, "code_challenge").filter(|text| !text.is_empty()).map(|text| Challenge {
-                    text: text.to_owned(),
-                    plain: field(&form, "code_challenge_method") == Some("plain"),
-                }),
-                offline: field(&form, "access_type") == Some("offline"),
-                state: given.clone(),
-                nonce: field(&form, "nonce").map(str::to_owned),
-                expires: issue::after(Timestamp::now(), CODE_SECONDS),
-            },
-        );
+        state.codes.insert(code, granted(form, wish.client, identity));
     } else {
         target
             .query_pairs_mut()
@@ -192,7 +178,41 @@ pub(crate) async fn decide(Shared(world): Shared<Arc<World>>, body: String) -> R
     if let Some(given) = given {
         target.query_pairs_mut().append_pair("state", &given);
     }
-    Redirect::to(target.as_str()).into_response()
+    Ok(target)
+}
+
+/// What the code stands for until it is exchanged.
+fn granted(form: &[(String, String)], client: Uuid, identity: Uuid) -> AuthorizationCode {
+    let text = |name: &str| field(form, name).unwrap_or_default().to_owned();
+    AuthorizationCode {
+        client,
+        identity,
+        scope: text("scope"),
+        redirect_uri: text("redirect_uri"),
+        challenge: field(form, "code_challenge").filter(|text| !text.is_empty()).map(|text| Challenge {
+            text: text.to_owned(),
+            plain: field(form, "code_challenge_method") == Some("plain"),
+        }),
+        offline: field(form, "access_type") == Some("offline"),
+        state: field(form, "state").map(str::to_owned),
+        nonce: field(form, "nonce").map(str::to_owned),
+        expires: issue::after(Timestamp::now(), CODE_SECONDS),
+    }
+}
+
+/// A person opens the link that an app printed, chooses the account and allows it; the answer is the code to paste.
+pub(crate) fn allow(world: &World, link: &str, username: &str) -> Result<String, String> {
+    let link = Url::parse(link).map_err(|error| format!("'{link}' is not a link: {error}"))?;
+    let mut form: Vec<(String, String)> = link.query_pairs().into_owned().collect();
+    form.retain(|(name, _)| !matches!(name.as_str(), "username" | "decision"));
+    form.push(("username".to_owned(), username.to_owned()));
+    form.push(("decision".to_owned(), "allow".to_owned()));
+    let target = decision(world, &form)?;
+    target
+        .query_pairs()
+        .find(|(name, _)| name == "code")
+        .map(|(_, code)| code.into_owned())
+        .ok_or_else(|| "the sign-in gave no code".to_owned())
 }
 
 /// `GET /v2/web/auth-code`: shows the code, to be pasted into a terminal.

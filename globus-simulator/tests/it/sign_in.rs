@@ -79,3 +79,41 @@ async fn what_is_shown_as_wrong_and_never_redirected() {
     let nobody = decide(&beamline, good, "allow", "nobody@example.org").await;
     assert_eq!(nobody.status(), StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn without_a_browser() {
+    let beamline = Beamline::start(seed()).await;
+    let mut link = beamline.simulator.auth_url().join("/v2/oauth2/authorize").unwrap();
+    link.query_pairs_mut().extend_pairs(query("http://localhost:1/")).append_pair("access_type", "offline");
+    let simulator = &beamline.simulator;
+    assert!(simulator.sign_in(link.as_str(), "nobody@example.org").unwrap_err().to_string().contains("nobody"));
+    assert!(simulator.sign_in("not a link", "ada@example.org").is_err());
+    // The verifier doesn't fit the challenge, which is told only to who has a code that is known.
+    for code in [
+        simulator.sign_in(link.as_str(), "ADA@example.org").unwrap(),
+        beamline
+            .http
+            .post(simulator.url().join("/_simulator/sign_in").unwrap())
+            .json(&serde_json::json!({"link": link, "username": "ada@example.org"}))
+            .send()
+            .await
+            .unwrap()
+            .json::<serde_json::Value>()
+            .await
+            .unwrap()["code"]
+            .as_str()
+            .unwrap()
+            .to_owned(),
+    ] {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("client_id", &NATIVE.to_string()),
+            ("code", &code),
+            ("redirect_uri", "http://localhost:1/"),
+            ("code_verifier", "wrong"),
+        ];
+        let url = simulator.auth_url().join("/v2/oauth2/token").unwrap();
+        let answer: serde_json::Value = beamline.http.post(url).form(&form).send().await.unwrap().json().await.unwrap();
+        assert!(answer["error_description"].as_str().unwrap().contains("code_verifier"), "{answer}");
+    }
+}
