@@ -94,7 +94,7 @@ impl Renewing {
         for text in scopes {
             Scope::merge(&mut wanted, Scope::parse_all(text)?);
         }
-        {
+        let before = {
             let mut held = self.held();
             let known = wanted.iter().all(|scope| held.asked.iter().any(|have| have.covers(scope)));
             let current = held.tokens.0.get(service.resource_server());
@@ -102,9 +102,16 @@ impl Renewing {
             if known && current.is_some_and(|current| Arc::ptr_eq(current, lacking)) {
                 return Ok(None);
             }
+            let before = held.consents.clone();
             Scope::merge(&mut held.consents, wanted);
+            before
+        };
+        let outcome = self.obtain(to, service, Wanted::OtherThan(lacking)).await;
+        if outcome.is_err() {
+            // What Auth refuses must not be asked for again with every later token.
+            self.held().consents = before;
         }
-        self.obtain(to, service, Wanted::OtherThan(lacking)).await.map(Some)
+        outcome.map(Some)
     }
 
     async fn obtain(&self, to: &Connection<'_>, service: Service, wanted: Wanted<'_>) -> Result<Arc<Token>> {

@@ -187,6 +187,29 @@ async fn consent_that_does_not_help_ends_in_an_error() {
 }
 
 #[tokio::test]
+async fn a_consent_that_auth_refuses_spoils_nothing_else() {
+    let required = Scope::transfer_all().with(Scope::data_access(COLLECTION)).to_string();
+    let stub = Stub::start(move |seen, _| {
+        if is_token_request(seen) {
+            return match seen.form("scope").unwrap().contains("data_access") {
+                true => Reply::Json(400, json!({ "error": "invalid_scope" })),
+                // Too old at once, so that every call asks for another one.
+                false => Reply::Json(200, tokens("t", 30)),
+            };
+        }
+        if seen.path.ends_with("/ls") {
+            return Reply::Json(403, json!({ "code": "ConsentRequired", "required_scopes": [required] }));
+        }
+        Reply::Json(200, json!({ "DATA": [] }))
+    })
+    .await;
+    let client = service(&stub);
+    let failure = client.transfer().ls(COLLECTION, "/").send().await.unwrap_err();
+    assert_eq!((failure.kind(), failure.code()), (&ErrorKind::InvalidRequest, Some("invalid_scope")));
+    client.transfer().access_rules(COLLECTION).list().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_person_is_told_the_command() {
     let stub = Stub::start(|_, _| {
         Reply::Json(403, json!({ "code": "ConsentRequired", "message": "no", "required_scopes": ["a[b]"] }))
