@@ -1,0 +1,152 @@
+//! What waits for an operator, and what releases it.
+
+use crate::site::{Site, garcia, group, li, other_li};
+use beamshare::epics::Record;
+use beamshare::experiment::Field;
+
+#[tokio::test]
+async fn a_tool_that_dies_after_any_put_shares_nothing_wrong() {
+    let mut site = Site::started().await;
+    site.tag(&garcia()).await;
+    site.delivered("ana@upf.example").await;
+    for puts in 1..=9 {
+        // The tool dies; beamshare settles, decides, and is restarted for good measure.
+        site.tag_some(&li(), puts).await;
+        if puts < 2 {
+            site.delivered("ana@upf.example").await; // a first name alone is nobody else
+        } else {
+            site.held("Li").await;
+        }
+        assert_eq!(site.mailed_to(), ["ana@upf.example"], "after {puts} puts");
+        assert_eq!(site.readers().len(), 1, "after {puts} puts: {:?}", site.readers());
+        site.kill();
+        site.start();
+    }
+    site.tag(&li()).await;
+    site.delivered("boli@mit.example").await;
+    assert_eq!(site.mailed_to(), ["ana@upf.example", "boli@mit.example"]);
+}
+
+#[tokio::test]
+async fn two_of_one_name_in_one_month_wait_for_approve() {
+    let site = Site::started().await;
+    site.tag(&li()).await;
+    site.delivered("boli@mit.example").await;
+    site.tag(&other_li()).await;
+    let message = site.held("proposal_number").await;
+    for part in ["nali@eth.example", "boli@mit.example"] {
+        assert!(message.contains(part), "{message}");
+    }
+    // Run does not let one group into the other's directory.
+    site.press(Record::Run, 1).await;
+    site.record(Record::Run, |text| text == site_idle(text)).await;
+    site.held("proposal_number").await;
+    assert_eq!(site.readers().len(), 1);
+    assert_eq!(site.mailed_to(), ["boli@mit.example"]);
+    site.press(Record::Approve, 1).await;
+    site.delivered("nali@eth.example").await;
+    assert_eq!(site.readers().len(), 2);
+}
+
+fn site_idle(text: &str) -> &str {
+    if text == "1" || text == "Running" { "" } else { text }
+}
+
+#[tokio::test]
+async fn without_a_proposal_number_another_of_the_name_waits() {
+    let mut site = Site::with(&Field::REQUIRED, &[]).await;
+    site.start();
+    site.status("Idle").await;
+    site.tag(&li()).await;
+    site.delivered("boli@mit.example").await;
+    site.tag(&other_li()).await;
+    site.held("Correction or another group?").await;
+    assert_eq!(site.mailed_to(), ["boli@mit.example"]);
+}
+
+#[tokio::test]
+async fn a_directory_with_foreign_files_waits_and_an_empty_one_does_not() {
+    let site = Site::started().await;
+    std::fs::create_dir_all(site.beamline.path("globus/2026-03/Garcia")).unwrap();
+    std::fs::create_dir_all(site.beamline.path("local/2026-03/Li")).unwrap();
+    std::fs::write(site.beamline.path("local/2026-03/Li/scan_001.h5"), "someone's").unwrap();
+    site.tag(&garcia()).await;
+    site.delivered("ana@upf.example").await;
+    site.tag(&li()).await;
+    let message = site.held("scan_001.h5").await;
+    assert!(message.contains("analysis"), "{message}");
+    assert_eq!(site.mailed_to(), ["ana@upf.example"]);
+    assert!(!site.beamline.path("globus/2026-03/Li").exists(), "nothing was made");
+    site.press(Record::Approve, 1).await;
+    site.delivered("boli@mit.example").await;
+}
+
+#[tokio::test]
+async fn the_first_start_waits_for_run() {
+    let mut site = Site::new().await;
+    site.tag(&garcia()).await;
+    site.start();
+    site.held("First start").await;
+    site.terminate();
+    site.start();
+    site.held("First start").await;
+    assert!(site.mailed_to().is_empty());
+    site.press(Record::Run, 1).await;
+    site.delivered("ana@upf.example").await;
+    assert_eq!(site.mailed_to(), ["ana@upf.example"]);
+}
+
+#[tokio::test]
+async fn an_edit_by_hand_waits_for_run() {
+    let site = Site::started().await;
+    site.tag(&garcia()).await;
+    site.delivered("ana@upf.example").await;
+    site.put(Field::PiEmail, "nali@eth.example").await;
+    site.held("by hand").await;
+    assert_eq!(site.readers().len(), 1);
+    site.press(Record::Run, 1).await;
+    site.delivered("nali@eth.example").await;
+    assert_eq!(site.readers(), [("/2026-03/Garcia/".to_owned(), "nali@eth.example".to_owned())]);
+}
+
+#[tokio::test]
+async fn hostile_values_go_nowhere() {
+    let site = Site::started().await;
+    let hostile = [
+        (Field::PiLastName, "../../etc"),
+        (Field::PiLastName, "$(reboot)"),
+        (Field::PiLastName, "Li\nBcc: all@example.org"),
+        (Field::PiLastName, "...."),
+        (Field::PiLastName, "`id`; rm -rf /"),
+        (Field::PiEmail, "li@example.org\nBcc: all@example.org"),
+        (Field::PiEmail, "not an address"),
+        (Field::PiEmail, "a-very-long-address-of-just-39-ch@x.org"),
+        (Field::YearMonth, "../.."),
+        (Field::YearMonth, "2026-13"),
+        (Field::ProposalNumber, "../../../tmp/x"),
+    ];
+    for (number, (field, value)) in hostile.into_iter().enumerate() {
+        let updated: &'static str = Box::leak(format!("03-01 10:{number:02}").into_boxed_str());
+        let mut set = group(["Ana", "Garcia", "UPF", "ana@upf.example", "11", updated, "71001", "T", "2026-03", "21"]);
+        for (its, text) in &mut set {
+            if *its == field {
+                *text = value;
+            }
+        }
+        site.tag(&set).await;
+        site.record(Record::StatusMsg, |text| text.contains(&field.to_string())).await;
+        site.status("Waiting").await;
+        assert!(site.mailed_to().is_empty(), "{value:?}");
+        assert!(site.readers().is_empty(), "{value:?}");
+        for top in ["local", "globus"] {
+            let made = std::fs::read_dir(site.beamline.path(top)).unwrap().count();
+            assert_eq!(made, 0, "{value:?} made something in {top}");
+        }
+    }
+    // A name in another script is a name.
+    let mut set = garcia();
+    set[1].1 = "Müller-Łukasiewicz";
+    site.tag(&set).await;
+    site.delivered("ana@upf.example").await;
+    assert!(site.beamline.path("local/2026-03/Muller-Lukasiewicz").is_dir());
+}
