@@ -128,7 +128,8 @@ impl Attempts<'_> {
             }
             let next = Timestamp::now() + jiff::SignedDuration::try_from(pause).unwrap_or(jiff::SignedDuration::MAX);
             let next = next.to_zoned(self.time_zone.clone()).strftime("%H:%M:%S").to_string();
-            let message = format!("{error}; next try at {next}");
+            // The time first: a record cuts long messages.
+            let message = format!("next try at {next}: {error}");
             tracing::warn!(%step, unit, attempt, "{message}");
             self.write(step, unit, StepStatus::Running, attempt, &message).await;
             tokio::select! {

@@ -5,19 +5,12 @@
 //! be the host's repeater. It serves every client of the host for as long as beamshare runs.
 
 use std::ffi::c_void;
-use std::io;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
 /// `EPICS_CA_REPEATER_PORT` where it is not set (CA_REPEATER_PORT of EPICS base).
 const DEFAULT_PORT: u16 = 5065;
-
-/// REPEATER_REGISTER and REPEATER_CONFIRM of the CA protocol.
-const REGISTER: u16 = 24;
-const CONFIRM: u16 = 17;
-
-/// How long a repeater is given to answer a registration. Where there is none, the kernel says so at once.
-const ANSWER_LIMIT: Duration = Duration::from_millis(50);
 
 /// How long the start of Channel Access waits for the repeater of our own.
 const START_LIMIT: Duration = Duration::from_millis(500);
@@ -28,13 +21,13 @@ unsafe extern "C" {
     fn caRepeaterThread(unused: *mut c_void);
 }
 
-/// Starts a repeater in this process if none answers.
+/// Starts a repeater in this process if there is none.
 pub(super) fn ensure() {
     let port = match std::env::var("EPICS_CA_REPEATER_PORT") {
         Ok(text) => text.trim().parse().unwrap_or(DEFAULT_PORT),
         Err(_) => DEFAULT_PORT,
     };
-    if answers(port) {
+    if is_there(port) {
         return;
     }
     let started = std::thread::Builder::new().name("ca-repeater".into()).spawn(|| {
@@ -48,30 +41,19 @@ pub(super) fn ensure() {
     // Were there still none when libca looks, libca would start a program `caRepeater` and complain.
     let patience = Instant::now() + START_LIMIT;
     while Instant::now() < patience {
-        if answers(port) {
+        if is_there(port) {
             tracing::debug!(port, "this host had no CA repeater: beamshare is it now");
             return;
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-    tracing::warn!(port, "no CA repeater answers on this UDP port, and none can be started there");
+    tracing::warn!(
+        port,
+        "no CA repeater could be started on this UDP port; an IOC that starts late is found more slowly"
+    );
 }
 
-/// Whether a repeater of this host confirms a registration.
-fn answers(port: u16) -> bool {
-    register(port).unwrap_or(false)
-}
-
-fn register(port: u16) -> io::Result<bool> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-    socket.connect((Ipv4Addr::LOCALHOST, port))?;
-    socket.set_read_timeout(Some(ANSWER_LIMIT))?;
-    // A CA header: command, payload size, type, count (16 bit each), then two words, the last our address.
-    let mut header = [0u8; 16];
-    header[..2].copy_from_slice(&REGISTER.to_be_bytes());
-    header[12..].copy_from_slice(&Ipv4Addr::LOCALHOST.octets());
-    socket.send(&header)?;
-    let mut answer = [0u8; 16];
-    let n = socket.recv(&mut answer)?;
-    Ok(n == answer.len() && answer[..2] == CONFIRM.to_be_bytes())
+/// Whether a repeater of this host holds its port: libca's own test (caStartRepeaterIfNotInstalled).
+fn is_there(port: u16) -> bool {
+    UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
 }

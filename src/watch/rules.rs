@@ -57,6 +57,10 @@ impl Hold {
     }
 }
 
+/// Why a group is held that stood in the PVs when beamshare first looked, or that it knows by other settings only.
+const UNSEEN: &str = "First start for this group with these settings: it may have been served by other means. If not, \
+                      press Run or Approve";
+
 /// Judges a settled set.
 ///
 /// `reference` is the set that was acted on last, or the one that was found at the very first start; `known` tells whether
@@ -95,9 +99,7 @@ pub fn judge(
     }
     let mut holds = match reference {
         Some(reference) => compare(readings, reference),
-        None => vec![Hold::run(
-            "First start, and the PVs already name a group: beamshare can't know whether it was served before",
-        )],
+        None => vec![Hold::run(UNSEEN)],
     };
     if rules.require_approval {
         holds.push(Hold::approve("Every new group needs Approve (require_approval)"));
@@ -135,6 +137,9 @@ fn compare(readings: &Readings, reference: &Readings) -> Vec<Hold> {
     let put = |field: Field| readings.put_since(reference, field);
     let value = |info: &UserInfo, field: Field| info.get(field).unwrap_or("nobody").to_owned();
     let (name, email) = (changed(Field::PiLastName), changed(Field::PiEmail));
+    if !(name || email || changed(Field::YearMonth) || changed(Field::ProposalNumber)) {
+        return vec![Hold::run(UNSEEN)];
+    }
     let mut holds = vec![];
 
     // A tool was at work.

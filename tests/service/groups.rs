@@ -64,7 +64,7 @@ async fn a_change_that_is_taken_back_in_time_does_nothing() {
     let site = Site::with(&Field::REQUIRED, &[("settle = \"300ms\"", "settle = \"2s\"")]).await;
     let mut site = site;
     site.start();
-    site.status("Idle").await;
+    site.idle().await;
     site.tag(&garcia()).await;
     site.delivered("ana@upf.example").await;
     for (field, text) in [(Field::PiLastName, "Li"), (Field::PiEmail, "boli@mit.example")] {
@@ -84,7 +84,7 @@ async fn pauses_of_the_tool_in_any_order_join_no_wrong_pair() {
     // Some twenty orders, drawn without a library's help from a fixed seed, so that a failure can be repeated.
     let mut site = Site::with(&[Field::YearMonth, Field::PiLastName, Field::PiEmail, Field::ProposalNumber], &[]).await;
     site.start();
-    site.status("Idle").await;
+    site.idle().await;
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
     let mut random = move |below: u64| {
         state ^= state << 13;
@@ -119,7 +119,7 @@ async fn two_of_one_name_meet_nowhere_with_the_proposal_in_the_path() {
     let path = ("{{ pi_last_name }}\"]", "{{ pi_last_name }}-{{ proposal_number }}\"]");
     let mut site = Site::with(&Field::ALL, &[path]).await;
     site.start();
-    site.status("Idle").await;
+    site.idle().await;
     for (group, email) in [(li(), "boli@mit.example"), (other_li(), "nali@eth.example")] {
         site.tag(&group).await;
         site.delivered(email).await;

@@ -56,7 +56,7 @@ fn site_idle(text: &str) -> &str {
 async fn without_a_proposal_number_another_of_the_name_waits() {
     let mut site = Site::with(&Field::REQUIRED, &[]).await;
     site.start();
-    site.status("Idle").await;
+    site.idle().await;
     site.tag(&li()).await;
     site.delivered("boli@mit.example").await;
     site.tag(&other_li()).await;

@@ -73,7 +73,7 @@ impl Site {
                 &*keys,
             ),
             ("2bmb:Share:", PREFIX),
-            ("[rules]\n", "[rules]\nsettle = \"300ms\"\n"),
+            ("[rules]\nretry_for = \"20s\"", "[rules]\nsettle = \"300ms\"\nretry_for = \"1h\""),
         ];
         all.extend_from_slice(changes);
         let beamline = Beamline::with(&all, |collection| collection).await;
@@ -135,8 +135,13 @@ impl Site {
     pub async fn started() -> Site {
         let mut site = Site::new().await;
         site.start();
-        site.status("Idle").await;
+        site.idle().await;
         site
+    }
+
+    /// Waits until the service has seen that nobody is tagged.
+    pub async fn idle(&self) {
+        self.record(Record::StatusMsg, |text| text == "No user group is tagged").await;
     }
 
     pub async fn put(&self, field: Field, text: &str) {

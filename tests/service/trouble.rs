@@ -14,7 +14,7 @@ async fn an_ioc_that_dies_and_comes_back_changes_nothing_for_the_users() {
     // On another port, with everything forgotten but what autosave would restore: here, nothing.
     let held = site.ca.hold_tcp_port();
     site.start_ioc();
-    site.status("Idle").await;
+    site.idle().await;
     // The records say again what is so.
     site.record(Record::LastName, |text| text == "Garcia").await;
     site.tag(&garcia()).await;
@@ -31,7 +31,7 @@ async fn pvs_that_do_not_exist_yet_are_waited_for() {
     site.kill_ioc();
     site.start();
     site.start_ioc();
-    site.status("Idle").await;
+    site.idle().await;
     site.tag(&garcia()).await;
     site.delivered("ana@upf.example").await;
 }
@@ -83,7 +83,7 @@ async fn an_empty_set_means_nobody() {
     for field in [Field::PiLastName, Field::PiEmail, Field::YearMonth] {
         site.put(field, "Unknown").await;
     }
-    site.status("Idle").await;
+    site.idle().await;
     site.put(Field::PiLastName, "Li").await;
     site.record(Record::StatusMsg, |text| text.contains("PI e-mail")).await;
     site.status("Waiting").await;
