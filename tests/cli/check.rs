@@ -31,6 +31,7 @@ fn what_works_is_told_and_what_does_not_with_the_remedy() {
         ("globus", "sign-in"),
         ("globus", "access rules"),
         ("globus", "collection"),
+        ("globus", "top directory"),
         ("email", "templates"),
         ("email", "transport"),
         ("journal", ""),
@@ -38,6 +39,7 @@ fn what_works_is_told_and_what_does_not_with_the_remedy() {
         assert_eq!(state(&document, section, what).0, "ok", "{section} {what}: {document:#}");
     }
     assert_eq!(state(&document, "epics", "user group").1, "2026-03/Li (wei.li@example.org)");
+    assert!(state(&document, "globus", "collection").1.contains("Beamline data"));
     let (away, says) = state(&document, "epics", "status records x:Share:");
     assert!(away == "away" && says.contains("load db/beamshare.db"), "{says}");
     assert!(!beamline.path("journal.sqlite").exists(), "looking makes no journal");

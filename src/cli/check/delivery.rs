@@ -3,6 +3,7 @@ use beamshare::config::{Config, Email, Globus};
 use beamshare::delivery::{StepError, client, place};
 use beamshare::mail::{Mailer, Templates};
 use futures::future;
+use globus_transfer_client::transfer::Collection;
 use globus_transfer_client::{ACCESS_RULE_LIMIT, ErrorKind, GlobusClient};
 
 /// Rules from which on an operator should make room.
@@ -54,7 +55,8 @@ async fn auth(client: &GlobusClient) -> Result<String, StepError> {
 async fn collection(client: &GlobusClient, settings: &Globus) -> Vec<Finding> {
     const SECTION: &str = "globus";
     let id = settings.collection;
-    let (rules, top) = tokio::join!(
+    let (found, rules, top) = tokio::join!(
+        client.transfer().collection(id).get(),
         client.transfer().access_rules(id).list(),
         client.transfer().ls(id, settings.top.clone()).limit(1).send(),
     );
@@ -80,8 +82,29 @@ async fn collection(client: &GlobusClient, settings: &Globus) -> Vec<Finding> {
         }
         Err(error) => Finding::of_step(SECTION, "access rules", Err(error.into())),
     };
-    let top = top.map(|_| format!("{} on collection {id} is there", settings.top)).map_err(StepError::from);
-    vec![rules, Finding::of_step(SECTION, "collection", top)]
+    let top = top.map(|_| format!("{} is there", settings.top)).map_err(StepError::from);
+    vec![described(found), rules, Finding::of_step(SECTION, "top directory", top)]
+}
+
+/// Whether it is a collection that can be shared, and its storage is there.
+fn described(found: globus_transfer_client::Result<Collection>) -> Finding {
+    let (section, what) = ("globus", "collection");
+    let collection = match found {
+        Ok(collection) => collection,
+        Err(error) => return Finding::of_step(section, what, Err(error.into())),
+    };
+    let name = collection.display_name.as_deref().unwrap_or("without a name");
+    match () {
+        () if !collection.is_guest() => {
+            let says = format!("{name:?} is no guest collection, and only those have access rules: make one on it");
+            Finding::failed(section, what, says)
+        }
+        () if collection.gcp_connected == Some(false) || collection.gcp_paused == Some(true) => {
+            let says = format!("{name:?} is not connected: start Globus Connect Personal on its machine");
+            Finding::new(section, what, State::Away, says)
+        }
+        () => Finding::ok(section, what, format!("{name:?} {}", collection.id)),
+    }
 }
 
 async fn email(config: &Config) -> Vec<Finding> {
