@@ -11,4 +11,5 @@ pub mod experiment;
 pub mod journal;
 pub mod log;
 pub mod mail;
+pub mod schedule;
 pub mod watch;

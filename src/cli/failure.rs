@@ -2,6 +2,8 @@ use beamshare::config::ConfigError;
 use beamshare::epics::CaError;
 use beamshare::journal::JournalError;
 use beamshare::log::LogError;
+use beamshare::schedule::ScheduleError;
+use beamshare::schedule::tag::TagError;
 use std::process::ExitCode;
 
 /// The exit codes that `beamshare --help` documents.
@@ -83,5 +85,29 @@ impl From<LogError> for Failure {
             LogError::Filter { .. } => Failure::usage(error),
             _ => Failure::failed(error),
         }
+    }
+}
+
+impl From<ScheduleError> for Failure {
+    fn from(error: ScheduleError) -> Failure {
+        match error {
+            ScheduleError::NoAnswer { .. } => Failure::away(error),
+            ScheduleError::Secret(_)
+            | ScheduleError::TimeZone { .. }
+            | ScheduleError::NoSuchBeamline { .. }
+            | ScheduleError::Days { .. } => Failure::usage(error),
+            _ => Failure::failed(error),
+        }
+    }
+}
+
+impl From<TagError> for Failure {
+    fn from(error: TagError) -> Failure {
+        let message = error.to_string();
+        let exit = match error {
+            TagError::NotReady(error) | TagError::HalfPut { error, .. } => Failure::from(error).exit,
+            TagError::NoRoom { .. } | TagError::NotConfirmed { .. } => Exit::Failed,
+        };
+        Failure { exit, message }
     }
 }

@@ -11,10 +11,12 @@ mod init;
 mod print;
 mod rerun;
 mod run;
+mod schedule;
 mod service;
 mod share;
 mod show;
 mod status;
+mod tag;
 
 use beamshare::config::{self, Config};
 use beamshare::log;
@@ -71,6 +73,8 @@ enum Verb {
     Email(email::Email),
     Rerun(rerun::Rerun),
     History(history::History),
+    Schedule(schedule::Schedule),
+    Tag(Box<tag::Tag>),
     Completions(completions::Completions),
 }
 
@@ -140,6 +144,8 @@ fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
             Verb::Status(status) => status.act(&config).await,
             Verb::Rerun(rerun) => rerun.act(&config).await,
             Verb::History(history) => history.act(&config).await,
+            Verb::Schedule(schedule) => schedule.act(&config).await,
+            Verb::Tag(tag) => tag.act(&config).await,
             Verb::Init(_) | Verb::Completions(_) | Verb::Run(_) => Ok(Exit::Done),
         }
     })

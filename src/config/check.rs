@@ -1,7 +1,7 @@
 //! What a value alone can't tell: paths, pairs of keys, files that must be there.
 
 use super::load::Key;
-use super::{Config, Email, Globus, MailTransport, Place, SignIn, SmtpSecurity};
+use super::{Config, Email, Globus, MailTransport, Place, Schedule, ScheduleFrom, SignIn, SmtpSecurity};
 use crate::experiment::Field;
 use crate::mail::Templates;
 use std::collections::HashMap;
@@ -51,6 +51,11 @@ pub(super) fn resolve(config: &mut Config) {
             MailTransport::Folder { path } => from_file(path),
         }
     }
+    match config.schedule.as_mut().map(|schedule| &mut schedule.from) {
+        Some(ScheduleFrom::Aps(service)) => from_file(&mut service.password_file),
+        Some(ScheduleFrom::File { path }) => from_file(path),
+        None => {}
+    }
     from_file(&mut config.journal.path);
     config.log.folder.iter_mut().for_each(from_file);
 }
@@ -72,6 +77,16 @@ pub(super) fn check(config: &Config) -> Problems {
     }
     if let Some(email) = &config.email {
         check_email(email, &mut problems);
+    }
+    if let Some(Schedule { from: ScheduleFrom::Aps(service) }) = &config.schedule {
+        for (name, text) in [("beamline", &service.beamline), ("user", &service.user)] {
+            check_text(text, key!["schedule", "from", "aps", name], &mut problems);
+        }
+        // Basic authentication ends the name at the first colon.
+        if service.user.contains(':') {
+            let message = "must be the account's name alone; its password stands in password_file".to_owned();
+            problems.push((key!["schedule", "from", "aps", "user"], message));
+        }
     }
     if let Some(level) = &config.log.level
         && let Err(error) = tracing_subscriber::EnvFilter::builder().parse(level)

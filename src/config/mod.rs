@@ -4,6 +4,7 @@
 mod check;
 mod error;
 mod load;
+mod schedule;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ mod value;
 mod watch;
 
 pub use error::{ConfigError, Problem};
+pub use schedule::{ApsService, Schedule, ScheduleFrom};
 pub use secret::{SecretFileError, read_secret};
 pub use watch::{Changes, WatchError, watch};
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub globus: Option<Globus>,
     /// `[email]`; without it nobody is mailed
     pub email: Option<Email>,
+    /// `[schedule]`; without it beamshare believes whom the PVs name
+    pub schedule: Option<Schedule>,
     /// `[journal]`
     pub journal: Journal,
     /// `[log]`

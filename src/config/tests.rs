@@ -76,6 +76,45 @@ fn what_is_commented_out_in_it_is_known() {
     assert_eq!(config.directories.on[1].mode, Some(0o750));
 }
 
+/// The two kinds of schedule are commented out in it, one after the other.
+#[test]
+fn the_schedule_in_it_is_right() {
+    let text = include_str!("../../config/beamshare.toml");
+    let section = |begin: &str| {
+        let section = &text[text.find(begin).unwrap()..];
+        let lines = section.lines().take_while(|line| line.starts_with('#') && !line.starts_with("# "));
+        lines.map(|line| line[1..].to_owned() + "\n").collect::<String>()
+    };
+    let service = section("#[schedule.from.aps]");
+    let (folder, file) = write(&(SMALLEST.to_owned() + &service));
+    let Some(Schedule { from: ScheduleFrom::Aps(aps) }) = Config::load(&file).unwrap().schedule else { panic!() };
+    assert_eq!((aps.beamline.as_str(), aps.user.as_str(), aps.timeout), ("2-BM-A,B", "2bm", Duration::from_secs(30)));
+    assert_eq!(aps.password_file, folder.path().join("schedule.password"));
+    let (_folder, file) = write(&(SMALLEST.to_owned() + &service.replace("url =", "#").replace("timeout =", "#")));
+    let Some(Schedule { from: ScheduleFrom::Aps(bare) }) = Config::load(&file).unwrap().schedule else { panic!() };
+    assert_eq!((bare.url, bare.timeout), (aps.url, aps.timeout), "the defaults are those that are shown");
+
+    let (folder, file) = write(&(SMALLEST.to_owned() + &section("#[schedule.from.file]")));
+    let Some(Schedule { from: ScheduleFrom::File { path } }) = Config::load(&file).unwrap().schedule else { panic!() };
+    assert_eq!(path, folder.path().join("schedule.toml"));
+
+    for (wrong, told) in [
+        (service.replace("user =", "usr ="), "schedule.from.aps.usr: there is no such key here; did you mean user?"),
+        (
+            service.replace("https://", "http://"),
+            "schedule.from.aps.url: \"http://beam-api.aps.anl.gov\" must begin with https",
+        ),
+        (service.replace("\"2bm\"", "\"2bm:secret\""), "schedule.from.aps.user: must be the account's name alone"),
+        (service.replace("2-BM-A,B", " "), "schedule.from.aps.beamline: must not be empty"),
+        (service.replace("password_file =", "#"), "schedule.from.aps.password_file: this key is missing"),
+        (service.clone() + &section("#[schedule.from.file]"), "schedule.from: there must be exactly one kind of it"),
+        ("[schedule]\n".into(), "schedule.from: this key is missing"),
+    ] {
+        let problems = problems(&(SMALLEST.to_owned() + &wrong));
+        assert!(problems.contains(told), "{told}: {problems}");
+    }
+}
+
 #[test]
 fn the_smallest_file_has_sensible_settings() {
     let (folder, file) = write(SMALLEST);

@@ -227,6 +227,7 @@ macro_rules! default_url {
 default_url!(default_auth_url, "https://auth.globus.org");
 default_url!(default_transfer_url, "https://transfer.api.globus.org/v0.10");
 default_url!(default_file_manager_url, "https://app.globus.org/file-manager");
+default_url!(default_schedule_url, "https://beam-api.aps.anl.gov");
 
 #[cfg(test)]
 mod tests {
@@ -264,7 +265,7 @@ mod tests {
         {
             assert!(to_url(text).is_err(), "{text}");
         }
-        for url in [default_auth_url(), default_transfer_url(), default_file_manager_url()] {
+        for url in [default_auth_url(), default_transfer_url(), default_file_manager_url(), default_schedule_url()] {
             assert_eq!(to_url(url.as_str()), Ok(url));
         }
     }

@@ -149,6 +149,22 @@ impl TextChannel {
         self.plain.put(wire.write(self.name(), text)?, deadline - Instant::now()).await
     }
 
+    /// How many bytes of text the record takes, waiting for a connection where there is none: [`put`](Self::put) refuses
+    /// what is longer.
+    ///
+    /// # Errors
+    /// [`CaError`], after `limit` at the latest.
+    pub async fn room(&self, limit: Duration) -> Result<usize, CaError> {
+        let deadline = Instant::now() + limit;
+        let connection = self.plain.connected(limit).await?;
+        let wire = Wire::choose(self.name(), &connection)?;
+        let long = match wire {
+            Wire::String => self.long_form(deadline).await,
+            _ => None,
+        };
+        Ok(long.map_or(wire, |(_, wire)| wire).room())
+    }
+
     fn on_plain(&self, event: Event) -> Option<TextEvent> {
         match event {
             Event::Connected(connection) => {
@@ -273,11 +289,16 @@ impl Wire {
         Text { text, severity: sample.severity, timestamp: sample.timestamp, possibly_cut }
     }
 
-    fn write(self, pv: &str, text: &str) -> Result<Value, CaError> {
-        let limit = match self {
-            Self::Chars { room } => room - 1,
+    /// Bytes of text that it carries.
+    fn room(self) -> usize {
+        match self {
+            Self::Chars { room } => room - 1, // its NUL
             _ => STRING_ROOM,
-        };
+        }
+    }
+
+    fn write(self, pv: &str, text: &str) -> Result<Value, CaError> {
+        let limit = self.room();
         if text.len() > limit {
             return Err(CaError::TooLong { pv: pv.to_owned(), bytes: text.len(), limit });
         }

@@ -12,6 +12,7 @@ mod year_month;
 pub use email::EmailAddress;
 pub use name::{PiLastName, path_component};
 pub use path::{PathTemplate, RelativePath};
+pub(crate) use text::is_invisible;
 pub use year_month::YearMonth;
 
 use serde::{Deserialize, Serialize};

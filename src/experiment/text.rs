@@ -2,7 +2,7 @@
 
 /// Characters that a screen doesn't show or that reorder what it shows: two texts that look the same would differ, and
 /// what an operator approves wouldn't be what is used. (Unicode's Default_Ignorable_Code_Point and the bidi controls.)
-pub(super) fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
         | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod epics;
+mod schedule;
 mod storage;
 
 use super::failure::Exit;
@@ -77,10 +78,14 @@ impl Check {
     pub async fn act(self, config: &Config) -> Outcome {
         let bar = spinner();
         bar.set_message("trying what the settings name");
-        let (epics, delivery, storage) =
-            tokio::join!(epics::check(config), delivery::check(config), storage::check(config));
+        let (epics, delivery, storage, schedule) = tokio::join!(
+            epics::check(config),
+            delivery::check(config),
+            storage::check(config),
+            schedule::check(config)
+        );
         bar.finish_and_clear();
-        let findings: Vec<Finding> = epics.into_iter().chain(delivery).chain(storage).collect();
+        let findings: Vec<Finding> = epics.into_iter().chain(delivery).chain(storage).chain(schedule).collect();
         let exit = exit_of(&findings);
         if self.format.json {
             print::json(&serde_json::json!({ "ok": exit == Exit::Done, "checks": findings }))?;

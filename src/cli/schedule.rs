@@ -1,0 +1,66 @@
+use super::failure::{Exit, Failure};
+use super::{Format, Outcome, print};
+use beamshare::config::Config;
+use beamshare::schedule::{self, ScheduleSource, show};
+use clap::Args;
+use std::sync::Arc;
+
+/// Show whose beam time it is by the facility's schedule
+///
+/// Run, PI, proposal, times, shifts and users. Exit code 4 where nobody is scheduled.
+#[derive(Args)]
+pub struct Schedule {
+    #[command(flatten)]
+    day: Day,
+
+    /// List every beam time of the run
+    #[arg(long)]
+    all: bool,
+
+    #[command(flatten)]
+    format: Format,
+}
+
+/// Another day than today.
+#[derive(Args)]
+pub struct Day {
+    /// So many days from now (or, with a minus, ago) at the same time of day
+    #[arg(long = "set", value_name = "DAYS", default_value_t = 0, allow_negative_numbers = true)]
+    pub days: i32,
+}
+
+impl Schedule {
+    pub async fn act(self, config: &Config) -> Outcome {
+        let source = source(config)?;
+        let at = schedule::moment(schedule::time_zone(&config.beamline)?, self.day.days)?;
+        if self.all {
+            let run = source.around(at.timestamp()).await?;
+            match self.format.json {
+                true => print::json(&run)?,
+                false => print::line(show::pick_list(&run.beam_times).trim_end()),
+            }
+            return match run.beam_times.is_empty() {
+                true => Err(Failure::nothing(run.nobody(&at))),
+                false => Ok(Exit::Done),
+            };
+        }
+        let report = show::report(source.as_ref(), &at).await?;
+        match (&report.nobody, self.format.json) {
+            (_, true) => print::json(&report)?,
+            (None, false) => print::line(report.text().trim_end()),
+            (Some(_), false) => {}
+        }
+        match report.nobody {
+            Some(nobody) => Err(Failure::nothing(nobody)),
+            None => Ok(Exit::Done),
+        }
+    }
+}
+
+/// The schedule of the settings, which must name one.
+pub fn source(config: &Config) -> Result<Arc<dyn ScheduleSource>, Failure> {
+    schedule::open(config)?.ok_or_else(|| {
+        let file = config.file.display();
+        Failure::usage(format!("no schedule: {file} has no section [schedule.from.aps] or [schedule.from.file]"))
+    })
+}

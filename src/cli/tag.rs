@@ -1,0 +1,354 @@
+use super::failure::{Exit, Failure};
+use super::schedule::{Day, source};
+use super::service::LIMIT;
+use super::{Outcome, print};
+use beamshare::config::Config;
+use beamshare::epics::CaContext;
+use beamshare::experiment::{Field, FieldError, UserInfo};
+use beamshare::schedule::tag::{Put, Tagger, usable, user_info};
+use beamshare::schedule::{self, BeamTime, show};
+use clap::Args;
+use jiff::Zoned;
+use std::io::{BufRead, IsTerminal, Write};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How soon the schedule is asked again after a failure, where `--every` is longer.
+const AGAIN: Duration = Duration::from_secs(300);
+
+/// Put who has the beam time to the user-info PVs
+///
+/// From the facility's schedule, or by hand. All PVs are put, the update time last, and read back. Where nobody is scheduled the PVs are left alone (exit code 4).
+#[derive(Args)]
+pub struct Tag {
+    #[command(flatten)]
+    day: Day,
+
+    /// Only show what would be put
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Tag now and then every so often, e.g. "4h", until stopped
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["manual", "dry_run", "days"])]
+    every: Option<Duration>,
+
+    /// Choose: from a list of the run's beam times, by --proposal, or by --last-name and what else is known (for
+    /// commissioning time, when nobody is scheduled)
+    #[arg(long)]
+    manual: bool,
+
+    #[command(flatten)]
+    by_hand: ByHand,
+}
+
+/// Fields given by hand; over those of the chosen beam time, or instead of them where the last name is given.
+#[derive(Args)]
+struct ByHand {
+    /// Proposal number; without --last-name, the scheduled one to take
+    #[arg(long, value_name = "NUMBER", requires = "manual")]
+    proposal: Option<String>,
+    /// PI's last name
+    #[arg(long, value_name = "NAME", requires = "manual")]
+    last_name: Option<String>,
+    /// PI's first name
+    #[arg(long, value_name = "NAME", requires = "manual")]
+    first_name: Option<String>,
+    /// PI's e-mail address
+    #[arg(long, value_name = "ADDRESS", requires = "manual")]
+    email: Option<String>,
+    /// PI's institution
+    #[arg(long, value_name = "TEXT", requires = "manual")]
+    institution: Option<String>,
+    /// PI's badge number
+    #[arg(long, value_name = "NUMBER", requires = "manual")]
+    badge: Option<String>,
+    /// Proposal title
+    #[arg(long, value_name = "TEXT", requires = "manual")]
+    title: Option<String>,
+    /// Number of the experiment safety form
+    #[arg(long, value_name = "NUMBER", requires = "manual")]
+    esaf: Option<String>,
+    /// Month in which the experiment starts, e.g. 2026-03; else the beam time's, or this one
+    #[arg(long, value_name = "MONTH", requires = "manual")]
+    year_month: Option<String>,
+}
+
+impl ByHand {
+    fn given(&self) -> impl Iterator<Item = (Field, &str)> {
+        let fields = [
+            (Field::ProposalNumber, &self.proposal),
+            (Field::PiLastName, &self.last_name),
+            (Field::PiFirstName, &self.first_name),
+            (Field::PiEmail, &self.email),
+            (Field::PiInstitution, &self.institution),
+            (Field::PiBadge, &self.badge),
+            (Field::ProposalTitle, &self.title),
+            (Field::Esaf, &self.esaf),
+            (Field::YearMonth, &self.year_month),
+        ];
+        fields.into_iter().filter_map(|(field, text)| Some((field, text.as_deref()?.trim())))
+    }
+
+    /// What was given, over a beam time's.
+    fn over(&self, mut info: UserInfo) -> Chosen {
+        info.0.extend(self.given().map(|(field, text)| (field, text.to_owned())));
+        Chosen { info, by_hand: self.given().map(|(field, _)| field).collect() }
+    }
+}
+
+/// Who is to be tagged, and which fields a person gave: what can't be used of these is told before anything is put.
+struct Chosen {
+    info: UserInfo,
+    by_hand: Vec<Field>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "it should read like \"4h\" or \"30 min\"".to_owned();
+    let duration: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    match Duration::try_from(duration) {
+        Ok(duration) if duration >= Duration::from_secs(1) => Ok(duration),
+        _ => Err("it must be a second or more, like \"4h\"".to_owned()),
+    }
+}
+
+impl Tag {
+    pub async fn act(self, config: &Config) -> Outcome {
+        let context = CaContext::new()?;
+        let tagger = Tagger::new(&context, &config.epics.user_info, LIMIT)?;
+        match self.every {
+            Some(every) => self.until_stopped(config, &tagger, every).await,
+            None => self.once(config, &tagger).await,
+        }
+    }
+
+    /// Tags now and then every so often; a failure is told and tried again soon.
+    async fn until_stopped(&self, config: &Config, tagger: &Tagger, every: Duration) -> Outcome {
+        let failed = |error: std::io::Error| Failure::failed(format!("can't wait for signals: {error}"));
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let service = async {
+            loop {
+                let pause = match self.once(config, tagger).await {
+                    Ok(_) => every,
+                    Err(failure) => {
+                        eprintln!("beamshare: {}", failure.message);
+                        if failure.exit == Exit::Nothing { every } else { every.min(AGAIN) }
+                    }
+                };
+                tokio::time::sleep(pause).await;
+            }
+        };
+        tokio::select! {
+            () = service => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Ok(Exit::Done)
+    }
+
+    async fn once(&self, config: &Config, tagger: &Tagger) -> Outcome {
+        let zone = schedule::time_zone(&config.beamline)?;
+        let at = schedule::moment(zone.clone(), self.day.days)?;
+        let Chosen { info, by_hand } = match self.manual {
+            true => self.chosen(config, &at).await?,
+            false => Chosen { info: scheduled(config, &at).await?, by_hand: vec![] },
+        };
+        let (info, refused) = usable(&info);
+        let mistakes = refused.iter().filter(|error| by_hand.contains(&error.field));
+        let mistakes: Vec<String> = mistakes.map(FieldError::to_string).collect();
+        if !mistakes.is_empty() {
+            return Err(Failure::usage(format!("nothing was put: {}", mistakes.join("; "))));
+        }
+        let plan = tagger.plan(&info, &schedule::moment(zone, 0)?).await?;
+        if self.dry_run {
+            print_plan(&plan);
+        } else {
+            tagger.put(&plan).await?;
+            for put in &plan {
+                let cut = if put.cut { " (cut to fit)" } else { "" };
+                print::line(format_args!("{} = {}{cut}", put.pv, print::plain(&put.text)));
+            }
+        }
+        tell_refused(&refused)
+    }
+
+    /// What a person chose, by the options or from a list.
+    async fn chosen(&self, config: &Config, at: &Zoned) -> Result<Chosen, Failure> {
+        let month = || UserInfo([(Field::YearMonth, at.strftime("%Y-%m").to_string())].into());
+        if self.by_hand.last_name.is_some() {
+            return Ok(Chosen { by_hand: Field::ALL.to_vec(), ..self.by_hand.over(month()) });
+        }
+        let source = source(config)?;
+        if let Some(number) = &self.by_hand.proposal {
+            let run = source.around(at.timestamp()).await?;
+            let beam_time = run.of_proposal(number, at.timestamp()).ok_or_else(|| {
+                let hint =
+                    "see: beamshare schedule --all; for another run, --set DAYS; or give --last-name and --email";
+                Failure::nothing(format!("proposal {number} is not in {}: {hint}", source.name()))
+            })?;
+            return Ok(self.by_hand.over(user_info(beam_time)));
+        }
+        let stdin = std::io::stdin();
+        if !stdin.is_terminal() {
+            return Err(Failure::usage(
+                "nothing to choose by: on a terminal there is a list; else give --proposal NUMBER, or --last-name NAME \
+                 and --email ADDRESS",
+            ));
+        }
+        let run = source.around(at.timestamp()).await?;
+        let choice = choose(&run.beam_times, month(), &mut stdin.lock(), &mut std::io::stderr());
+        match choice.map_err(|error| Failure::failed(format!("can't ask: {error}")))? {
+            Some(info) => Ok(self.by_hand.over(info)), // what was typed there is shown by the left-empty report
+            None => Err(Failure::nothing("nothing was chosen; the PVs are left as they are")),
+        }
+    }
+}
+
+async fn scheduled(config: &Config, at: &Zoned) -> Result<UserInfo, Failure> {
+    let source = source(config)?;
+    let run = source.around(at.timestamp()).await?;
+    if !run.not_understood.is_empty() {
+        tracing::warn!("{}: not understood: {}", source.name(), run.not_understood.join("; "));
+    }
+    match run.current(at.timestamp())? {
+        Some(beam_time) => Ok(user_info(beam_time)),
+        None => Err(Failure::nothing(format!(
+            "{}. The PVs are left as they are. For commissioning or another group: beamshare tag --manual",
+            run.nobody(at)
+        ))),
+    }
+}
+
+/// Fields that were left empty: of those without which there is no experiment, the whole is a failure.
+fn tell_refused(refused: &[FieldError]) -> Outcome {
+    for error in refused.iter().filter(|error| !Field::REQUIRED.contains(&error.field)) {
+        eprintln!("beamshare: left empty: {error}");
+    }
+    let required: Vec<String> =
+        refused.iter().filter(|error| Field::REQUIRED.contains(&error.field)).map(FieldError::to_string).collect();
+    match required.is_empty() {
+        true => Ok(Exit::Done),
+        false => Err(Failure::failed(format!(
+            "left empty, so beamshare waits: {}. Give what is right: beamshare tag --manual --proposal NUMBER \
+             --email ADDRESS (or --last-name, …)",
+            required.join("; ")
+        ))),
+    }
+}
+
+fn print_plan(plan: &[Put]) {
+    let mut table = print::table(["FIELD", "PV", "NOW", "WOULD BE"]);
+    for put in plan {
+        let (now, text) = (print::plain(&put.now), print::plain(&put.text));
+        table.add_row([put.field.to_string(), put.pv.clone(), now, text]);
+    }
+    print::print_table(&table);
+}
+
+/// Lets a person choose a beam time, or type who is there in commissioning time. `None` where they leave.
+fn choose(
+    beam_times: &[BeamTime],
+    month: UserInfo,
+    input: &mut impl BufRead,
+    screen: &mut impl Write,
+) -> std::io::Result<Option<UserInfo>> {
+    write!(screen, "{}", show::pick_list(beam_times))?;
+    writeln!(screen, "0  another group, or commissioning: type who it is")?;
+    loop {
+        let Some(answer) = ask("Number, or q to leave", input, screen)? else { return Ok(None) };
+        match answer.parse::<usize>() {
+            _ if answer.is_empty() || answer.eq_ignore_ascii_case("q") => return Ok(None),
+            Ok(0) => return typed(month, input, screen),
+            Ok(n) if n <= beam_times.len() => return Ok(beam_times.get(n - 1).map(user_info)),
+            _ => writeln!(screen, "It should be a number from 0 to {}", beam_times.len())?,
+        }
+    }
+}
+
+fn typed(mut info: UserInfo, input: &mut impl BufRead, screen: &mut impl Write) -> std::io::Result<Option<UserInfo>> {
+    let questions = [
+        (Field::PiLastName, "Last name"),
+        (Field::PiFirstName, "First name"),
+        (Field::PiEmail, "E-mail address"),
+        (Field::PiInstitution, "Institution"),
+        (Field::ProposalNumber, "Proposal number, if there is one"),
+        (Field::ProposalTitle, "Title"),
+    ];
+    for (field, question) in questions {
+        let Some(answer) = ask(question, input, screen)? else { return Ok(None) };
+        match answer.is_empty() {
+            true if Field::REQUIRED.contains(&field) => return Ok(None),
+            true => {}
+            false => drop(info.0.insert(field, answer)),
+        }
+    }
+    Ok(Some(info))
+}
+
+/// The answer without blanks around it; `None` at the end of the input.
+fn ask(question: &str, input: &mut impl BufRead, screen: &mut impl Write) -> std::io::Result<Option<String>> {
+    write!(screen, "{question}: ")?;
+    screen.flush()?;
+    let mut answer = String::new();
+    Ok((input.read_line(&mut answer)? > 0).then(|| answer.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use beamshare::schedule::{Contact, Experimenter, Proposal};
+
+    fn beam_times() -> Vec<BeamTime> {
+        let day = |day| jiff::civil::date(2026, 3, day).at(8, 0, 0, 0).in_tz("America/Chicago").unwrap();
+        let beam_time = |number: &str, name: &str, start| {
+            let pi = Experimenter {
+                last_name: Some(name.to_owned()),
+                email: Contact::parse(Some(&format!("{name}@example.org"))),
+                ..Experimenter::default()
+            };
+            let proposal = Proposal { number: Some(number.to_owned()), ..Proposal::default() };
+            BeamTime {
+                run: None,
+                start: day(start),
+                end: day(start + 2),
+                esaf: None,
+                granted_shifts: None,
+                scheduled_shifts: None,
+                proposal: proposal.with_experimenters([pi]),
+            }
+        };
+        vec![beam_time("71001", "Wang", 2), beam_time("71002", "Garcia", 4)]
+    }
+
+    fn chosen(answers: &str) -> (Option<UserInfo>, String) {
+        let month = UserInfo([(Field::YearMonth, "2026-04".to_owned())].into());
+        let mut screen = vec![];
+        let info = choose(&beam_times(), month, &mut answers.as_bytes(), &mut screen).unwrap();
+        (info, String::from_utf8(screen).unwrap())
+    }
+
+    #[test]
+    fn a_beam_time_is_chosen_from_the_list() {
+        let (info, screen) = chosen("three\n3\n2\n");
+        let info = info.unwrap();
+        assert_eq!(info.get(Field::PiEmail), Some("Garcia@example.org"));
+        assert_eq!(info.get(Field::YearMonth), Some("2026-03"));
+        assert!(screen.contains("Wang") && screen.contains("71002"), "{screen}");
+        assert_eq!(screen.matches("a number from 0 to 2").count(), 2, "{screen}");
+    }
+
+    #[test]
+    fn commissioning_is_typed() {
+        let (info, _) = chosen("0\nStaff\n\nstaff@example.org\n\n\nMirror test\n");
+        let info = info.unwrap();
+        let texts: Vec<_> = info.0.values().map(String::as_str).collect();
+        assert_eq!(texts, ["2026-04", "Staff", "staff@example.org", "Mirror test"]);
+    }
+
+    #[test]
+    fn who_leaves_chooses_nothing() {
+        for answers in ["q\n", "\n", "", "0\n", "0\n\n", "0\nStaff\n\n\n", "7\n"] {
+            assert_eq!(chosen(answers).0, None, "{answers:?}");
+        }
+    }
+}
