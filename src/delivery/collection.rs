@@ -151,7 +151,11 @@ impl Collection {
     /// Deletes one of our rules; one that is gone is fine.
     pub(super) async fn revoke(&self, rule: &str) -> Result<(), StepError> {
         match self.client.transfer().access_rules(self.settings.collection).delete(rule).await {
-            Err(error) if *error.kind() == ErrorKind::NotFound && error.code() != Some("EndpointNotFound") => Ok(()),
+            // It counts that nobody has the access any more, so "not found" is believed to the list alone.
+            Err(error) if is_missing(&error) => {
+                let listed = self.rules().await?.iter().any(|other| other.id.as_deref() == Some(rule));
+                if listed { Err(StepError { message: error.to_string(), retry: Retry::Backoff }) } else { Ok(()) }
+            }
             other => Ok(other?),
         }
     }
@@ -209,7 +213,7 @@ impl Place for Collection {
     }
 }
 
-/// The path is missing, and not the collection.
+/// The path or rule is missing, and not the collection.
 fn is_missing(error: &globus::Error) -> bool {
     *error.kind() == ErrorKind::NotFound && error.code() != Some("EndpointNotFound")
 }

@@ -149,6 +149,9 @@ pub fn messages(outbox: &Path) -> Vec<(String, String)> {
     let mut messages = vec![];
     for entry in std::fs::read_dir(outbox).unwrap() {
         let path = entry.unwrap().path();
+        if path.extension().is_none_or(|ending| ending != "eml") {
+            continue; // what a killed process had begun
+        }
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&path).unwrap();
         let id = text.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap().to_owned();
