@@ -1,7 +1,9 @@
 //! A beamline for one test: directories of this machine, the Globus simulator on another one, mail into files.
 
 use beamshare::config::Config;
-use beamshare::delivery::{Deliverer, DeliveryReport, Options, Outcome, Plan, Step, StepStatus, controls};
+use beamshare::delivery::{
+    Controller, Deliverer, DeliveryReport, Options, Outcome, Plan, RunError, Step, StepStatus, controls,
+};
 use beamshare::experiment::{Experiment, Field, UserInfo};
 use beamshare::journal::{Accepted, AcceptedBy, Cause, Journal};
 use globus_simulator::{Account, App, Collection, Seed, Simulator};
@@ -9,7 +11,10 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub const PI: &str = "Wei.Li@example.org";
@@ -194,6 +199,39 @@ pub async fn run(deliverer: &Arc<Deliverer>, id: Uuid, options: &Options) -> (Ou
     let task = tokio::spawn(async move { deliverer.run(id, &options, control, sender).await });
     let outcome = task.await.unwrap().unwrap_or_else(|error| panic!("{error}"));
     (outcome, receiver.borrow().clone())
+}
+
+/// A delivery that is watched while it runs.
+pub struct Running {
+    task: JoinHandle<Result<Outcome, RunError>>,
+    pub controller: Controller,
+    pub report: watch::Receiver<DeliveryReport>,
+}
+
+impl Running {
+    pub fn start(deliverer: &Arc<Deliverer>, id: Uuid, before: impl FnOnce(&Controller)) -> Running {
+        let (sender, report) = watch::channel(DeliveryReport::default());
+        let (controller, control) = controls();
+        before(&controller);
+        let deliverer = deliverer.clone();
+        let options = Options::all(Cause::UserInfo, "the test");
+        let task = tokio::spawn(async move { deliverer.run(id, &options, control, sender).await });
+        Running { task, controller, report }
+    }
+
+    /// Waits until the operator reads this.
+    pub async fn shows(&mut self, what: &str) {
+        let shown = self.report.wait_for(|report| {
+            report.message.contains(what) || report.steps.values().any(|(_, message)| message.contains(what))
+        });
+        let shown = tokio::time::timeout(Duration::from_secs(20), shown).await.is_ok_and(|shown| shown.is_ok());
+        assert!(shown, "never shows {what}: {:#?}", self.report.borrow());
+    }
+
+    pub async fn ends(self) -> Outcome {
+        let limit = tokio::time::timeout(Duration::from_secs(20), self.task).await;
+        limit.expect("it ends").unwrap().unwrap()
+    }
 }
 
 /// Plan, accept, run.

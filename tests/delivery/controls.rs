@@ -1,45 +1,13 @@
 //! Pause, abort, hurry, and the lock.
 
-use crate::beamline::{Beamline, PI, accept, assert_done, li, run};
+use crate::beamline::{Beamline, PI, Running, accept, assert_done, li, run};
 use beamshare::delivery::{Controller, Deliverer, DeliveryReport, Options, Outcome, RunError, StepStatus, controls};
 use beamshare::journal::{Cause, DeliveryState};
 use globus_simulator::Fault;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use uuid::Uuid;
-
-struct Running {
-    task: JoinHandle<Result<Outcome, RunError>>,
-    controller: Controller,
-    report: watch::Receiver<DeliveryReport>,
-}
-
-impl Running {
-    fn start(deliverer: &Arc<Deliverer>, id: Uuid, before: impl FnOnce(&Controller)) -> Running {
-        let (sender, report) = watch::channel(DeliveryReport::default());
-        let (controller, control) = controls();
-        before(&controller);
-        let deliverer = deliverer.clone();
-        let options = Options::all(Cause::UserInfo, "the test");
-        let task = tokio::spawn(async move { deliverer.run(id, &options, control, sender).await });
-        Running { task, controller, report }
-    }
-
-    async fn shows(&mut self, what: &str) {
-        let shown = self.report.wait_for(|report| {
-            report.message.contains(what) || report.steps.values().any(|(_, message)| message.contains(what))
-        });
-        let limit = tokio::time::timeout(Duration::from_secs(20), shown).await;
-        assert!(limit.is_ok_and(|shown| shown.is_ok()), "never shows {what}");
-    }
-
-    async fn ends(self) -> Outcome {
-        let limit = tokio::time::timeout(Duration::from_secs(20), self.task).await;
-        limit.expect("it ends").unwrap().unwrap()
-    }
-}
 
 async fn accepted(beamline: &Beamline) -> (Arc<Deliverer>, Uuid) {
     let deliverer = beamline.deliverer().await;

@@ -1,8 +1,13 @@
 //! Deliveries on real parts: directories, the Globus simulator, mail into files, SQLite, kill -9.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod beamline;
 mod controls;
 mod crash;
 mod faults;
+mod hosts;
+mod mail;
 mod obstacles;
 mod whole;

@@ -4,6 +4,7 @@ security  "none", "starttls" or "tls", with cert and key (PEM files)
 login     [user, password]: required before mail
 answers   {command: reply}: the reply to MAIL, DATA, or to RCPT of an address, in place of 250
 hang_at   "greeting", "RCPT" or "DATA": never answers that
+port      where it listens; without it, a free one
 drop      true: closes the connection after each message
 
 Prints a JSON object a line: {"port"}, {"connection"}, {"message": base64, "from", "to", "tls", "user"}.
@@ -99,7 +100,7 @@ async def main():
         return Server(Handler(), **options)
 
     wrapped = context if settings["security"] == "tls" else None
-    server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0, ssl=wrapped)
+    server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", settings.get("port", 0), ssl=wrapped)
     tell(port=server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
