@@ -40,8 +40,6 @@ pub enum Obstacle {
     Taken {
         /// Who wants it
         wanted_by: Experiment,
-        /// The path wanted
-        path: RelativePath,
         /// Who has it
         conflict: Conflict,
     },
@@ -70,7 +68,8 @@ pub enum Obstacle {
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Obstacle::Taken { wanted_by, path, conflict } => {
+            Obstacle::Taken { wanted_by, conflict } => {
+                let path = &conflict.wanted;
                 write!(f, "{path} for {wanted_by} ")?;
                 match () {
                     () if path.key() == conflict.path.key() => write!(f, "belongs to")?,
@@ -106,7 +105,7 @@ impl Obstacle {
     fn settles(&self, claim: &Claim, collection: Option<&Collection>) -> bool {
         match self {
             // Whoever approves that two groups have one directory approves what is in it, wherever it is.
-            Obstacle::Taken { path, .. } => *path == claim.path,
+            Obstacle::Taken { conflict, .. } => conflict.wanted == claim.path,
             Obstacle::Occupied { place, path, .. } => *place == claim.place && *path == claim.path,
             Obstacle::Foreign { path, .. } => collection
                 .is_some_and(|collection| claim.place == collection.name() && collection.covers(&claim.path, path)),
@@ -196,11 +195,8 @@ impl Deliverer {
             }
             if !held.iter().any(|held| held.path.key() == path.key()) {
                 let conflicts = self.journal.conflicts(&experiment.owner(), path).await?;
-                obstacles.extend(conflicts.into_iter().map(|conflict| Obstacle::Taken {
-                    wanted_by: experiment.clone(),
-                    path: path.clone(),
-                    conflict,
-                }));
+                let taken = |conflict| Obstacle::Taken { wanted_by: experiment.clone(), conflict };
+                obstacles.extend(conflicts.into_iter().map(taken));
             }
         }
 

@@ -1,5 +1,6 @@
 //! How the units of a delivery (hosts, people, messages) stand: in the journal, and as the report that people see.
 
+use super::dirs::GLOBUS;
 use super::{DeliveryReport, Step, StepStatus};
 use crate::journal::{Journal, JournalError, NewStep, Record};
 use std::collections::BTreeMap;
@@ -99,7 +100,11 @@ pub(super) fn summary(units: &Units) -> (StepStatus, String) {
         Done => 3,
         Skipped => 4,
     });
-    let message = told.into_iter().map(|(unit, (_, message))| format!("{unit}: {message}")).collect::<Vec<_>>();
+    let message = told.into_iter().map(|(unit, (_, message))| match unit.as_str() {
+        GLOBUS => message.clone(),
+        _ => format!("{unit}: {message}"),
+    });
+    let message = message.collect::<Vec<_>>();
     (status, message.join("; "))
 }
 

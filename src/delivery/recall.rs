@@ -4,7 +4,7 @@ use super::progress::{Units, summary};
 use super::run::Options;
 use super::{Deliverer, DeliveryReport, Step, StepStatus};
 use crate::experiment::{EmailAddress, RelativePath};
-use crate::journal::{AccessState, DeliveryState, ExperimentRow, JournalError, MessageState};
+use crate::journal::{AccessState, DeliveryState, ExperimentRow, JournalError, MessageState, StepRow};
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,16 +50,23 @@ impl Deliverer {
         let experiment = &row.experiment;
         let people = self.people(experiment);
         let recipients = self.recipients(experiment);
-        let shown = |step: Step, unit: &str| match step {
-            Step::Dirs => self.places.iter().any(|place| place.name() == unit),
+        // Places and people of before tell nothing any more, but a failure that is nobody's alone does.
+        let shown = |row: &StepRow| match row.step {
+            Step::Dirs => self.places.iter().any(|place| place.name() == row.unit),
             Step::Globus => true,
-            Step::Share => people.iter().any(|(email, _)| email.username() == unit),
-            Step::Email => recipients.iter().any(|recipient| recipient.username() == unit),
+            Step::Share => {
+                people.iter().any(|(email, _)| email.username() == row.unit)
+                    || (row.status == StepStatus::Failed && !is_person(&row.unit))
+            }
+            Step::Email => {
+                recipients.iter().any(|recipient| recipient.username() == row.unit)
+                    || (row.status != StepStatus::Done && !is_person(&row.unit))
+            }
             Step::Sync => false,
         };
         let mut units: BTreeMap<Step, Units> = BTreeMap::new();
         for step in self.journal.steps_of(row.id).await? {
-            if shown(step.step, &step.unit) {
+            if shown(&step) {
                 units.entry(step.step).or_default().insert(step.unit, (step.status, step.message));
             }
         }
@@ -117,4 +124,9 @@ impl Deliverer {
         let named = self.config.beamline.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
         named.unwrap_or_else(TimeZone::system)
     }
+}
+
+/// Units are named after people by their address alone.
+fn is_person(unit: &str) -> bool {
+    unit.parse::<EmailAddress>().is_ok()
 }

@@ -126,7 +126,8 @@ impl Deliverer {
         };
         let looked = self.looked().remove(&experiment).filter(Looked::is_fresh);
         let run = Run { deliverer: self, experiment: &row, paths, delivery, attempts, progress: &progress, looked };
-        let ended = run.steps().await;
+        let obstacles = run.claim_added().await?;
+        let ended = if obstacles.is_empty() { run.steps().await } else { vec![Ended::Held(obstacles)] };
 
         let outcome = progress.outcome(ended);
         let (state, error) = match &outcome {
@@ -142,6 +143,18 @@ impl Deliverer {
 }
 
 impl Run<'_> {
+    /// Claims what the configuration has got since the experiment was accepted: a tree, a place. What someone else has
+    /// stands in the way here as it does in a plan.
+    async fn claim_added(&self) -> Result<Vec<Obstacle>, JournalError> {
+        let places = self.deliverer.place_names();
+        let wanted: Vec<_> =
+            self.paths.iter().flat_map(|path| places.iter().map(|place| (place.clone(), path.clone()))).collect();
+        let experiment = &self.experiment.experiment;
+        let journal = self.deliverer.journal();
+        let conflicts = journal.claim_added(self.experiment.id, &experiment.owner(), &wanted).await?;
+        Ok(conflicts.into_iter().map(|conflict| Obstacle::Taken { wanted_by: experiment.clone(), conflict }).collect())
+    }
+
     /// Directories on all hosts beside Globus; sharing after Globus; e-mail when what it promises is there.
     async fn steps(&self) -> Vec<Ended> {
         let expected = |step| self.includes(step) && self.deliverer.has(step);

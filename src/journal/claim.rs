@@ -3,6 +3,7 @@ use crate::experiment::{Experiment, Owner, RelativePath};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// How far a claim on a directory has come. The order is that of its life.
@@ -39,6 +40,8 @@ pub struct Conflict {
     pub named: Experiment,
     /// Its path
     pub path: RelativePath,
+    /// The path that was asked for: the same, or one above or below
+    pub wanted: RelativePath,
 }
 
 impl Journal {
@@ -76,9 +79,39 @@ impl Journal {
                     experiment: self.uuid("experiment.id", row.get("id"))?,
                     named: self.json("experiment.fields", row.get("fields"))?,
                     path: self.path_of("claim.path", row.get("claimed_path"))?,
+                    wanted: path.clone(),
                 })
             })
             .collect()
+    }
+
+    /// Claims for an experiment that is accepted what a changed configuration has added to it: paths in places. Where
+    /// someone else has one of the paths, nothing is claimed.
+    pub async fn claim_added(
+        &self,
+        experiment: Uuid,
+        owner: &Owner,
+        wanted: &[(String, RelativePath)],
+    ) -> Result<Vec<Conflict>, JournalError> {
+        let mut transaction = self.begin().await?;
+        let held = self.claims_in(&mut transaction, experiment).await?;
+        let mut conflicts = vec![];
+        let mut seen = BTreeSet::new();
+        for (place, path) in wanted {
+            let at_path = || held.iter().filter(|held| held.path.key() == path.key());
+            if at_path().any(|held| held.place == *place) {
+                continue;
+            }
+            if at_path().next().is_none() && seen.insert(path) {
+                conflicts.extend(self.conflicts_in(&mut transaction, owner, path).await?);
+            }
+            let claim = Claim { place: place.clone(), path: path.clone(), state: ClaimState::Claimed };
+            self.write_claim(&mut transaction, experiment, &claim).await?;
+        }
+        if conflicts.is_empty() {
+            self.commit(transaction).await?;
+        }
+        Ok(conflicts)
     }
 
     /// The experiment's claims.

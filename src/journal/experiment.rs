@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// By what an experiment was accepted.
@@ -126,16 +127,16 @@ impl Journal {
 
         let held = self.claims_in(&mut transaction, id).await?;
         let mut conflicts = vec![];
+        let mut seen = BTreeSet::new();
         for claim in acceptance.claims {
             // What it entered before, in whichever place, is settled.
-            if !held.iter().any(|held| held.path.key() == claim.path.key()) {
+            let is_settled = held.iter().any(|held| held.path.key() == claim.path.key());
+            if !is_settled && seen.insert(&claim.path) {
                 conflicts.extend(self.conflicts_in(&mut transaction, &owner, &claim.path).await?);
             }
         }
         conflicts.retain(|conflict: &Conflict| !acceptance.approved.contains(&conflict.experiment));
         if !conflicts.is_empty() {
-            conflicts.sort_by(|a, b| (a.experiment, &a.path).cmp(&(b.experiment, &b.path)));
-            conflicts.dedup_by(|a, b| a.experiment == b.experiment && a.path == b.path);
             return Ok(Accepted::Taken(conflicts));
         }
 

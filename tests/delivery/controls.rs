@@ -54,7 +54,7 @@ async fn a_hang_is_aborted_at_once() {
     let (deliverer, id) = accepted(&beamline).await;
     beamline.globus.fault(Fault::hang("mkdir").always());
     let mut running = Running::start(&deliverer, id, |_| {});
-    running.shows("Globus: making").await;
+    running.shows("making").await;
     running.shows("analysis: 2026-03/Li made").await;
     running.controller.abort();
     assert!(matches!(running.ends().await, Outcome::Aborted));

@@ -197,3 +197,28 @@ async fn a_directory_shown_twice_is_no_obstacle_to_itself() {
     let (_, outcome, report) = deliver(&deliverer, &li(PI, "1234")).await;
     assert_done(&outcome, &report);
 }
+
+#[tokio::test]
+async fn a_tree_that_is_configured_later_does_not_lead_into_someone_elses() {
+    let beamline = Beamline::new().await;
+    let deliverer = beamline.deliverer().await;
+    deliver(&deliverer, &experiment("2026-03", "Li rec", OTHER, "5678")).await;
+    let (id, ..) = deliver(&deliverer, &li(PI, "1234")).await;
+    let rules = beamline.rules();
+    let file = beamline.path("beamshare.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let more = "{{ pi_last_name }}\", \"{{ year_month }}/{{ pi_last_name }}_rec\"]";
+    std::fs::write(&file, text.replace("{{ pi_last_name }}\"]", more)).unwrap();
+    let (outcome, _) = run(&beamline.deliverer().await, id, &Options::all(Cause::Run, "test")).await;
+    let Outcome::Held { obstacles } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(obstacles.len(), 1);
+    let text = Obstacle::sentences(&obstacles);
+    assert!(text.contains("2026-03/Li_rec for 2026-03/Li (") && text.contains(OTHER), "{text}");
+    assert_eq!(beamline.rules(), rules);
+
+    let (id, ..) = deliver(&deliverer, &experiment("2026-04", "Li", PI, "1234")).await;
+    let (outcome, report) = run(&beamline.deliverer().await, id, &Options::all(Cause::Run, "test")).await;
+    assert_done(&outcome, &report);
+    assert!(beamline.path("local/2026-04/Li_rec").is_dir());
+    assert_eq!(beamline.rules().len(), rules.len() + 4);
+}
