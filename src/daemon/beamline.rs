@@ -3,7 +3,7 @@ use super::deliveries::{Deliveries, Order};
 use super::situation::{Held, Press, Situation, accepted_by};
 use crate::config::{self, Changes, Config, ConfigError};
 use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome, Plan, PlanError};
-use crate::epics::{CaContext, Command, Commands, StatusBoard};
+use crate::epics::{CaContext, Commands, StatusBoard};
 use crate::experiment::Experiment;
 use crate::journal::{Accepted, AcceptedBy, Cause, DeliveryRow, DeliveryState, ExperimentRow, Journal, JournalError};
 use crate::watch::{Hold, Observation, Readings, Verdict, Watcher, judge};
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 /// Who delivers, for those who find an experiment locked.
-const WHO: &str = "beamshare run";
+pub(super) const WHO: &str = "beamshare run";
 /// How often the heart beats; the IOC's watchdog waits for ten times that.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long the last truth may take to reach the IOC at the end.
@@ -27,18 +27,18 @@ const TROUBLE_BEATS: u32 = 10;
 /// A single task owns all of it, so that there is no moment at which two parts disagree.
 pub(super) struct Beamline {
     pub(super) config: Arc<Config>,
-    context: CaContext,
-    journal: Journal,
-    deliverer: Arc<Deliverer>,
-    watcher: Watcher,
+    pub(super) context: CaContext,
+    pub(super) journal: Journal,
+    pub(super) deliverer: Arc<Deliverer>,
+    pub(super) watcher: Watcher,
     pub(super) board: StatusBoard,
-    commands: Commands,
+    pub(super) commands: Commands,
     changes: Option<Changes>,
     /// The operator's switches; `None` before the IOC has said how `Auto` stands
     pub(super) auto: Option<bool>,
     pub(super) paused: bool,
     /// The last settled set, until a PV changes
-    readings: Option<Readings>,
+    pub(super) readings: Option<Readings>,
     pub(super) situation: Situation,
     plans: JoinSet<Planned>,
     pub(super) deliveries: Deliveries,
@@ -203,7 +203,7 @@ impl Beamline {
     }
 
     /// Judges the settled set, if there is one: it is new, or a switch or the journal has changed.
-    async fn judge_again(&mut self) -> Result<(), JournalError> {
+    pub(super) async fn judge_again(&mut self) -> Result<(), JournalError> {
         let Some(readings) = self.readings.clone() else { return Ok(()) };
         let known = self.known(&readings).await?;
         let reference = self.journal.reference().await?;
@@ -265,7 +265,13 @@ impl Beamline {
     }
 
     /// Looks at the places; [`Beamline::planned`] goes on.
-    fn plan(&mut self, experiment: Experiment, readings: Readings, mut holds: Vec<Hold>, press: Option<Press>) {
+    pub(super) fn plan(
+        &mut self,
+        experiment: Experiment,
+        readings: Readings,
+        mut holds: Vec<Hold>,
+        press: Option<Press>,
+    ) {
         match self.auto {
             _ if press.is_some() => {}
             Some(true) => {}
@@ -339,62 +345,7 @@ impl Beamline {
         }
     }
 
-    async fn command(&mut self, command: Command) -> Result<(), JournalError> {
-        tracing::info!(?command, "from the screen");
-        match command {
-            Command::Auto(on) => {
-                let before = self.auto.replace(on);
-                if before != Some(on) && matches!(self.situation, Situation::Held(_) | Situation::Planning) {
-                    self.judge_again().await?;
-                }
-            }
-            Command::Pause(paused) => {
-                let before = std::mem::replace(&mut self.paused, paused);
-                self.deliveries.pause(paused);
-                if before != paused && matches!(self.situation, Situation::Held(_) | Situation::Planning) {
-                    self.judge_again().await?;
-                }
-            }
-            Command::Run => match &self.situation {
-                Situation::Held(held) => self.press(AcceptedBy::Run, Press::on(AcceptedBy::Run, held)),
-                Situation::Served(id) => {
-                    let id = *id;
-                    self.deliver_again(id, Options::all(Cause::Run, WHO)).await?;
-                }
-                other => tracing::warn!("Run: no group to serve ({other:?})"),
-            },
-            Command::Approve => match &self.situation {
-                Situation::Held(held) => self.press(AcceptedBy::Approve, Press::on(AcceptedBy::Approve, held)),
-                other => tracing::warn!("Approve: nothing is held ({other:?})"),
-            },
-            Command::Resend => match self.situation {
-                Situation::Served(id) if !self.deliveries.is_running(id) => {
-                    let options = Options { resend: true, ..Options::all(Cause::Resend, WHO) };
-                    self.deliver_again(id, options).await?;
-                }
-                _ => tracing::warn!("Resend: no group that is served, or its delivery still runs"),
-            },
-            Command::Abort => self.deliveries.abort(),
-        }
-        Ok(())
-    }
-
-    /// Plans again what is held: only what the screen said at the press is released by it.
-    fn press(&mut self, by: AcceptedBy, press: Press) {
-        if let Situation::Held(held) = std::mem::replace(&mut self.situation, Situation::Planning) {
-            tracing::info!(?by, "{} is released by the operator", held.experiment);
-            self.plan(held.experiment, held.readings, held.holds, Some(press));
-        }
-    }
-
-    async fn deliver_again(&mut self, id: Uuid, options: Options) -> Result<(), JournalError> {
-        if let Some(row) = self.journal.experiment(id).await? {
-            self.start_delivery(id, &row.experiment, options).await?;
-        }
-        Ok(())
-    }
-
-    async fn start_delivery(
+    pub(super) async fn start_delivery(
         &mut self,
         id: Uuid,
         experiment: &Experiment,
@@ -435,54 +386,6 @@ impl Beamline {
         self.counts = self.journal.counts().await?;
         self.shown = Some(Shown { row, report, last, news });
         Ok(())
-    }
-
-    /// Takes over an edited configuration. A broken one changes nothing but the message.
-    async fn configure(&mut self, change: Result<Config, ConfigError>) -> Result<(), JournalError> {
-        let taken = match change {
-            Ok(config) => self.take_over(config).await,
-            Err(error) => Err(error.to_string()),
-        };
-        match taken {
-            Ok(()) => {
-                tracing::info!("the edited configuration is in force");
-                self.config_trouble = None;
-                self.deliveries.restart(&self.deliverer);
-                self.judge_again().await?;
-            }
-            Err(error) => {
-                tracing::error!("the edit of the configuration is not in force, the settings before it are: {error}");
-                self.config_trouble = Some(error);
-            }
-        }
-        Ok(())
-    }
-
-    async fn take_over(&mut self, config: Config) -> Result<(), String> {
-        if config.journal.path != self.config.journal.path {
-            return Err("another [journal] path needs a restart of the service".to_owned());
-        }
-        let config = Arc::new(config);
-        let deliverer = Deliverer::new(config.clone(), self.journal.clone()).map_err(|error| error.to_string())?;
-        if config.epics.user_info != self.config.epics.user_info || config.rules.settle != self.config.rules.settle {
-            self.watcher = Watcher::start(&self.context, &config.epics.user_info, config.rules.settle)
-                .map_err(|error| error.to_string())?;
-            self.readings = None;
-        }
-        if config.epics.prefix != self.config.epics.prefix {
-            (self.board, self.commands) =
-                StatusBoard::new(&self.context, &config.epics.prefix).map_err(|error| error.to_string())?;
-            self.auto = None;
-        }
-        self.deliverer = Arc::new(deliverer);
-        self.config = config;
-        Ok(())
-    }
-}
-
-impl Press {
-    fn on(by: AcceptedBy, held: &Held) -> Press {
-        Press { by, seen: held.obstacles.clone() }
     }
 }
 

@@ -1,7 +1,9 @@
 //! The service: one actor a beamline joins the user-info PVs, the deliveries and the status records.
 
 mod beamline;
+mod configure;
 mod deliveries;
+mod operator;
 mod screen;
 mod situation;
 

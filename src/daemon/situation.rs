@@ -42,6 +42,12 @@ pub(super) struct Press {
     pub seen: Vec<String>,
 }
 
+impl Press {
+    pub fn on(by: AcceptedBy, held: &Held) -> Press {
+        Press { by, seen: held.obstacles.clone() }
+    }
+}
+
 impl Held {
     /// What must be pressed.
     pub fn release(&self) -> Release {

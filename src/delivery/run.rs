@@ -115,7 +115,7 @@ impl Deliverer {
             })
             .await?;
         let number = delivery.number;
-        tracing::info!(experiment = %row.experiment, delivery = number, cause = ?options.cause, "delivering");
+        tracing::info!(delivery = number, cause = ?options.cause, "delivering");
 
         let progress = Progress::new(self.journal.clone(), number, report);
         let attempts = Attempts {
@@ -137,7 +137,12 @@ impl Deliverer {
             Outcome::Aborted => (DeliveryState::Aborted, "stopped by the operator".to_owned()),
         };
         self.journal.end_delivery(number, state, &error).await?;
-        tracing::info!(experiment = %row.experiment, delivery = number, state = ?state, "{error}");
+        match &outcome {
+            Outcome::Done => tracing::info!(delivery = number, "done"),
+            Outcome::Failed { message } => tracing::error!(delivery = number, "failed: {message}"),
+            Outcome::Held { .. } => tracing::warn!(delivery = number, "held: {error}"),
+            Outcome::Aborted => tracing::warn!(delivery = number, "{error}"),
+        }
         Ok(outcome)
     }
 }

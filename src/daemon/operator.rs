@@ -1,0 +1,65 @@
+//! What the operator's buttons and switches do.
+
+use super::beamline::{Beamline, WHO};
+use super::situation::{Press, Situation};
+use crate::delivery::Options;
+use crate::epics::Command;
+use crate::journal::{AcceptedBy, Cause, JournalError};
+use uuid::Uuid;
+
+impl Beamline {
+    pub(super) async fn command(&mut self, command: Command) -> Result<(), JournalError> {
+        tracing::info!(?command, "from the screen");
+        match command {
+            Command::Auto(on) => {
+                let before = self.auto.replace(on);
+                if before != Some(on) && matches!(self.situation, Situation::Held(_) | Situation::Planning) {
+                    self.judge_again().await?;
+                }
+            }
+            Command::Pause(paused) => {
+                let before = std::mem::replace(&mut self.paused, paused);
+                self.deliveries.pause(paused);
+                if before != paused && matches!(self.situation, Situation::Held(_) | Situation::Planning) {
+                    self.judge_again().await?;
+                }
+            }
+            Command::Run => match &self.situation {
+                Situation::Held(held) => self.press(AcceptedBy::Run, Press::on(AcceptedBy::Run, held)),
+                Situation::Served(id) => {
+                    let id = *id;
+                    self.deliver_again(id, Options::all(Cause::Run, WHO)).await?;
+                }
+                other => tracing::warn!("Run: no group to serve ({other:?})"),
+            },
+            Command::Approve => match &self.situation {
+                Situation::Held(held) => self.press(AcceptedBy::Approve, Press::on(AcceptedBy::Approve, held)),
+                other => tracing::warn!("Approve: nothing is held ({other:?})"),
+            },
+            Command::Resend => match self.situation {
+                Situation::Served(id) if !self.deliveries.is_running(id) => {
+                    let options = Options { resend: true, ..Options::all(Cause::Resend, WHO) };
+                    self.deliver_again(id, options).await?;
+                }
+                _ => tracing::warn!("Resend: no group that is served, or its delivery still runs"),
+            },
+            Command::Abort => self.deliveries.abort(),
+        }
+        Ok(())
+    }
+
+    /// Plans again what is held: only what the screen said at the press is released by it.
+    fn press(&mut self, by: AcceptedBy, press: Press) {
+        if let Situation::Held(held) = std::mem::replace(&mut self.situation, Situation::Planning) {
+            tracing::info!(?by, "{} is released by the operator", held.experiment);
+            self.plan(held.experiment, held.readings, held.holds, Some(press));
+        }
+    }
+
+    async fn deliver_again(&mut self, id: Uuid, options: Options) -> Result<(), JournalError> {
+        if let Some(row) = self.journal.experiment(id).await? {
+            self.start_delivery(id, &row.experiment, options).await?;
+        }
+        Ok(())
+    }
+}
