@@ -286,7 +286,7 @@ impl Beamline {
         if self.paused && press.is_none() {
             holds.push(Hold::run("Paused: set Pause to Go, or press Run"));
         }
-        self.situation = Situation::Planning;
+        self.situation = Situation::Planning { pressed: press.is_some() };
         let deliverer = self.deliverer.clone();
         self.plans.abort_all();
         self.plans.spawn_local(async move {

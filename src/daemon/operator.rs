@@ -13,14 +13,14 @@ impl Beamline {
         match command {
             Command::Auto(on) => {
                 let before = self.auto.replace(on);
-                if before != Some(on) && matches!(self.situation, Situation::Held(_) | Situation::Planning) {
+                if before != Some(on) && matches!(self.situation, Situation::Held(_) | Situation::Planning { .. }) {
                     self.judge_again().await?;
                 }
             }
             Command::Pause(paused) => {
                 let before = std::mem::replace(&mut self.paused, paused);
                 self.deliveries.pause(paused);
-                if before != paused && matches!(self.situation, Situation::Held(_) | Situation::Planning) {
+                if before != paused && matches!(self.situation, Situation::Held(_) | Situation::Planning { .. }) {
                     self.judge_again().await?;
                 }
             }
@@ -30,27 +30,32 @@ impl Beamline {
                     let id = *id;
                     self.deliver_again(id, Options::all(Cause::Run, WHO)).await?;
                 }
-                other => tracing::warn!("Run: no group to serve ({other:?})"),
+                _ => self.pressed_in_vain("Run: there is no group to serve"),
             },
             Command::Approve => match &self.situation {
                 Situation::Held(held) => self.press(AcceptedBy::Approve, Press::on(AcceptedBy::Approve, held)),
-                other => tracing::warn!("Approve: nothing is held ({other:?})"),
+                _ => self.pressed_in_vain("Approve: nothing is held"),
             },
             Command::Resend => match self.situation {
                 Situation::Served(id) if !self.deliveries.is_running(id) => {
                     let options = Options { resend: true, ..Options::all(Cause::Resend, WHO) };
                     self.deliver_again(id, options).await?;
                 }
-                _ => tracing::warn!("Resend: no group that is served, or its delivery still runs"),
+                _ => self.pressed_in_vain("Resend: no group was served, or its delivery still runs"),
             },
             Command::Abort => self.deliveries.abort(),
         }
         Ok(())
     }
 
+    fn pressed_in_vain(&self, why: &str) {
+        let (status, message) = self.status();
+        tracing::warn!("{why}; {status}: {message}");
+    }
+
     /// Plans again what is held: only what the screen said at the press is released by it.
     fn press(&mut self, by: AcceptedBy, press: Press) {
-        if let Situation::Held(held) = std::mem::replace(&mut self.situation, Situation::Planning) {
+        if let Situation::Held(held) = std::mem::replace(&mut self.situation, Situation::Planning { pressed: true }) {
             tracing::info!(?by, "{} is released by the operator", held.experiment);
             self.plan(held.experiment, held.readings, held.holds, Some(press));
         }

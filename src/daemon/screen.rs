@@ -19,7 +19,9 @@ impl Beamline {
         };
         self.board.set_text(Record::StatusMsg, &message);
         self.board.set_status(status);
-        self.board.set_run(self.deliveries.any());
+        // From the press on, so that whoever waits for the end doesn't take the look at the places for it.
+        let pressed = matches!(self.situation, Situation::Planning { pressed: true });
+        self.board.set_run(self.deliveries.any() || pressed);
         self.board.set_count(Record::RunCount, u64::try_from(self.counts.0).unwrap_or_default());
         self.board.set_count(Record::ErrorCount, u64::try_from(self.counts.1).unwrap_or_default());
         if let Some(shown) = &self.shown {
@@ -41,7 +43,8 @@ impl Beamline {
         self.board.set_run(false);
     }
 
-    fn status(&self) -> (Status, String) {
+    /// The state and its sentence.
+    pub(super) fn status(&self) -> (Status, String) {
         // What needs an operator comes before what runs for another group.
         if let Situation::Held(held) = &self.situation {
             let press = match held.release() {
@@ -59,7 +62,7 @@ impl Beamline {
             Situation::Settling => {
                 (Status::Settling, "The user info has changed; waiting until it is quiet".to_owned())
             }
-            Situation::Planning => (Status::Settling, "Looking whether the directories are free".to_owned()),
+            Situation::Planning { .. } => (Status::Settling, "Looking whether the directories are free".to_owned()),
             Situation::Nobody if self.paused => (Status::Paused, "Paused: set Pause to Go".to_owned()),
             Situation::Nobody => (Status::Idle, "No user group is tagged".to_owned()),
             Situation::Trouble(trouble) => (Status::Failed, trouble.clone()),

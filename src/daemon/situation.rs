@@ -15,7 +15,10 @@ pub(super) enum Situation {
     /// A value can't be used: which and why
     Invalid(String),
     /// A group that may be served: the places are being looked at
-    Planning,
+    Planning {
+        /// Since an operator pressed a button
+        pressed: bool,
+    },
     /// A group that waits for the operator
     Held(Held),
     /// The group of this experiment's id is, was or is being served
