@@ -6,12 +6,18 @@ use beamshare::config::Config;
 use beamshare::epics::CaContext;
 use beamshare::experiment::{Experiment, Field, FieldError, RelativePath, UserInfo};
 use beamshare::journal::{ExperimentRow, Journal};
+use beamshare::schedule::{self, ScheduleError, show::Report};
 use beamshare::watch;
 use clap::Args;
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// What is shown of the PVs doesn't wait longer for the schedule.
+const SCHEDULE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Show whom the user-info PVs name now, and what was done for them
 ///
+/// With a schedule in the settings, also whose beam time it is by that.
 /// Exit code 4 where they name nobody, 1 where they name someone who can't be served.
 #[derive(Args)]
 pub struct Show {
@@ -32,10 +38,25 @@ impl Show {
             (Ok(experiment), Ok(paths)) => done_for(config, experiment, paths).await?,
             _ => None,
         };
-        let document = document(&user_info, &parsed, &paths, done.as_ref());
+        let scheduled = scheduled(config).await;
+        let mut document = document(&user_info, &parsed, &paths, done.as_ref());
+        document["schedule"] = match &scheduled {
+            None => Value::Null,
+            Some(Ok(report)) => report.json(),
+            Some(Err(error)) => json!({ "error": error }),
+        };
         match self.format.json {
             true => print::json(&document)?,
-            false => print_all(config, &user_info, &parsed, &paths, done.as_ref()),
+            false => {
+                print_all(config, &user_info, &parsed, &paths, done.as_ref());
+                match &scheduled {
+                    None => {}
+                    Some(Ok(report)) => {
+                        print::line(format_args!("\nBy {}:\n{}", report.source, report.text().trim_end()))
+                    }
+                    Some(Err(error)) => print::line(format_args!("\nThe schedule can't be told: {error}")),
+                }
+            }
         }
         let nobody = Field::REQUIRED.iter().all(|field| user_info.get(*field).is_none());
         match (parsed, paths) {
@@ -44,6 +65,19 @@ impl Show {
             (_, Err(error)) => Err(Failure::failed(format!("nobody can be served: {error}"))),
             _ => Ok(Exit::Done),
         }
+    }
+}
+
+/// What the facility's schedule says, where there is one; why it can't be told, where it can't within a moment.
+async fn scheduled(config: &Config) -> Option<Result<Report, String>> {
+    let report = async {
+        let Some(source) = schedule::open(config)? else { return Ok(None) };
+        let now = schedule::moment(schedule::time_zone(&config.beamline)?, 0)?;
+        schedule::show::report(source.as_ref(), &now).await.map(Some)
+    };
+    match tokio::time::timeout(SCHEDULE_LIMIT, report).await {
+        Ok(report) => report.map_err(|error: ScheduleError| error.to_string()).transpose(),
+        Err(_) => Some(Err(format!("no answer within {SCHEDULE_LIMIT:?}; see: beamshare schedule"))),
     }
 }
 

@@ -156,6 +156,12 @@ fn a_whole_set_is_put_with_the_update_time_last() {
     for (field, name) in NAMES {
         assert!(first[name].1 <= first["UpdateTime"].1, "{field} was put after the update time");
     }
+    // Both sides of the matter on one page.
+    let shown = run(folder.path(), &test, &["show"]);
+    assert_eq!(shown.code, 0, "{}", shown.err);
+    assert!(shown.out.contains("Ana García (PI)") && shown.out.contains("x:LastName"), "{}", shown.out);
+    let shown: Value = serde_json::from_str(&run(folder.path(), &test, &["show", "--json"]).out).expect("JSON");
+    assert_eq!(shown["schedule"]["current"]["proposal"]["number"], shown["experiment"]["details"]["proposal_number"]);
 
     // Another group: what its proposal doesn't have is cleared, and every PV is put anew, which tells a whole set.
     let ended = run(folder.path(), &test, &["tag", "--set", "6"]);
