@@ -60,6 +60,8 @@ async fn the_beam_time_of_a_moment_with_everything_about_it() {
         person("Bo", "Li", json!("BoLi@MIT.edu"), "N"),
         person("Ana", "García", json!("Ana@upf.edu"), "Y"),
         person("Bo", "Li", json!("boli@mit.edu"), "N"),
+        // Someone else who reads the same mail.
+        person("Na", "Li", json!("ana@UPF.edu"), "N"),
     ]);
     let server = Server::with(march(people));
     let beam_time = current(&server, MARCH).await.unwrap().expect("a beam time");
@@ -81,6 +83,7 @@ async fn the_beam_time_of_a_moment_with_everything_about_it() {
     );
     let addresses: Vec<String> = beam_time.addresses().iter().map(ToString::to_string).collect();
     assert_eq!(addresses, ["BoLi@MIT.edu", "Ana@upf.edu"], "once each whatever the capitals");
+    assert_eq!(proposal.experimenters.len(), 3);
     assert!(beam_time.names(&"ana@UPF.EDU".parse().unwrap()));
     assert!(!beam_time.names(&"mallory@upf.edu".parse().unwrap()));
     // As dmagic, which found that activities may be missing where the schedule has them.
