@@ -5,7 +5,9 @@ use crate::config::{self, Changes, Config, ConfigError};
 use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome, Plan, PlanError};
 use crate::epics::{CaContext, Commands, StatusBoard};
 use crate::experiment::Experiment;
-use crate::journal::{Accepted, AcceptedBy, Cause, DeliveryRow, DeliveryState, ExperimentRow, Journal, JournalError};
+use crate::journal::{
+    Accepted, AcceptedBy, Cause, DeliveryRow, DeliveryState, ExperimentRow, Journal, JournalError, RunLock,
+};
 use crate::watch::{Hold, Observation, Readings, Verdict, Watcher, judge};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +50,8 @@ pub(super) struct Beamline {
     /// Deliveries since the installation, and failed ones among them
     pub(super) counts: (i64, i64),
     beats: u32,
+    /// Nobody else serves this journal meanwhile
+    _lock: RunLock,
 }
 
 /// The experiment on the screen.
@@ -73,6 +77,7 @@ impl Beamline {
     pub async fn start(context: CaContext, config: Config) -> Result<Beamline, DaemonError> {
         let config = Arc::new(config);
         let journal = Journal::open(&config.journal.path).await?;
+        let lock = journal.lock_service(WHO)?;
         let deliverer = Arc::new(Deliverer::new(config.clone(), journal.clone()).map_err(DaemonError::SetUp)?);
         let watcher = Watcher::start(&context, &config.epics.user_info, config.rules.settle)?;
         let (board, commands) = StatusBoard::new(&context, &config.epics.prefix)?;
@@ -95,6 +100,7 @@ impl Beamline {
             config_trouble: None,
             counts: (0, 0),
             beats: 0,
+            _lock: lock,
             config,
         };
         beamline.resume().await?;

@@ -10,7 +10,7 @@ mod situation;
 use crate::config::Config;
 use crate::delivery::StepError;
 use crate::epics::{CaContext, CaError};
-use crate::journal::JournalError;
+use crate::journal::{JournalError, LockError};
 use beamline::Beamline;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,6 +34,9 @@ pub enum DaemonError {
     /// The journal can't be opened
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Another service has the journal
+    #[error(transparent)]
+    Locked(#[from] LockError),
     /// Channel Access can't be used
     #[error(transparent)]
     ChannelAccess(#[from] CaError),

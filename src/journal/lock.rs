@@ -7,12 +7,23 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
-/// Why an experiment can't be delivered at this moment.
+/// Why an experiment can't be delivered, or a beamline served, at this moment.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Someone delivers it
     #[error("this experiment is being delivered by {holder}; wait for its end, or stop it there (lock {})", path.display())]
     Held {
+        /// Who: program, process id, host and time
+        holder: String,
+        /// The lock's file
+        path: PathBuf,
+    },
+    /// A service works with the journal already
+    #[error(
+        "another service has this journal: {holder}; stop it, or give this beamline a [journal] path of its own (lock {})",
+        path.display()
+    )]
+    Served {
         /// Who: program, process id, host and time
         holder: String,
         /// The lock's file
@@ -28,7 +39,7 @@ pub enum LockError {
     },
 }
 
-/// The right to deliver one experiment, for as long as it lives.
+/// The right to deliver one experiment, or to serve a beamline, for as long as it lives.
 #[derive(Debug)]
 pub struct RunLock {
     path: PathBuf,
@@ -48,6 +59,22 @@ impl Journal {
     /// e.g. `beamshare run`.
     pub fn lock(&self, experiment: Uuid, who: &str) -> Result<RunLock, LockError> {
         let path = beside(self.path(), &format!("{experiment}.lock"));
+        RunLock::take(path, who, |holder, path| LockError::Held { holder, path })
+    }
+
+    /// Takes the right to serve the journal's beamline: two services would answer one another's status records.
+    pub fn lock_service(&self, who: &str) -> Result<RunLock, LockError> {
+        let path = beside(self.path(), "service.lock");
+        RunLock::take(path, who, |holder, path| LockError::Served { holder, path })
+    }
+}
+
+impl RunLock {
+    fn take(
+        path: PathBuf,
+        who: &str,
+        held_by: impl FnOnce(String, PathBuf) -> LockError,
+    ) -> Result<RunLock, LockError> {
         let file_error = |source| LockError::File { path: path.clone(), source };
         loop {
             let mut file = open(&path).map_err(file_error)?;
@@ -57,7 +84,7 @@ impl Journal {
                     let mut holder = String::new();
                     let _ = file.read_to_string(&mut holder);
                     let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
-                    return Err(LockError::Held { holder, path });
+                    return Err(held_by(holder, path));
                 }
                 Err(TryLockError::Error(source)) => return Err(file_error(source)),
             }

@@ -107,6 +107,17 @@ impl Site {
         self.service = Some(child);
     }
 
+    /// Starts the service once more, which must end by itself: its exit code and what it says.
+    pub fn second_service(&self) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_beamshare"))
+            .arg("run")
+            .arg(self.beamline.path("beamshare.toml"))
+            .envs(self.ca.environment())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     fn log_file(&self) -> PathBuf {
         self.beamline.path(&format!("service{}.log", self.starts))
     }

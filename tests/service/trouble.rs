@@ -88,3 +88,11 @@ async fn an_empty_set_means_nobody() {
     site.record(Record::StatusMsg, |text| text.contains("PI e-mail")).await;
     site.status("Waiting").await;
 }
+
+#[tokio::test]
+async fn a_second_service_on_one_journal_refuses() {
+    let site = Site::started().await;
+    let (code, message) = site.second_service();
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains("another service has this journal: beamshare run (process"), "{message}");
+}
