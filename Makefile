@@ -3,6 +3,7 @@
 PREFIX ?= /usr/local
 ARGS ?=
 CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := .venv
 export BEAMSHARE_PYTHON := $(CURDIR)/$(VENV)/bin/python
 
@@ -55,8 +56,9 @@ $(VENV)/installed: tests/requirements.txt
 build: debian-build rust
 	$(CARGO) build --release --locked
 
-demo: debian-demo python build
-	./target/release/beamshare demo $(ARGS)
+demo: debian-demo python rust
+	$(CARGO) build --release --locked --package beamshare --package globus-simulator
+	@$(TARGET)/release/beamshare-demo $(ARGS)
 
 test: debian-test python nextest
 	$(CARGO) fmt --all --check
@@ -65,10 +67,10 @@ test: debian-test python nextest
 	$(CARGO) nextest run --workspace --locked $(ARGS)
 
 bench: debian-test python rust
-	$(CARGO) bench --locked $(ARGS)
+	$(CARGO) bench --locked --bench costs $(ARGS)
 
 install: build
-	$(SUDO) install -D -m 755 target/release/beamshare $(DESTDIR)$(PREFIX)/bin/beamshare
+	$(SUDO) install -D -m 755 $(TARGET)/release/beamshare $(DESTDIR)$(PREFIX)/bin/beamshare
 	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/db db/*
 	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/medm medm/*
 	@echo 'Next: beamshare init /etc/beamshare, edit /etc/beamshare/beamshare.toml, beamshare check'
