@@ -73,6 +73,9 @@ install: build
 	$(SUDO) install -D -m 755 $(TARGET)/release/beamshare $(DESTDIR)$(PREFIX)/bin/beamshare
 	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/db db/*
 	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/medm medm/*
+	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/beamshare README.md CHANGELOG.md LICENSE
+	sed 's#/usr/local#$(PREFIX)#' config/beamshare.service | \
+	  $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/beamshare.service
 	@echo 'Next: beamshare init /etc/beamshare, edit /etc/beamshare/beamshare.toml, beamshare check'
 
 clean:

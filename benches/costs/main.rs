@@ -1,7 +1,7 @@
 //! `make bench`: what beamshare costs, as a separate process between real parts on loopback: a C soft IOC, the Globus
 //! simulator, two sshds, an SMTP server. Prints a table.
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 mod service;
@@ -30,7 +30,8 @@ fn main() {
 }
 
 async fn measure(ca: &CaTest) {
-    let many: String = (0..CHANNELS).map(|n| format!("record(longin, \"bench:{n}\") {{ field(VAL, \"{n}\") }}\n")).collect();
+    let many: String =
+        (0..CHANNELS).map(|n| format!("record(longin, \"bench:{n}\") {{ field(VAL, \"{n}\") }}\n")).collect();
     let many = ca.file("many.db", &many);
     let (share, user_info) = (repository("db/beamshare.db"), repository("db/user_info_tomoscan.db"));
     let _ioc = ca.ioc(&[(&share, "P=bench:"), (&user_info, "P=bench:"), (&many, "")]);

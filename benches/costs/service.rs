@@ -43,9 +43,12 @@ impl Peers {
     pub async fn start() -> Peers {
         let folder = tempfile::tempdir().expect("a folder");
         let (service, id) = (Uuid::new_v4(), Uuid::new_v4());
-        let seed = Seed::default()
-            .app(App::service(service, "a secret"))
-            .collection(Collection::guest(id, "Beamline data", "globus", &service.to_string()));
+        let seed = Seed::default().app(App::service(service, "a secret")).collection(Collection::guest(
+            id,
+            "Beamline data",
+            "globus",
+            &service.to_string(),
+        ));
         let globus = Simulator::builder().root(folder.path()).seed(seed).start().await.expect("the simulator");
         let hosts: Vec<_> = (0..HOSTS).map(|_| Sshd::start()).collect();
         for host in &hosts {
@@ -196,7 +199,8 @@ impl Drop for Service {
 /// On what it was measured.
 pub fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1)).unwrap_or("unknown CPU");
+    let model =
+        cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1)).unwrap_or("unknown CPU");
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let kernel = rustix::system::uname();
     format!(

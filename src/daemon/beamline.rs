@@ -8,7 +8,7 @@ use crate::experiment::Experiment;
 use crate::journal::{
     Accepted, AcceptedBy, Cause, DeliveryRow, DeliveryState, ExperimentRow, Journal, JournalError, RunLock,
 };
-use crate::watch::{Hold, Observation, Readings, Verdict, Watcher, judge};
+use crate::watch::{Hold, LastWhole, Observation, Readings, Verdict, Watcher, judge};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -41,6 +41,8 @@ pub(super) struct Beamline {
     pub(super) paused: bool,
     /// The last settled set, until a PV changes
     pub(super) readings: Option<Readings>,
+    /// The last set that was put as a whole, also where it was held
+    last_whole: LastWhole,
     pub(super) situation: Situation,
     plans: JoinSet<Planned>,
     pub(super) deliveries: Deliveries,
@@ -93,6 +95,7 @@ impl Beamline {
             auto: None,
             paused: false,
             readings: None,
+            last_whole: LastWhole::default(),
             situation: Situation::Waiting("Connecting to the user-info PVs".to_owned()),
             plans: JoinSet::new(),
             deliveries: Deliveries::default(),
@@ -214,7 +217,14 @@ impl Beamline {
         let known = self.known(&readings).await?;
         let reference = self.journal.reference().await?;
         let is_known = |_: &Experiment| known.is_some();
-        let verdict = judge(&readings, reference.as_ref(), is_known, &self.config.rules);
+        let mut verdict = judge(&readings, reference.as_ref(), is_known, &self.config.rules);
+        let whole = self.last_whole.note(&readings, reference.as_ref());
+        if let (Verdict::Group { holds, .. }, None, Some(whole)) = (&mut verdict, &known, whole)
+            && let Verdict::Group { holds: more, .. } = judge(&readings, Some(whole), is_known, &self.config.rules)
+        {
+            let more: Vec<_> = more.into_iter().filter(|hold| !holds.contains(hold)).collect();
+            holds.extend(more);
+        }
         if reference.is_none() {
             self.journal.set_reference(&readings).await?;
         }

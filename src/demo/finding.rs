@@ -61,6 +61,7 @@ impl Finding {
         for rule in &self.rules {
             let person = self.people.iter().find(|person| rule.is_for(person.id));
             let whom = match (person, rule.principal_type) {
+                (Some(person), _) if person.id == SERVICE => "the service itself".to_owned(),
                 (Some(person), _) => person.username.clone(),
                 (None, PrincipalType::Identity) => rule.principal.clone(),
                 (None, other) => format!("{other:?}"),
@@ -83,9 +84,8 @@ fn directory_name(last_name: &str) -> Result<String> {
 
 /// A client of the simulator, as the service.
 fn client(stage: &Stage) -> Result<GlobusClient> {
-    let url = |path: &str| {
-        Url::parse(&format!("http://{}{path}", stage.globus_address())).map_err(|error| error.to_string())
-    };
+    let url =
+        |path: &str| Url::parse(&format!("http://{}{path}", stage.globus_address())).map_err(|error| error.to_string());
     GlobusClient::builder()
         .auth_url(url("")?)
         .transfer_url(url("/v0.10")?)

@@ -85,12 +85,7 @@ impl Live {
     ///
     /// # Errors
     /// `what` did not come about in time, or a part ended.
-    pub async fn until(
-        &mut self,
-        what: &str,
-        parts: &mut Parts<'_>,
-        reached: impl Fn(&Board) -> bool,
-    ) -> Result<()> {
+    pub async fn until(&mut self, what: &str, parts: &mut Parts<'_>, reached: impl Fn(&Board) -> bool) -> Result<()> {
         let limit = tokio::time::sleep(LIMIT);
         tokio::pin!(limit);
         while !reached(&self.board) {
@@ -138,7 +133,7 @@ impl Live {
             TextEvent::Connected(_) | TextEvent::Unreadable(_) => return,
         };
         let before = self.board.0.insert(record, text.clone());
-        let changed = before.as_ref() != Some(&text) && !(before.is_none() && text.is_empty());
+        let changed = before.as_ref() != Some(&text) && !text.is_empty();
         if let Some(zero) = self.zero.filter(|_| changed) {
             let seconds = zero.elapsed().as_secs_f64();
             say(format_args!("  {seconds:8.3}  {:<12} {}", record.suffix(), paint(&text)));

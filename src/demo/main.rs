@@ -110,7 +110,9 @@ async fn play(stage: &Stage, parts: &mut Parts<'_>, once: bool) -> Result<ExitCo
     say("\nThe tagging tool puts the user group, one PV after the other:\n");
     let group = Group::of_the_demo();
     let zero = tagging::tag(&context, &group, USER_INFO, None).await?;
-    say(format_args!("\nWhat the screen says (by Channel Access monitors; seconds since the last put; settle is 1 s):\n"));
+    say(format_args!(
+        "\nWhat the screen says (by Channel Access monitors; seconds since the last put; settle is 1 s):\n"
+    ));
     live.show_from(zero);
     let ended = |board: &live::Board| {
         ["Done", "Failed", "Approval"].iter().any(|state| board.is(Record::Status, state))
@@ -130,7 +132,9 @@ async fn play(stage: &Stage, parts: &mut Parts<'_>, once: bool) -> Result<ExitCo
         return Err(format!("Status reads Done, but there is no {}", finding.missing.join(", no ")));
     }
     if once {
-        say(format_args!("\n{SHARE}Status reads {status}; the directories, the access rule and the message are there."));
+        say(format_args!(
+            "\n{SHARE}Status reads {status}; the directories, the access rule and the message are there."
+        ));
         return Ok(ExitCode::SUCCESS);
     }
     next::show(stage, parts);

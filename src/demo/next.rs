@@ -15,26 +15,26 @@ pub fn show(stage: &Stage, parts: &Parts<'_>) {
 All of it stays up until Ctrl-C, and changes are shown here. Try, in another terminal (bash):
 
   . {folder}/env.sh
-  # which sets PATH, BEAMSHARE_CONFIG, caput and caget where you have none, and
+  # sets PATH, BEAMSHARE_CONFIG, caput and caget where you have none, and
 {exports}
-  beamshare status                            what the control room sees
-  beamshare show; beamshare history           who the PVs name, what was done for them
+  beamshare status                  # what the control room sees
+  beamshare show                    # who the PVs name, and what was done for them
+  beamshare history
   medm -x -macro "P={p},R={r}" {root}/medm/beamshare.adl
 
-  caput {SHARE}Run 1                      see that all is still so: nobody is mailed twice
+  # Make sure that all is still so; what is gone is made again, nobody is mailed twice:
   rm -r {folder}/data/*; caput {SHARE}Run 1
-                                              what is gone is made again
+  # The next group, by the tagging tool's ten puts:
   beamshare-demo tag Mei Li mei.li@mit.example 71003
-                                              the next group: the tagging tool's ten puts
+  # Another Li in the same month: held, and not given the first one's data:
   beamshare-demo tag Wei Li wei.li@ubc.example 71004
-                                              another Li in the same month: held, not given the first one's data
+  # The tool dies after three puts: held, since it would be half of one group and half of another:
   beamshare-demo tag Mia Bell mia@lbl.example 71005 --puts 3
-                                              the tool dies in the middle: held, never half of one and half of another
+  # A stray put: held:
   caput {USER_INFO}UserEmail eve@evil.example
-                                              a stray put: held
-  kill -9 {ioc}                                  the soft IOC dies (and is started again, with nobody tagged)
-  kill -9 {beamshare}                                  beamshare dies: Alive turns to Stopped after 10 s
-                                              (if it is started again sooner, nobody notices)
+  # A part dies, and is started again, as systemd would (the soft IOC with nobody tagged):
+  kill -9 {ioc}        # the soft IOC
+  kill -9 {beamshare}        # beamshare
 "#,
         p = "2bmb:",
         r = "Share:",

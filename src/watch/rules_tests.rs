@@ -169,6 +169,36 @@ proptest! {
     }
 }
 
+/// A whole set that was held (here: its directory is taken), then the first puts of the next group over it.
+#[test]
+fn the_first_puts_over_a_whole_set_that_was_held_join_no_wrong_pair() {
+    for fields in configurations() {
+        let reference = Pvs::of(&fields, &wang());
+        let mut last = LastWhole::default();
+        let mut pvs = reference.clone();
+        let mut settle = |pvs: &Pvs| {
+            let whole = last.note(&pvs.readings, Some(&reference.readings)).cloned();
+            let others = whole.map(|whole| acted_on(pvs, &Pvs { readings: whole, clock: 0 }, &wang()));
+            acted_on(pvs, &reference, &wang()).filter(|_| others.is_none_or(|others| others.is_some()))
+        };
+        for field in TOOL_ORDER.into_iter().filter(|field| fields.contains(field)) {
+            pvs.put(field, garcia()[&field]);
+        }
+        assert!(settle(&pvs).is_some_and(|experiment| belongs_to(&experiment, &garcia())), "{fields:?}: a whole set");
+        assert!(settle(&pvs).is_some(), "{fields:?}: the same set again");
+        for field in TOOL_ORDER.into_iter().filter(|field| fields.contains(field)) {
+            pvs.put(field, li(true)[&field]);
+            if let Some(experiment) = settle(&pvs) {
+                assert!(belongs_to(&experiment, &li(true)), "{fields:?} after the put of the {field}: {experiment}");
+            }
+        }
+        assert!(
+            settle(&pvs).is_some_and(|experiment| belongs_to(&experiment, &li(true))),
+            "{fields:?}: the next whole set"
+        );
+    }
+}
+
 fn verdict_after(fields: &[Field], before: &Group, puts: &[(Field, &str)]) -> Verdict {
     let reference = Pvs::of(fields, before);
     let mut pvs = reference.clone();
