@@ -20,7 +20,7 @@ All of it stays up until Ctrl-C, and changes are shown here. Try, in another ter
   beamshare status                  # what the control room sees
   beamshare show                    # who the PVs name, and what was done for them
   beamshare history
-  medm -x -macro "P={p},R={r}" {root}/medm/beamshare.adl
+  medm -x -macro "P={p},R={r},U={USER_INFO}" {root}/medm/beamshare.adl
 
   # Make sure that all is still so; what is gone is made again, nobody is mailed twice:
   rm -r {folder}/data/*; caput {SHARE}Run 1
