@@ -6,6 +6,7 @@ mod deliver;
 mod dirs;
 mod email;
 mod failure;
+mod globus;
 mod history;
 mod init;
 mod print;
@@ -42,7 +43,7 @@ Exit codes:
   1  failed; the message says what and why
   2  wrong use, or a mistake in the settings
   3  held: an operator must press Approve (or Run)
-  4  nothing to do: no experiment, or nothing recorded yet
+  4  nothing to do: no experiment, or nothing recorded or found
   5  a service is away: IOC, beamshare itself, host, Globus or mail server; try again later";
 
 /// Watches a beamline's user-info PVs and delivers to each new user group: directories, Globus sharing, e-mail.
@@ -75,6 +76,12 @@ enum Verb {
     History(history::History),
     Schedule(schedule::Schedule),
     Tag(Box<tag::Tag>),
+    Login(globus::Login),
+    Logout(globus::Logout),
+    Whoami(globus::Whoami),
+    Endpoint(globus::Endpoint),
+    Permission(globus::Permission),
+    Task(globus::Task),
     Completions(completions::Completions),
 }
 
@@ -146,6 +153,12 @@ fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
             Verb::History(history) => history.act(&config).await,
             Verb::Schedule(schedule) => schedule.act(&config).await,
             Verb::Tag(tag) => tag.act(&config).await,
+            Verb::Login(login) => login.act(&config).await,
+            Verb::Logout(logout) => logout.act(&config).await,
+            Verb::Whoami(whoami) => whoami.act(&config).await,
+            Verb::Endpoint(endpoint) => endpoint.act(&config).await,
+            Verb::Permission(permission) => permission.act(&config).await,
+            Verb::Task(task) => task.act(&config).await,
             Verb::Init(_) | Verb::Completions(_) | Verb::Run(_) => Ok(Exit::Done),
         }
     })

@@ -1,4 +1,5 @@
 use super::failure::{Exit, Failure};
+use super::globus::Collections;
 use super::history::{local, open_journal, time_zone, word};
 use super::service::LIMIT;
 use super::{Format, Outcome, print};
@@ -15,9 +16,11 @@ use std::time::Duration;
 /// What is shown of the PVs doesn't wait longer for the schedule.
 const SCHEDULE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Show whom the user-info PVs name now, and what was done for them
+/// Show whom the user-info PVs name now, what was done for them, and the Globus account's collections
 ///
-/// With a schedule in the settings, also whose beam time it is by that.
+/// With a schedule in the settings, also whose beam time it is by that. The collections are those that the account owns,
+/// that are shared with it, and that it shares. What can't be asked for is told, and doesn't change the exit code.
+///
 /// Exit code 4 where they name nobody, 1 where they name someone who can't be served.
 #[derive(Args)]
 pub struct Show {
@@ -28,7 +31,9 @@ pub struct Show {
 impl Show {
     pub async fn act(self, config: &Config) -> Outcome {
         let context = CaContext::new()?;
-        let user_info = watch::read_once(&context, &config.epics.user_info, LIMIT).await?.user_info();
+        let read = watch::read_once(&context, &config.epics.user_info, LIMIT);
+        let (readings, collections) = tokio::join!(read, Collections::of(config));
+        let user_info = readings?.user_info();
         let parsed = Experiment::parse(&user_info);
         let paths: Result<Vec<RelativePath>, FieldError> = match &parsed {
             Ok(experiment) => config.directories.paths.iter().map(|path| path.render(experiment)).collect(),
@@ -45,6 +50,11 @@ impl Show {
             Some(Ok(report)) => report.json(),
             Some(Err(error)) => json!({ "error": error }),
         };
+        document["collections"] = match &collections {
+            None => Value::Null,
+            Some(Ok(collections)) => json!(collections),
+            Some(Err(failure)) => json!({ "error": failure.message }),
+        };
         match self.format.json {
             true => print::json(&document)?,
             false => {
@@ -55,6 +65,13 @@ impl Show {
                         print::line(format_args!("\nBy {}:\n{}", report.source, report.text().trim_end()))
                     }
                     Some(Err(error)) => print::line(format_args!("\nThe schedule can't be told: {error}")),
+                }
+                match &collections {
+                    None => {}
+                    Some(Ok(collections)) => print::line(format_args!("\n{collections}")),
+                    Some(Err(failure)) => {
+                        print::line(format_args!("\nThe Globus collections can't be told: {}", failure.message))
+                    }
                 }
             }
         }

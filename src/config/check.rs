@@ -38,7 +38,7 @@ pub(super) fn resolve(config: &mut Config) {
     }
     match config.globus.as_mut().map(|globus| &mut globus.sign_in) {
         Some(SignIn::Service { client_secret_file: file, .. }) => from_file(file),
-        Some(SignIn::TokenStore { file } | SignIn::AccessTokenFile { file }) => from_file(file),
+        Some(SignIn::TokenStore { file, .. } | SignIn::AccessTokenFile { file }) => from_file(file),
         None => {}
     }
     if let Some(email) = &mut config.email {

@@ -19,6 +19,9 @@ pub(super) fn load(file: &Path) -> Result<Config, ConfigError> {
     let document = Document::parse(&text).map_err(failed)?;
     let mut config = document.read().map_err(failed)?;
     config.file = file.to_owned();
+    if let Some(globus) = &mut config.globus {
+        globus.file = file.to_owned();
+    }
     resolve(&mut config);
     let problems: Vec<Problem> = check(&config)
         .into_iter()

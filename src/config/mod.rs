@@ -13,7 +13,8 @@ mod watch;
 
 pub use error::{ConfigError, Problem};
 pub use schedule::{ApsService, Schedule, ScheduleFrom};
-pub use secret::{SecretFileError, read_secret};
+pub use secret::{SecretFileError, read_secret, write_secret};
+pub use value::to_duration;
 pub use watch::{Changes, WatchError, watch};
 
 use crate::experiment::{EmailAddress, Field, PathTemplate};
@@ -191,6 +192,9 @@ pub struct Globus {
     pub timeout: Duration,
     /// How beamshare signs in
     pub sign_in: SignIn,
+    /// The settings' file as [`Config::file`] has it, for the commands that messages name
+    #[serde(skip)]
+    pub file: PathBuf,
 }
 
 /// `[globus.sign_in]`: one of a registered service, the token store of `beamshare login`, and a token in a file.
@@ -207,6 +211,9 @@ pub enum SignIn {
     },
     /// The sign-ins that `beamshare login` keeps
     TokenStore {
+        /// The id of the native app through which the person signs in
+        #[serde(deserialize_with = "value::uuid")]
+        client_id: Uuid,
         /// The store's file, of mode 0600
         file: PathBuf,
     },

@@ -1,5 +1,5 @@
-use secrecy::SecretString;
-use std::io::Read;
+use secrecy::{ExposeSecret, SecretString};
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +27,14 @@ pub enum SecretFileError {
         file: PathBuf,
         /// Its mode
         mode: u32,
+    },
+    /// It can't be written
+    #[error("can't write the secret to {}: {source}", file.display())]
+    Unwritable {
+        /// The file
+        file: PathBuf,
+        /// What came back
+        source: std::io::Error,
     },
     /// It holds no secret
     #[error("{} {what}; it should hold the secret alone, on one line", file.display())]
@@ -75,10 +83,32 @@ pub fn read_secret(file: &Path) -> Result<SecretString, SecretFileError> {
     }
 }
 
+/// Keeps a secret in a file of mode 0600 from its first byte on. A file that is there is replaced as a whole.
+///
+/// # Errors
+/// Where the file's folder is missing or can't be written.
+pub fn write_secret(file: &Path, secret: &SecretString) -> Result<(), SecretFileError> {
+    let write = || {
+        // Through a link, so that the link stays and the file behind it is replaced.
+        let target = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        let folder = match target.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let mode = std::fs::Permissions::from_mode(0o600);
+        let mut made = tempfile::Builder::new().prefix(".secret-").permissions(mode).tempfile_in(folder)?;
+        made.write_all(secret.expose_secret().as_bytes())?;
+        made.write_all(b"\n")?;
+        made.as_file().sync_all()?;
+        made.persist(&target)?;
+        Ok(())
+    };
+    write().map_err(|source| SecretFileError::Unwritable { file: file.to_owned(), source })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret;
 
     fn file(content: &[u8], mode: u32) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -104,6 +134,24 @@ mod tests {
             assert!(error.contains("chmod 600") && error.contains(&format!("{mode:04o}")), "{error}");
             assert!(!error.contains("hunter2"));
         }
+    }
+
+    #[test]
+    fn a_written_secret_is_for_its_owner_only_and_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("secret"), folder.path().join("link"));
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        for secret in ["first", "second"] {
+            write_secret(&path, &secret.into()).unwrap();
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(read_secret(&path).unwrap().expose_secret(), secret);
+        }
+        write_secret(&link, &"third".into()).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(read_secret(&path).unwrap().expose_secret(), "third");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left beside it");
+        let error = write_secret(&folder.path().join("missing/secret"), &"x".into()).unwrap_err();
+        assert!(matches!(error, SecretFileError::Unwritable { .. }), "{error}");
     }
 
     #[test]

@@ -168,7 +168,7 @@ security = "none"
 collection = "00000000-0000-0000-0000-000000000000"
 expires_after = "1s"
 share_with = ["a@example.org", "A@Example.org"]
-sign_in.token_store.file = "~/tokens"
+sign_in.token_store = { client_id = "00000000-0000-0000-0000-000000000000", file = "~/tokens" }
 "#;
     insta::assert_snapshot!(problems(&text));
 }
@@ -176,7 +176,7 @@ sign_in.token_store.file = "~/tokens"
 #[test]
 fn a_single_wrong_value_says_what_would_be_right() {
     let globus = "[globus]\ncollection = \"00000000-0000-0000-0000-000000000000\"\n";
-    let sign_in = "[globus.sign_in.token_store]\nfile = \"t\"\n";
+    let sign_in = "[globus.sign_in.token_store]\nclient_id = \"00000000-0000-0000-0000-000000000000\"\nfile = \"t\"\n";
     let mail = "[email]\ntext_template = \"message.txt\"\ntransport.folder.path = \"o\"\n";
     let lines: Vec<String> = [
         format!("{SMALLEST}\nnonsense"),

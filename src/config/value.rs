@@ -64,7 +64,11 @@ pub(super) fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     duration(deserializer).map(Some)
 }
 
-fn to_duration(text: &str) -> Result<Duration, String> {
+/// Reads a duration like `10s`, `20 min` or `28d`; a day has 24 hours.
+///
+/// # Errors
+/// For what is no duration, is zero, or has months or years in it, with what would be right.
+pub fn to_duration(text: &str) -> Result<Duration, String> {
     let wrong = |why: String| format!("{text:?} is no duration like \"10s\", \"20 min\" or \"28d\": {why}");
     let span: Span = text.parse().map_err(|error: jiff::Error| wrong(error.to_string()))?;
     // A day has 24 hours here; a month has no length without a date.

@@ -228,8 +228,9 @@ pub fn client(settings: &config::Globus) -> Result<GlobusClient, StepError> {
             Authorizer::client_credentials(ClientCredentials::new(*client_id, secret(client_secret_file)?))
         }
         SignIn::AccessTokenFile { file } => Authorizer::access_token(secret(file)?),
-        SignIn::TokenStore { file } => Authorizer::stored(TokenStore::at(file), SIGN_IN),
+        SignIn::TokenStore { file, .. } => Authorizer::stored(TokenStore::at(file), SIGN_IN),
     };
+    let login = login_command(settings);
     let client = GlobusClient::builder()
         .auth_url(settings.auth_url.clone())
         .transfer_url(settings.transfer_url.clone())
@@ -237,8 +238,38 @@ pub fn client(settings: &config::Globus) -> Result<GlobusClient, StepError> {
         .request_timeout(settings.timeout)
         .retry(RetryPolicy::none())
         .user_agent(concat!("beamshare/", env!("CARGO_PKG_VERSION")))
+        .consent_command(move |scopes| format!("{login} --scope {}", quoted(&scopes.join(" "))))
         .build()?;
     Ok(client)
+}
+
+/// What a person types to sign in with these settings.
+pub fn login_command(settings: &config::Globus) -> String {
+    // The service's working directory is not the person's.
+    let file = settings.file.canonicalize().unwrap_or_else(|_| settings.file.clone());
+    format!("beamshare --config {} login", quoted(&file.display().to_string()))
+}
+
+/// A word as a shell reads it back.
+fn quoted(word: &str) -> String {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "/._-:@%+=,".contains(c);
+    match !word.is_empty() && word.chars().all(harmless) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+/// An error of Globus, with the command that signs in again where that is what helps.
+pub fn explain(error: &globus::Error, settings: &config::Globus) -> String {
+    let login = match (error.kind(), &settings.sign_in) {
+        (ErrorKind::NotSignedIn | ErrorKind::AuthenticationFailed | ErrorKind::SessionRequired, sign_in) => sign_in,
+        _ => return error.to_string(),
+    };
+    match login {
+        SignIn::TokenStore { .. } => format!("{error}; run: {}", login_command(settings)),
+        SignIn::Service { .. } => format!("{error}; run: {} --service --replace", login_command(settings)),
+        SignIn::AccessTokenFile { file } => format!("{error}; put a valid token into {}", file.display()),
+    }
 }
 
 impl From<globus::Error> for StepError {
@@ -248,7 +279,11 @@ impl From<globus::Error> for StepError {
             None if error.can_retry() => Retry::Backoff,
             _ => Retry::Never,
         };
-        StepError { message: error.to_string(), retry }
+        let message = match error.kind() {
+            ErrorKind::NotSignedIn => format!("{error} (beamshare login)"),
+            _ => error.to_string(),
+        };
+        StepError { message, retry }
     }
 }
 

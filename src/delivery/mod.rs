@@ -17,7 +17,7 @@ mod run;
 mod share;
 mod step;
 
-pub use collection::{Collection, SIGN_IN, client};
+pub use collection::{Collection, SIGN_IN, client, explain, login_command};
 pub use control::{Control, Controller, controls};
 pub use email::TestMessage;
 pub use plan::{Away, Obstacle, Plan, PlanError};

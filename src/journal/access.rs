@@ -95,6 +95,17 @@ impl Journal {
         rows.iter().map(|row| self.access_row(row)).collect()
     }
 
+    /// Whose access an access rule of a collection is, as far as beamshare had to do with it.
+    pub async fn access_by_rule(&self, collection: Uuid, rule: &str) -> Result<Vec<AccessRow>, JournalError> {
+        let rows = sqlx::query("SELECT * FROM access_rule WHERE collection = $1 AND rule = $2 ORDER BY changed_at")
+            .bind(collection.to_string())
+            .bind(rule)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| self.sql(e))?;
+        rows.iter().map(|row| self.access_row(row)).collect()
+    }
+
     fn access_row(&self, row: &SqliteRow) -> Result<AccessRow, JournalError> {
         let email: String = row.get("email");
         Ok(AccessRow {

@@ -4,6 +4,7 @@ mod beamline;
 mod check;
 mod deliver;
 mod frame;
+mod globus;
 mod records;
 mod service;
 #[path = "../support/mod.rs"]

@@ -1,0 +1,348 @@
+use super::super::failure::{Exit, Failure};
+use super::super::history::{local, time_zone};
+use super::super::{Format, Outcome, print};
+use super::{Account, settings};
+use beamshare::config::Config;
+use clap::{Args, Subcommand, ValueEnum};
+use futures::TryStreamExt;
+use globus_transfer_client as globus;
+use globus_transfer_client::transfer::Collection;
+use globus_transfer_client::{FileEntry, Made, SearchScope};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::fmt;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// What `beamshare show` says of the PVs doesn't wait longer for the collections.
+const LIST_LIMIT: Duration = Duration::from_secs(10);
+
+/// Find Globus collections, look into them, and make directories
+#[derive(Args)]
+pub struct Endpoint {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Find collections by words of their name, description, keywords, organization or owner
+    Search {
+        /// The words; without any, all collections of --scope
+        #[arg(required_unless_present = "scope")]
+        words: Vec<String>,
+        /// Only among these
+        #[arg(long, value_enum)]
+        scope: Option<Among>,
+        /// At most so many
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 25)]
+        number: usize,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Show what a collection is, and what this account may do on it
+    Show {
+        /// Its id; without it, the collection of the settings
+        collection: Option<Uuid>,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// List a directory
+    Ls {
+        /// The directory; without it, [globus] top
+        path: Option<String>,
+        /// On another collection than that of the settings
+        #[arg(long, value_name = "ID")]
+        collection: Option<Uuid>,
+        /// Names that begin with a dot, too
+        #[arg(short, long)]
+        all: bool,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Make a directory
+    Mkdir {
+        /// The directory, from the collection's root on
+        path: String,
+        /// On another collection than that of the settings
+        #[arg(long, value_name = "ID")]
+        collection: Option<Uuid>,
+        /// Make those above it, too; one that is there is fine
+        #[arg(short, long)]
+        parents: bool,
+    },
+}
+
+/// The scopes of Transfer's search.
+#[derive(Clone, Copy, ValueEnum)]
+enum Among {
+    /// Owned by this account
+    MyEndpoints,
+    /// This account's Globus Connect Personal
+    MyGcpEndpoints,
+    /// Guest collections of others that this account may use
+    SharedWithMe,
+    /// Guest collections that this account owns
+    SharedByMe,
+    /// Lately used
+    RecentlyUsed,
+    /// Used by running tasks
+    InUse,
+    /// Administered by this account
+    AdministeredByMe,
+}
+
+impl From<Among> for SearchScope {
+    fn from(among: Among) -> SearchScope {
+        match among {
+            Among::MyEndpoints => SearchScope::MyEndpoints,
+            Among::MyGcpEndpoints => SearchScope::MyGcpEndpoints,
+            Among::SharedWithMe => SearchScope::SharedWithMe,
+            Among::SharedByMe => SearchScope::SharedByMe,
+            Among::RecentlyUsed => SearchScope::RecentlyUsed,
+            Among::InUse => SearchScope::InUse,
+            Among::AdministeredByMe => SearchScope::AdministeredByMe,
+        }
+    }
+}
+
+impl Endpoint {
+    pub async fn act(self, config: &Config) -> Outcome {
+        let account = Account::of(config)?;
+        let default = account.settings.collection;
+        match self.verb {
+            Verb::Search { words, scope, number, format } => search(&account, &words, scope, number, &format).await,
+            Verb::Show { collection, format } => {
+                let found = account.transfer().collection(collection.unwrap_or(default)).get().await;
+                let found = account.tell(found)?;
+                match format.json {
+                    true => print::json(&shown(&found))?,
+                    false => print_collection(&found),
+                }
+                Ok(Exit::Done)
+            }
+            Verb::Ls { path, collection, all, format } => {
+                let path = path.unwrap_or_else(|| account.settings.top.clone());
+                let ls = account.transfer().ls(collection.unwrap_or(default), path).show_hidden(all);
+                let listing = account.tell(ls.send().await)?;
+                match format.json {
+                    true => print::json(&listing.entries.iter().map(entry).collect::<Vec<_>>())?,
+                    false => print_entries(config, &listing.entries),
+                }
+                if listing.has_next_page {
+                    let shown = listing.entries.len();
+                    return Err(Failure::failed(format!("these are the first {shown} entries; there are more")));
+                }
+                Ok(Exit::Done)
+            }
+            Verb::Mkdir { path, collection, parents } => {
+                let collection = collection.unwrap_or(default);
+                // Paths are made plain, and `..` refused, before anything is sent.
+                let path = account.tell(globus::path::directory(&path))?;
+                if !parents {
+                    account.tell(account.transfer().mkdir(collection, path.as_str()).send().await)?;
+                    print::line(format_args!("made {path}"));
+                    return Ok(Exit::Done);
+                }
+                for step in account.tell(account.transfer().make_all_parents(collection, path).send().await)? {
+                    let made = if step.made == Made::New { "made" } else { "there already:" };
+                    print::line(format_args!("{made} {}", print::plain(&step.path)));
+                }
+                Ok(Exit::Done)
+            }
+        }
+    }
+}
+
+async fn search(
+    account: &Account<'_>,
+    words: &[String],
+    scope: Option<Among>,
+    number: usize,
+    format: &Format,
+) -> Outcome {
+    let mut search = account.transfer().search().scope(scope.map(SearchScope::from).unwrap_or_default());
+    if !words.is_empty() {
+        search = search.text(words.join(" "));
+    }
+    let mut results = search.stream();
+    let mut found = vec![];
+    while found.len() < number
+        && let Some(collection) = account.tell(results.try_next().await)?
+    {
+        found.push(collection);
+    }
+    let is_more = found.len() == number && account.tell(results.try_next().await)?.is_some();
+    if format.json {
+        print::json(&found.iter().map(shown).collect::<Vec<_>>())?;
+    } else if !found.is_empty() {
+        let mut table = print::table(["NAME", "KIND", "OWNER", "ID"]);
+        for collection in &found {
+            table.add_row([
+                text(collection.display_name.as_deref()),
+                kind(collection),
+                text(collection.owner_string.as_deref()),
+                collection.id.to_string(),
+            ]);
+        }
+        print::print_table(&table);
+    }
+    if is_more {
+        eprintln!("beamshare: there are more than these {number}; see more with --number");
+    }
+    match found.is_empty() {
+        true => Err(Failure::nothing("no collection was found that this account can see")),
+        false => Ok(Exit::Done),
+    }
+}
+
+fn text(value: Option<&str>) -> String {
+    value.filter(|value| !value.is_empty()).map_or("-".to_owned(), print::plain)
+}
+
+/// `GCSv5_guest_collection` as people say it.
+fn kind(collection: &Collection) -> String {
+    text(collection.entity_type.as_deref()).replace('_', " ")
+}
+
+fn shown(collection: &Collection) -> Value {
+    json!({
+        "id": collection.id,
+        "display_name": collection.display_name,
+        "entity_type": collection.entity_type,
+        "owner_id": collection.owner_id,
+        "owner_string": collection.owner_string,
+        "organization": collection.organization,
+        "description": collection.description,
+        "public": collection.public,
+        "default_directory": collection.default_directory,
+        "host_endpoint_id": collection.host_endpoint_id,
+        "host_path": collection.host_path,
+        "acl_available": collection.acl_available,
+        "acl_editable": collection.acl_editable,
+        "my_effective_roles": collection.my_effective_roles,
+        "gcp_connected": collection.gcp_connected,
+        "gcp_paused": collection.gcp_paused,
+        "high_assurance": collection.high_assurance,
+    })
+}
+
+fn print_collection(collection: &Collection) {
+    let roles = match collection.my_effective_roles.is_empty() {
+        true => "none".to_owned(),
+        false => collection.my_effective_roles.join(", ").replace('_', " "),
+    };
+    let rules = match (collection.is_guest(), collection.acl_editable) {
+        (false, _) => "none: only guest collections have them",
+        (true, true) => "this account may make them",
+        (true, false) => "this account may not make them: it needs the role access manager",
+    };
+    let mut table = print::table(["COLLECTION", ""]);
+    table.add_row(["name", &text(collection.display_name.as_deref())]);
+    table.add_row(["id", &collection.id.to_string()]);
+    table.add_row(["kind", &kind(collection)]);
+    table.add_row(["owner", &text(collection.owner_string.as_deref())]);
+    table.add_row(["organization", &text(collection.organization.as_deref())]);
+    table.add_row(["description", &text(collection.description.as_deref())]);
+    if let Some(host) = collection.host_endpoint_id {
+        table.add_row(["part of", &format!("{host} {}", collection.host_path.as_deref().unwrap_or_default())]);
+    }
+    if let Some(connected) = collection.gcp_connected {
+        let paused = collection.gcp_paused == Some(true);
+        let says = if paused {
+            "paused"
+        } else if connected {
+            "yes"
+        } else {
+            "no"
+        };
+        table.add_row(["connected", says]);
+    }
+    table.add_row(["your roles", &roles]);
+    table.add_row(["access rules", rules]);
+    print::print_table(&table);
+}
+
+fn entry(entry: &FileEntry) -> Value {
+    json!({ "name": entry.name, "type": entry.kind, "size": entry.size, "last_modified": entry.last_modified,
+            "permissions": entry.permissions, "user": entry.user, "group": entry.group })
+}
+
+fn print_entries(config: &Config, entries: &[FileEntry]) {
+    if entries.is_empty() {
+        return;
+    }
+    let zone = time_zone(config);
+    let mut table = print::table(["MODE", "BYTES", "CHANGED", "NAME"]);
+    for entry in entries {
+        let slash = if entry.is_dir() { "/" } else { "" };
+        table.add_row([
+            text(entry.permissions.as_deref()),
+            entry.size.to_string(),
+            entry.last_modified.map_or("-".to_owned(), |at| local(at, &zone)),
+            format!("{}{slash}", print::plain(&entry.name)),
+        ]);
+    }
+    print::print_table(&table);
+}
+
+/// What `beamshare show` tells of an account: the lists of the Python tool's `globus show`.
+#[derive(Serialize)]
+pub struct Collections {
+    owned: Vec<Named>,
+    shared_with: Vec<Named>,
+    shared_by: Vec<Named>,
+}
+
+#[derive(Serialize)]
+struct Named {
+    id: Uuid,
+    name: String,
+}
+
+impl Collections {
+    /// The collections of the settings' account; none without `[globus]`.
+    pub async fn of(config: &Config) -> Option<Result<Collections, Failure>> {
+        settings(config).ok()?;
+        let listed = tokio::time::timeout(LIST_LIMIT, Collections::list(config)).await;
+        Some(listed.unwrap_or_else(|_| Err(Failure::away(format!("Globus did not answer within {LIST_LIMIT:?}")))))
+    }
+
+    async fn list(config: &Config) -> Result<Collections, Failure> {
+        let account = Account::of(config)?;
+        let list = async |scope| {
+            let found: Vec<Collection> = account.transfer().search().scope(scope).stream().try_collect().await?;
+            let named = found
+                .into_iter()
+                .map(|collection| Named { id: collection.id, name: collection.display_name.unwrap_or_default() });
+            Ok(named.collect::<Vec<_>>())
+        };
+        let lists = tokio::try_join!(
+            list(SearchScope::MyEndpoints),
+            list(SearchScope::SharedWithMe),
+            list(SearchScope::SharedByMe),
+        );
+        let (owned, shared_with, shared_by) = account.tell(lists)?;
+        Ok(Collections { owned, shared_with, shared_by })
+    }
+}
+
+impl fmt::Display for Collections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lists = [
+            ("Collections owned by this account", &self.owned),
+            ("Collections shared with this account", &self.shared_with),
+            ("Collections shared by this account", &self.shared_by),
+        ];
+        for (number, (title, list)) in lists.into_iter().enumerate() {
+            if number > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{title}:{}", if list.is_empty() { " none" } else { "" })?;
+            for named in list {
+                write!(f, "\n  {}  {}", named.id, print::plain(&named.name))?;
+            }
+        }
+        Ok(())
+    }
+}

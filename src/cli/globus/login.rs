@@ -1,0 +1,201 @@
+use super::super::failure::{Exit, Failure};
+use super::super::{Outcome, print};
+use super::{Account, failure, pasted, settings};
+use beamshare::config::{self, Config, SecretFileError, SignIn, read_secret, write_secret};
+use beamshare::delivery::{SIGN_IN, client};
+use clap::Args;
+use globus_transfer_client as globus;
+use globus_transfer_client::{Authorizer, ErrorKind, GlobusClient, NativeApp, Scope, TokenStore};
+use secrecy::SecretString;
+use std::io::IsTerminal;
+use std::path::Path;
+
+/// Sign in to Globus, for the service and the verbs that speak with Globus
+///
+/// Prints a link to open in any browser, on any machine, and reads the code that the page shows (from standard input).
+/// The sign-in is kept in the file of [globus.sign_in.token_store] and renews itself. Run it as the account that runs the
+/// service.
+#[derive(Args)]
+pub struct Login {
+    /// For a registered service: read its secret, try it, and keep it in client_secret_file
+    #[arg(long, conflicts_with = "scope")]
+    service: bool,
+
+    /// With --service: read a new secret though the one that is kept works
+    #[arg(long, requires = "service")]
+    replace: bool,
+
+    /// Consent to these scopes too, as an error message names them
+    #[arg(long, value_name = "SCOPES", value_parser = scopes)]
+    scope: Option<Scopes>,
+}
+
+/// Scopes as Globus Auth writes them, separated by blanks.
+#[derive(Clone)]
+struct Scopes(Vec<Scope>);
+
+fn scopes(text: &str) -> Result<Scopes, String> {
+    Scope::parse_all(text).map(Scopes).map_err(|error| error.to_string())
+}
+
+impl Login {
+    pub async fn act(self, config: &Config) -> Outcome {
+        let settings = settings(config)?;
+        match &settings.sign_in {
+            SignIn::Service { client_secret_file, .. } if self.service => {
+                service(settings, client_secret_file, self.replace).await
+            }
+            SignIn::TokenStore { client_id, file } if !self.service => {
+                let mut app = NativeApp::new(*client_id).label(label(config));
+                for scope in self.scope.into_iter().flat_map(|scopes| scopes.0) {
+                    app = app.scope(scope);
+                }
+                person(config, app, &TokenStore::at(file)).await
+            }
+            SignIn::Service { .. } => Err(Failure::usage(
+                "the settings have [globus.sign_in.service]: for its secret, run beamshare login --service; \
+                 to sign in as yourself, put [globus.sign_in.token_store] in its place",
+            )),
+            SignIn::TokenStore { .. } => Err(Failure::usage(
+                "the settings have [globus.sign_in.token_store], a person's sign-in: run beamshare login; \
+                 for a registered service, put [globus.sign_in.service] in its place",
+            )),
+            SignIn::AccessTokenFile { file } => Err(Failure::usage(format!(
+                "the settings have [globus.sign_in.access_token_file]: the token in {} is used as it is, and there is \
+                 nothing to sign in to",
+                file.display()
+            ))),
+        }
+    }
+}
+
+/// The name under which the person finds this consent in the list of app.globus.org.
+fn label(config: &Config) -> String {
+    format!("beamshare for {}", config.beamline.name)
+}
+
+/// A person signs in: once, and a second time where the collection turns out to ask for a consent of its own.
+async fn person(config: &Config, app: NativeApp, store: &TokenStore) -> Outcome {
+    let account = Account::of(config)?;
+    // A store that can't be used is told before anybody opens a page.
+    let before = match account.tell(store.get(SIGN_IN).await)? {
+        Some(sign_in) => account.client.auth().userinfo().await.ok().map(|who| (sign_in, who.sub)),
+        None => None,
+    };
+    sign_in(&account, &app, store).await?;
+    // Another client: the first one may hold the tokens of the sign-in before.
+    let mut account = Account::of(config)?;
+    let me = account.tell(account.client.auth().userinfo().await)?;
+    if let Some((before, who)) = before
+        && who != me.sub
+        // Another account's sign-in is in no file any more, and nobody could revoke it later. One of the same account is
+        // left to expire: to revoke it could take the new one with it.
+        && let Err(error) = account.client.auth().sign_out(&before).await
+    {
+        eprintln!("beamshare: the sign-in before this one could not be revoked: {error}");
+    }
+    let collection = account.settings.collection;
+    if needs_consent(&account).await {
+        print::line(format_args!("Collection {collection} asks for your consent to access its data."));
+        sign_in(&account, &app.data_access(collection), store).await?;
+        account = Account::of(config)?;
+    }
+    let me = account.tell(account.client.auth().userinfo().await)?;
+    let name = me.preferred_username.unwrap_or_else(|| me.sub.to_string());
+    print::line(format_args!("Signed in as {}; kept in {}", print::plain(&name), store.path().display()));
+    Ok(Exit::Done)
+}
+
+/// Whether the collection asks for a consent that is not there. That is told only to who is signed in, and to ask for a
+/// consent that there is not fails the sign-in.
+async fn needs_consent(account: &Account<'_>) -> bool {
+    let collection = account.settings.collection;
+    match account.transfer().collection(collection).get().await {
+        Ok(found) if found.needs_data_access() => {
+            account.transfer().ls(collection, account.settings.top.as_str()).limit(1).send().await.is_err_and(wants)
+        }
+        Ok(_) => false,
+        Err(error) => {
+            eprintln!("beamshare: signed in, but {}", failure(&error, account.settings).message);
+            false
+        }
+    }
+}
+
+/// Whether a consent is what is missing.
+fn wants(error: globus::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConsentRequired { .. })
+}
+
+async fn sign_in(account: &Account<'_>, app: &NativeApp, store: &TokenStore) -> Result<(), Failure> {
+    let pending = account.tell(account.client.auth().sign_in(app))?;
+    print::line(format_args!("Open this page, sign in, and copy the code that it shows:\n\n{}\n", pending.url()));
+    let code = pasted("code")?.ok_or_else(|| Failure::failed("no code was given, so nobody is signed in"))?;
+    // Not with the command of `tell`: who reads this has just run it.
+    let sign_in = pending.finish(&code).await.map_err(|error| match error.can_retry() {
+        true => Failure::away(&error),
+        false => Failure::failed(&error),
+    })?;
+    account.tell(store.put(SIGN_IN, &sign_in).await)
+}
+
+/// A registered service needs no sign-in, only a secret that works.
+async fn service(settings: &config::Globus, file: &Path, replace: bool) -> Outcome {
+    if !replace {
+        match read_secret(file) {
+            Ok(_) => {
+                let client = client(settings).map_err(|error| Failure::failed(error.message))?;
+                let name = try_out(&client, settings).await?;
+                print::line(format_args!("The secret in {} works: signed in as {name}", file.display()));
+                return Ok(Exit::Done);
+            }
+            Err(SecretFileError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let how = "or replace it: beamshare login --service --replace";
+                return Err(Failure::failed(format!("{error}; {how}")));
+            }
+        }
+    }
+    let secret = secret()?;
+    let SignIn::Service { client_id, .. } = &settings.sign_in else {
+        return Err(Failure::usage("the settings have no [globus.sign_in.service]"));
+    };
+    let credentials = globus::ClientCredentials::new(*client_id, secret.clone());
+    let client = GlobusClient::builder()
+        .auth_url(settings.auth_url.clone())
+        .transfer_url(settings.transfer_url.clone())
+        .request_timeout(settings.timeout)
+        .authorizer(Authorizer::client_credentials(credentials))
+        .build();
+    let client = client.map_err(|error| failure(&error, settings))?;
+    // Before it is kept: a secret that doesn't work must not take the place of one that does.
+    let name = try_out(&client, settings).await?;
+    write_secret(file, &secret).map_err(Failure::failed)?;
+    print::line(format_args!("Signed in as {name}; the secret is kept in {}", file.display()));
+    Ok(Exit::Done)
+}
+
+/// Signs in, and gives the service's username: the name that gets roles and permissions.
+async fn try_out(client: &GlobusClient, settings: &config::Globus) -> Result<String, Failure> {
+    let SignIn::Service { client_id, .. } = &settings.sign_in else {
+        return Err(Failure::usage("the settings have no [globus.sign_in.service]"));
+    };
+    let found = client.auth().identities().by_ids(&[*client_id]).send().await;
+    let found = found.map_err(|error| failure(&error, settings))?;
+    let name = found.iter().next().map(|identity| identity.username.clone());
+    Ok(name.unwrap_or_else(|| format!("{client_id}@clients.auth.globus.org")))
+}
+
+/// The secret, without an echo where somebody types it.
+fn secret() -> Result<SecretString, Failure> {
+    let none = || Failure::failed("no secret was given, so none is kept");
+    if !std::io::stdin().is_terminal() {
+        return pasted("secret")?.map(SecretString::from).ok_or_else(none);
+    }
+    let typed = rpassword::prompt_password("Secret (app.globus.org/settings/developers): ")
+        .map_err(|error| Failure::failed(format!("can't read the secret from the terminal: {error}")))?;
+    match typed.trim() {
+        "" => Err(none()),
+        typed => Ok(SecretString::from(typed)),
+    }
+}
