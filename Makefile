@@ -12,6 +12,8 @@ BUILD_PACKAGES := gcc pkg-config libca-dev libcom-dev libssl-dev
 # For the demo's soft IOC, and beside it for the tests' real peers.
 DEMO_PACKAGES := python3 python3-venv
 TEST_PACKAGES := openssh-server openssh-client openssl strace procps
+# For PyQt5, in which the tests open the screens without a display.
+TEST_PACKAGES += libgl1 libglib2.0-0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: help build demo test bench install clean debian-build debian-demo debian-test rust nextest python
@@ -73,6 +75,8 @@ install: build
 	$(SUDO) install -D -m 755 $(TARGET)/release/beamshare $(DESTDIR)$(PREFIX)/bin/beamshare
 	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/db db/*
 	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/medm medm/*
+	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/pydm pydm/*
+	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/phoebus phoebus/*
 	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/beamshare README.md CHANGELOG.md LICENSE
 	sed 's#/usr/local#$(PREFIX)#' config/beamshare.service | \
 	  $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/beamshare.service

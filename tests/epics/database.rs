@@ -95,25 +95,6 @@ fn descriptions_fit_and_types_are_of_base_3_15() {
     }
 }
 
-/// The screens show what is there, and all of it.
-#[test]
-fn the_screen_has_every_record_and_no_other() {
-    let screen = std::fs::read_to_string(repository("medm/beamshare.adl")).unwrap();
-    let shown: BTreeSet<String> = screen
-        .split("chan=\"")
-        .skip(1)
-        .map(|rest| rest.split('"').next().unwrap().to_owned())
-        .filter(|chan| !chan.is_empty())
-        .collect();
-    let (own, other): (BTreeSet<_>, BTreeSet<_>) = shown.iter().partition(|chan| chan.starts_with("$(P)$(R)"));
-    let known: BTreeSet<String> = Record::ALL.iter().map(|r| format!("$(P)$(R){r}")).collect();
-    assert_eq!(own.into_iter().cloned().collect::<BTreeSet<_>>(), known);
-    let info: BTreeSet<String> = records("db/user_info_tomoscan.db").into_keys().map(|n| format!("$(U){n}")).collect();
-    for chan in other {
-        assert!(info.contains(chan), "{chan} is no record of the user info");
-    }
-}
-
 #[test]
 fn autosave_keeps_what_operators_choose() {
     let file = std::fs::read_to_string(repository("db/beamshare_settings.req")).unwrap();
