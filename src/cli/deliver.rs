@@ -49,14 +49,14 @@ impl Present {
         let mut readings = watch::read_once(&context, &config.epics.user_info, LIMIT).await?;
         let journal = Journal::open(&config.journal.path).await?;
         let deliverer = Deliverer::new(Arc::new(config.clone()), journal)?;
-        let mut known = known(&deliverer, &readings).await?;
+        let mut known = deliverer.known(&readings).await?;
         if known.is_none() && Experiment::parse(&readings.user_info()).is_ok() {
             // Half a set can be complete and valid, too: only time tells that the tagging tool has ended.
             readings = settled(&context, config).await?;
-            known = self::known(&deliverer, &readings).await?;
+            known = deliverer.known(&readings).await?;
         }
-        let reference = deliverer.journal().reference().await?;
-        match judge(&readings, reference.as_ref(), |_| known.is_some(), &config.rules) {
+        let memory = deliverer.journal().memory().await?;
+        match judge(&readings, &memory, |_| known.is_some(), &config.rules) {
             Verdict::Nobody => Err(Failure::nothing("the user-info PVs name nobody")),
             Verdict::Incomplete(why) => Err(Failure::nothing(why)),
             Verdict::Invalid(errors) => {
@@ -68,20 +68,6 @@ impl Present {
             }
         }
     }
-}
-
-/// The journal's experiment with just this month, name, address and proposal.
-async fn known(deliverer: &Deliverer, readings: &Readings) -> Result<Option<ExperimentRow>, Failure> {
-    let Ok(experiment) = Experiment::parse(&readings.user_info()) else { return Ok(None) };
-    let same = match deliverer.find_same(&experiment).await {
-        Err(PlanError::Field(_)) => None, // the plan says why
-        same => same?,
-    };
-    Ok(same.filter(|same| {
-        same.experiment.pi_email == experiment.pi_email
-            && same.experiment.pi_last_name == experiment.pi_last_name
-            && same.experiment.year_month == experiment.year_month
-    }))
 }
 
 async fn settled(context: &CaContext, config: &Config) -> Result<Readings, Failure> {

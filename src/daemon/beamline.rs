@@ -8,7 +8,7 @@ use crate::experiment::Experiment;
 use crate::journal::{
     Accepted, AcceptedBy, Cause, DeliveryRow, DeliveryState, ExperimentRow, Journal, JournalError, RunLock,
 };
-use crate::watch::{Hold, LastWhole, Observation, Readings, Verdict, Watcher, judge};
+use crate::watch::{Hold, Observation, Readings, Verdict, Watcher, judge};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -41,8 +41,6 @@ pub(super) struct Beamline {
     pub(super) paused: bool,
     /// The last settled set, until a PV changes
     pub(super) readings: Option<Readings>,
-    /// The last set that was put as a whole, also where it was held
-    last_whole: LastWhole,
     pub(super) situation: Situation,
     plans: JoinSet<Planned>,
     pub(super) deliveries: Deliveries,
@@ -95,7 +93,6 @@ impl Beamline {
             auto: None,
             paused: false,
             readings: None,
-            last_whole: LastWhole::default(),
             situation: Situation::Waiting("Connecting to the user-info PVs".to_owned()),
             plans: JoinSet::new(),
             deliveries: Deliveries::default(),
@@ -214,18 +211,11 @@ impl Beamline {
     /// Judges the settled set, if there is one: it is new, or a switch or the journal has changed.
     pub(super) async fn judge_again(&mut self) -> Result<(), JournalError> {
         let Some(readings) = self.readings.clone() else { return Ok(()) };
-        let known = self.known(&readings).await?;
-        let reference = self.journal.reference().await?;
+        let known = self.deliverer.known(&readings).await?;
+        let memory = self.journal.memory().await?;
         let is_known = |_: &Experiment| known.is_some();
-        let mut verdict = judge(&readings, reference.as_ref(), is_known, &self.config.rules);
-        let whole = self.last_whole.note(&readings, reference.as_ref());
-        if let (Verdict::Group { holds, .. }, None, Some(whole)) = (&mut verdict, &known, whole)
-            && let Verdict::Group { holds: more, .. } = judge(&readings, Some(whole), is_known, &self.config.rules)
-        {
-            let more: Vec<_> = more.into_iter().filter(|hold| !holds.contains(hold)).collect();
-            holds.extend(more);
-        }
-        if reference.is_none() {
+        let verdict = judge(&readings, &memory, is_known, &self.config.rules);
+        if memory.reference.is_none() {
             self.journal.set_reference(&readings).await?;
         }
         match verdict {
@@ -239,26 +229,17 @@ impl Beamline {
                 self.situation = Situation::Invalid(told);
             }
             Verdict::Group { experiment, holds } => match known {
-                Some(row) => self.serve_known(row, &readings, reference).await?,
-                None => self.plan(*experiment, readings, holds, None),
+                Some(row) => self.serve_known(row, &readings, memory.reference).await?,
+                None => {
+                    let user_info = readings.user_info();
+                    if holds.iter().any(|hold| hold.half) && memory.half.as_ref() != Some(&user_info) {
+                        self.journal.set_half_set(&user_info).await?;
+                    }
+                    self.plan(*experiment, readings, holds, None);
+                }
             },
         }
         Ok(())
-    }
-
-    /// The journal's experiment with just this month, name, address and proposal, if it was accepted before.
-    async fn known(&self, readings: &Readings) -> Result<Option<ExperimentRow>, JournalError> {
-        let Ok(experiment) = Experiment::parse(&readings.user_info()) else { return Ok(None) };
-        let row = match self.deliverer.find_same(&experiment).await {
-            Ok(row) => row,
-            Err(PlanError::Journal(error)) => return Err(error),
-            Err(_) => None, // a path can't be made: the plan says why
-        };
-        Ok(row.filter(|row| {
-            row.experiment.pi_email == experiment.pi_email
-                && row.experiment.pi_last_name == experiment.pi_last_name
-                && row.experiment.year_month == experiment.year_month
-        }))
     }
 
     async fn serve_known(

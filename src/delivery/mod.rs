@@ -26,7 +26,8 @@ pub use step::{Retry, Step, StepError, StepStatus};
 
 use crate::config::Config;
 use crate::experiment::{EmailAddress, Experiment, FieldError, RelativePath};
-use crate::journal::{ExperimentRow, Holder, Journal};
+use crate::journal::{ExperimentRow, Holder, Journal, JournalError};
+use crate::watch::Readings;
 use place::Place;
 use plan::Looked;
 use std::collections::{BTreeMap, HashMap};
@@ -115,6 +116,22 @@ impl Deliverer {
     pub async fn find_same(&self, experiment: &Experiment) -> Result<Option<ExperimentRow>, PlanError> {
         let paths = self.paths(experiment)?;
         Ok(self.journal.find_same(&experiment.owner(), &paths[0]).await?)
+    }
+
+    /// The journal's experiment with just the month, name, address and proposal that the PVs say, if it was accepted
+    /// before: a combination that is proven.
+    pub async fn known(&self, readings: &Readings) -> Result<Option<ExperimentRow>, JournalError> {
+        let Ok(experiment) = Experiment::parse(&readings.user_info()) else { return Ok(None) };
+        let row = match self.find_same(&experiment).await {
+            Ok(row) => row,
+            Err(PlanError::Journal(error)) => return Err(error),
+            Err(_) => None, // a path can't be made: the plan says why
+        };
+        Ok(row.filter(|row| {
+            row.experiment.pi_email == experiment.pi_email
+                && row.experiment.pi_last_name == experiment.pi_last_name
+                && row.experiment.year_month == experiment.year_month
+        }))
     }
 
     /// With whom the experiment's directories are shared: the PI first, then those of `share_with`.

@@ -19,7 +19,8 @@ pub use experiment::{Acceptance, Accepted, AcceptedBy, ExperimentRow};
 pub use lock::{LockError, RunLock};
 pub use message::{MessageRow, MessageState};
 
-use crate::watch::Readings;
+use crate::experiment::UserInfo;
+use crate::watch::{Memory, Readings};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -201,6 +202,30 @@ impl Journal {
             }
         }
         self.commit(transaction).await
+    }
+
+    /// What the next set of user info is compared with.
+    pub async fn memory(&self) -> Result<Memory, JournalError> {
+        let half = sqlx::query("SELECT fields FROM half_set WHERE only_row = 1")
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|e| self.sql(e))?;
+        let half = half.map(|row| self.json("half_set.fields", row.get("fields"))).transpose()?;
+        Ok(Memory { reference: self.reference().await?, half })
+    }
+
+    /// Keeps the texts of a set that was found half written.
+    pub async fn set_half_set(&self, user_info: &UserInfo) -> Result<(), JournalError> {
+        sqlx::query(
+            "INSERT INTO half_set (only_row, fields, set_at) VALUES (1, $1, $2) \
+             ON CONFLICT (only_row) DO UPDATE SET fields = excluded.fields, set_at = excluded.set_at",
+        )
+        .bind(to_json(user_info))
+        .bind(now())
+        .execute(&self.pool)
+        .await
+        .map_err(|e| self.sql(e))?;
+        Ok(())
     }
 
     async fn write_reference(

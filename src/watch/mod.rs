@@ -8,9 +8,7 @@ mod rules;
 #[cfg(test)]
 mod rules_tests;
 mod watcher;
-mod whole;
 
 pub use reading::{Reading, Readings};
-pub use rules::{Hold, Release, Verdict, judge};
+pub use rules::{Hold, Memory, Release, Verdict, judge};
 pub use watcher::{Observation, Watcher, read_once};
-pub use whole::LastWhole;

@@ -38,12 +38,4 @@ impl Readings {
         let time = |readings: &Readings| readings.0.get(&field).and_then(|reading| reading.time);
         time(self) > time(reference)
     }
-
-    /// Whether every PV was put after it was read for `reference`, and by the tool: an IOC that restores its records at
-    /// boot puts them all, too, but the same update time.
-    pub fn put_whole_since(&self, reference: &Readings) -> bool {
-        let update = |readings: &Readings| readings.0.get(&Field::UpdateTime).map(|reading| reading.text.clone());
-        let tagged = update(self).is_none() || update(self) != update(reference);
-        tagged && self.0.keys().all(|field| self.put_since(reference, *field))
-    }
 }

@@ -8,6 +8,7 @@
 use super::reading::Readings;
 use crate::config::Rules;
 use crate::experiment::{Experiment, Field, FieldError, UserInfo};
+use std::time::Duration;
 
 /// What a set of user info means.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,8 @@ pub struct Hold {
     pub reason: String,
     /// Who can release it
     pub release: Release,
+    /// The set is half written: to be kept in [`Memory::half`]
+    pub half: bool,
 }
 
 /// What an operator must press.
@@ -48,12 +51,17 @@ pub enum Release {
 impl Hold {
     /// A hold that Run releases, too.
     pub fn run(reason: impl Into<String>) -> Hold {
-        Hold { reason: reason.into(), release: Release::Run }
+        Hold { reason: reason.into(), release: Release::Run, half: false }
     }
 
     /// A hold that Approve alone releases.
     pub fn approve(reason: impl Into<String>) -> Hold {
-        Hold { reason: reason.into(), release: Release::Approve }
+        Hold { reason: reason.into(), release: Release::Approve, half: false }
+    }
+
+    /// A half-written set.
+    fn half(reason: impl Into<String>) -> Hold {
+        Hold { reason: reason.into(), release: Release::Approve, half: true }
     }
 }
 
@@ -61,17 +69,21 @@ impl Hold {
 const UNSEEN: &str = "First start for this group with these settings: it may have been served by other means. If not, \
                       press Run or Approve";
 
+/// What a set is compared with. It is in the journal, since tools, IOCs and beamshare stop and start independently.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// The set that was acted on last, or the one that was found at the very first start
+    pub reference: Option<Readings>,
+    /// The texts of the last half-written set: an IOC that restores and processes its records at boot gives them all one
+    /// new time, which makes no whole set of them
+    pub half: Option<UserInfo>,
+}
+
 /// Judges a settled set.
 ///
-/// `reference` is the set that was acted on last, or the one that was found at the very first start; `known` tells whether
-/// just this experiment (same month, name, e-mail and proposal) was accepted before, in which case nothing is held: the
-/// combination is proven.
-pub fn judge(
-    readings: &Readings,
-    reference: Option<&Readings>,
-    known: impl Fn(&Experiment) -> bool,
-    rules: &Rules,
-) -> Verdict {
+/// `known` tells whether just this experiment (same month, name, e-mail and proposal) was accepted before, in which case
+/// nothing is held: the combination is proven.
+pub fn judge(readings: &Readings, memory: &Memory, known: impl Fn(&Experiment) -> bool, rules: &Rules) -> Verdict {
     let user_info = readings.user_info();
     if Field::REQUIRED.iter().all(|field| user_info.get(*field).is_none()) {
         return Verdict::Nobody;
@@ -97,10 +109,14 @@ pub fn judge(
     if !refused.is_empty() {
         return Verdict::Invalid(refused);
     }
-    let mut holds = match reference {
-        Some(reference) => compare(readings, reference),
-        None => vec![Hold::run(UNSEEN)],
+    let mut holds = match &memory.reference {
+        Some(reference) => compare(readings, reference, rules.settle),
+        None => unseen(readings, rules.settle),
     };
+    if memory.half.as_ref() == Some(&user_info) && !holds.iter().any(|hold| hold.half) {
+        holds
+            .push(Hold::half("Half a set before its IOC started again. Tag again; Approve only if all of it is right"));
+    }
     if rules.require_approval {
         holds.push(Hold::approve("Every new group needs Approve (require_approval)"));
     }
@@ -130,121 +146,129 @@ fn refusals(readings: &Readings, experiment: &Experiment, rules: &Rules) -> Vec<
     refused
 }
 
+/// What says who the set is about and belongs to that person or that proposal alone.
+const IDENTITY: [Field; 5] = [Field::PiLastName, Field::PiEmail, Field::PiBadge, Field::ProposalNumber, Field::Esaf];
+
+/// Nothing to compare with.
+fn unseen(readings: &Readings, settle: Duration) -> Vec<Hold> {
+    let mut holds = vec![Hold::run(UNSEEN)];
+    holds.extend(torn(readings, None, &IDENTITY, settle));
+    holds
+}
+
 /// Rules 4 and 6: the set must have changed as one since `reference`.
-fn compare(readings: &Readings, reference: &Readings) -> Vec<Hold> {
+fn compare(readings: &Readings, reference: &Readings, settle: Duration) -> Vec<Hold> {
     let (now, before) = (readings.user_info(), reference.user_info());
     let changed = |field: Field| !same(&now, &before, field);
     let put = |field: Field| readings.put_since(reference, field);
-    let value = |info: &UserInfo, field: Field| info.get(field).unwrap_or("nobody").to_owned();
     let (name, email) = (changed(Field::PiLastName), changed(Field::PiEmail));
     if !(name || email || changed(Field::YearMonth) || changed(Field::ProposalNumber)) {
-        return vec![Hold::run(UNSEEN)];
+        return unseen(readings, settle);
     }
     let mut holds = vec![];
 
-    // A tool was at work.
+    // A tool was at work, and it puts every field each time.
     let tagged = now.get(Field::UpdateTime).is_some() && changed(Field::UpdateTime);
     if readings.0.contains_key(&Field::UpdateTime) && !tagged {
         holds.push(Hold::run(
             "Edited by hand: the tagging tool's update time did not change. If it is right, press Run or Approve",
         ));
     }
-    if let Some(stale) = stale_field(readings, &now, &put, tagged, name) {
-        // The tool puts every field each time; one that it has not put means that it stopped half way.
-        holds.push(Hold::approve(format!(
-            "Half a set: the {stale} ({}) was not put with the rest. Tag again; Approve only if all of it is right",
-            value(&now, stale)
-        )));
+    // A person may put only what differs; one PV alone can't be half of a set.
+    let alone = !IDENTITY.into_iter().any(|field| field != Field::PiEmail && put(field));
+    if tagged {
+        holds.extend(torn(readings, Some(reference), &Field::ALL, settle));
+    } else if !alone {
+        holds.extend(torn(readings, Some(reference), &IDENTITY, settle));
     }
     match (name, email) {
-        (true, false) => holds.push(Hold::approve(format!(
+        (true, false) => holds.push(Hold::half(format!(
             "Half a set: the last name changed from {} to {}, the e-mail is still {}. Tag again, or Approve",
-            value(&before, Field::PiLastName),
-            value(&now, Field::PiLastName),
-            value(&now, Field::PiEmail)
+            told(&before, Field::PiLastName),
+            told(&now, Field::PiLastName),
+            told(&now, Field::PiEmail)
         ))),
-        (false, true) => holds.extend(new_address(&now, &before, &changed, &put)),
-        (false, false) if !(put(Field::PiLastName) && put(Field::PiEmail)) => {
-            holds.extend(same_person(&now, &before, &changed));
-        }
+        (false, true) => holds.extend(new_address(&now, &before, alone, &changed)),
+        (false, false) if alone => holds.extend(new_month(&now, &before, &changed)),
         _ => {}
     }
     holds
 }
 
-/// An identity-bearing field that should have come with the others and did not.
-///
-/// Where a tool was at work (the update time has changed), every configured PV must have been put.
-/// Otherwise a person may have put only what differs: then only a set value that names the former person or proposal counts.
-fn stale_field(
-    readings: &Readings,
-    now: &UserInfo,
-    put: &impl Fn(Field) -> bool,
-    tagged: bool,
-    name_changed: bool,
-) -> Option<Field> {
-    let bound_to_person = [Field::PiBadge, Field::ProposalNumber, Field::Esaf];
-    readings.0.keys().copied().find(|field| {
-        !put(*field) && now.get(*field).is_some() && (tagged || (name_changed && bound_to_person.contains(field)))
-    })
+/// Whether one of the fields was not put together with the others: since `reference`, and without a pause in which the PVs
+/// would have settled. The IOC's times tell, also of what happened while beamshare or the IOC was down: the remains of a
+/// set whose tool died, and what the next one put over it, are as far apart as the two tools' runs.
+fn torn(readings: &Readings, reference: Option<&Readings>, fields: &[Field], settle: Duration) -> Option<Hold> {
+    let info = readings.user_info();
+    let mut times: Vec<_> = readings
+        .0
+        .iter()
+        .filter(|(field, _)| fields.contains(field) && info.get(**field).is_some())
+        .map(|(field, reading)| (reading.time, *field))
+        .collect();
+    times.sort();
+    // From the newest back to the first pause.
+    let mut began = times.last()?.0;
+    for (time, _) in times.iter().rev() {
+        let together = match (*time, began) {
+            (Some(time), Some(began)) => {
+                Duration::try_from(began.duration_since(time)).is_ok_and(|pause| pause < settle)
+            }
+            (time, began) => time == began, // never put: restored at the IOC's boot, all of them alike
+        };
+        if !together {
+            break;
+        }
+        began = *time;
+    }
+    let late = |field: Field| reference.is_some_and(|reference| !readings.put_since(reference, field));
+    let (_, field) = times.into_iter().find(|(time, field)| *time < began || late(*field))?;
+    Some(Hold::half(format!(
+        "Half a set: the {field} ({}) was not put together with the rest. Tag again; Approve only if all of it is right",
+        told(&info, field)
+    )))
+}
+
+/// A field's text for people.
+fn told(info: &UserInfo, field: Field) -> &str {
+    info.get(field).unwrap_or("nobody")
 }
 
 /// A new e-mail address for the same last name: a correction, another group whose PI has the same name, or the first half
-/// of such a group's set. Only a tool that has put everything again proves a correction.
-fn new_address(
-    now: &UserInfo,
-    before: &UserInfo,
-    changed: &impl Fn(Field) -> bool,
-    put: &impl Fn(Field) -> bool,
-) -> Option<Hold> {
-    let value = |info: &UserInfo, field: Field| info.get(field).unwrap_or("nobody").to_owned();
+/// of such a group's set. Only a tool that has put everything again proves a correction ([`torn`] holds the rest).
+fn new_address(now: &UserInfo, before: &UserInfo, alone: bool, changed: &impl Fn(Field) -> bool) -> Option<Hold> {
     let change = format!(
         "the e-mail of {} changed from {} to {}",
-        value(now, Field::PiLastName),
-        value(before, Field::PiEmail),
-        value(now, Field::PiEmail)
+        told(now, Field::PiLastName),
+        told(before, Field::PiEmail),
+        told(now, Field::PiEmail)
     );
-    let Some(proposal) = now.get(Field::ProposalNumber) else {
+    if now.get(Field::ProposalNumber).is_none() {
         return Some(Hold::approve(format!(
             "Correction or another group? {change}, and no proposal number tells. Approve if it is right"
         )));
-    };
-    if changed(Field::ProposalNumber) && put(Field::PiLastName) {
-        return None; // another group with its own proposal, whose PI happens to have the same name
     }
-    if changed(Field::ProposalNumber)
-        || changed(Field::YearMonth)
-        || changed(Field::PiFirstName)
-        || changed(Field::PiBadge)
-    {
-        return Some(Hold::approve(format!(
-            "Half a set: {change}, not all of the set with it (proposal {proposal}). Tag again; Approve only if all is right"
-        )));
-    }
-    let others = [Field::YearMonth, Field::PiLastName, Field::ProposalNumber];
-    if others.into_iter().all(put) {
-        None // the tool has put the whole set again: a correction
-    } else if others.into_iter().any(put) {
-        Some(Hold::approve(format!("Half a set: {change}, and not all PVs were put with it. Tag again, or Approve")))
-    } else {
+    if alone {
         // What a stray or hostile put to that one PV looks like, too.
-        Some(Hold::run(format!("By hand: {change}. If it is right, press Run or Approve")))
+        return Some(Hold::run(format!("By hand: {change}. If it is right, press Run or Approve")));
     }
+    let another_person = [Field::YearMonth, Field::PiFirstName, Field::PiBadge].into_iter().any(changed);
+    (another_person && !changed(Field::ProposalNumber)).then(|| {
+        let proposal = told(now, Field::ProposalNumber);
+        Hold::half(format!("Half a set? {change}, the proposal is still {proposal}. Tag again, or Approve"))
+    })
 }
 
-/// A new proposal or month, while the PI was not put with it: the first half of another group's set, or a person's edit.
-fn same_person(now: &UserInfo, before: &UserInfo, changed: &impl Fn(Field) -> bool) -> Option<Hold> {
-    let change = |field: Field| {
-        let value = |info: &UserInfo| info.get(field).unwrap_or("nobody").to_owned();
-        format!("the {field} changed from {} to {}, the PI was not put with it", value(before), value(now))
-    };
-    if changed(Field::ProposalNumber) {
-        Some(Hold::approve(format!("Half a set: {}. Tag again, or Approve", change(Field::ProposalNumber))))
-    } else if changed(Field::YearMonth) {
-        Some(Hold::run(format!("By hand: {}. If it is right, press Run or Approve", change(Field::YearMonth))))
-    } else {
-        None
-    }
+/// A month that was put alone: the first half of another group's set, or a person's edit.
+fn new_month(now: &UserInfo, before: &UserInfo, changed: &impl Fn(Field) -> bool) -> Option<Hold> {
+    changed(Field::YearMonth).then(|| {
+        Hold::run(format!(
+            "By hand: the {} changed from {} to {}, the PI was not put with it. If it is right, press Run or Approve",
+            Field::YearMonth,
+            told(before, Field::YearMonth),
+            told(now, Field::YearMonth)
+        ))
+    })
 }
 
 /// Whether a field says the same in both, as people read it.

@@ -150,3 +150,21 @@ async fn hostile_values_go_nowhere() {
     site.delivered("ana@upf.example").await;
     assert!(site.beamline.path("local/2026-03/Muller-Lukasiewicz").is_dir());
 }
+
+#[tokio::test]
+async fn a_boot_of_the_ioc_makes_no_half_set_whole() {
+    let mut site = Site::started().await;
+    site.tag(&garcia()).await;
+    site.delivered("ana@upf.example").await;
+    // Everything but the year-month and the ESAF; then the IOC boots, restores its records and processes them.
+    site.tag_some(&li(), 8).await;
+    site.held("Half a set").await;
+    site.kill_ioc();
+    site.start_ioc();
+    site.idle().await;
+    for (field, text) in li().into_iter().take(8).chain(garcia().into_iter().skip(8)) {
+        site.put(field, text).await;
+    }
+    site.held("Half a set").await;
+    assert_eq!(site.mailed_to(), ["ana@upf.example"]);
+}

@@ -73,7 +73,7 @@ impl Site {
                 &*keys,
             ),
             ("2bmb:Share:", PREFIX),
-            ("[rules]\nretry_for = \"20s\"", "[rules]\nsettle = \"300ms\"\nretry_for = \"1h\""),
+            ("[rules]\nretry_for = \"20s\"", "[rules]\nsettle = \"500ms\"\nretry_for = \"1h\""),
         ];
         all.extend_from_slice(changes);
         let beamline = Beamline::with(&all, |collection| collection).await;

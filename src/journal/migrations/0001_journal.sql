@@ -8,6 +8,13 @@ CREATE TABLE user_info (
     set_at      TEXT    NOT NULL
 );
 
+-- The last set of user info that was found half written: its texts stay half, whatever becomes of its records' times.
+CREATE TABLE half_set (
+    only_row    BIGINT  NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    fields      TEXT    NOT NULL, -- JSON, as it stood in the PVs
+    set_at      TEXT    NOT NULL
+);
+
 CREATE TABLE experiment (
     id          TEXT    NOT NULL PRIMARY KEY,
     fields      TEXT    NOT NULL, -- JSON of the parsed experiment
