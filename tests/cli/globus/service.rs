@@ -38,6 +38,19 @@ fn a_secret_is_kept_only_when_it_works() {
 }
 
 #[test]
+fn a_typed_secret_is_not_shown() {
+    let site = Site::new();
+    site.sign_in_as_service();
+    let mut command = Command::new(super::super::support::ioc::python());
+    command.arg(super::super::support::ioc::repository("tests/cli/globus/type_secret.py"));
+    command.args([SECRET, env!("CARGO_BIN_EXE_beamshare"), "login", "--service"]);
+    let output = command.current_dir(site.folder.path()).env_remove("BEAMSHARE_CONFIG").output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{shown}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(shown.contains("Secret (") && shown.contains("Signed in as") && !shown.contains(SECRET), "{shown}");
+}
+
+#[test]
 fn a_secret_that_others_may_have_read_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let site = Site::of_service();
