@@ -136,7 +136,7 @@ class Ui:
                 self.shows(widget, p)
                 self.set(widget, "displayFormat", "enum", "PyDMLabel::String")
                 self.set(widget, "wordWrap", "bool", "true" if p.lines > 1 else "false", own=False)
-                self.style(widget, int(p.h * 0.73), p.colour, p.ground, INSET)
+                self.style(widget, int(p.h * 0.8 if p.lines > 1 else p.h * 0.73), p.colour, p.ground, INSET)
             case State():
                 widget = self.label(p, "state", "centre")
                 self.shows(widget, p, alarm=True)
