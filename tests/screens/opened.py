@@ -37,12 +37,16 @@ PICTURES = Path(sys.argv[4]) if len(sys.argv) > 4 else None
 OWN = MACROS["P"] + MACROS["R"]
 
 
-def until(what, wanted):
-    """Lets the screens live until `wanted` returns nothing more to complain about."""
+def until(what, wanted, alive=True):
+    """Lets the screens live, and with `alive` beamshare's heart beat, until `wanted` has nothing more to complain about."""
     end = time.monotonic() + LIMIT
+    next_beat = time.monotonic() + 1
     while complaint := wanted():
         if time.monotonic() > end:
             raise AssertionError(f"{what}: after {LIMIT} s: {complaint}")
+        if alive and time.monotonic() > next_beat:
+            beat()
+            next_beat = time.monotonic() + 1
         QApplication.processEvents()
         time.sleep(0.02)
 
@@ -138,7 +142,7 @@ def check():
     pages = {page: opened(f"beamshare_{page}") for page in ("users", "transfers", "history", "help", "approve")}
     put(OWN + "Run", 0)
     # No heart was heard yet: what is shown is nobody's word, and the screen says so.
-    until("a service that doesn't run", lambda: lights_differ(main, "Idle", alive=False))
+    until("a service that doesn't run", lambda: lights_differ(main, "Idle", alive=False), alive=False)
     for name, value in USER_INFO.items():
         put(MACROS["U"] + name, value)
     for state, values in STATES.items():
