@@ -11,5 +11,6 @@ pub mod experiment;
 pub mod journal;
 pub mod log;
 pub mod mail;
+pub mod metrics;
 pub mod schedule;
 pub mod watch;

@@ -2,9 +2,11 @@
 
 use super::failure::Failure;
 use beamshare::delivery::Step;
-use beamshare::epics::{CaContext, CaError, Kind, Record, TextChannel};
+use beamshare::epics::{CaContext, CaError, Kind, Record, TextChannel, TextEvent};
 use futures::future;
+use futures::stream::{self, BoxStream, SelectAll, StreamExt};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Limit for finding and reading a record.
@@ -14,6 +16,7 @@ pub const LIMIT: Duration = Duration::from_secs(5);
 pub const STEPS: [Step; 5] = [Step::Dirs, Step::Globus, Step::Share, Step::Email, Step::Sync];
 
 /// What the status records say, all at one time.
+#[derive(Clone)]
 pub struct Board {
     prefix: String,
     texts: BTreeMap<Record, Result<String, CaError>>,
@@ -22,12 +25,27 @@ pub struct Board {
 impl Board {
     /// Reads all records at once; one that can't be read is known by what came back.
     pub async fn read(context: &CaContext, prefix: &str) -> Result<Board, CaError> {
-        let read = Record::ALL.iter().filter(|record| record.kind() != Kind::Momentary).map(|record| async move {
+        let read = shown().map(|record| async move {
             let channel = TextChannel::new(context, &format!("{prefix}{record}"))?;
-            Ok((*record, channel.get(LIMIT).await.map(|text| text.text)))
+            Ok((record, channel.get(LIMIT).await.map(|text| text.text)))
         });
         let texts = future::try_join_all(read).await?.into_iter().collect();
         Ok(Board { prefix: prefix.to_owned(), texts })
+    }
+
+    /// The record says something new, or can't be read any more.
+    fn note(&mut self, record: Record, event: TextEvent) -> bool {
+        let news = match event {
+            TextEvent::Text(text) => Ok(text.text),
+            TextEvent::Unreadable(error) => Err(error),
+            TextEvent::Disconnected => {
+                Err(CaError::Disconnected { pv: format!("{}{record}", self.prefix), action: "read".to_owned() })
+            }
+            TextEvent::Connected(_) => return false,
+        };
+        let text = news.as_ref().ok().cloned();
+        let before = self.texts.insert(record, news);
+        before.and_then(Result::ok) != text
     }
 
     /// The record's text: a state's label, a number in digits. Empty where it can't be read.
@@ -63,6 +81,56 @@ impl Board {
                 self.prefix,
                 self.text(Record::Alive),
             ))),
+        }
+    }
+}
+
+/// The records that say something: all but the buttons.
+fn shown() -> impl Iterator<Item = Record> {
+    Record::ALL.iter().copied().filter(|record| record.kind() != Kind::Momentary)
+}
+
+/// Changes that come within this time are shown together.
+const TOGETHER: Duration = Duration::from_millis(200);
+
+/// The status records, followed.
+pub struct Live {
+    pub board: Board,
+    events: SelectAll<BoxStream<'static, (Record, TextEvent)>>,
+}
+
+impl Live {
+    pub async fn start(context: &CaContext, prefix: &str) -> Result<Live, CaError> {
+        let board = Board::read(context, prefix).await?;
+        let mut events = SelectAll::new();
+        for record in shown() {
+            let channel = Arc::new(TextChannel::new(context, &format!("{prefix}{record}"))?);
+            let stream = stream::unfold(channel, move |channel| async move {
+                let event = channel.next().await;
+                Some(((record, event), channel))
+            });
+            events.push(stream.boxed());
+        }
+        Ok(Live { board, events })
+    }
+
+    /// Waits until a record says something else, and for what comes with it.
+    pub async fn changed(&mut self) {
+        let (mut news, mut deadline) = (false, None);
+        loop {
+            let over = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                Some((record, event)) = self.events.next() => news |= self.board.note(record, event),
+                () = over => return,
+            }
+            if news && deadline.is_none() {
+                deadline = Some(tokio::time::Instant::now() + TOGETHER);
+            }
         }
     }
 }

@@ -1,11 +1,13 @@
-use super::failure::Exit;
-use super::service::{Board, STEPS};
+use super::failure::{Exit, Failure};
+use super::service::{Board, Live, STEPS};
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
-use beamshare::epics::{CaContext, Record};
+use beamshare::epics::{CaContext, Record, holder_name};
 use clap::Args;
+use console::Term;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::io::Write;
 
 /// Show the status records as the control room sees them
 ///
@@ -15,6 +17,10 @@ use std::collections::BTreeMap;
 pub struct Status {
     #[command(flatten)]
     format: Format,
+
+    /// Go on showing them as they change, until Ctrl-C; with --json, or where no terminal is, a line a change
+    #[arg(long)]
+    watch: bool,
 }
 
 /// The document of --json: texts as the records have them, numbers as numbers (null where a record can't be read).
@@ -40,6 +46,9 @@ struct Document<'b> {
     last_duration_s: Option<f64>,
     version: &'b str,
     host: &'b str,
+    /// Of several beamshares on these records, the one that serves them
+    served_by: String,
+    pending: &'b str,
     missing: Vec<String>,
 }
 
@@ -62,6 +71,9 @@ impl Status {
     pub async fn act(self, config: &Config) -> Outcome {
         let context = CaContext::new()?;
         let prefix = &config.epics.prefix;
+        if self.watch {
+            return self.follow(config, Live::start(&context, prefix).await?).await;
+        }
         let board = Board::read(&context, prefix).await?;
         if self.format.json {
             print::json(&document(config, &board))?;
@@ -71,6 +83,42 @@ impl Status {
         board.require_alive()?;
         Ok(exit_of(board.text(Record::Status)))
     }
+
+    /// Ends with the reader of its output, or by a signal.
+    async fn follow(&self, config: &Config, mut live: Live) -> Outcome {
+        let terminal = Term::stdout();
+        let mut last = String::new();
+        loop {
+            let board = &live.board;
+            let written = if self.format.json {
+                let line = serde_json::to_string(&document(config, board)).map_err(Failure::failed)?;
+                tell_news(&mut last, line)
+            } else if terminal.is_term() {
+                let cleared = terminal.clear_screen();
+                print_board(config, board);
+                cleared
+            } else {
+                let text = |record| print::plain(board.text(record));
+                let service =
+                    if board.is_alive() { String::new() } else { "service stopped; it said last: ".to_owned() };
+                tell_news(&mut last, format!("{service}{}  {}", text(Record::Status), text(Record::StatusMsg)))
+            };
+            if written.is_err() {
+                return Ok(Exit::Done);
+            }
+            live.changed().await;
+        }
+    }
+}
+
+/// Writes a line if it is another than the last.
+fn tell_news(last: &mut String, line: String) -> std::io::Result<()> {
+    if *last == line {
+        return Ok(());
+    }
+    writeln!(std::io::stdout(), "{line}")?;
+    *last = line;
+    Ok(())
 }
 
 /// What the record Status means to a script.
@@ -108,6 +156,8 @@ fn document<'b>(config: &'b Config, board: &'b Board) -> Document<'b> {
         last_duration_s: board.number(Record::LastDuration),
         version: board.text(Record::Version),
         host: board.text(Record::Host),
+        served_by: holder_name(board.text(Record::LeaseHolder)),
+        pending: board.text(Record::PendingMsg),
         missing: board.missing(),
     }
 }
@@ -127,6 +177,9 @@ fn print_board(config: &Config, board: &Board) {
             print::line(format_args!("Directory   {}", text(Record::Path)));
             print::line(format_args!("Link        {}", text(Record::DataLink)));
         }
+        if !board.text(Record::PendingMsg).is_empty() {
+            print::line(format_args!("Waits       {}", text(Record::PendingMsg)));
+        }
         let counts = [Record::UsersShared, Record::UsersTotal, Record::EmailsSent, Record::EmailsFailed].map(text);
         let [shared, total, sent, failed] = counts;
         print::line(format_args!("Users       {shared} of {total} shared; e-mails: {sent} sent, {failed} failed"));
@@ -135,6 +188,14 @@ fn print_board(config: &Config, board: &Board) {
             [Record::Version, Record::Host, Record::LastRun, Record::LastDuration].map(text);
         let last = if last.is_empty() { "none yet".to_owned() } else { format!("{last} ({took} s)") };
         print::line(format_args!("Service     {} {version} on {host}; last run {last}", text(Record::Alive)));
+        let holder = holder_name(board.text(Record::LeaseHolder));
+        if !holder.is_empty() {
+            // A second service says in its log that it stands by; here is why.
+            print::line(format_args!(
+                "Served by   {}; any other beamshare on these records stands by",
+                print::plain(&holder)
+            ));
+        }
     }
     let missing = board.missing();
     if let Some(first) = missing.first() {

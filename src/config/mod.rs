@@ -21,6 +21,7 @@ use crate::experiment::{EmailAddress, Field, PathTemplate};
 use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::Url;
@@ -51,6 +52,9 @@ pub struct Config {
     /// `[log]`
     #[serde(default)]
     pub log: Log,
+    /// `[metrics]`
+    #[serde(default)]
+    pub metrics: Metrics,
     /// Where the settings come from
     #[serde(skip)]
     pub file: PathBuf,
@@ -77,6 +81,15 @@ pub struct Beamline {
     pub name: String,
     /// IANA time zone of the facility, e.g. `America/Chicago`; without it the machine's
     pub time_zone: Option<String>,
+}
+
+/// `[metrics]`: what the status records say, for Prometheus.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Where scrapes are answered, e.g. `127.0.0.1:9464`; several beamlines of one process may have the same.
+    /// Without it nothing listens.
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[epics]`

@@ -3,11 +3,12 @@ use super::deliveries::{Deliveries, Order};
 use super::situation::{Held, Press, Situation, accepted_by};
 use crate::config::{self, Changes, Config, ConfigError};
 use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome, Plan, PlanError};
-use crate::epics::{CaContext, Commands, StatusBoard};
+use crate::epics::{CaContext, Commands, Lease, StatusBoard};
 use crate::experiment::Experiment;
 use crate::journal::{
     Accepted, AcceptedBy, Cause, DeliveryRow, DeliveryState, ExperimentRow, Journal, JournalError, RunLock,
 };
+use crate::metrics::Facts;
 use crate::watch::{Hold, Observation, Readings, Verdict, Watcher, judge};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,12 @@ pub(super) struct Beamline {
     pub(super) watcher: Watcher,
     pub(super) board: StatusBoard,
     pub(super) commands: Commands,
+    /// What is told to Prometheus
+    pub(super) facts: watch::Sender<Facts>,
+    /// Whether these records are this beamshare's to serve, or another one's
+    pub(super) lease: watch::Receiver<Lease>,
+    /// What has been made of it: without the lease nothing is looked at, delivered or shown
+    pub(super) serves: bool,
     changes: Option<Changes>,
     /// The operator's switches; `None` before the IOC has said how `Auto` stands
     pub(super) auto: Option<bool>,
@@ -82,13 +89,18 @@ impl Beamline {
         let watcher = Watcher::start(&context, &config.epics.user_info, config.rules.settle)?;
         let (board, commands) = StatusBoard::new(&context, &config.epics.prefix)?;
         let changes = config::watch(&config).inspect_err(|error| tracing::warn!("{error}")).ok();
-        let mut beamline = Beamline {
+        let lease = board.lease();
+        let facts = Facts { beamline: config.beamline.name.clone(), board: board.clone(), last_run: None };
+        Ok(Beamline {
             context,
             journal,
             deliverer,
             watcher,
             board,
             commands,
+            lease,
+            facts: watch::Sender::new(facts),
+            serves: false,
             changes,
             auto: None,
             paused: false,
@@ -102,9 +114,27 @@ impl Beamline {
             beats: 0,
             _lock: lock,
             config,
-        };
-        beamline.resume().await?;
-        Ok(beamline)
+        })
+    }
+
+    /// The lease was had or lost. Who has lost it breaks off what it does, as a kill would: the journal knows how far it came.
+    pub(super) async fn lease_changed(&mut self) -> Result<(), JournalError> {
+        let serves = *self.lease.borrow_and_update() == Lease::Held;
+        if serves == std::mem::replace(&mut self.serves, serves) {
+            return Ok(());
+        }
+        if serves {
+            self.resume().await?;
+            let seen = self.watcher.observation().borrow().clone();
+            self.observed(seen).await
+        } else {
+            tracing::warn!("delivering nothing until the lease of {} is had again", self.config.epics.prefix);
+            self.plans.abort_all();
+            self.readings = None;
+            self.situation = Situation::Waiting("Waiting for the lease".to_owned());
+            self.deliveries.break_off().await;
+            Ok(())
+        }
     }
 
     /// Shows the experiment that was accepted last, and goes on with what was killed in the middle.
@@ -128,7 +158,6 @@ impl Beamline {
         let mut observation = self.watcher.observation().clone();
         self.board.set_text(crate::epics::Record::Version, env!("CARGO_PKG_VERSION"));
         self.board.set_text(crate::epics::Record::Host, &super::screen::host());
-        self.show();
         loop {
             let step = tokio::select! {
                 _ = heartbeat.tick() => self.beat().await,
@@ -136,6 +165,7 @@ impl Beamline {
                     let seen = observation.borrow_and_update().clone();
                     self.observed(seen).await
                 }
+                Ok(()) = self.lease.changed() => self.lease_changed().await,
                 Some(command) = self.commands.next() => self.command(command).await,
                 Some(planned) = self.plans.join_next() => match planned {
                     Ok(planned) => self.planned(planned).await,
@@ -161,10 +191,15 @@ impl Beamline {
             }
             self.show();
         }
-        self.farewell();
-        if let Err(not_shown) = self.board.flush(FLUSH_LIMIT).await {
-            tracing::debug!("{not_shown}");
+        self.plans.abort_all();
+        if self.serves {
+            self.farewell();
+            self.deliveries.break_off().await;
+            if let Err(not_shown) = self.board.flush(FLUSH_LIMIT).await {
+                tracing::debug!("{not_shown}");
+            }
         }
+        self.board.release(FLUSH_LIMIT).await;
         self.journal.close().await;
     }
 
@@ -179,6 +214,9 @@ impl Beamline {
     async fn beat(&mut self) -> Result<(), JournalError> {
         self.board.beat();
         self.beats = self.beats.wrapping_add(1);
+        if !self.serves {
+            return Ok(());
+        }
         let in_trouble = matches!(self.situation, Situation::Trouble(_));
         let others = self.journal.changed_by_others().await?;
         if in_trouble && self.beats.is_multiple_of(TROUBLE_BEATS) {
@@ -197,6 +235,9 @@ impl Beamline {
     async fn observed(&mut self, observation: Observation) -> Result<(), JournalError> {
         self.plans.abort_all();
         self.readings = None;
+        if !self.serves {
+            return Ok(());
+        }
         match observation {
             Observation::Waiting(reason) => self.situation = Situation::Waiting(reason),
             Observation::Settling => self.situation = Situation::Settling,
@@ -310,7 +351,8 @@ impl Beamline {
         }
         let obstacles: Vec<_> = plan.obstacles().iter().map(Obstacle::to_string).collect();
         let Some(by) = accepted_by(&holds, &obstacles, press.as_ref()) else {
-            let held = Held { experiment, readings, holds, obstacles };
+            let paths = plan.paths.clone();
+            let held = Held { experiment, paths, readings, holds, obstacles };
             tracing::warn!("held: {}", held.message());
             self.situation = Situation::Held(held);
             return Ok(());
@@ -359,8 +401,8 @@ impl Beamline {
             let obstacles: Vec<_> = obstacles.iter().map(Obstacle::to_string).collect();
             match &self.readings {
                 Some(readings) if matches!(self.situation, Situation::Served(served) if served == id) => {
-                    let (experiment, readings) = (row.experiment, readings.clone());
-                    self.situation = Situation::Held(Held { experiment, readings, holds: vec![], obstacles });
+                    let (experiment, readings, paths) = (row.experiment, readings.clone(), vec![row.path]);
+                    self.situation = Situation::Held(Held { experiment, paths, readings, holds: vec![], obstacles });
                 }
                 _ => tracing::warn!("{} is held, and not the group of the PVs any more", row.experiment),
             }

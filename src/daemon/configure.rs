@@ -7,6 +7,10 @@ use crate::epics::StatusBoard;
 use crate::journal::JournalError;
 use crate::watch::Watcher;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the lease of records that are served no more may take to be given back.
+const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 
 impl Beamline {
     /// Takes over an edited configuration. A broken one changes nothing but the message.
@@ -42,9 +46,16 @@ impl Beamline {
             self.readings = None;
         }
         if config.epics.prefix != self.config.epics.prefix {
-            (self.board, self.commands) =
+            let (board, commands) =
                 StatusBoard::new(&self.context, &config.epics.prefix).map_err(|error| error.to_string())?;
+            // Nothing is delivered between the lease of the old records and that of the new ones.
+            self.lease = board.lease();
+            let lost = self.lease_changed().await;
+            std::mem::replace(&mut self.board, board).release(RELEASE_LIMIT).await;
+            self.commands = commands;
+            self.facts.send_modify(|facts| facts.board = self.board.clone());
             self.auto = None;
+            lost.map_err(|error| error.to_string())?;
         }
         self.deliverer = Arc::new(deliverer);
         self.config = config;

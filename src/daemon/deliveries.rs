@@ -120,6 +120,12 @@ impl Deliveries {
         }
     }
 
+    /// Breaks all of them off where they are, as a kill would do, and waits until they are.
+    pub async fn break_off(&mut self) {
+        self.running.clear();
+        self.tasks.shutdown().await;
+    }
+
     /// Ends all of them for good.
     pub fn abort(&self) {
         for running in self.running.values() {

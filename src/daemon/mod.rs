@@ -11,7 +11,10 @@ use crate::config::Config;
 use crate::delivery::StepError;
 use crate::epics::{CaContext, CaError};
 use crate::journal::{JournalError, LockError};
+use crate::metrics::{self, Facts};
 use beamline::Beamline;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -69,12 +72,22 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
     let (stop, stopped) = watch::channel(());
     let context = CaContext::new()?;
     let mut beamlines = JoinSet::new();
+    let mut metrics: BTreeMap<SocketAddr, Vec<watch::Receiver<Facts>>> = BTreeMap::new();
     for config in configs {
         let span = tracing::info_span!("beamline", beamline = config.beamline.name);
+        let listen = config.metrics.listen;
         let beamline = Beamline::start(context.clone(), config).instrument(span.clone()).await?;
+        if let Some(listen) = listen {
+            metrics.entry(listen).or_default().push(beamline.facts.subscribe());
+        }
         beamlines.spawn_local(beamline.serve(stopped.clone()).instrument(span));
     }
     drop(stopped);
+    // They end with this set.
+    let mut endpoints = JoinSet::new();
+    for (listen, facts) in metrics {
+        endpoints.spawn(tell(listen, facts));
+    }
     tokio::select! {
         _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
         _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
@@ -85,6 +98,13 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
         ended.map_err(|fault| DaemonError::Fault(fault.to_string()))?;
     }
     Ok(())
+}
+
+/// Metrics are of less weight than deliveries: where they can't be served, the rest goes on.
+async fn tell(listen: SocketAddr, facts: Vec<watch::Receiver<Facts>>) {
+    if let Err(error) = metrics::serve(listen, facts).await {
+        tracing::error!("no metrics at {listen}: {error}; give [metrics] listen another address, and start again");
+    }
 }
 
 /// Each beamline has its own journal and its own records.

@@ -12,16 +12,21 @@ use jiff::tz::TimeZone;
 impl Beamline {
     /// Brings the status records up to date.
     pub(super) fn show(&self) {
+        if !self.serves {
+            return; // the records are another beamshare's
+        }
         let (status, message) = self.status();
+        // Who and what come first: the record may cut the rest.
         let message = match &self.config_trouble {
-            Some(trouble) => format!("Edit of the configuration not in force: {trouble} | {message}"),
+            Some(trouble) => format!("{message} | Edit of the configuration not in force: {trouble}"),
             None => message,
         };
         self.board.set_text(Record::StatusMsg, &message);
-        self.board.set_status(status);
-        // From the press on, so that whoever waits for the end doesn't take the look at the places for it.
-        let pressed = matches!(self.situation, Situation::Planning { pressed: true });
-        self.board.set_run(self.deliveries.any() || pressed);
+        let pending = match &self.situation {
+            Situation::Held(held) => held.pending(),
+            _ => String::new(),
+        };
+        self.board.set_text(Record::PendingMsg, &pending);
         self.board.set_count(Record::RunCount, u64::try_from(self.counts.0).unwrap_or_default());
         self.board.set_count(Record::ErrorCount, u64::try_from(self.counts.1).unwrap_or_default());
         if let Some(shown) = &self.shown {
@@ -31,15 +36,22 @@ impl Beamline {
                 self.board.set_step(step, StepStatus::Pending, "");
             }
         }
+        let last_run = self.shown.as_ref().and_then(|shown| shown.last.as_ref()).and_then(|last| last.ended_at);
+        self.facts.send_modify(|facts| facts.last_run = last_run.or(facts.last_run));
+        // Last, since they are written after what was set before them.
+        self.board.set_status(status);
+        // From the press on, so that whoever waits for the end doesn't take the look at the places for it.
+        let pressed = matches!(self.situation, Situation::Planning { pressed: true });
+        self.board.set_run(self.deliveries.any() || pressed);
     }
 
     /// What to say when the service is stopped: the IOC's watchdog says the rest.
     pub(super) fn farewell(&self) {
+        let goes_on = if self.deliveries.any() { "; it goes on with the delivery when it is started" } else { "" };
+        self.board.set_text(Record::StatusMsg, &format!("beamshare was stopped{goes_on}"));
         if self.deliveries.any() {
             self.board.set_status(Status::Waiting);
         }
-        let goes_on = if self.deliveries.any() { "; it goes on with the delivery when it is started" } else { "" };
-        self.board.set_text(Record::StatusMsg, &format!("beamshare was stopped{goes_on}"));
         self.board.set_run(false);
     }
 

@@ -1,4 +1,4 @@
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Field, RelativePath};
 use crate::journal::AcceptedBy;
 use crate::watch::{Hold, Readings, Release};
 use uuid::Uuid;
@@ -31,6 +31,8 @@ pub(super) enum Situation {
 #[derive(Debug)]
 pub(super) struct Held {
     pub experiment: Experiment,
+    /// Where its data would go, the first tree's directory first
+    pub paths: Vec<RelativePath>,
     pub readings: Readings,
     /// What the rules say
     pub holds: Vec<Hold>,
@@ -57,11 +59,31 @@ impl Held {
         release(&self.holds, &self.obstacles)
     }
 
-    /// The sentence for the screen.
+    /// The sentence for the screen: who first, since a record may cut the rest.
     pub fn message(&self) -> String {
-        let reasons =
-            self.holds.iter().map(|hold| hold.reason.as_str()).chain(self.obstacles.iter().map(String::as_str));
-        format!("{}: {}", self.experiment, reasons.collect::<Vec<_>>().join(". "))
+        format!("{}: {}", self.experiment, self.reasons().join(". "))
+    }
+
+    /// What is about to be done and for whom, and all that is held against it.
+    pub fn pending(&self) -> String {
+        let experiment = &self.experiment;
+        let detail = |field| experiment.details.get(&field).map(String::as_str).filter(|text| !text.is_empty());
+        let mut who = vec![experiment.pi_last_name.to_string()];
+        if let Some(first) = detail(Field::PiFirstName) {
+            who[0] = format!("{first} {}", who[0]);
+        }
+        who.push(experiment.pi_email.to_string());
+        who.extend(detail(Field::PiInstitution).map(str::to_owned));
+        who.extend(detail(Field::ProposalNumber).map(|number| format!("proposal {number}")));
+        who.extend(detail(Field::ProposalTitle).map(|title| format!("'{title}'")));
+        let paths: Vec<_> = self.paths.iter().map(RelativePath::to_string).collect();
+        let reasons: Vec<_> =
+            self.reasons().iter().enumerate().map(|(n, reason)| format!("({}) {reason}", n + 1)).collect();
+        format!("FOR {}. DIRECTORY {}. IT WAITS SINCE: {}", who.join(", "), paths.join(" and "), reasons.join(". "))
+    }
+
+    fn reasons(&self) -> Vec<&str> {
+        self.holds.iter().map(|hold| hold.reason.as_str()).chain(self.obstacles.iter().map(String::as_str)).collect()
     }
 }
 

@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::commands::{self, Commands};
 use super::context::CaContext;
 use super::error::{CaError, search_settings};
 use super::keeper;
+use super::lease::{Lease, LeaseKeeper, Release};
+use super::moment::{After, Before};
 use super::records::{Kind, Record, Status, step_index};
 use crate::delivery::{Step, StepStatus};
 
@@ -34,6 +36,8 @@ struct Inner {
     prefix: String,
     slots: BTreeMap<Record, Slot>,
     connected: watch::Receiver<BTreeSet<Record>>,
+    lease: watch::Receiver<Lease>,
+    releases: mpsc::Sender<Release>,
     /// Its end is the end of the tasks that have no slot.
     _alive: watch::Sender<()>,
 }
@@ -79,6 +83,8 @@ impl StatusBoard {
     /// Connects to the records with this prefix, such as `2bmb:Share:`, whether they exist already or not, and to the
     /// operator's commands among them. `Run` is wanted to be 0; all else stays as it is until it is set.
     ///
+    /// Nothing is written, and no button is heard, before this board has the [`lease`](Self::lease).
+    ///
     /// Must be called within a Tokio runtime.
     ///
     /// # Errors
@@ -88,34 +94,69 @@ impl StatusBoard {
         let (connected_tx, connected) = watch::channel(BTreeSet::new());
         let links = Links(Arc::new(connected_tx));
         let (orders, commands) = mpsc::unbounded_channel();
-        let mut slots = BTreeMap::new();
+        let lease_tx = Arc::new(watch::Sender::new(Lease::default()));
+        let lease = lease_tx.subscribe();
+        let (releases, releases_rx) = mpsc::channel(1);
+        let mut slots: BTreeMap<Record, Slot> = BTreeMap::new();
+        let mut after = Vec::new();
         for &record in Record::ALL {
             let name = format!("{prefix}{record}");
             let channel = match record.kind() {
-                Kind::Ioc => continue,
+                Kind::Ioc | Kind::Lease => continue,
                 Kind::Run => context.channel_alone(&name)?,
                 _ => context.channel(&name)?,
             };
             let link = Link { record, links: links.clone() };
             match record.kind() {
-                Kind::Momentary => drop(tokio::spawn(commands::momentary(channel, link, orders.clone(), end.clone()))),
+                Kind::Momentary => {
+                    drop(tokio::spawn(commands::momentary(channel, link, orders.clone(), lease.clone(), end.clone())))
+                }
                 Kind::Level => drop(tokio::spawn(commands::level(channel, link, orders.clone(), end.clone()))),
                 kind => {
-                    let (wanted, wanted_rx) = watch::channel(Wanted::default());
+                    let first = match kind {
+                        Kind::Run => Wanted { value: Some(Shown::State(0)), version: 1 },
+                        _ => Wanted::default(),
+                    };
+                    let (wanted, mut wanted_rx) = watch::channel(first.clone());
                     let (held_tx, held) = watch::channel(0);
+                    if matches!(record, Record::Status | Record::Run) {
+                        let (hand_on, handed_on) = watch::channel(first);
+                        after.push((record, std::mem::replace(&mut wanted_rx, handed_on), hand_on));
+                    }
                     if kind == Kind::Run {
-                        wanted.send_replace(Wanted { value: Some(Shown::State(0)), version: 1 });
-                        let run = super::run::RunKeeper::new(channel, link, wanted_rx, held_tx, orders.clone());
+                        let (orders, lease) = (orders.clone(), lease.clone());
+                        let run = super::run::RunKeeper::new(channel, link, wanted_rx, held_tx, orders, lease);
                         tokio::spawn(run.keep());
                     } else {
-                        tokio::spawn(keeper::Keeper::new(channel, link, wanted_rx, held_tx).keep());
+                        tokio::spawn(keeper::Keeper::new(channel, link, wanted_rx, held_tx, lease.clone()).keep());
                     }
                     slots.insert(record, Slot { wanted, held });
                 }
             }
         }
+        for (record, asked, hand_on) in after {
+            let before = slots
+                .iter()
+                .filter(|(other, _)| **other != Record::Run && **other != record)
+                .map(|(record, slot)| Before {
+                    record: *record,
+                    wanted: slot.wanted.subscribe(),
+                    held: slot.held.clone(),
+                })
+                .collect();
+            let after = After { asked, hand_on, before, connected: connected.clone() };
+            let is_run = record == Record::Run;
+            tokio::spawn(after.follow(move |shown| is_run && *shown == Shown::State(1)));
+        }
+        let keeper = LeaseKeeper {
+            holder: context.channel(&format!("{prefix}{}", Record::LeaseHolder))?,
+            heartbeat: context.channel_without_monitor(&format!("{prefix}{}", Record::Heartbeat))?,
+            state: lease_tx,
+            prefix: prefix.to_owned(),
+        };
+        tokio::spawn(keeper.keep(releases_rx, end.clone()));
         tokio::spawn(report(prefix.to_owned(), connected.clone(), end));
-        let inner = Inner { prefix: prefix.to_owned(), slots, connected, _alive: alive };
+        let inner = Inner { prefix: prefix.to_owned(), slots, connected, lease, releases, _alive: alive };
         Ok((Self { inner: Arc::new(inner) }, Commands::new(commands)))
     }
 
@@ -129,7 +170,22 @@ impl StatusBoard {
         format!("{}{record}", self.inner.prefix)
     }
 
-    /// What beamshare is doing.
+    /// Whether this beamshare serves the records, or another one does: without the lease nothing must be delivered.
+    pub fn lease(&self) -> watch::Receiver<Lease> {
+        self.inner.lease.clone()
+    }
+
+    /// Gives the lease back, so that another beamshare may have it at once, or lets be what is another's. Nothing is
+    /// written after it.
+    pub async fn release(&self, limit: Duration) {
+        let (answer, answered) = oneshot::channel();
+        if self.inner.releases.try_send(answer).is_ok() {
+            let _ = tokio::time::timeout(limit, answered).await;
+        }
+    }
+
+    /// What beamshare is doing. Written when the IOC holds all else that was set until then, so that who waits for it
+    /// reads nothing old; a record that does not take its value is waited for no longer than a second.
     pub fn set_status(&self, status: Status) {
         self.set(Record::Status, Shown::State(status as u16));
     }
@@ -141,8 +197,13 @@ impl StatusBoard {
     }
 
     /// A text. It is shown on one line, and cut with `...` where it is longer than the record.
+    ///
+    /// It is shown in ASCII (`Müller` as `Muller`), since MEDM shows bytes and no UTF-8; but not an address or a link,
+    /// which would be another one then.
     pub fn set_text(&self, record: Record, text: &str) {
-        self.set(record, Shown::Text(text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()));
+        let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let exact = line.is_ascii() || matches!(record, Record::Email | Record::DataLink);
+        self.set(record, Shown::Text(if exact { line } else { deunicode::deunicode(&line) }));
     }
 
     /// A count; what is more than a record can hold is shown as the most it can (2,147,483,647).
@@ -158,7 +219,7 @@ impl StatusBoard {
     }
 
     /// Whether a delivery runs. Setting it, also to what it was, answers a [`Command::Run`](super::Command::Run):
-    /// with `false`, `Run` goes back to 0.
+    /// with `false`, `Run` goes back to 0, when the IOC holds all else that was set until then, `Status` too.
     pub fn set_run(&self, runs: bool) {
         self.set(Record::Run, Shown::State(u16::from(runs)));
     }
@@ -201,6 +262,16 @@ impl StatusBoard {
         if late.is_empty() { Ok(()) } else { Err(NotShown { prefix: self.inner.prefix.clone(), records: late }) }
     }
 
+    /// What a record is to say, as a number: a count, or the index of a state. `None` for texts, and before it was set.
+    pub fn number(&self, record: Record) -> Option<f64> {
+        match self.inner.slots.get(&record)?.wanted.borrow().value {
+            Some(Shown::State(n)) => Some(n.into()),
+            Some(Shown::Count(n)) => Some(n.into()),
+            Some(Shown::Number(x)) => Some(x),
+            Some(Shown::Text(_)) | None => None,
+        }
+    }
+
     /// The records that no IOC serves at present, of those that beamshare uses.
     pub fn missing(&self) -> Vec<Record> {
         missing(&self.inner.connected.borrow())
@@ -233,7 +304,11 @@ impl StatusBoard {
 }
 
 fn missing(connected: &BTreeSet<Record>) -> Vec<Record> {
-    Record::ALL.iter().filter(|r| r.kind() != Kind::Ioc && !connected.contains(r)).copied().collect()
+    Record::ALL
+        .iter()
+        .filter(|r| !matches!(r.kind(), Kind::Ioc | Kind::Lease) && !connected.contains(r))
+        .copied()
+        .collect()
 }
 
 /// Which records are connected, told by their tasks.

@@ -5,6 +5,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::board::Link;
 use super::channel::{Channel, Event};
+use super::lease::Lease;
 use super::records::Record;
 use super::value::{FieldType, Value};
 
@@ -64,10 +65,13 @@ pub(super) fn is_button(channel: &Channel, kind: FieldType) -> bool {
 
 /// A button: a change from 0 to 1 is a command. A 1 that is there when the IOC is heard is nobody's wish now, as nobody
 /// knows how old it is, and is put back to 0.
+///
+/// Without the lease, the record is another beamshare's: neither heard nor put back.
 pub(super) async fn momentary(
     channel: Channel,
     link: Link,
     orders: mpsc::UnboundedSender<Command>,
+    mut lease: watch::Receiver<Lease>,
     mut end: watch::Receiver<()>,
 ) {
     let command = match link.record {
@@ -79,6 +83,17 @@ pub(super) async fn momentary(
     loop {
         let event = tokio::select! {
             event = channel.next() => event,
+            changed = lease.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                if reads == Some(true) && *lease.borrow() == Lease::Held
+                    && let Err(e) = channel.put(Value::Enum(vec![0]), RESET_LIMIT).await
+                {
+                    tracing::debug!("{e}");
+                }
+                continue;
+            }
             _ = end.changed() => return,
         };
         match event {
@@ -93,7 +108,7 @@ pub(super) async fn momentary(
             Event::Sample(sample) => {
                 let Some(pressed) = as_bool(&sample.value) else { continue };
                 let before = reads.replace(pressed);
-                if !pressed || before == Some(true) {
+                if !pressed || before == Some(true) || *lease.borrow() != Lease::Held {
                     continue;
                 }
                 if before == Some(false) {

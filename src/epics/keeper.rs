@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::board::{Link, Shown, Wanted};
 use super::channel::{Channel, Connection, Event};
+use super::lease::Lease;
 use super::records::Kind;
 use super::value::{FieldType, STRING_SIZE, Value, until_nul};
 
@@ -30,6 +31,7 @@ pub(super) struct Keeper {
     link: Link,
     wanted: watch::Receiver<Wanted>,
     held: watch::Sender<u64>,
+    lease: watch::Receiver<Lease>,
     state: State,
 }
 
@@ -48,8 +50,14 @@ struct State {
 }
 
 impl Keeper {
-    pub(super) fn new(channel: Channel, link: Link, wanted: watch::Receiver<Wanted>, held: watch::Sender<u64>) -> Self {
-        Self { channel, link, wanted, held, state: State::default() }
+    pub(super) fn new(
+        channel: Channel,
+        link: Link,
+        wanted: watch::Receiver<Wanted>,
+        held: watch::Sender<u64>,
+        lease: watch::Receiver<Lease>,
+    ) -> Self {
+        Self { channel, link, wanted, held, lease, state: State::default() }
     }
 
     /// Ends when the board is dropped.
@@ -61,6 +69,14 @@ impl Keeper {
                 biased;
                 event = self.channel.next() => self.on_event(event),
                 changed = self.wanted.changed() => if changed.is_err() { return },
+                changed = self.lease.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    // Another may have written meanwhile: all is written anew.
+                    self.state.put = None;
+                    self.state.not_before = None;
+                }
                 () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => {}
             }
         }
@@ -100,6 +116,10 @@ impl Keeper {
 
     async fn write_if_needed(&mut self) {
         let wanted = self.wanted.borrow_and_update().clone();
+        if *self.lease.borrow() != Lease::Held {
+            self.held.send_if_modified(|held| std::mem::take(held) != 0);
+            return;
+        }
         let (Some(connection), Some(shown)) = (&self.state.connection, wanted.value) else { return };
         let target = to_value(&shown, connection);
         // Once a connection it is written in any case: a record that holds the value by chance is still undefined.

@@ -17,6 +17,7 @@ use super::board::{Link, Shown, Wanted};
 use super::channel::{Channel, Event};
 use super::commands::{Command, as_bool, is_button};
 use super::keeper::pause;
+use super::lease::Lease;
 use super::value::Value;
 
 /// How long a write may wait to be sent.
@@ -35,6 +36,7 @@ pub(super) struct RunKeeper {
     wanted: watch::Receiver<Wanted>,
     held: watch::Sender<u64>,
     orders: mpsc::UnboundedSender<Command>,
+    lease: watch::Receiver<Lease>,
     state: State,
 }
 
@@ -71,8 +73,9 @@ impl RunKeeper {
         wanted: watch::Receiver<Wanted>,
         held: watch::Sender<u64>,
         orders: mpsc::UnboundedSender<Command>,
+        lease: watch::Receiver<Lease>,
     ) -> Self {
-        Self { channel, link, wanted, held, orders, state: State::default() }
+        Self { channel, link, wanted, held, orders, lease, state: State::default() }
     }
 
     /// Ends when the board is dropped.
@@ -90,6 +93,12 @@ impl RunKeeper {
                     }
                     self.on_wanted().await;
                 }
+                changed = self.lease.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.on_lease().await;
+                }
                 () = sleep_until(at), if timer.is_some() => {
                     self.state.timer = None;
                     match timer {
@@ -100,6 +109,16 @@ impl RunKeeper {
             }
             self.confirm();
         }
+    }
+
+    /// The record is ours now, or another beamshare's. A 1 that is there is nobody's wish to this one.
+    async fn on_lease(&mut self) {
+        self.state = State { connected: self.state.connected, wanted: self.runs(), ..State::default() };
+        self.write().await;
+    }
+
+    fn is_ours(&self) -> bool {
+        *self.lease.borrow() == Lease::Held
     }
 
     async fn on_event(&mut self, event: Event) {
@@ -128,7 +147,9 @@ impl RunKeeper {
                 self.try_again();
             }
             Event::Sample(sample) => {
-                if let Some(value) = as_bool(&sample.value).filter(|_| self.state.connected && !self.state.outdated) {
+                if let Some(value) =
+                    as_bool(&sample.value).filter(|_| self.state.connected && !self.state.outdated && self.is_ours())
+                {
                     self.on_value(value).await;
                 }
             }
@@ -172,7 +193,7 @@ impl RunKeeper {
     /// The program has set what is wanted, perhaps to what it was.
     async fn on_wanted(&mut self) {
         let timer = self.state.timer.map(|(_, timer)| timer);
-        if !self.state.connected || timer == Some(Timer::Retry) {
+        if !self.state.connected || !self.is_ours() || timer == Some(Timer::Retry) {
             return;
         }
         self.state.wanted = self.runs();
@@ -189,7 +210,7 @@ impl RunKeeper {
     }
 
     async fn write(&mut self) {
-        if !self.state.connected {
+        if !self.state.connected || !self.is_ours() {
             return;
         }
         let runs = self.runs();
@@ -221,7 +242,8 @@ impl RunKeeper {
     fn confirm(&mut self) {
         let wanted = self.wanted.borrow();
         let runs = wanted.value == Some(Shown::State(1));
-        let version = if !self.state.outdated && self.state.reads == Some(runs) { wanted.version } else { 0 };
+        let version =
+            if self.is_ours() && !self.state.outdated && self.state.reads == Some(runs) { wanted.version } else { 0 };
         self.held.send_if_modified(|held| std::mem::replace(held, version) != version);
     }
 }

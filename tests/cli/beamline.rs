@@ -5,7 +5,7 @@ use super::{Ended, beamshare, run};
 use globus_simulator::{App, Collection, Seed, Simulator};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -97,6 +97,13 @@ path = "outbox"
         let mut command = beamshare(self.folder.path());
         command.envs(self.test.environment());
         run(command, arguments)
+    }
+
+    /// Starts a verb that does not end by itself.
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_beamshare"));
+        command.args(arguments).current_dir(self.folder.path()).envs(self.test.environment());
+        command.env_remove("BEAMSHARE_CONFIG").stdout(Stdio::piped()).spawn().unwrap()
     }
 
     /// Starts `beamshare run`; it ends with the test.

@@ -38,6 +38,35 @@ fn a_service_that_does_not_run_is_told() {
     assert_eq!(beamline.messages(), 2);
 }
 
+/// Lines of `status --watch` where no terminal is.
+#[test]
+fn the_watched_status_tells_each_change() {
+    use std::io::{BufRead, BufReader};
+    let mut beamline = Beamline::with_records();
+    let mut watch = beamline.spawn(&["status", "--watch"]);
+    let lines = BufReader::new(watch.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let (sender, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || lines.for_each(|line| drop(sender.send(line))));
+    let until = |what: &str| {
+        let mut all = vec![];
+        while !all.last().is_some_and(|line: &String| line.starts_with(what)) {
+            all.push(heard.recv_timeout(LIMIT).unwrap_or_else(|_| panic!("no {what:?}: {all:?}")));
+        }
+        all
+    };
+    until("service stopped");
+    beamline.serve();
+    until("Approval  Run or Approve?");
+    assert_eq!(beamline.act(&["rerun"]).code, 0);
+    let told = until("Done  ");
+    // From the first line of the living service on.
+    assert!(told.iter().all(|line| !line.contains("service stopped")), "{told:?}");
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    let ended = beamline.act(&["status"]);
+    assert!(ended.out.contains("Served by   ") && ended.out.contains("stands by"), "{}", ended.out);
+}
+
 #[test]
 fn a_delivery_by_the_service_is_asked_for_and_waited_for() {
     let mut beamline = Beamline::with_records();

@@ -6,6 +6,8 @@ mod board;
 mod channels;
 mod commands;
 mod database;
+mod lease;
+mod moment;
 
 mod texts;
 

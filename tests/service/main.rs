@@ -9,6 +9,8 @@ mod support;
 
 mod groups;
 mod held;
+mod lease;
+mod metrics;
 mod operator;
 mod site;
 mod trouble;

@@ -1,0 +1,300 @@
+//! The lease: which one of several beamshares serves these records.
+//!
+//! Two services on the same records, say on an old and a new host, would each deliver. So the one that serves has its
+//! name in the record `LeaseHolder`, and shows by the record `Heartbeat` that it lives. Another one delivers nothing,
+//! writes nothing, and takes over when the name is taken out (an orderly stop) or the heart has stood still for
+//! [`TAKEOVER`].
+//!
+//! Channel Access has no compare-and-swap. Two that find the lease free in the same instant are told apart by time
+//! (Fischer's algorithm): each writes its name, waits for [`SETTLE`], and has the lease only if the record still says its
+//! name then. A claim counts only if no more than [`WINDOW`], which is shorter, has passed between its look and the end
+//! of its write; so whoever saw the lease free before it was taken has written before it is read back, and the last
+//! writer is the only one to find its own name. A claim that was slower does not count, but its write may come late:
+//! the holder hears that by its monitor, stops at once, and claims anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep};
+
+use super::channel::{Channel, Event};
+use super::error::CaError;
+use super::holder::Holder;
+use super::value::{Sample, Value, until_nul};
+
+/// A holder whose heart has stood still for so long has ended: as the watchdog of db/beamshare.db has it.
+const TAKEOVER: Duration = Duration::from_secs(10);
+
+/// How long a claim must stand.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// How long a claim may take from the look at the lease to the end of the write; less than [`SETTLE`].
+const WINDOW: Duration = Duration::from_millis(500);
+
+/// How often the lease of another is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A program that did not get to this task for so long was stopped or hung: less than [`TAKEOVER`].
+const ASLEEP: Duration = Duration::from_secs(5);
+
+/// An IOC that has just started has an empty lease. One who knows of a holder gives it this time to come back: libca's
+/// search takes up to 25 s.
+const RETURN: Duration = Duration::from_secs(30);
+
+/// Limit for a read.
+const GET_LIMIT: Duration = Duration::from_secs(2);
+
+/// Whether this beamshare serves the records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Lease {
+    /// Not known yet: the IOC is away, or a claim is being made.
+    #[default]
+    Seeking,
+    /// It does. It keeps the lease while the IOC is away, which can't give it to another then.
+    Held,
+    /// Another beamshare does, or did until its heart stopped less than ten seconds ago: who, and where.
+    Foreign(String),
+}
+
+/// Answered when the lease has been given back.
+pub(super) type Release = oneshot::Sender<()>;
+
+pub(super) struct LeaseKeeper {
+    pub(super) holder: Channel,
+    pub(super) heartbeat: Channel,
+    pub(super) state: Arc<watch::Sender<Lease>>,
+    pub(super) prefix: String,
+}
+
+/// What was seen of another's lease.
+struct Watched {
+    name: String,
+    beat: Option<i64>,
+    since: Instant,
+}
+
+impl LeaseKeeper {
+    /// Ends when the lease is given back or the board is dropped.
+    pub(super) async fn keep(self, mut releases: mpsc::Receiver<Release>, mut end: watch::Receiver<()>) {
+        let me = Holder::new();
+        let answer = tokio::select! {
+            () = self.serve(&me) => return,
+            _ = end.changed() => return,
+            Some(answer) = releases.recv() => answer,
+        };
+        let held = self.is_held();
+        self.tell(Lease::Seeking); // nothing is written from here on
+        if held && let Err(e) = self.holder.put(Value::chars(""), GET_LIMIT).await {
+            tracing::debug!("the lease is not given back: {e}");
+        }
+        let _ = answer.send(());
+        let _ = end.changed().await;
+    }
+
+    async fn serve(&self, me: &Holder) {
+        loop {
+            self.seek(me).await;
+            tracing::info!("this beamshare serves the records {}", self.prefix);
+            self.tell(Lease::Held);
+            self.hold(me).await;
+        }
+    }
+
+    /// Waits until the lease is free, and takes it.
+    async fn seek(&self, me: &Holder) {
+        let mut watched: Option<Watched> = None;
+        let mut returned: Option<Instant> = None;
+        let mut refusal = String::new();
+        loop {
+            let looked = Instant::now();
+            let seen = match self.read().await {
+                Ok(name) => Ok((name, self.heartbeat.get(GET_LIMIT).await.ok().and_then(|s| s.value.as_integer()))),
+                Err(e) => Err(e),
+            };
+            let was_away = self.forget_events();
+            match seen {
+                Err(error) => {
+                    let error = error.to_string();
+                    if self.heartbeat.connection().is_some() && refusal != error {
+                        tracing::warn!(
+                            "{error}. Nothing is delivered without this record: load this version's db/beamshare.db"
+                        );
+                        refusal = error;
+                    }
+                    if let Some(watched) = &mut watched {
+                        watched.since = Instant::now(); // what can't be seen has not ended
+                        returned = Some(watched.since);
+                    }
+                    self.tell(Lease::Seeking);
+                }
+                Ok((name, _)) if name.is_empty() => {
+                    if was_away && watched.is_some() {
+                        returned = Some(looked);
+                    }
+                    let reserved = watched.is_some() && returned.is_some_and(|at| at.elapsed() < RETURN);
+                    if !reserved && self.claim(me, looked, &mut refusal).await {
+                        return;
+                    }
+                }
+                Ok((name, _)) if name == me.to_string() || me.knows_ended(&name) => {
+                    if self.claim(me, looked, &mut refusal).await {
+                        return;
+                    }
+                }
+                Ok((name, beat)) => {
+                    match &mut watched {
+                        Some(watched) if watched.name == name => {
+                            if watched.beat != beat || was_away {
+                                watched.since = looked;
+                                watched.beat = beat;
+                            }
+                        }
+                        _ => {
+                            tracing::warn!(
+                                "another beamshare serves the records {}: {}. This one delivers nothing, and takes over \
+                                 when that one has ended",
+                                self.prefix,
+                                Holder::told(&name)
+                            );
+                            watched = Some(Watched { name: name.clone(), beat, since: looked });
+                        }
+                    }
+                    self.tell(Lease::Foreign(Holder::told(&name)));
+                    returned = None;
+                    if watched.as_ref().is_some_and(|watched| watched.since.elapsed() >= TAKEOVER) {
+                        tracing::warn!("{} has stopped without giving the lease back", Holder::told(&name));
+                        if self.claim(me, looked, &mut refusal).await {
+                            return;
+                        }
+                    }
+                }
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Writes the name, waits, and looks whether it is still there. `looked`: when the lease was seen to be free.
+    /// A refusal is logged where it is another than the last.
+    async fn claim(&self, me: &Holder, looked: Instant, refusal: &mut String) -> bool {
+        if let Err(error) = self.holder.put(Value::chars(&me.to_string()), WINDOW).await {
+            let error = error.to_string();
+            if *refusal != error {
+                tracing::warn!("{error}. Nothing is delivered without this lease");
+                *refusal = error;
+            }
+            return false;
+        }
+        if looked.elapsed() > WINDOW {
+            tracing::debug!("the IOC is too slow for a claim to count; again");
+            return false;
+        }
+        sleep(SETTLE).await;
+        let read = self.read().await;
+        let in_time = looked.elapsed() < SETTLE + ASLEEP;
+        !self.forget_events() && in_time && read.is_ok_and(|name| name == me.to_string())
+    }
+
+    /// Returns when the lease is lost, or in doubt.
+    async fn hold(&self, me: &Holder) {
+        let mut tick = Instant::now();
+        let mut returned = false;
+        let mut verify: Option<Instant> = None;
+        loop {
+            let event = tokio::select! {
+                event = self.holder.next() => Some(event),
+                () = sleep(LOOK) => None,
+            };
+            if tick.elapsed() > ASLEEP {
+                tracing::warn!("this beamshare was stopped for {:.0?}: is the lease still its own?", tick.elapsed());
+                return self.tell(Lease::Seeking);
+            }
+            tick = Instant::now();
+            self.heartbeat_events();
+            let changed = match event {
+                Some(Event::Connected(_)) => {
+                    returned = true;
+                    false
+                }
+                Some(Event::Sample(sample)) => {
+                    let changed = text(&sample) != me.to_string();
+                    returned &= changed;
+                    changed
+                }
+                None => verify.is_some_and(|at| at <= tick),
+                _ => false,
+            };
+            if !changed {
+                continue;
+            }
+            // A monitor's value may be older than the record's.
+            let Ok(name) = self.read().await else {
+                verify = Some(Instant::now() + SETTLE);
+                continue;
+            };
+            let after_return = std::mem::take(&mut returned);
+            if name == me.to_string() {
+                verify = None;
+            } else if after_return && name.is_empty() {
+                // The IOC has restarted: nobody else has the lease, and who waits for it leaves time for this.
+                if let Err(error) = self.holder.put(Value::chars(&me.to_string()), GET_LIMIT).await {
+                    tracing::warn!("{error}");
+                }
+                verify = Some(Instant::now() + SETTLE);
+            } else if after_return || verify.is_some() {
+                tracing::warn!(
+                    "the lease of {} went to {} while the IOC could not be reached from here",
+                    self.prefix,
+                    Holder::told(&name)
+                );
+                return self.tell(Lease::Seeking);
+            } else {
+                tracing::warn!("{} was overwritten with '{name}': claiming it anew", self.holder.name());
+                self.tell(Lease::Seeking);
+                if !self.claim(me, Instant::now(), &mut String::new()).await {
+                    return;
+                }
+                self.tell(Lease::Held);
+                tick = Instant::now();
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<String, CaError> {
+        Ok(text(&self.holder.get(GET_LIMIT).await?))
+    }
+
+    /// Empties the queues; whether the IOC was away meanwhile.
+    fn forget_events(&self) -> bool {
+        self.heartbeat_events();
+        let mut was_away = false;
+        while let Some(event) = self.holder.next().now_or_never() {
+            was_away |= event == Event::Disconnected;
+        }
+        was_away
+    }
+
+    fn heartbeat_events(&self) {
+        while self.heartbeat.next().now_or_never().is_some() {}
+    }
+
+    fn is_held(&self) -> bool {
+        *self.state.borrow() == Lease::Held
+    }
+
+    fn tell(&self, lease: Lease) {
+        self.state.send_if_modified(|state| {
+            let modified = *state != lease;
+            *state = lease;
+            modified
+        });
+    }
+}
+
+fn text(sample: &Sample) -> String {
+    match &sample.value {
+        Value::Char(bytes) => String::from_utf8_lossy(until_nul(bytes)).into_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,72 @@
+//! The order in which what is set in one moment is written.
+//!
+//! A script waits for `Status` or `Run` and then reads the rest, so the rest must be true by then: `Status` is written
+//! when the IOC holds all other records, and the 0 of `Run` when it holds `Status` too.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::board::{Shown, Wanted};
+use super::records::Record;
+
+/// A record that does not take its value holds up `Status` and `Run` for so long.
+const HOLD_BACK: Duration = Duration::from_secs(1);
+
+/// Hands on what is wanted of a record when the records before it are held.
+pub(super) struct After {
+    pub(super) asked: watch::Receiver<Wanted>,
+    pub(super) hand_on: watch::Sender<Wanted>,
+    pub(super) before: Vec<Before>,
+    pub(super) connected: watch::Receiver<BTreeSet<Record>>,
+}
+
+/// A record that comes before.
+pub(super) struct Before {
+    pub(super) record: Record,
+    pub(super) wanted: watch::Receiver<Wanted>,
+    pub(super) held: watch::Receiver<u64>,
+}
+
+impl After {
+    /// Ends when the board is dropped.
+    pub(super) async fn follow(mut self, at_once: impl Fn(&Shown) -> bool) {
+        while self.asked.changed().await.is_ok() {
+            let deadline = Instant::now() + HOLD_BACK;
+            loop {
+                let wanted = self.asked.borrow_and_update().clone();
+                if !wanted.value.as_ref().is_some_and(&at_once) {
+                    tokio::select! {
+                        () = held(&mut self.before, &self.connected, deadline) => {}
+                        changed = self.asked.changed() => match changed {
+                            Ok(()) => continue,
+                            Err(_) => return,
+                        }
+                    }
+                }
+                self.hand_on.send_replace(wanted);
+                break;
+            }
+        }
+    }
+}
+
+/// Waits until the records that are there hold what was set before this call.
+async fn held(before: &mut [Before], connected: &watch::Receiver<BTreeSet<Record>>, deadline: Instant) {
+    let goals: Vec<u64> = before
+        .iter()
+        .map(|other| {
+            let wanted = other.wanted.borrow();
+            let waits = wanted.value.is_some() && connected.borrow().contains(&other.record);
+            if waits { wanted.version } else { 0 }
+        })
+        .collect();
+    for (other, goal) in before.iter_mut().zip(goals) {
+        if timeout_at(deadline, other.held.wait_for(|held| *held >= goal)).await.is_err() {
+            tracing::debug!("{} does not hold its value; not waiting for it", other.record);
+            return;
+        }
+    }
+}
