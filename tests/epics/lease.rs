@@ -216,3 +216,27 @@ async fn a_holder_that_is_known_to_be_dead_is_followed_at_once() {
     second.holds().await;
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }
+
+/// A rival that had seen the lease free a moment before, and writes its name the moment after: the last writer has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_is_overwritten_before_it_has_stood_is_none() {
+    let test = CaTest::new();
+    let _ioc = test.ioc_with_beamshare();
+    let ca = CaContext::new().unwrap();
+    let holder = ca.channel("test:Share:LeaseHolder").unwrap();
+    holder.get(LIMIT).await.unwrap();
+    let rival = "elsewhere:1:2.3.4:5";
+    let service = Service::start(&ca, 1);
+    let held = tokio::spawn({
+        let mut lease = service.board.lease();
+        async move { lease.wait_for(|lease| *lease == Lease::Held).await.map(drop) }
+    });
+    let claimed =
+        |s: &beamshare::epics::Sample| matches!(&s.value, Value::Char(bytes) if bytes.first().is_some_and(|b| *b != 0));
+    sample(&holder, claimed).await;
+    holder.put(Value::chars(rival), LIMIT).await.unwrap();
+    service.stands_by().await;
+    assert!(!held.is_finished(), "it took a claim for the lease");
+    assert_eq!(service.lease(), Lease::Foreign("elsewhere (process 1)".to_owned()));
+    assert_eq!(text(&ca, Record::LeaseHolder).await, rival);
+}
