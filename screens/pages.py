@@ -162,22 +162,22 @@ def approve_page():
         State(30, 58, 300, 48, PR + "Status"),
         Label(365, 58, w - 380, 24, "Held, and why. Read it whole before you approve.", when=held),
         Label(365, 84, w - 380, 24, "An approval holds for this set only; any change makes it void.", when=held),
-        message(15, 124, w - 30, 22, "StatusMsg"),
+        Text(15, 124, w - 30, 20, PR + "PendingMsg", lines=12, columns=86),
     ]
-    parts += box(5, 200, w - 10, 180, "Whom it is about")
-    parts += [Label(180, 232, 400, 22, "in the user-info PVs: would be served"), Label(690, 232, 400, 22, "accepted last")]
+    parts += box(5, 374, w - 10, 180, "Whom it is about")
+    parts += [Label(180, 406, 400, 22, "in the user-info PVs: would be served"), Label(690, 406, 400, 22, "accepted last")]
     for index, (name, info, own) in enumerate(ACCEPTED):
-        y = 258 + index * 29
+        y = 432 + index * 29
         parts += [
             Label(15, y + 2, 150, 22, name),
             Text(180, y, 500, 26, U + info),
             Text(690, y, 495, 26, PR + own, ground=FIELD),
         ]
     parts += [
-        Button(15, 390, 340, 44, "Approve", PR + "Approve", GREEN),
-        Label(375, 402, 500, 22, "Not right? Close this window, and tag again."),
+        Button(15, 564, 340, 44, "Approve", PR + "Approve", GREEN),
+        Label(375, 576, 500, 22, "Not right? Close this window, and tag again."),
     ]
-    return Page("beamshare_approve", "beamshare: approve?", w, 446, tuple(parts))
+    return Page("beamshare_approve", "beamshare: approve?", w, 620, tuple(parts))
 
 
 ACCEPTED = (
@@ -260,7 +260,7 @@ def history_page():
         Number(250, 170, 145, 26, PR + "LastDuration"),
         Label(405, 172, 60, 22, "s"),
     ]
-    parts += box(5, 214, w - 10, 160, "Service")
+    parts += box(5, 214, w - 10, 192, "Service")
     parts += [
         State(15, 248, 200, 36, PR + "Alive"),
         Label(235, 256, 130, 22, "Heartbeat"),
@@ -272,8 +272,10 @@ def history_page():
         Text(150, 302, w - 165, 26, PR + "Version"),
         Label(15, 336, 130, 22, "Host"),
         Text(150, 334, w - 165, 26, PR + "Host"),
+        Label(15, 368, 130, 22, "Serves now"),
+        Text(150, 366, w - 165, 26, PR + "LeaseHolder"),
     ]
-    return Page("beamshare_history", "beamshare: history", w, 382, tuple(parts))
+    return Page("beamshare_history", "beamshare: history", w, 414, tuple(parts))
 
 
 HELP = (

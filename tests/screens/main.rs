@@ -10,10 +10,7 @@ use beamshare::epics::{Kind, Record};
 use support::ioc::{CaTest, python, repository};
 
 /// Records that no screen shows, each with the reason.
-const NOT_ON_A_SCREEN: &[(&str, &str)] = &[
-    ("LeaseHolder", "for programs; beamshare status tells it"),
-    ("PendingMsg", "new: the whole of what StatusMsg begins with; to be put on the screen of Approve"),
-];
+const NOT_ON_A_SCREEN: &[(&str, &str)] = &[];
 
 /// Commands that act at once on the main screen. The others ask again in a window of their own.
 const AT_ONCE: &[Record] = &[Record::Run, Record::Auto, Record::Pause];
