@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use beamshare::epics::{CaContext, Command, Commands, Lease, Record, Status, StatusBoard, TextChannel, Value};
+use beamshare::epics::{CaContext, Command, Commands, Lease, Record, Sample, Status, StatusBoard, TextChannel, Value};
 use tokio::task::JoinHandle;
 
 use crate::support::ioc::CaTest;
@@ -217,7 +217,7 @@ async fn a_holder_that_is_known_to_be_dead_is_followed_at_once() {
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }
 
-/// A rival that had seen the lease free a moment before, and writes its name the moment after: the last writer has it.
+/// A rival that had seen the lease free a moment before, and writes its name as late as a claim may: the last writer has it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_that_is_overwritten_before_it_has_stood_is_none() {
     let test = CaTest::new();
@@ -226,17 +226,28 @@ async fn a_claim_that_is_overwritten_before_it_has_stood_is_none() {
     let holder = ca.channel("test:Share:LeaseHolder").unwrap();
     holder.get(LIMIT).await.unwrap();
     let rival = "elsewhere:1:2.3.4:5";
-    let service = Service::start(&ca, 1);
-    let held = tokio::spawn({
+    loop {
+        let service = Service::start(&ca, 1);
         let mut lease = service.board.lease();
-        async move { lease.wait_for(|lease| *lease == Lease::Held).await.map(drop) }
-    });
-    let claimed =
-        |s: &beamshare::epics::Sample| matches!(&s.value, Value::Char(bytes) if bytes.first().is_some_and(|b| *b != 0));
-    sample(&holder, claimed).await;
-    holder.put(Value::chars(rival), LIMIT).await.unwrap();
-    service.stands_by().await;
-    assert!(!held.is_finished(), "it took a claim for the lease");
-    assert_eq!(service.lease(), Lease::Foreign("elsewhere (process 1)".to_owned()));
-    assert_eq!(text(&ca, Record::LeaseHolder).await, rival);
+        let held = tokio::spawn(async move { lease.wait_for(|lease| *lease == Lease::Held).await.map(drop) });
+        let claimed = |s: &Sample| matches!(&s.value, Value::Char(bytes) if bytes.first().is_some_and(|b| *b != 0));
+        sample(&holder, claimed).await;
+        let claim = Instant::now();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let held_early = held.is_finished();
+        holder.put(Value::chars(rival), LIMIT).await.unwrap();
+        if claim.elapsed() > Duration::from_millis(500) && !held_early {
+            // This machine was too slow to be a rival in time: once more.
+            service.kill().await;
+            holder.put(Value::chars(""), LIMIT).await.unwrap();
+            sample(&holder, |s| !claimed(s)).await;
+            continue;
+        }
+        assert!(!held_early, "it took a claim for the lease");
+        service.stands_by().await;
+        assert!(!held.is_finished(), "it took a lost claim for the lease");
+        assert_eq!(service.lease(), Lease::Foreign("elsewhere (process 1)".to_owned()));
+        assert_eq!(text(&ca, Record::LeaseHolder).await, rival);
+        return;
+    }
 }
