@@ -134,8 +134,8 @@ impl Deliver {
             }
             plan.approve();
         }
-        let by = if self.approve { AcceptedBy::Approve } else { AcceptedBy::Command };
-        match present.deliverer.accept(&plan, by, Some(&present.readings)).await? {
+        // Also with --approve: what isn't asked for here, the service must not begin later.
+        match present.deliverer.accept(&plan, AcceptedBy::Command, Some(&present.readings)).await? {
             Accepted::Accepted { id, .. } => Ok(id),
             Accepted::Taken(conflicts) => {
                 let others: Vec<String> = conflicts.iter().map(|conflict| conflict.named.to_string()).collect();

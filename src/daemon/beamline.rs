@@ -107,7 +107,7 @@ impl Beamline {
             readings: None,
             situation: Situation::Waiting("Connecting to the user-info PVs".to_owned()),
             plans: JoinSet::new(),
-            deliveries: Deliveries::default(),
+            deliveries: Deliveries::new(),
             shown: None,
             config_trouble: None,
             counts: (0, 0),
@@ -142,7 +142,12 @@ impl Beamline {
         if let Some(row) = self.journal.latest_experiment().await? {
             self.show_experiment(row.id).await?;
         }
-        for row in self.journal.unfinished().await? {
+        let unfinished = self.journal.unfinished().await?;
+        let whole: Vec<_> = unfinished.iter().filter(|row| row.only.is_none()).map(|row| row.experiment).collect();
+        for row in unfinished {
+            if row.only.is_some() && whole.contains(&row.experiment) {
+                continue; // the delivery of all steps takes it over
+            }
             if let Some(experiment) = self.journal.experiment(row.experiment).await? {
                 tracing::info!(delivery = row.number, "going on with {}", experiment.experiment);
                 self.start_delivery(row.experiment, &experiment.experiment, Options::of(&row, WHO)).await?;
@@ -233,7 +238,7 @@ impl Beamline {
     }
 
     async fn observed(&mut self, observation: Observation) -> Result<(), JournalError> {
-        self.plans.abort_all();
+        self.forget_plans();
         self.readings = None;
         if !self.serves {
             return Ok(());
@@ -249,11 +254,22 @@ impl Beamline {
         Ok(())
     }
 
+    /// Also a plan that is finished and not yet heard of: what it was made for is judged anew.
+    fn forget_plans(&mut self) {
+        self.plans = JoinSet::new();
+    }
+
     /// Judges the settled set, if there is one: it is new, or a switch or the journal has changed.
     pub(super) async fn judge_again(&mut self) -> Result<(), JournalError> {
+        self.forget_plans();
         let Some(readings) = self.readings.clone() else { return Ok(()) };
         let known = self.deliverer.known(&readings).await?;
-        let memory = self.journal.memory().await?;
+        let mut memory = self.journal.memory().await?;
+        if let Some(reference) = &mut memory.reference
+            && reference.follow_boot(&readings)
+        {
+            self.journal.set_reference(reference).await?;
+        }
         let is_known = |_: &Experiment| known.is_some();
         let verdict = judge(&readings, &memory, is_known, &self.config.rules);
         if memory.reference.is_none() {
@@ -326,7 +342,7 @@ impl Beamline {
         }
         self.situation = Situation::Planning { pressed: press.is_some() };
         let deliverer = self.deliverer.clone();
-        self.plans.abort_all();
+        self.forget_plans();
         self.plans.spawn_local(async move {
             let plan = deliverer.plan(&experiment).await;
             Planned { readings, experiment, holds, press, plan }

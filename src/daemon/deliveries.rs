@@ -1,13 +1,16 @@
 use crate::delivery::{Controller, Deliverer, DeliveryReport, Options, Outcome, controls};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{self, AbortHandle, JoinSet};
 use tracing::Instrument;
 use uuid::Uuid;
 
+/// How long a delivery waits that can't begin, or can't be written down, before it is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
 /// The deliveries under way, at most one an experiment.
-#[derive(Default)]
 pub(super) struct Deliveries {
     running: HashMap<Uuid, Running>,
     tasks: JoinSet<Outcome>,
@@ -35,6 +38,12 @@ pub(super) struct Order {
 }
 
 impl Deliveries {
+    /// None yet. Until [`Deliveries::pause`] says how the operator's switch stands, nothing of one begins: it may have been
+    /// paused when the service ended.
+    pub fn new() -> Deliveries {
+        Deliveries { running: HashMap::new(), tasks: JoinSet::new(), paused: true }
+    }
+
     /// Begins a delivery. One of the same experiment that is under way is broken off where it is, as a kill would do; what
     /// it owes is part of the new one, since the journal knows how far it came.
     pub fn start(&mut self, order: Order) {
@@ -51,15 +60,30 @@ impl Deliveries {
         let (controller, control) = controls();
         if self.paused {
             controller.pause();
+            tracing::info!("the delivery of {} begins when Pause reads Go", order.name);
         }
         let span = tracing::info_span!("delivery", experiment = order.name);
         let (its, sender) = (order.clone(), report.clone());
         let delivery = async move {
-            let result = its.deliverer.run(its.id, &its.options, control, sender).await;
-            result.unwrap_or_else(|error| {
-                tracing::error!("{error}");
-                Outcome::Failed { message: error.to_string() }
-            })
+            let mut told = String::new();
+            loop {
+                let error = match its.deliverer.run(its.id, &its.options, control.clone(), sender.clone()).await {
+                    Ok(outcome) => return outcome,
+                    Err(error) => error,
+                };
+                let message = error.to_string();
+                if !error.can_pass() {
+                    tracing::error!("{message}");
+                    return Outcome::Failed { message };
+                }
+                // It is in the journal as begun, so nobody else would go on with it.
+                if told != message {
+                    tracing::warn!("waiting: {message}");
+                    sender.send_modify(|report| report.message.clone_from(&message));
+                    told = message;
+                }
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
         };
         let task = self.tasks.spawn_local(delivery.instrument(span));
         self.running.insert(order.id, Running { task, controller, report, order, successor: None });

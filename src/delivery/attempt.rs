@@ -38,12 +38,8 @@ impl From<JournalError> for Trouble {
 }
 
 impl From<JournalError> for StepError {
-    /// A full disk or a busy file passes; a row that can't be read doesn't.
     fn from(error: JournalError) -> StepError {
-        let retry = match &error {
-            JournalError::Sql { .. } | JournalError::File { .. } => Retry::Backoff,
-            _ => Retry::Never,
-        };
+        let retry = if error.can_pass() { Retry::Backoff } else { Retry::Never };
         StepError { message: error.to_string(), retry }
     }
 }

@@ -72,6 +72,17 @@ pub enum RunError {
     Journal(#[from] JournalError),
 }
 
+impl RunError {
+    /// Whether it can be otherwise a moment later: someone else's delivery of the experiment ends, a disk has room again.
+    pub fn can_pass(&self) -> bool {
+        match self {
+            RunError::Locked(_) => true,
+            RunError::Journal(error) | RunError::Plan(PlanError::Journal(error)) => error.can_pass(),
+            RunError::Unknown(_) | RunError::Plan(_) => false,
+        }
+    }
+}
+
 /// One delivery, while it runs.
 pub(super) struct Run<'a> {
     pub deliverer: &'a Deliverer,

@@ -106,12 +106,14 @@ pub struct UserInfo(pub BTreeMap<Field, String>);
 
 impl UserInfo {
     /// The field's text without surrounding blanks; `None` where it is absent, empty or says "nobody yet"
-    /// ("Unknown", "None", "null", "-", in any capitals).
+    /// ("Unknown", "None", "null", "-", in any capitals; of a number also 0, which two groups without one would share).
     pub fn get(&self, field: Field) -> Option<&str> {
         let text = self.0.get(&field)?.trim();
         let nobody =
             text.is_empty() || ["unknown", "none", "null", "n/a", "-"].contains(&text.to_ascii_lowercase().as_str());
-        (!nobody).then_some(text)
+        let is_number = matches!(field, Field::ProposalNumber | Field::PiBadge | Field::Esaf);
+        let zero = is_number && text.bytes().all(|b| b == b'0');
+        (!nobody && !zero).then_some(text)
     }
 }
 

@@ -132,7 +132,9 @@ impl Journal {
                 .fetch_all(&mut *transaction)
                 .await
                 .map_err(|e| self.sql(e))?;
-        for begun in &begun {
+        // One of all steps that finds others beside its own takes all of them over.
+        let alone = new.only.is_some() || begun.len() == 1;
+        for begun in begun.iter().filter(|_| alone) {
             let begun = self.delivery_row(begun)?;
             if begun.cause == new.cause && begun.only == new.only && begun.resend() == new.resend {
                 return Ok(begun);

@@ -106,6 +106,13 @@ pub enum JournalError {
     },
 }
 
+impl JournalError {
+    /// Whether it can be otherwise a moment later: a full disk or a busy file passes; a row that can't be read doesn't.
+    pub fn can_pass(&self) -> bool {
+        matches!(self, JournalError::Sql { .. } | JournalError::File { .. })
+    }
+}
+
 /// The journal of one beamline. Clones share one connection, so that what others change can be told from our own writes.
 #[derive(Clone, Debug)]
 pub struct Journal {

@@ -83,7 +83,8 @@ async fn a_newer_layout_is_refused_by_name() {
 async fn the_reference_is_kept_and_others_are_noticed() {
     let (_folder, journal) = journal().await;
     assert_eq!(journal.reference().await.unwrap(), None);
-    let reading = Reading { text: "Li".into(), time: None, invalid: false, possibly_cut: false };
+    let reading =
+        Reading { text: "Li".into(), time: None, invalid: false, possibly_cut: false, time_before_boot: None };
     let set = Readings([(Field::PiLastName, reading)].into());
     journal.set_reference(&set).await.unwrap();
     assert!(!journal.changed_by_others().await.unwrap(), "our own write");

@@ -5,9 +5,10 @@
 //! was acted on last. Sharing with the wrong people is the one failure that is never acceptable: where a set could be
 //! half written, it is held.
 
-use super::reading::Readings;
+use super::reading::{Reading, Readings};
 use crate::config::Rules;
 use crate::experiment::{Experiment, Field, FieldError, UserInfo};
+use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
 /// What a set of user info means.
@@ -200,20 +201,35 @@ fn compare(readings: &Readings, reference: &Readings, settle: Duration) -> Vec<H
 /// set whose tool died, and what the next one put over it, are as far apart as the two tools' runs.
 fn torn(readings: &Readings, reference: Option<&Readings>, fields: &[Field], settle: Duration) -> Option<Hold> {
     let info = readings.user_info();
-    let mut times: Vec<_> = readings
-        .0
-        .iter()
-        .filter(|(field, _)| fields.contains(field) && info.get(**field).is_some())
-        .map(|(field, reading)| (reading.time, *field))
-        .collect();
+    let of_interest = |field: &Field| fields.contains(field) && info.get(*field).is_some();
+    let set: Vec<_> = readings.0.iter().filter(|(field, _)| of_interest(field)).collect();
+    let times = set.iter().map(|(field, reading)| (reading.time.map(Timestamp::as_duration), **field));
+    let mut paused = before_a_pause(times.collect(), settle);
+    // PVs can be on IOCs whose clocks differ: that difference is the same in the times since the reference's.
+    let since = |(field, reading): &(&Field, &Reading)| {
+        let before = reference?.0.get(field)?.time?;
+        Some((Some(reading.time?.duration_since(before)), **field))
+    };
+    let since: Option<Vec<_>> = set.iter().map(since).collect();
+    if since.is_some_and(|since| before_a_pause(since, settle).is_empty()) {
+        paused.clear();
+    }
+    let late = |field: Field| reference.is_some_and(|reference| !readings.put_since(reference, field));
+    let (field, _) = set.into_iter().find(|(field, _)| paused.contains(field) || late(**field))?;
+    Some(Hold::half(format!(
+        "Half a set: the {field} ({}) was not put together with the rest. Tag again; Approve only if all of it is right",
+        told(&info, *field)
+    )))
+}
+
+/// The fields whose times lie before the last pause.
+fn before_a_pause(mut times: Vec<(Option<SignedDuration>, Field)>, settle: Duration) -> Vec<Field> {
     times.sort();
     // From the newest back to the first pause.
-    let mut began = times.last()?.0;
+    let Some((mut began, _)) = times.last().copied() else { return vec![] };
     for (time, _) in times.iter().rev() {
         let together = match (*time, began) {
-            (Some(time), Some(began)) => {
-                Duration::try_from(began.duration_since(time)).is_ok_and(|pause| pause < settle)
-            }
+            (Some(time), Some(began)) => Duration::try_from(began - time).is_ok_and(|pause| pause < settle),
             (time, began) => time == began, // never put: restored at the IOC's boot, all of them alike
         };
         if !together {
@@ -221,12 +237,7 @@ fn torn(readings: &Readings, reference: Option<&Readings>, fields: &[Field], set
         }
         began = *time;
     }
-    let late = |field: Field| reference.is_some_and(|reference| !readings.put_since(reference, field));
-    let (_, field) = times.into_iter().find(|(time, field)| *time < began || late(*field))?;
-    Some(Hold::half(format!(
-        "Half a set: the {field} ({}) was not put together with the rest. Tag again; Approve only if all of it is right",
-        told(&info, field)
-    )))
+    times.into_iter().filter(|(time, _)| *time < began).map(|(_, field)| field).collect()
 }
 
 /// A field's text for people.

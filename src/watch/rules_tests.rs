@@ -69,7 +69,10 @@ impl Pvs {
     fn put(&mut self, field: Field, text: &str) {
         self.clock += 1;
         let time = Timestamp::from_second(1_770_000_000 + self.clock).ok();
-        self.readings.0.insert(field, Reading { text: text.into(), time, invalid: false, possibly_cut: false });
+        self.readings.0.insert(
+            field,
+            Reading { text: text.into(), time, invalid: false, possibly_cut: false, time_before_boot: None },
+        );
     }
 }
 
@@ -381,4 +384,59 @@ fn what_was_accepted_before_is_never_held() {
     let reference = Pvs::of(&TOOL_ORDER, &garcia());
     let verdict = judge(&pvs.readings, &since(&reference), |_| true, &Rules::default());
     assert_eq!(releases(verdict), []);
+}
+
+#[test]
+fn iocs_whose_clocks_differ_hold_nothing_up() {
+    let skewed = |group: &Group, later: i64| {
+        let mut pvs = Pvs::default();
+        for field in WITH_PROPOSAL {
+            pvs.clock = if field == Field::PiEmail { 1_000_000 + later } else { later };
+            pvs.put(field, group[&field]);
+        }
+        pvs
+    };
+    let (before, next) = (skewed(&wang(), 0), skewed(&garcia(), 86_400));
+    assert!(acted_on(&next, &before, &wang()).is_some());
+    // Half of another set over that is half a set by any clock.
+    let mut half = next.clone();
+    half.clock = 90_000;
+    half.put(Field::PiLastName, "Li");
+    assert_eq!(acted_on(&half, &before, &wang()), None);
+}
+
+/// The IOC dies within a tagging, before beamshare has seen half a set, and restores it: all its records have new times.
+#[test]
+fn what_an_ioc_restores_at_boot_was_not_put() {
+    for fields in configurations() {
+        for puts in 1..fields.len() {
+            for (before, next) in [(wang(), garcia()), (li(true), li(false))] {
+                let mut reference = Pvs::of(&fields, &before);
+                let mut pvs = reference.clone();
+                for field in TOOL_ORDER.into_iter().filter(|field| fields.contains(field)).take(puts) {
+                    pvs.put(field, next[&field]);
+                }
+                pvs.pause();
+                let boot = Timestamp::from_second(1_770_000_000 + pvs.clock).ok();
+                for reading in pvs.readings.0.values_mut() {
+                    reading.time_before_boot = reading.time;
+                    reading.time = boot;
+                }
+                reference.readings.follow_boot(&pvs.readings);
+                if let Some(experiment) = acted_on(&pvs, &reference, &before) {
+                    assert!(belongs_to(&experiment, &next), "{fields:?} after {puts} puts: {experiment}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn two_groups_without_a_proposal_are_not_one_whose_address_was_corrected() {
+    let mut before = li(true);
+    before.insert(Field::ProposalNumber, "0");
+    let mut next = li(false);
+    next.insert(Field::ProposalNumber, "0");
+    let puts = WITH_PROPOSAL.map(|field| (field, next[&field]));
+    assert_eq!(releases(verdict_after(&WITH_PROPOSAL, &before, &puts)), [Release::Approve]);
 }

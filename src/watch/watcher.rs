@@ -6,7 +6,7 @@ use crate::experiment::Field;
 use futures::stream::{self, BoxStream, SelectAll, StreamExt};
 use futures::{FutureExt, future};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -89,6 +89,7 @@ fn reading(text: Text) -> Reading {
         time: text.timestamp.and_then(|time| Timestamp::try_from(time).ok()),
         invalid: text.severity == Severity::Invalid,
         possibly_cut: text.possibly_cut,
+        time_before_boot: None,
     }
 }
 
@@ -96,6 +97,10 @@ struct State {
     channels: BTreeMap<Field, Arc<TextChannel>>,
     events: SelectAll<BoxStream<'static, (Field, TextEvent)>>,
     readings: Readings,
+    /// PVs whose IOC has gone since they were read
+    lost: BTreeSet<Field>,
+    /// What was found when an IOC came back: the time then, and the time before
+    found_again: BTreeMap<Field, (Option<Timestamp>, Timestamp)>,
     /// The PVs that can't be read now, and why
     troubles: BTreeMap<Field, String>,
     /// When the last put was noticed, and its time by the IOC's clock
@@ -113,7 +118,15 @@ impl State {
             .boxed()
         }));
         let troubles = channels.iter().map(|(field, channel)| (*field, not_found(channel.name()))).collect();
-        State { channels, events, readings: Readings::default(), troubles, last_put: None }
+        State {
+            channels,
+            events,
+            readings: Readings::default(),
+            lost: BTreeSet::new(),
+            found_again: BTreeMap::new(),
+            troubles,
+            last_put: None,
+        }
     }
 
     /// Which PV is waited for; `None` when all can be read.
@@ -170,17 +183,41 @@ impl State {
         match event {
             TextEvent::Text(text) => {
                 self.troubles.remove(&field);
-                self.readings.0.insert(field, reading(text));
+                let mut reading = reading(text);
+                if self.lost.remove(&field) {
+                    self.find_again(field, &reading);
+                }
+                self.tell_boot(field, &mut reading);
+                self.readings.0.insert(field, reading);
                 self.last_put = newest(&self.readings).map(|time| (Instant::now(), time));
             }
             TextEvent::Connected(_) => {}
             TextEvent::Disconnected => {
                 let name = self.channels.get(&field).map_or("", |channel| channel.name());
                 self.troubles.insert(field, format!("the IOC of {name} has gone"));
+                if self.readings.0.contains_key(&field) {
+                    self.lost.insert(field);
+                }
             }
             TextEvent::Unreadable(error) => {
                 self.troubles.insert(field, error.to_string());
             }
+        }
+    }
+
+    /// The first value after an IOC came back: a time that has moved meanwhile says nothing about who moved it.
+    fn find_again(&mut self, field: Field, reading: &Reading) {
+        let Some(before) = self.readings.0.get(&field) else { return };
+        if before.time != reading.time {
+            let before = before.time_before_boot.or(before.time).unwrap_or(Timestamp::MIN);
+            self.found_again.insert(field, (reading.time, before));
+        }
+    }
+
+    /// Marks a value that still is the one that was found when its IOC came back.
+    fn tell_boot(&self, field: Field, reading: &mut Reading) {
+        if let Some((_, before)) = self.found_again.get(&field).filter(|(found, _)| *found == reading.time) {
+            reading.time_before_boot = Some(*before);
         }
     }
 
@@ -189,7 +226,7 @@ impl State {
     /// A put of the value that a record has already brings no monitor, but it moves the record's time: the get finds it, and
     /// by the distance to the last monitor's time, on the IOC's clock, how long ago it was.
     async fn confirm(&mut self, settle: Duration) -> Result<Confirmed, CaError> {
-        let fresh = get_all(&self.channels, GET_LIMIT).await?;
+        let mut fresh = get_all(&self.channels, GET_LIMIT).await?;
         let now = Instant::now();
         // A PV's monitors and gets arrive in order, so a change that came before the get is in the queue by now.
         let mut noted = false;
@@ -205,6 +242,9 @@ impl State {
         {
             let later = Duration::try_from(newest.duration_since(then)).unwrap_or_default();
             self.last_put = Some(((seen + later).min(now), newest));
+        }
+        for (field, reading) in &mut fresh.0 {
+            self.tell_boot(*field, reading);
         }
         self.readings = fresh;
         let quiet_at = self.last_put.map_or(now, |(seen, _)| seen + settle);

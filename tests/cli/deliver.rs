@@ -56,6 +56,9 @@ fn what_is_held_waits_for_approve() {
     let ended = beamline.act(&["share", "--approve"]);
     assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
     assert!(beamline.globus.rules(beamline.collection).iter().any(|rule| rule["path"] == "/2026-03/Li/"));
+    // Nothing is left that the service would go on with when it is started: nobody asked for e-mail.
+    let history = beamline.act(&["history"]);
+    assert!(!history.out.contains("running"), "{}", history.out);
 }
 
 #[test]
