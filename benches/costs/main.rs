@@ -96,6 +96,7 @@ async fn measure(ca: &CaTest) {
     let megabytes = |kilobytes: u64| format!("{:.1} MB", kilobytes as f64 / 1024.0);
     add("RSS idle, before the first delivery".into(), megabytes(idle), String::new(), "< 25 MB");
     add("  after the last".into(), megabytes(memory.now), String::new(), "< 25 MB");
+    add("  private of it".into(), megabytes(memory.private), String::new(), "");
     add("  at its peak".into(), megabytes(memory.peak), String::new(), "");
     let what = format!("first values of {CHANNELS} channels (src/epics)");
     add(what, milliseconds(epics), String::new(), "");

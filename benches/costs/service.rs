@@ -148,6 +148,8 @@ pub struct Service(Child);
 pub struct Memory {
     pub now: u64,
     pub peak: u64,
+    /// Not backed by a file: what the program allocated. The rest is the program and its libraries, as far as mapped
+    pub private: u64,
 }
 
 impl Service {
@@ -180,7 +182,7 @@ impl Service {
             let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("a line of proc(5)");
             line.split_whitespace().next().expect("a number").parse().expect("a number")
         };
-        Memory { now: kilobytes("VmRSS:"), peak: kilobytes("VmHWM:") }
+        Memory { now: kilobytes("VmRSS:"), peak: kilobytes("VmHWM:"), private: kilobytes("RssAnon:") }
     }
 
     fn proc(&self, name: &str) -> String {
