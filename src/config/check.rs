@@ -61,11 +61,12 @@ pub(super) fn resolve(config: &mut Config) {
 }
 
 /// What was found, each with its key.
-type Problems = Vec<(Vec<Key>, String)>;
+pub(super) type Problems = Vec<(Vec<Key>, String)>;
 
 macro_rules! key {
     ($($part:expr),+) => { vec![$(Key::from($part)),+] };
 }
+pub(super) use key;
 
 pub(super) fn check(config: &Config) -> Problems {
     let mut problems = vec![];
@@ -88,6 +89,7 @@ pub(super) fn check(config: &Config) -> Problems {
             problems.push((key!["schedule", "from", "aps", "user"], message));
         }
     }
+    super::sync::check(config, &mut problems);
     if let Some(level) = &config.log.level
         && let Err(error) = tracing_subscriber::EnvFilter::builder().parse(level)
     {
@@ -98,7 +100,7 @@ pub(super) fn check(config: &Config) -> Problems {
 }
 
 /// A text that is shown and written somewhere: not blank, on one line.
-fn check_text(text: &str, key: Vec<Key>, problems: &mut Problems) {
+pub(super) fn check_text(text: &str, key: Vec<Key>, problems: &mut Problems) {
     if text.trim().is_empty() {
         problems.push((key, "must not be empty".to_owned()));
     } else if text.contains(char::is_control) {

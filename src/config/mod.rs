@@ -6,6 +6,7 @@ mod error;
 mod load;
 mod schedule;
 mod secret;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -14,6 +15,10 @@ mod watch;
 pub use error::{ConfigError, Problem};
 pub use schedule::{ApsService, Schedule, ScheduleFrom};
 pub use secret::{SecretFileError, read_secret, write_secret};
+pub use sync::{
+    CleanUp, LabelTemplate, Sync, SyncDestination, SyncFilter, SyncLevel, SyncOn, SyncPath, SyncPaths, SyncSource,
+    TimeOfDay,
+};
 pub use value::to_duration;
 pub use watch::{Changes, WatchError, watch};
 
@@ -47,6 +52,9 @@ pub struct Config {
     pub email: Option<Email>,
     /// `[schedule]`; without it beamshare believes whom the PVs name
     pub schedule: Option<Schedule>,
+    /// `[[sync]]`: the data that moves
+    #[serde(default)]
+    pub sync: Vec<Sync>,
     /// `[journal]`
     pub journal: Journal,
     /// `[log]`

@@ -48,7 +48,12 @@ fn the_file_that_we_hand_out_is_right() {
 fn what_is_commented_out_in_it_is_known() {
     let text = include_str!("../../config/beamshare.toml");
     let mut tried = 0;
+    let pairs = text.lines().position(|line| line == "#[[sync]]").unwrap();
     for (n, line) in text.lines().enumerate() {
+        // Read as a whole by `the_pair_in_it_is_right`.
+        if n > pairs && !text.lines().skip(pairs).take(n - pairs).any(str::is_empty) {
+            continue;
+        }
         let Some(key) = line.strip_prefix('#').filter(|rest| rest.starts_with(char::is_alphabetic)) else { continue };
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         lines[n].clear();
@@ -113,6 +118,96 @@ fn the_schedule_in_it_is_right() {
         let problems = problems(&(SMALLEST.to_owned() + &wrong));
         assert!(problems.contains(told), "{told}: {problems}");
     }
+}
+
+const COLLECTIONS: [&str; 2] = ["11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"];
+
+/// The smallest settings of a pair.
+fn pair(name: &str, source: &str, destination: &str, more: &str) -> String {
+    let [from, to] = COLLECTIONS;
+    format!(
+        "[[sync]]\nname = \"{name}\"\nsource = {{ collection = \"{from}\", path = \"{source}\" }}\n\
+         destination = {{ collection = \"{to}\", path = \"{destination}\" }}\n{more}\n"
+    )
+}
+
+const WITH_GLOBUS: &str = "[globus]\ncollection = \"00000000-0000-0000-0000-000000000000\"\n\
+    sign_in.access_token_file.file = \"t\"\n";
+
+#[test]
+fn the_pair_in_it_is_right() {
+    let text = include_str!("../../config/beamshare.toml");
+    let start = text.find("#[[sync]]").unwrap();
+    let end = start + text[start..].find("\n\n").unwrap();
+    let block = format!("\n{}", &text[start..end]).replace("\n#", "\n");
+    // An example, in which both are the same placeholder.
+    let block = block.replacen("00000000-0000", "11111111-0000", 1);
+    let whole = text.replace(&text[start..end], &block);
+    let (_folder, file) = write(&whole);
+    let pair = &Config::load(&file).unwrap().sync[0];
+    assert_eq!((pair.on, pair.level, pair.filters.len()), (Some(SyncOn::Files), SyncLevel::Checksum, 3));
+    assert_eq!(pair.clean_up, Some(CleanUp { keep: Duration::from_secs(7 * 86400), below: Some(500_000_000_000) }));
+    let bare = block
+        .lines()
+        .filter(|line| !["quiet", "deadline", "level", "verify", "pres"].iter().any(|k| line.starts_with(k)));
+    let (_folder, file) = write(&text.replace(&text[start..end], &bare.collect::<Vec<_>>().join("\n")));
+    let bare = &Config::load(&file).unwrap().sync[0];
+    let defaults =
+        |pair: &Sync| (pair.quiet, pair.deadline, pair.level, pair.verify, pair.preserve_times, pair.encrypt);
+    assert_eq!(defaults(bare), defaults(pair), "the defaults are those that are shown");
+}
+
+#[test]
+fn a_pair_has_sensible_settings() {
+    let block = pair("raw", "/data", "/2bm", "filters = [{ include = \"*.h5\" }, { exclude = \"*\" }]");
+    let (_folder, file) = write(&format!("{SMALLEST}{WITH_GLOBUS}{block}"));
+    let pair = &Config::load(&file).unwrap().sync[0];
+    assert_eq!((pair.quiet, pair.deadline), (Duration::from_secs(30), Duration::from_secs(12 * 3600)));
+    assert_eq!(pair.level, SyncLevel::Checksum);
+    assert!(
+        pair.verify && pair.preserve_times && !pair.encrypt && pair.clean_up.is_none() && !pair.is_per_experiment()
+    );
+    assert!(pair.wants(b"scan.h5") && !pair.wants(b"scan.tmp") && pair.wants(b"\xff.h5"));
+    let paths = pair.resolve(None).unwrap();
+    assert_eq!((paths.source.as_str(), paths.destination.as_str(), paths.local), ("/data/", "/2bm/", None));
+}
+
+#[test]
+fn a_wrong_pair_says_what_would_be_right() {
+    let li = "{{ year_month }}/{{ pi_last_name }}";
+    let base = format!("{SMALLEST}{WITH_GLOBUS}");
+    let local = |path: &str| format!("source.local = \"{path}\"");
+    let inline = |block: String, more: &str| block.replace(" }\ndestination", &format!(", {more} }}\ndestination"));
+    let clean = "[sync.clean_up]\nkeep = \"7d\"";
+    let mut told = String::new();
+    for text in [
+        format!("{SMALLEST}{}", pair("raw", "/a", "/b", "")),
+        format!("{base}{}{}", pair("raw", "/a", "/b", ""), pair("Raw", "/c", "/d", "")),
+        base.clone()
+            + &pair("raw", "/a", "/b", "").replace(COLLECTIONS[1], COLLECTIONS[0]).replace("\"/b\"", "\"/A/x\""),
+        base.clone() + &pair("raw", &format!("/a/{li}"), "/b", ""),
+        base.clone() + &pair("raw", "/a", &format!("/b/{li}"), ""),
+        base.clone()
+            + &inline(pair("raw", &format!("/a/{li}"), &format!("/b/{li}"), ""), &local("/l/{{ pi_email }}")[7..]),
+        base.clone() + &pair("raw", "/a", "/b", "on = \"files\""),
+        base.clone() + &pair("raw", "/a", "/b", "on = \"file\""),
+        base.clone() + &pair("raw", "/a", "/b", "every = \"1h\"\nat = \"02:30\""),
+        base.clone() + &pair("raw", "/a", "/b", "at = \"2:30 pm\""),
+        base.clone() + &pair("raw", "/a", "/b", "quiet = \"2d\""),
+        base.clone() + &pair("raw", "/a", "/b", "level = \"md5\""),
+        base.clone() + &pair("raw", "/a", "/b", "filters = [{ exclude = \"a/b\" }]"),
+        base.clone() + &pair("raw", "/a", "/b", "label = \"{{ name }}\""),
+        base.clone() + &pair("raw", "/a", "/b", "notify = [\"a@example.org\"]"),
+        base.clone() + &pair("raw", "/a", "/b", &format!("verify = false\n{clean}")),
+        base.clone() + &pair("raw", "/a", "/b", &format!("{clean}\nbelow = \"500GB\"")),
+        base.clone() + &pair("raw", "/a", "/b", &format!("{clean}\nbelow = \"much\"")),
+        base.clone() + &pair("raw", "/a", "/b", clean) + &pair("two", "/A/x", "/B", ""),
+        base.clone() + &pair("raw", "a", "/b", ""),
+        base.clone() + &pair("raw", "/a/{{ pi_nmae }}", "/b", ""),
+    ] {
+        told += &(problems(&text) + "\n");
+    }
+    insta::assert_snapshot!(told);
 }
 
 #[test]

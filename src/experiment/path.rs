@@ -128,6 +128,11 @@ impl PathTemplate {
         })
     }
 
+    /// The path of somebody, to compare templates with each other.
+    pub(crate) fn example(&self) -> Option<RelativePath> {
+        self.render_values(&sample(0)).ok()
+    }
+
     fn render_values(&self, values: &Values) -> Result<RelativePath, Unrendered> {
         let environment = environment();
         let text = environment.render_str(&self.0, values).map_err(|error| match error.kind() {

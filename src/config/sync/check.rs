@@ -1,0 +1,135 @@
+//! What only all of a pair, or all pairs together, can tell.
+
+use super::super::Config;
+use super::super::check::{Problems, check_text, key};
+use super::super::load::Key;
+use super::{Sync, SyncOn, SyncPath};
+use uuid::Uuid;
+
+/// Longest quiet time beyond which nobody would understand why nothing is sent.
+const QUIET_MAX: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+
+/// All that is wrong with the pairs, each with its key.
+pub(in super::super) fn check(config: &Config, problems: &mut Problems) {
+    let pairs = &config.sync;
+    if !pairs.is_empty() && config.globus.is_none() {
+        problems.push((key!["sync", 0], "needs [globus], which says how beamshare signs in".to_owned()));
+    }
+    for (n, pair) in pairs.iter().enumerate() {
+        check_text(&pair.name, key!["sync", n, "name"], problems);
+        if pairs[..n].iter().any(|other| other.name.eq_ignore_ascii_case(&pair.name)) {
+            let message = format!("{:?} is already a pair's name; each has its own", pair.name);
+            problems.push((key!["sync", n, "name"], message));
+        }
+        check_paths(pair, n, problems);
+        check_times(pair, n, problems);
+        check_clean_up(pair, n, problems);
+        if !pair.notify.is_empty() && config.email.is_none() {
+            let message = "needs [email], which says where messages go".to_owned();
+            problems.push((key!["sync", n, "notify"], message));
+        }
+        for (at, filter) in pair.filters.iter().enumerate() {
+            let (super::SyncFilter::Include(pattern) | super::SyncFilter::Exclude(pattern)) = filter;
+            check_text(pattern, key!["sync", n, "filters", at], problems);
+            if pattern.contains('/') {
+                let message = format!("{pattern:?} has a / in it; filters are for the names of files");
+                problems.push((key!["sync", n, "filters", at], message));
+            }
+        }
+        for other in &pairs[..n] {
+            check_two(other, pair, n, problems);
+        }
+    }
+}
+
+fn check_paths(pair: &Sync, n: usize, problems: &mut Problems) {
+    let (source, destination) = (&pair.source, &pair.destination);
+    if overlap(source.collection, &source.path, destination.collection, &destination.path) {
+        let message = format!(
+            "{} and the source {} overlap on one collection: the data would be sent into itself",
+            destination.path, source.path
+        );
+        problems.push((key!["sync", n, "destination", "path"], message));
+    }
+    match (source.path.is_template(), destination.path.is_template()) {
+        (true, false) => {
+            let message = format!(
+                "{} is the same for every experiment, and the source is not: the groups' data would be mixed",
+                destination.path
+            );
+            problems.push((key!["sync", n, "destination", "path"], message));
+        }
+        (false, true) => {
+            let message = format!(
+                "{} is the same for every experiment, and the destination is not: one group would get another's data",
+                source.path
+            );
+            problems.push((key!["sync", n, "source", "path"], message));
+        }
+        _ => {}
+    }
+    if let Some(local) = &source.local
+        && local.below() != source.path.below()
+    {
+        let message = format!(
+            "{local} and the collection's {} must be the same directory, so what follows their fixed parts must be the same",
+            source.path
+        );
+        problems.push((key!["sync", n, "source", "local"], message));
+    }
+}
+
+fn check_times(pair: &Sync, n: usize, problems: &mut Problems) {
+    if pair.on == Some(SyncOn::Files) && pair.source.local.is_none() {
+        let message =
+            "\"files\" needs source.local: only a directory of this machine can be watched; else use every or at";
+        problems.push((key!["sync", n, "on"], message.to_owned()));
+    }
+    if pair.every.is_some() && pair.at.is_some() {
+        problems.push((key!["sync", n, "at"], "there is every already; take one of the two out".to_owned()));
+    }
+    if pair.quiet > QUIET_MAX {
+        problems.push((key!["sync", n, "quiet"], "must not be longer than a day".to_owned()));
+    }
+}
+
+fn check_clean_up(pair: &Sync, n: usize, problems: &mut Problems) {
+    let Some(clean_up) = &pair.clean_up else { return };
+    if !pair.verify {
+        let message = "must stay true with [sync.clean_up]: only what was verified by checksum may go at the source";
+        problems.push((key!["sync", n, "verify"], message.to_owned()));
+    }
+    if clean_up.below.is_some() && pair.source.local.is_none() {
+        let message = "needs source.local: Globus does not tell how much space is free";
+        problems.push((key!["sync", n, "clean_up", "below"], message.to_owned()));
+    }
+}
+
+/// Pairs that would take each other's files away.
+fn check_two(other: &Sync, pair: &Sync, n: usize, problems: &mut Problems) {
+    if other.clean_up.is_none() && pair.clean_up.is_none() {
+        return;
+    }
+    let (source, earlier) = (&pair.source, &other.source);
+    if overlap(source.collection, &source.path, earlier.collection, &earlier.path) {
+        let message = format!(
+            "{} is a source of the pair {} too, and one of them has clean_up: it would remove what the other has not sent yet",
+            source.path, other.name
+        );
+        problems.push((key!["sync", n, "source", "path"], message));
+    }
+    let (destination, earlier) = (&pair.destination, &other.destination);
+    if overlap(destination.collection, &destination.path, earlier.collection, &earlier.path) {
+        let message = format!(
+            "{} is a destination of the pair {} too, and one of them has clean_up: files of one name would replace each other",
+            destination.path, other.name
+        );
+        problems.push((key!["sync", n, "destination", "path"], message));
+    }
+}
+
+/// Whether one directory is the other or lies in it. Capitals make no difference: some file systems don't tell them apart.
+fn overlap(one: Uuid, path: &SyncPath, other: Uuid, other_path: &SyncPath) -> bool {
+    let (a, b) = (path.example().to_lowercase(), other_path.example().to_lowercase());
+    one == other && (a.starts_with(&b) || b.starts_with(&a))
+}

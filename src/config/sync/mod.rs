@@ -1,0 +1,187 @@
+//! `[[sync]]`: which data moves from where to where, when, and what may go at the source afterwards.
+
+mod check;
+mod path;
+mod value;
+
+pub(super) use check::check;
+pub use path::{LabelTemplate, SyncPath};
+pub use value::TimeOfDay;
+
+use super::value as shared;
+use crate::experiment::{Experiment, FieldError};
+use lettre::message::Mailbox;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// `[[sync]]`: one pair of directories.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sync {
+    /// What the pair is called on the screen and the command line, e.g. `raw`
+    pub name: String,
+    /// Where the data is
+    pub source: SyncSource,
+    /// Where it goes
+    pub destination: SyncDestination,
+    /// `files`: as files appear
+    pub on: Option<SyncOn>,
+    /// So long after the last run began
+    #[serde(default, deserialize_with = "shared::some_duration")]
+    pub every: Option<Duration>,
+    /// Each day at this time, in the beamline's time zone
+    #[serde(default, deserialize_with = "value::some_time_of_day")]
+    pub at: Option<TimeOfDay>,
+    /// How long a file must not have changed: it may still be written
+    #[serde(default = "value::default_quiet", deserialize_with = "shared::duration")]
+    pub quiet: Duration,
+    /// By what a file counts as there already
+    #[serde(default)]
+    pub level: SyncLevel,
+    /// Whether checksums are compared after the transfer, and files sent again until they agree
+    #[serde(default = "value::yes")]
+    pub verify: bool,
+    /// Whether the data is encrypted on its way
+    #[serde(default)]
+    pub encrypt: bool,
+    /// Whether files keep their time of change
+    #[serde(default = "value::yes")]
+    pub preserve_times: bool,
+    /// Which files are sent; see [`Sync::wants`]
+    #[serde(default)]
+    pub filters: Vec<SyncFilter>,
+    /// Time limit of one task
+    #[serde(default = "value::default_deadline", deserialize_with = "shared::duration")]
+    pub deadline: Duration,
+    /// What a task is called in the Globus web app
+    pub label: Option<LabelTemplate>,
+    /// Who is mailed about what was sent and what failed
+    #[serde(default, deserialize_with = "shared::mailboxes")]
+    pub notify: Vec<Mailbox>,
+    /// `[sync.clean_up]`; without it nothing is ever removed at the source
+    pub clean_up: Option<CleanUp>,
+}
+
+impl Sync {
+    /// Whether a file of this name is sent. The first filter whose pattern fits decides; what none fits is sent. A name
+    /// that is no UTF-8 is compared with its strange bytes replaced.
+    pub fn wants(&self, name: &[u8]) -> bool {
+        let name = String::from_utf8_lossy(name);
+        let fits = |pattern: &str| wildmatch::WildMatch::new(pattern).matches(&name);
+        let decides = self.filters.iter().find(|filter| match filter {
+            SyncFilter::Include(pattern) | SyncFilter::Exclude(pattern) => fits(pattern),
+        });
+        !matches!(decides, Some(SyncFilter::Exclude(_)))
+    }
+
+    /// Whether its directories are an experiment's, and not the same for everyone.
+    pub fn is_per_experiment(&self) -> bool {
+        self.source.path.is_template()
+    }
+
+    /// The directories for this experiment; without one, those of a pair with fixed paths.
+    ///
+    /// # Errors
+    /// Names the field that a path needs and the experiment lacks.
+    pub fn resolve(&self, experiment: Option<&Experiment>) -> Result<SyncPaths, FieldError> {
+        let local = self.source.local.as_ref().map(|path| path.render(experiment)).transpose()?;
+        Ok(SyncPaths {
+            source: self.source.path.render(experiment)?,
+            local: local.map(PathBuf::from),
+            destination: self.destination.path.render(experiment)?,
+        })
+    }
+}
+
+/// A pair's directories, without templates in them. Each ends with a `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncPaths {
+    /// On the source collection
+    pub source: String,
+    /// The same directory on this machine
+    pub local: Option<PathBuf>,
+    /// On the destination collection
+    pub destination: String,
+}
+
+/// `sync.source`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyncSource {
+    /// The collection's id
+    #[serde(deserialize_with = "shared::uuid")]
+    pub collection: Uuid,
+    /// The directory on the collection
+    pub path: SyncPath,
+    /// The same directory on this machine, where it is one
+    pub local: Option<SyncPath>,
+}
+
+/// `sync.destination`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyncDestination {
+    /// The collection's id
+    #[serde(deserialize_with = "shared::uuid")]
+    pub collection: Uuid,
+    /// The directory on the collection; made when it is missing
+    pub path: SyncPath,
+}
+
+/// What starts a pair beside the clock and people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncOn {
+    /// New and changed files
+    Files,
+}
+
+/// By what a file counts as there already at the destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncLevel {
+    /// It is there
+    Exists,
+    /// It has the same size
+    Size,
+    /// The source's is not newer, and the size is the same
+    Mtime,
+    /// It has the same checksum
+    #[default]
+    Checksum,
+}
+
+impl From<SyncLevel> for globus_transfer_client::SyncLevel {
+    fn from(level: SyncLevel) -> Self {
+        match level {
+            SyncLevel::Exists => Self::Exists,
+            SyncLevel::Size => Self::Size,
+            SyncLevel::Mtime => Self::Mtime,
+            SyncLevel::Checksum => Self::Checksum,
+        }
+    }
+}
+
+/// One filter on file names: `*` stands for any characters, `?` for one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum SyncFilter {
+    /// Files of such names are sent
+    Include(String),
+    /// Files of such names stay
+    Exclude(String),
+}
+
+/// `[sync.clean_up]`: what was sent may go at the source.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CleanUp {
+    /// How long a file stays after it was sent
+    #[serde(deserialize_with = "shared::duration")]
+    pub keep: Duration,
+    /// Only while the source's file system has less free space than this, in bytes
+    #[serde(default, deserialize_with = "value::some_bytes")]
+    pub below: Option<u64>,
+}
