@@ -13,4 +13,5 @@ pub mod log;
 pub mod mail;
 pub mod metrics;
 pub mod schedule;
+pub mod sync;
 pub mod watch;
