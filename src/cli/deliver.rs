@@ -33,6 +33,14 @@ pub struct Deliver {
     timeout: Duration,
 }
 
+/// For verbs that reach people.
+#[derive(Args, Default)]
+pub struct Everyone {
+    /// Everyone on the proposal whom the schedule gives an address, also where the settings say: the PI alone
+    #[arg(long)]
+    schedule: bool,
+}
+
 /// The experiment that the PVs name, and what it takes to deliver it.
 pub struct Present {
     pub deliverer: Deliverer,
@@ -95,13 +103,20 @@ async fn settled(context: &CaContext, config: &Config) -> Result<Readings, Failu
 
 impl Deliver {
     /// Delivers these steps to the experiment that the PVs name.
-    pub async fn act(self, config: &Config, steps: &[Step], resend: bool) -> Outcome {
+    pub async fn act(self, config: &Config, steps: &[Step], resend: bool, everyone: &Everyone) -> Outcome {
+        if everyone.schedule && config.schedule.is_none() {
+            let file = config.file.display();
+            return Err(Failure::usage(format!(
+                "--schedule needs a schedule: {file} has no section [schedule.from...]"
+            )));
+        }
         let present = Present::read(config).await?;
         let id = self.accept(&present).await?;
         let options = Options {
             cause: if resend { Cause::Resend } else { Cause::Command },
             resend,
             only: Some(BTreeSet::from_iter(steps.iter().copied())),
+            ask_schedule: everyone.schedule,
             who: format!("beamshare on the command line (process {})", std::process::id()),
         };
         print::line(format_args!("{}", present.experiment));

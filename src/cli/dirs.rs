@@ -1,5 +1,5 @@
 use super::Outcome;
-use super::deliver::Deliver;
+use super::deliver::{Deliver, Everyone};
 use beamshare::config::Config;
 use beamshare::delivery::Step;
 use clap::Args;
@@ -15,6 +15,6 @@ pub struct Dirs {
 
 impl Dirs {
     pub async fn act(self, config: &Config) -> Outcome {
-        self.deliver.act(config, &[Step::Dirs, Step::Globus], false).await
+        self.deliver.act(config, &[Step::Dirs, Step::Globus], false, &Everyone::default()).await
     }
 }

@@ -1,5 +1,5 @@
 use super::Outcome;
-use super::deliver::{Deliver, Present};
+use super::deliver::{Deliver, Everyone, Present};
 use super::failure::{Exit, Failure};
 use super::print;
 use super::rerun::{report, wait, wait_with_progress};
@@ -13,18 +13,21 @@ use std::time::Duration;
 /// How long the service may take to begin what a button asks for.
 const BEGIN: Duration = Duration::from_secs(15);
 
-/// E-mail the link to the experiment that the PVs name: the PI, and the contacts on copy
+/// E-mail the link to the people of the experiment that the PVs name, and the PI's message to the contacts on copy
 ///
 /// Who has the message already doesn't get it again, unless --resend is given. Run it as the account that runs the service.
 #[derive(Args)]
 pub struct Email {
     /// Send the message to the contacts alone, to see what the users would get
-    #[arg(long, conflicts_with_all = ["resend", "approve"])]
+    #[arg(long, conflicts_with_all = ["resend", "approve", "schedule"])]
     test: bool,
 
     /// Mail everyone again; by the service, where it runs
     #[arg(long)]
     resend: bool,
+
+    #[command(flatten)]
+    everyone: Everyone,
 
     #[command(flatten)]
     deliver: Deliver,
@@ -41,7 +44,7 @@ impl Email {
         if self.resend && service_runs(config).await? {
             return resend_by_service(config).await;
         }
-        self.deliver.act(config, &[Step::Email], self.resend).await
+        self.deliver.act(config, &[Step::Email], self.resend, &self.everyone).await
     }
 }
 

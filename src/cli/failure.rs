@@ -92,10 +92,9 @@ impl From<ScheduleError> for Failure {
     fn from(error: ScheduleError) -> Failure {
         match error {
             ScheduleError::NoAnswer { .. } => Failure::away(error),
-            ScheduleError::Secret(_)
-            | ScheduleError::TimeZone { .. }
-            | ScheduleError::NoSuchBeamline { .. }
-            | ScheduleError::Days { .. } => Failure::usage(error),
+            ScheduleError::Secret(_) | ScheduleError::NoSuchBeamline { .. } | ScheduleError::Days { .. } => {
+                Failure::usage(error)
+            }
             _ => Failure::failed(error),
         }
     }

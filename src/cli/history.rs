@@ -59,12 +59,6 @@ pub async fn open_journal(config: &Config) -> Result<Journal, Failure> {
     }
 }
 
-/// The facility's time zone, or the machine's.
-pub fn time_zone(config: &Config) -> TimeZone {
-    let zone = config.beamline.time_zone.as_deref().and_then(|zone| TimeZone::get(zone).ok());
-    zone.unwrap_or_else(TimeZone::system)
-}
-
 /// A moment as a person at the beamline reads it.
 pub fn local(time: Timestamp, zone: &TimeZone) -> String {
     time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
@@ -92,7 +86,7 @@ fn document((delivery, experiment): &(DeliveryRow, ExperimentRow)) -> Document<'
 }
 
 fn print_history(config: &Config, history: &[(DeliveryRow, ExperimentRow)]) {
-    let zone = time_zone(config);
+    let zone = config.beamline.zone();
     let mut table = print::table(["NO", "BEGAN", "TOOK", "STATE", "CAUSE", "EXPERIMENT", "ERROR"]);
     for (delivery, experiment) in history {
         let took = delivery.ended_at.map(|end| {

@@ -32,7 +32,7 @@ pub struct Day {
 impl Schedule {
     pub async fn act(self, config: &Config) -> Outcome {
         let source = source(config)?;
-        let at = schedule::moment(schedule::time_zone(&config.beamline)?, self.day.days)?;
+        let at = schedule::moment(config.beamline.zone(), self.day.days)?;
         if self.all {
             let run = source.around(at.timestamp()).await?;
             match self.format.json {

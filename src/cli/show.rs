@@ -1,6 +1,6 @@
 use super::failure::{Exit, Failure};
 use super::globus::Collections;
-use super::history::{local, open_journal, time_zone, word};
+use super::history::{local, open_journal, word};
 use super::service::LIMIT;
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
@@ -89,7 +89,7 @@ impl Show {
 async fn scheduled(config: &Config) -> Option<Result<Report, String>> {
     let report = async {
         let Some(source) = schedule::open(config)? else { return Ok(None) };
-        let now = schedule::moment(schedule::time_zone(&config.beamline)?, 0)?;
+        let now = schedule::moment(config.beamline.zone(), 0)?;
         schedule::show::report(source.as_ref(), &now).await.map(Some)
     };
     match tokio::time::timeout(SCHEDULE_LIMIT, report).await {
@@ -193,7 +193,7 @@ fn print_all(
 }
 
 fn print_done(config: &Config, done: &Done) {
-    let zone = time_zone(config);
+    let zone = config.beamline.zone();
     let at = local(done.row.accepted_at, &zone);
     print::line(format_args!("Accepted   {at}, by {}", word(&done.row.accepted_by)));
     let mut table = print::table(["STEP", "STATE", "AT", "MESSAGE"]);

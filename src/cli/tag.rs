@@ -147,7 +147,7 @@ impl Tag {
     }
 
     async fn once(&self, config: &Config, tagger: &Tagger) -> Outcome {
-        let zone = schedule::time_zone(&config.beamline)?;
+        let zone = config.beamline.zone();
         let at = schedule::moment(zone.clone(), self.day.days)?;
         let Chosen { info, by_hand } = match self.manual {
             true => self.chosen(config, &at).await?,

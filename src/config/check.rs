@@ -79,7 +79,7 @@ pub(super) fn check(config: &Config) -> Problems {
     if let Some(email) = &config.email {
         check_email(email, &mut problems);
     }
-    if let Some(Schedule { from: ScheduleFrom::Aps(service) }) = &config.schedule {
+    if let Some(Schedule { from: ScheduleFrom::Aps(service), .. }) = &config.schedule {
         for (name, text) in [("beamline", &service.beamline), ("user", &service.user)] {
             check_text(text, key!["schedule", "from", "aps", name], &mut problems);
         }

@@ -13,7 +13,7 @@ mod value;
 mod watch;
 
 pub use error::{ConfigError, Problem};
-pub use schedule::{ApsService, Schedule, ScheduleFrom};
+pub use schedule::{ApsService, Recipients, Schedule, ScheduleFrom};
 pub use secret::{SecretFileError, read_secret, write_secret};
 pub use sync::{
     CleanUp, LabelTemplate, Sync, SyncDestination, SyncFilter, SyncLevel, SyncOn, SyncPath, SyncPaths, SyncSource,
@@ -23,6 +23,7 @@ pub use value::to_duration;
 pub use watch::{Changes, WatchError, watch};
 
 use crate::experiment::{EmailAddress, Field, PathTemplate};
+use jiff::tz::TimeZone;
 use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -89,6 +90,14 @@ pub struct Beamline {
     pub name: String,
     /// IANA time zone of the facility, e.g. `America/Chicago`; without it the machine's
     pub time_zone: Option<String>,
+}
+
+impl Beamline {
+    /// The facility's time zone: `time_zone`, which [`Config::load`] has found to be one, else the machine's.
+    pub fn zone(&self) -> TimeZone {
+        let named = self.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
+        named.unwrap_or_else(TimeZone::system)
+    }
 }
 
 /// `[metrics]`: what the status records say, for Prometheus.

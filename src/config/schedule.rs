@@ -10,6 +10,26 @@ use url::Url;
 pub struct Schedule {
     /// Where that is known
     pub from: ScheduleFrom,
+    /// Who gets the data
+    #[serde(default)]
+    pub recipients: Recipients,
+    /// How often the schedule is asked whether the proposal of the group on the screen has got or lost people
+    #[serde(default = "value::default_schedule_every", deserialize_with = "value::duration")]
+    pub every: Duration,
+    /// So long before and after its beam time a group may be tagged
+    #[serde(default = "value::default_schedule_grace", deserialize_with = "value::duration")]
+    pub grace: Duration,
+}
+
+/// Who gets an experiment's data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recipients {
+    /// The principal investigator
+    #[default]
+    Pi,
+    /// Everyone on the proposal whom the schedule gives an address
+    Schedule,
 }
 
 /// `[schedule.from]`: one of the APS scheduling service and a file kept by hand.

@@ -92,18 +92,28 @@ fn the_schedule_in_it_is_right() {
     };
     let service = section("#[schedule.from.aps]");
     let (folder, file) = write(&(SMALLEST.to_owned() + &service));
-    let Some(Schedule { from: ScheduleFrom::Aps(aps) }) = Config::load(&file).unwrap().schedule else { panic!() };
+    let Some(Schedule { from: ScheduleFrom::Aps(aps), .. }) = Config::load(&file).unwrap().schedule else { panic!() };
     assert_eq!((aps.beamline.as_str(), aps.user.as_str(), aps.timeout), ("2-BM-A,B", "2bm", Duration::from_secs(30)));
     assert_eq!(aps.password_file, folder.path().join("schedule.password"));
     let (_folder, file) = write(&(SMALLEST.to_owned() + &service.replace("url =", "#").replace("timeout =", "#")));
-    let Some(Schedule { from: ScheduleFrom::Aps(bare) }) = Config::load(&file).unwrap().schedule else { panic!() };
+    let Some(Schedule { from: ScheduleFrom::Aps(bare), .. }) = Config::load(&file).unwrap().schedule else { panic!() };
     assert_eq!((bare.url, bare.timeout), (aps.url, aps.timeout), "the defaults are those that are shown");
 
     let (folder, file) = write(&(SMALLEST.to_owned() + &section("#[schedule.from.file]")));
-    let Some(Schedule { from: ScheduleFrom::File { path } }) = Config::load(&file).unwrap().schedule else { panic!() };
+    let Some(Schedule { from: ScheduleFrom::File { path }, .. }) = Config::load(&file).unwrap().schedule else {
+        panic!()
+    };
     assert_eq!(path, folder.path().join("schedule.toml"));
 
+    let common = section("#[schedule]");
+    let (_folder, file) = write(&(SMALLEST.to_owned() + &service + &common));
+    let shown = Config::load(&file).unwrap().schedule.unwrap();
+    let (_folder, file) = write(&(SMALLEST.to_owned() + &service));
+    let bare = Config::load(&file).unwrap().schedule.unwrap();
+    assert_eq!((shown.recipients, shown.every, shown.grace), (bare.recipients, bare.every, bare.grace));
+
     for (wrong, told) in [
+        (service.clone() + &common.replace("\"pi\"", "\"all\""), "schedule.recipients: there is no \"all\" here"),
         (service.replace("user =", "usr ="), "schedule.from.aps.usr: there is no such key here; did you mean user?"),
         (
             service.replace("https://", "http://"),

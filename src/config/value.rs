@@ -203,6 +203,14 @@ pub(super) fn default_timeout() -> Duration {
     Duration::from_secs(30)
 }
 
+pub(super) fn default_schedule_every() -> Duration {
+    Duration::from_secs(60 * 60)
+}
+
+pub(super) fn default_schedule_grace() -> Duration {
+    Duration::from_secs(24 * 60 * 60)
+}
+
 pub(super) fn default_collection_top() -> String {
     "/".to_owned()
 }

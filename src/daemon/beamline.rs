@@ -5,9 +5,7 @@ use crate::config::{self, Changes, Config, ConfigError};
 use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome, Plan, PlanError};
 use crate::epics::{CaContext, Commands, Lease, StatusBoard};
 use crate::experiment::Experiment;
-use crate::journal::{
-    Accepted, AcceptedBy, Cause, DeliveryRow, DeliveryState, ExperimentRow, Journal, JournalError, RunLock,
-};
+use crate::journal::{Accepted, AcceptedBy, DeliveryRow, DeliveryState, ExperimentRow, Journal, JournalError, RunLock};
 use crate::metrics::Facts;
 use crate::watch::{Hold, Observation, Readings, Verdict, Watcher, judge};
 use std::sync::Arc;
@@ -308,7 +306,7 @@ impl Beamline {
         if reference.as_ref() != Some(readings) {
             self.journal.set_reference(readings).await?;
         }
-        let last = self.journal.deliveries_of(row.id).await?.into_iter().max_by_key(|delivery| delivery.number);
+        let last = self.journal.last_delivery(row.id).await?;
         if last.is_some_and(|last| last.state == DeliveryState::Held) {
             // What held it may be gone; otherwise the screen says it again.
             self.plan(row.experiment, readings.clone(), vec![], None);
@@ -382,13 +380,7 @@ impl Beamline {
                     tracing::info!("{experiment} corrects {former}");
                 }
                 self.situation = Situation::Served(id);
-                let cause = match by {
-                    AcceptedBy::Auto => Cause::UserInfo,
-                    AcceptedBy::Approve => Cause::Approve,
-                    AcceptedBy::Run => Cause::Run,
-                    AcceptedBy::Command => Cause::Command,
-                };
-                self.start_delivery(id, &experiment, Options::all(cause, WHO)).await
+                self.start_delivery(id, &experiment, Options::all(by.into(), WHO)).await
             }
             // Someone took the directory between the look and now: look again, which tells who.
             Ok(Accepted::Taken(_)) | Err(PlanError::NotApproved(_)) => self.judge_again().await,
@@ -437,7 +429,7 @@ impl Beamline {
             Some(news) => news.borrow().clone(),
             None => self.deliverer.report_of(&row).await?,
         };
-        let last = self.journal.deliveries_of(id).await?.into_iter().max_by_key(|delivery| delivery.number);
+        let last = self.journal.last_delivery(id).await?;
         self.counts = self.journal.counts().await?;
         self.shown = Some(Shown { row, report, last, news });
         Ok(())

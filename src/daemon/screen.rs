@@ -7,7 +7,6 @@ use crate::epics::{Record, Status};
 use crate::experiment::Field;
 use crate::journal::DeliveryState;
 use crate::watch::Release;
-use jiff::tz::TimeZone;
 
 impl Beamline {
     /// Brings the status records up to date.
@@ -67,7 +66,7 @@ impl Beamline {
         }
         if let Some(shown) = self.shown.as_ref().filter(|shown| self.deliveries.is_running(shown.row.id)) {
             let status = if self.paused { Status::Paused } else { Status::Running };
-            return (status, format!("{}: {}", shown.row.experiment, shown.report.message));
+            return (status, format!("{}: {}", shown.row.experiment, shown.report.now()));
         }
         match &self.situation {
             Situation::Waiting(reason) | Situation::Invalid(reason) => (Status::Waiting, reason.clone()),
@@ -109,7 +108,8 @@ impl Beamline {
         self.board.set_text(Record::Path, &report.path);
         self.board.set_text(Record::DataLink, &report.data_link);
         for step in STEPS {
-            let (status, message) = report.steps.get(&step).cloned().unwrap_or((StepStatus::Skipped, String::new()));
+            // A delivery that has not looked yet says nothing of its steps.
+            let (status, message) = report.steps.get(&step).cloned().unwrap_or_default();
             self.board.set_step(step, status, &message);
         }
         self.board.set_count(Record::UsersTotal, report.users_total.into());
@@ -117,8 +117,7 @@ impl Beamline {
         self.board.set_count(Record::EmailsSent, report.emails_sent.into());
         self.board.set_count(Record::EmailsFailed, report.emails_failed.into());
         if let Some((last, ended)) = shown.last.as_ref().and_then(|last| Some((last, last.ended_at?))) {
-            let time_zone = self.config.beamline.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
-            let local = ended.to_zoned(time_zone.unwrap_or_else(TimeZone::system));
+            let local = ended.to_zoned(self.config.beamline.zone());
             self.board.set_text(Record::LastRun, &local.strftime("%Y-%m-%d %H:%M:%S").to_string());
             self.board.set_number(Record::LastDuration, ended.duration_since(last.started_at).as_secs_f64());
         }

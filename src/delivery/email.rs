@@ -1,12 +1,13 @@
-//! The message to the PI and the contacts' copies of it. A message can't be looked at afterwards, so its row with a fixed
+//! A message for each of the experiment's people, and the contacts' copies of the PI's. A message can't be looked at afterwards, so its row with a fixed
 //! Message-ID is written first, and after a crash it goes out again under the same Message-ID.
 
 use super::attempt::{Ended, Trouble};
+use super::people::{People, Person};
 use super::run::Run;
 use super::{Retry, Step, StepError, StepStatus};
 use crate::config;
-use crate::experiment::EmailAddress;
-use crate::journal::{ClaimState, MessageRow, MessageState, Record};
+use crate::experiment::{EmailAddress, RelativePath};
+use crate::journal::{ClaimState, Holder, MessageRow, MessageState, Record};
 use crate::mail::{ComposedMessage, MailError, MailErrorKind, Mailer, MessageContext, Templates};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
@@ -71,12 +72,15 @@ impl super::Deliverer {
         Ok(results)
     }
 
-    /// Who gets the experiment's message: the PI, and the contacts a copy.
-    pub(super) fn recipients(&self, experiment: &crate::experiment::Experiment) -> Vec<EmailAddress> {
-        let mut recipients = vec![experiment.pi_email.clone()];
-        for contact in self.contacts() {
-            if !recipients.contains(&contact) {
-                recipients.push(contact);
+    /// Who gets which message, once each: everyone their own, the contacts a copy of the PI's. As addressee and recipient.
+    pub(super) fn recipients(&self, people: &People) -> Vec<(EmailAddress, EmailAddress)> {
+        let own = people.addressees.iter().map(|person| (person.email.clone(), person.email.clone()));
+        let mut recipients: Vec<_> = own.collect();
+        if let Some(pi) = people.addressees.first() {
+            for contact in self.contacts() {
+                if !recipients.iter().any(|(_, recipient)| *recipient == contact) {
+                    recipients.push((pi.email.clone(), contact));
+                }
             }
         }
         recipients
@@ -90,7 +94,7 @@ impl super::Deliverer {
         let expires_after = self.collection.as_ref().and_then(|collection| collection.settings().expires_after);
         let expires = expires_after.and_then(|after| {
             let end = Timestamp::now().checked_add(jiff::SignedDuration::try_from(after).ok()?).ok()?;
-            Some(end.to_zoned(self.time_zone()).strftime("%Y-%m-%d").to_string())
+            Some(end.to_zoned(self.config.beamline.zone()).strftime("%Y-%m-%d").to_string())
         });
         MessageContext {
             data_link: self.data_link(first_path),
@@ -106,73 +110,111 @@ impl Run<'_> {
     /// it waits for.
     pub(super) async fn email(&self, before: &[Ended]) -> Vec<Ended> {
         let Some(post) = &self.deliverer.post else { return vec![] };
-        let recipients = self.deliverer.recipients(&self.experiment.experiment);
-        self.progress.expect(Step::Email, recipients.iter().map(EmailAddress::username));
-        let once = |attempt| self.make_message(post, &recipients, before, attempt).boxed();
-        let made = self.attempts.until_true(Step::Email, MESSAGE, once).await;
-        let (message, rows) = match made {
-            Ok(Some(made)) => made,
-            Ok(None) => return vec![],
+        let people = match self.people(Step::Email, MESSAGE).await {
+            Ok(people) => people,
             Err(ended) => return vec![ended],
         };
-        let send: Vec<_> = rows.iter().map(|row| self.send(post, &message, row).boxed()).collect();
+        let recipients = self.deliverer.recipients(&people);
+        self.progress.expect(Step::Email, recipients.iter().map(|(_, recipient)| recipient.username()));
+        let once = |attempt| self.make_messages(post, &people, &recipients, before, attempt).boxed();
+        let (letters, mut ended) = match self.attempts.until_true(Step::Email, MESSAGE, once).await {
+            Ok(made) => made,
+            Err(ended) => return vec![ended],
+        };
+        let send = letters.iter().flat_map(|letter| letter.copies.iter().map(|row| (&letter.message, row)));
+        let send: Vec<_> = send.map(|(message, row)| self.send(post, message, row).boxed()).collect();
         let sent: Vec<_> = stream::iter(send).buffer_unordered(AT_A_TIME).collect().await;
-        sent.into_iter().filter_map(Result::err).collect()
+        ended.extend(sent.into_iter().filter_map(Result::err));
+        ended
     }
 
-    /// The message and a row for each recipient who doesn't have it, written before the first is sent. `None` where the
-    /// message would promise what is not there.
-    async fn make_message(
+    /// A message for each addressee who doesn't have it, or whose copies are missing, with a row for each copy that is
+    /// written before the first is sent. Nobody is written to about what is not there for them.
+    async fn make_messages(
         &self,
         post: &Post,
-        recipients: &[EmailAddress],
+        people: &People,
+        recipients: &[(EmailAddress, EmailAddress)],
         before: &[Ended],
         attempt: u32,
-    ) -> Result<Option<(ComposedMessage, Vec<MessageRow>)>, Trouble> {
-        if let Some(missing) = self.missing_promise().await? {
-            if before.is_empty() {
-                return Err(StepError { message: missing, retry: Retry::Never }.into());
-            }
-            let message = "not sent: the data is not shared with the PI";
-            self.progress.note(Step::Email, MESSAGE, StepStatus::Pending, attempt, message, &[]).await?;
-            return Ok(None);
-        }
-        let experiment = &self.experiment.experiment;
+    ) -> Result<(Vec<Letter>, Vec<Ended>), Trouble> {
+        let promise = self.promise().await?;
         let rows = self.deliverer.journal().messages(self.experiment.id).await?;
-        let of_this: Vec<_> = rows.into_iter().filter(|row| row.addressee == experiment.pi_email).collect();
+        let mut letters = vec![];
+        let mut ended = vec![];
+        let mut unsent_to_pi = None;
+        for Person { email: addressee, holder, .. } in &people.addressees {
+            if let Some(missing) = promise.missing_for(addressee) {
+                let unit = &addressee.username();
+                match holder {
+                    Holder::Pi if before.is_empty() => {
+                        return Err(StepError { message: missing, retry: Retry::Never }.into());
+                    }
+                    Holder::Pi => unsent_to_pi = Some("not sent: the data is not shared with the PI"),
+                    _ if before.is_empty() => {
+                        self.progress.note(Step::Email, unit, StepStatus::Failed, attempt, &missing, &[]).await?;
+                        ended.push(Ended::Failed);
+                    }
+                    _ => {
+                        let message = "not sent: the data is not shared with them";
+                        self.progress.note(Step::Email, unit, StepStatus::Pending, attempt, message, &[]).await?;
+                    }
+                }
+                continue;
+            }
+            let theirs: Vec<_> = rows.iter().filter(|row| row.addressee == *addressee).collect();
+            let copies = recipients.iter().filter(|(to, _)| to == addressee).map(|(_, recipient)| recipient);
+            letters.extend(self.letter(post, addressee, copies, &theirs)?);
+        }
+        let records: Vec<_> = letters.iter().flat_map(|letter| letter.copies.iter().map(Record::Message)).collect();
+        let status = if unsent_to_pi.is_some() { StepStatus::Pending } else { StepStatus::Done };
+        let message = unsent_to_pi.unwrap_or_default();
+        self.progress.note(Step::Email, MESSAGE, status, attempt, message, &records).await?;
+        Ok((letters, ended))
+    }
+
+    /// The message to one addressee, for those of its recipients who don't have it; `rows` are the addressee's messages so
+    /// far.
+    fn letter<'r>(
+        &self,
+        post: &Post,
+        addressee: &EmailAddress,
+        recipients: impl Iterator<Item = &'r EmailAddress>,
+        rows: &[&MessageRow],
+    ) -> Result<Option<Letter>, StepError> {
         let generation = self.delivery.generation;
-        let id = of_this.iter().find(|row| row.generation == generation).map(|row| row.message_id.clone());
-        let id = id.unwrap_or_else(new_message_id);
-        let mut unsent = vec![];
+        let id = rows.iter().find(|row| row.generation == generation).map(|row| row.message_id.clone());
+        let message_id = id.unwrap_or_else(new_message_id);
+        let mut copies = vec![];
         for recipient in recipients {
-            let theirs = || of_this.iter().filter(|row| row.recipient == *recipient);
-            let sent = |row: &MessageRow| row.state == MessageState::Sent;
+            let mut sent = rows.iter().filter(|row| row.recipient == *recipient && row.state == MessageState::Sent);
             let has_it = match generation {
-                0 => theirs().any(sent),
-                n => theirs().any(|row| row.generation == n && sent(row)),
+                0 => sent.next().is_some(),
+                n => sent.any(|row| row.generation == n),
             };
             if has_it {
                 self.progress.show(Step::Email, &recipient.username(), StepStatus::Done, "has it already");
                 continue;
             }
-            unsent.push(MessageRow {
+            copies.push(MessageRow {
                 experiment: self.experiment.id,
-                addressee: experiment.pi_email.clone(),
+                addressee: addressee.clone(),
                 recipient: recipient.clone(),
                 generation,
-                message_id: id.clone(),
+                message_id: message_id.clone(),
                 state: MessageState::Writing,
                 words: String::new(),
             });
         }
-        let context = self.deliverer.message_context(experiment, &self.paths[0]);
+        if copies.is_empty() {
+            return Ok(None);
+        }
+        let context = self.deliverer.message_context(&self.experiment.experiment, &self.paths[0]);
         let message = post
             .templates
-            .compose(&context, &experiment.pi_email, &id)
+            .compose(&context, addressee, &message_id)
             .map_err(|error| StepError { message: error.to_string(), retry: Retry::Never })?;
-        let records: Vec<_> = unsent.iter().map(Record::Message).collect();
-        self.progress.note(Step::Email, MESSAGE, StepStatus::Done, attempt, "", &records).await?;
-        Ok(Some((message, unsent)))
+        Ok(Some(Letter { message, copies }))
     }
 
     async fn send(&self, post: &Post, message: &ComposedMessage, row: &MessageRow) -> Result<(), Ended> {
@@ -209,22 +251,43 @@ impl Run<'_> {
         ended
     }
 
-    /// What the message would promise and is not there.
-    async fn missing_promise(&self) -> Result<Option<String>, Trouble> {
-        let experiment = &self.experiment.experiment;
+    /// What messages may promise.
+    async fn promise(&self) -> Result<Promise, Trouble> {
+        let path = self.paths[0].clone();
         if self.deliverer.collection.is_some() {
-            let shared = self.deliverer.shared_with(self.experiment, &self.paths).await?;
-            return Ok((!shared.contains(&experiment.pi_email)).then(|| {
-                format!("{} is not shared with {} yet; run `beamshare share` first", self.paths[0], experiment.pi_email)
-            }));
+            let shared_with = self.deliverer.shared_with(self.experiment, &self.paths).await?;
+            return Ok(Promise { path, shared_with: Some(shared_with), not_there_on: None });
         }
         let claims = self.deliverer.journal().claims(self.experiment.id).await?;
-        let missing = self.deliverer.place_names().into_iter().find(|place| {
-            !claims
-                .iter()
-                .any(|claim| claim.place == *place && claim.path == self.paths[0] && claim.state == ClaimState::Made)
+        let not_there_on = self.deliverer.place_names().into_iter().find(|place| {
+            !claims.iter().any(|claim| claim.place == *place && claim.path == path && claim.state == ClaimState::Made)
         });
-        Ok(missing.map(|place| format!("{} is not there on {place} yet; run `beamshare dirs` first", self.paths[0])))
+        Ok(Promise { path, shared_with: None, not_there_on })
+    }
+}
+
+/// A message, and the copies of it that are to be sent.
+struct Letter {
+    message: ComposedMessage,
+    copies: Vec<MessageRow>,
+}
+
+/// What messages may promise: the directory, and who can read it where it is shared.
+struct Promise {
+    path: RelativePath,
+    shared_with: Option<Vec<EmailAddress>>,
+    not_there_on: Option<String>,
+}
+
+impl Promise {
+    /// What a message to this address would promise and is not there.
+    fn missing_for(&self, email: &EmailAddress) -> Option<String> {
+        let path = &self.path;
+        if self.shared_with.as_ref().is_some_and(|people| !people.contains(email)) {
+            return Some(format!("{path} is not shared with {email} yet; run `beamshare share` first"));
+        }
+        let place = self.not_there_on.as_ref()?;
+        Some(format!("{path} is not there on {place} yet; run `beamshare dirs` first"))
     }
 }
 

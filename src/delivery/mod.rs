@@ -9,6 +9,7 @@ mod collection;
 mod control;
 mod dirs;
 mod email;
+mod people;
 pub mod place;
 mod plan;
 mod progress;
@@ -20,13 +21,15 @@ mod step;
 pub use collection::{Collection, SIGN_IN, client, explain, login_command};
 pub use control::{Control, Controller, controls};
 pub use email::TestMessage;
+pub use people::{People, Person, RefreshError, Refreshed};
 pub use plan::{Away, Obstacle, Plan, PlanError};
 pub use run::{Options, Outcome, RunError};
 pub use step::{Retry, Step, StepError, StepStatus};
 
 use crate::config::Config;
-use crate::experiment::{EmailAddress, Experiment, FieldError, RelativePath};
-use crate::journal::{ExperimentRow, Holder, Journal, JournalError};
+use crate::experiment::{Experiment, FieldError, RelativePath};
+use crate::journal::{ExperimentRow, Journal, JournalError};
+use crate::schedule::{self, ScheduleSource};
 use crate::watch::Readings;
 use place::Place;
 use plan::Looked;
@@ -62,18 +65,20 @@ pub struct Deliverer {
     places: Vec<Arc<dyn Place>>,
     collection: Option<Collection>,
     post: Option<email::Post>,
+    schedule: Option<Arc<dyn ScheduleSource>>,
     /// What plans saw, by experiment, for the run that follows
     looked: Mutex<HashMap<Uuid, Looked>>,
 }
 
 impl Deliverer {
-    /// Prepares everything that `[directories]`, `[globus]` and `[email]` name; nothing is connected yet. An error says
+    /// Prepares everything that `[directories]`, `[globus]`, `[email]` and `[schedule]` name; nothing is connected yet. An error says
     /// which file (a secret, a template) can't be used.
     pub fn new(config: Arc<Config>, journal: Journal) -> Result<Deliverer, StepError> {
         Ok(Deliverer {
             places: place::from_config(&config.directories)?,
             collection: config.globus.as_ref().map(Collection::from_config).transpose()?,
             post: config.email.as_ref().map(email::Post::from_config).transpose()?,
+            schedule: schedule::open(&config)?,
             looked: Mutex::default(),
             config,
             journal,
@@ -132,18 +137,6 @@ impl Deliverer {
                 && row.experiment.pi_last_name == experiment.pi_last_name
                 && row.experiment.year_month == experiment.year_month
         }))
-    }
-
-    /// With whom the experiment's directories are shared: the PI first, then those of `share_with`.
-    pub fn people(&self, experiment: &Experiment) -> Vec<(EmailAddress, Holder)> {
-        let Some(collection) = &self.collection else { return vec![] };
-        let mut people = vec![(experiment.pi_email.clone(), Holder::Pi)];
-        for further in &collection.settings().share_with {
-            if !people.iter().any(|(email, _)| email == further) {
-                people.push((further.clone(), Holder::Further));
-            }
-        }
-        people
     }
 
     /// The names of all places in the journal's claims.

@@ -5,7 +5,7 @@ use super::place::{Found, Place};
 use super::{Deliverer, StepError};
 use crate::experiment::{Experiment, FieldError, RelativePath};
 use crate::journal::{
-    Acceptance, Accepted, AcceptedBy, Cause, Claim, ClaimState, Conflict, ExperimentRow, JournalError,
+    Acceptance, Accepted, AcceptedBy, Claim, ClaimState, Conflict, ExperimentRow, JournalError, PersonState,
 };
 use crate::watch::Readings;
 use globus_transfer_client::AccessRule;
@@ -284,12 +284,6 @@ impl Deliverer {
                 experiment: &plan.experiment,
                 readings,
                 by,
-                cause: match by {
-                    AcceptedBy::Auto => Cause::UserInfo,
-                    AcceptedBy::Approve => Cause::Approve,
-                    AcceptedBy::Run => Cause::Run,
-                    AcceptedBy::Command => Cause::Command,
-                },
                 path: &plan.paths[0],
                 claims: &claims,
                 approved: &approved,
@@ -346,12 +340,14 @@ impl Deliverer {
         if inside.is_empty() {
             return Ok(vec![]);
         }
-        let granted = match id {
-            Some(id) => self.journal.access(id).await?,
-            None => vec![],
+        let (granted, mut wanted) = match id {
+            Some(id) => (self.journal.access(id).await?, self.journal.people(id).await?),
+            None => (vec![], vec![]),
         };
-        let wanted = self.people(experiment);
-        let wanted: Vec<_> = wanted.iter().map(|(email, _)| email.clone()).collect();
+        wanted.retain(|person| person.state == PersonState::Present);
+        let mut wanted: Vec<_> = wanted.into_iter().map(|person| person.email).collect();
+        wanted.push(experiment.pi_email.clone());
+        wanted.extend(collection.settings().share_with.iter().cloned());
         let known = collection.known(&wanted).await?;
         let mut obstacles = vec![];
         let mut strangers = vec![];

@@ -97,8 +97,9 @@ pub(super) fn summary(units: &Units) -> (StepStatus, String) {
         Failed => 0,
         Running => 1,
         Pending => 2,
-        Done => 3,
-        Skipped => 4,
+        // Who can't be reached: before a record cuts the many who could.
+        Skipped => 3,
+        Done => 4,
     });
     let message = told.into_iter().map(|(unit, (_, message))| match unit.as_str() {
         GLOBUS => message.clone(),
@@ -109,6 +110,11 @@ pub(super) fn summary(units: &Units) -> (StepStatus, String) {
 }
 
 impl DeliveryReport {
+    /// What goes on, also before the delivery has said anything.
+    pub fn now(&self) -> &str {
+        if self.message.is_empty() { "Delivering" } else { &self.message }
+    }
+
     /// The one sentence that tells most.
     pub(super) fn sentence(&self) -> String {
         let first = |wanted: StepStatus| {

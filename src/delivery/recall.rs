@@ -1,12 +1,12 @@
 //! What was done for an experiment, out of the journal.
 
+use super::people::SCHEDULE;
 use super::progress::{Units, summary};
 use super::run::Options;
 use super::{Deliverer, DeliveryReport, Step, StepStatus};
 use crate::experiment::{EmailAddress, RelativePath};
-use crate::journal::{AccessState, DeliveryState, ExperimentRow, JournalError, MessageState, StepRow};
-use jiff::tz::TimeZone;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::journal::{AccessState, DeliveryState, ExperimentRow, JournalError, MessageState, StepRow, Unreachable};
+use std::collections::BTreeMap;
 
 impl Deliverer {
     /// The report as the experiment's last deliveries left it, e.g. to show it after a restart. Nothing is looked at but
@@ -15,7 +15,7 @@ impl Deliverer {
         // A configuration that has changed since can lack what its path needs; the first path is in the journal.
         let paths = self.paths(&row.experiment).unwrap_or_else(|_| vec![row.path.clone()]);
         let mut report = self.recall(row, &paths).await?;
-        let last = self.journal.deliveries_of(row.id).await?.into_iter().next();
+        let last = self.journal.last_delivery(row.id).await?;
         report.message = match last.map(|last| (last.state, last.error)) {
             Some((DeliveryState::Done, _)) => report.done_sentence(),
             Some((DeliveryState::Running, _)) => "The delivery was interrupted and is to go on".to_owned(),
@@ -42,24 +42,24 @@ impl Deliverer {
         if options.resend {
             report.emails_sent = 0;
         }
-        report.message = format!("Delivering to {}", row.experiment);
+        report.message = "Delivering".to_owned();
         Ok(report)
     }
 
     async fn recall(&self, row: &ExperimentRow, paths: &[RelativePath]) -> Result<DeliveryReport, JournalError> {
-        let experiment = &row.experiment;
-        let people = self.people(experiment);
-        let recipients = self.recipients(experiment);
+        let people = self.people(row).await?;
+        let recipients = self.recipients(&people);
         // Places and people of before tell nothing any more, but a failure that is nobody's alone does.
         let shown = |row: &StepRow| match row.step {
             Step::Dirs => self.places.iter().any(|place| place.name() == row.unit),
             Step::Globus => true,
             Step::Share => {
-                people.iter().any(|(email, _)| email.username() == row.unit)
+                people.readers.iter().any(|person| person.email.username() == row.unit)
+                    || (row.unit == SCHEDULE && self.serves_everyone())
                     || (row.status == StepStatus::Failed && !is_person(&row.unit))
             }
             Step::Email => {
-                recipients.iter().any(|recipient| recipient.username() == row.unit)
+                recipients.iter().any(|(_, recipient)| recipient.username() == row.unit)
                     || (row.status != StepStatus::Done && !is_person(&row.unit))
             }
             Step::Sync => false,
@@ -68,6 +68,14 @@ impl Deliverer {
         for step in self.journal.steps_of(row.id).await? {
             if shown(&step) {
                 units.entry(step.step).or_default().insert(step.unit, (step.status, step.message));
+            }
+        }
+        for step in [Step::Share, Step::Email] {
+            // Only where something was done: a step that has yet to begin is pending.
+            if let Some(units) = units.get_mut(&step) {
+                for Unreachable { name, reason } in &people.unreachable {
+                    units.insert(name.clone(), (StepStatus::Skipped, reason.clone()));
+                }
             }
         }
         let steps = [Step::Dirs, Step::Globus, Step::Share, Step::Email, Step::Sync].map(|step| {
@@ -79,17 +87,20 @@ impl Deliverer {
             (step, shown)
         });
         let messages = self.journal.messages(row.id).await?;
-        let mailed: BTreeSet<_> = messages
-            .iter()
-            .filter(|message| message.addressee == experiment.pi_email && message.state == MessageState::Sent)
-            .map(|message| message.recipient.username())
-            .collect();
+        let mailed = recipients.iter().filter(|(addressee, recipient)| {
+            messages.iter().any(|message| {
+                message.addressee == *addressee
+                    && message.recipient == *recipient
+                    && message.state == MessageState::Sent
+            })
+        });
+        let emails_sent = mailed.count() as u32;
         let refused =
             units.get(&Step::Email).into_iter().flatten().filter(|(_, (status, _))| *status == StepStatus::Failed);
         Ok(DeliveryReport {
-            users_total: people.len() as u32,
+            users_total: people.readers.len() as u32,
             users_shared: self.shared_with(row, paths).await?.len() as u32,
-            emails_sent: mailed.len() as u32,
+            emails_sent,
             emails_failed: refused.count() as u32,
             path: paths[0].to_string(),
             data_link: self.data_link(&paths[0]),
@@ -115,14 +126,8 @@ impl Deliverer {
             })
         };
         let paths: Vec<_> = paths.iter().map(|path| collection.path(path)).collect();
-        let people = self.people(&row.experiment).into_iter().map(|(email, _)| email);
+        let people = self.people(row).await?.readers.into_iter().map(|person| person.email);
         Ok(people.filter(|email| paths.iter().all(|path| can_read(email, path))).collect())
-    }
-
-    /// The facility's time zone.
-    pub(super) fn time_zone(&self) -> TimeZone {
-        let named = self.config.beamline.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
-        named.unwrap_or_else(TimeZone::system)
     }
 }
 

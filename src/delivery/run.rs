@@ -20,6 +20,8 @@ pub struct Options {
     pub resend: bool,
     /// These steps alone; `None`: all
     pub only: Option<BTreeSet<Step>>,
+    /// Asks the schedule who is on the proposal, also where the configuration serves the PI alone
+    pub ask_schedule: bool,
     /// Who delivers, as others are told while it lasts, e.g. `beamshare run`
     pub who: String,
 }
@@ -27,12 +29,12 @@ pub struct Options {
 impl Options {
     /// Everything that is not true yet, for this cause.
     pub fn all(cause: Cause, who: impl Into<String>) -> Options {
-        Options { cause, resend: false, only: None, who: who.into() }
+        Options { cause, resend: false, only: None, ask_schedule: false, who: who.into() }
     }
 
     /// What a delivery that was killed was asked for.
     pub fn of(row: &DeliveryRow, who: impl Into<String>) -> Options {
-        Options { cause: row.cause, resend: row.resend(), only: row.only.clone(), who: who.into() }
+        Options { resend: row.resend(), only: row.only.clone(), ..Options::all(row.cause, who) }
     }
 }
 
@@ -93,12 +95,14 @@ pub(super) struct Run<'a> {
     pub progress: &'a Progress,
     /// What the plan has just seen
     pub looked: Option<Looked>,
+    /// [`Options::ask_schedule`]
+    pub ask_schedule: bool,
 }
 
 impl Run<'_> {
     /// Whether the delivery has to make the step true.
-    pub fn includes(&self, step: Step) -> bool {
-        self.delivery.only.as_ref().is_none_or(|only| only.contains(&step))
+    pub fn expects(&self, step: Step) -> bool {
+        self.delivery.only.as_ref().is_none_or(|only| only.contains(&step)) && self.deliverer.has(step)
     }
 }
 
@@ -133,10 +137,19 @@ impl Deliverer {
             progress: &progress,
             control,
             retry_for: self.config.rules.retry_for,
-            time_zone: self.time_zone(),
+            time_zone: self.config.beamline.zone(),
         };
         let looked = self.looked().remove(&experiment).filter(Looked::is_fresh);
-        let run = Run { deliverer: self, experiment: &row, paths, delivery, attempts, progress: &progress, looked };
+        let run = Run {
+            deliverer: self,
+            experiment: &row,
+            paths,
+            delivery,
+            attempts,
+            progress: &progress,
+            looked,
+            ask_schedule: options.ask_schedule,
+        };
         let obstacles = run.claim_added().await?;
         let ended = if obstacles.is_empty() { run.steps().await } else { vec![Ended::Held(obstacles)] };
 
@@ -173,37 +186,19 @@ impl Run<'_> {
 
     /// Directories on all hosts beside Globus; sharing after Globus; e-mail when what it promises is there.
     async fn steps(&self) -> Vec<Ended> {
-        let expected = |step| self.includes(step) && self.deliverer.has(step);
-        let dirs = async { if expected(Step::Dirs) { self.dirs().await } else { vec![] } };
-        let globus = async {
-            let mut ended = vec![];
-            if expected(Step::Globus) || expected(Step::Share) {
-                ended.extend(self.globus().await);
-            }
-            if ended.is_empty() && expected(Step::Share) {
-                ended.extend(self.share().await);
-            }
-            ended
-        };
-        if self.deliverer.collection.is_some() {
-            // What the message promises is on Globus; a host that is away doesn't hold it up.
-            let globus_and_email = async {
-                let mut ended = globus.await;
-                if expected(Step::Email) {
-                    ended.extend(self.email(&ended).await);
-                }
-                ended
-            };
-            let (mut ended, more) = tokio::join!(dirs, globus_and_email);
-            ended.extend(more);
-            ended
-        } else {
-            let mut ended = dirs.await;
-            if expected(Step::Email) {
-                ended.extend(self.email(&ended).await);
-            }
-            ended
+        let dirs = async { if self.expects(Step::Dirs) { self.dirs().await } else { vec![] } };
+        if self.deliverer.collection.is_none() {
+            return self.serve_people(dirs.await).await;
         }
+        // What the message promises is on Globus; a host that is away doesn't hold it up.
+        let globus = async {
+            let directory = self.expects(Step::Globus) || self.expects(Step::Share);
+            let ended = if directory { self.globus().await } else { None };
+            self.serve_people(Vec::from_iter(ended)).await
+        };
+        let (mut ended, more) = tokio::join!(dirs, globus);
+        ended.extend(more);
+        ended
     }
 }
 

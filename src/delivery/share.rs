@@ -2,10 +2,10 @@
 
 use super::attempt::{Ended, Trouble};
 use super::collection::Collection;
+use super::people::Person;
 use super::run::Run;
 use super::{Retry, Step, StepError, StepStatus};
 use crate::config::Permissions;
-use crate::experiment::EmailAddress;
 use crate::journal::{AccessRow, AccessState, Holder, Record};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
@@ -27,30 +27,30 @@ struct Looked {
     rows: Vec<AccessRow>,
 }
 
-/// One person, and how the access is to be.
-struct Person<'a> {
+/// One person's access to be.
+struct Grant<'a> {
     collection: &'a Collection,
-    email: &'a EmailAddress,
-    holder: Holder,
+    person: &'a Person,
     identity: Uuid,
 }
 
 impl Run<'_> {
-    /// Gives each person access, and takes back what beamshare gave an address that turned out wrong.
-    pub(super) async fn share(&self) -> Vec<Ended> {
+    /// Gives each person access, and takes back what beamshare gave an address that turned out wrong, and those who are
+    /// not of the experiment's people any more. What the plan saw is good for the first time only.
+    pub(super) async fn share(&self, first: bool) -> Vec<Ended> {
         let Some(collection) = &self.deliverer.collection else { return vec![] };
-        let people = self.deliverer.people(&self.experiment.experiment);
-        self.progress.expect(Step::Share, people.iter().map(|(email, _)| email.username()));
-        let look = self
-            .attempts
-            .until_true(Step::Share, LOOK, |attempt| self.look_for(collection, &people, attempt).boxed())
-            .await;
+        let people = match self.people(Step::Share, LOOK).await {
+            Ok(people) => people.readers,
+            Err(ended) => return vec![ended],
+        };
+        self.progress.expect(Step::Share, people.iter().map(|person| person.email.username()));
+        let look = |attempt| self.look_for(collection, &people, first && attempt == 1, attempt).boxed();
+        let look = self.attempts.until_true(Step::Share, LOOK, look).await;
         let looked = match look {
             Ok(looked) => looked,
             Err(ended) => return vec![ended],
         };
-        let give: Vec<_> =
-            people.iter().map(|(email, holder)| self.share_with(collection, email, *holder, &looked).boxed()).collect();
+        let give: Vec<_> = people.iter().map(|person| self.share_with(collection, person, &looked).boxed()).collect();
         let wrong = self.wrongly_given(collection, &people, &looked);
         let take_back: Vec<_> = wrong.iter().map(|row| self.take_back(collection, row, &looked).boxed()).collect();
         let (given, taken): (Vec<_>, Vec<_>) = tokio::join!(
@@ -63,13 +63,14 @@ impl Run<'_> {
     async fn look_for(
         &self,
         collection: &Collection,
-        people: &[(EmailAddress, Holder)],
+        people: &[Person],
+        as_planned: bool,
         attempt: u32,
     ) -> Result<Looked, Trouble> {
         self.progress.show(Step::Share, LOOK, StepStatus::Running, "looking");
-        let emails: Vec<_> = people.iter().map(|(email, _)| email.clone()).collect();
+        let emails: Vec<_> = people.iter().map(|person| person.email.clone()).collect();
         let rules = async {
-            let seen = self.looked.as_ref().filter(|looked| attempt == 1 && looked.is_fresh());
+            let seen = self.looked.as_ref().filter(|looked| as_planned && looked.is_fresh());
             match seen.and_then(|looked| looked.rules.clone()) {
                 Some(rules) => Ok(rules),
                 None => collection.rules().await,
@@ -79,12 +80,12 @@ impl Run<'_> {
         let rows = self.deliverer.journal().access(self.experiment.id).await?;
         // In one commit, before the first request: who is about to get a rule. After a kill those rules are ours.
         let mut wanted = vec![];
-        for (email, holder) in people {
-            let Some(identity) = identities.get(&email.username()) else { continue };
-            let person = Person { collection, email, holder: *holder, identity: *identity };
+        for person in people {
+            let Some(identity) = identities.get(&person.email.username()) else { continue };
+            let grant = Grant { collection, person, identity: *identity };
             for path in self.rule_paths(collection) {
-                if find(&rules, person.identity, &path).is_none() {
-                    wanted.push(self.row(&person, path, AccessState::Wanted, None, true));
+                if find(&rules, grant.identity, &path).is_none() {
+                    wanted.push(self.row(&grant, path, AccessState::Wanted, None, true));
                 }
             }
         }
@@ -93,13 +94,8 @@ impl Run<'_> {
         Ok(Looked { identities, rules, rows: merge(rows, wanted) })
     }
 
-    async fn share_with(
-        &self,
-        collection: &Collection,
-        email: &EmailAddress,
-        holder: Holder,
-        looked: &Looked,
-    ) -> Result<(), Ended> {
+    async fn share_with(&self, collection: &Collection, person: &Person, looked: &Looked) -> Result<(), Ended> {
+        let email = &person.email;
         let unit = email.username();
         let once = |attempt| {
             async move {
@@ -110,8 +106,7 @@ impl Run<'_> {
                     );
                     return Err(StepError { message, retry: Retry::Never }.into());
                 };
-                let person = Person { collection, email, holder, identity: *identity };
-                self.make_rules(&person, looked, attempt).await
+                self.make_rules(&Grant { collection, person, identity: *identity }, looked, attempt).await
             }
             .boxed()
         };
@@ -121,44 +116,44 @@ impl Run<'_> {
     }
 
     /// Makes the person's rules, or finds them.
-    async fn make_rules(&self, person: &Person<'_>, looked: &Looked, attempt: u32) -> Result<(), Trouble> {
-        let unit = person.email.username();
+    async fn make_rules(&self, grant: &Grant<'_>, looked: &Looked, attempt: u32) -> Result<(), Trouble> {
+        let unit = grant.person.email.username();
         self.progress.show(Step::Share, &unit, StepStatus::Running, "sharing");
         let (again, rows_now);
         let (rules, rows) = match attempt {
             1 => (&looked.rules, &looked.rows),
             // The last attempt may have made the rule although its answer was lost.
             _ => {
-                again = person.collection.rules().await?;
+                again = grant.collection.rules().await?;
                 rows_now = self.deliverer.journal().access(self.experiment.id).await?;
                 (&again, &rows_now)
             }
         };
         let mut told = "shared".to_owned();
         let mut granted = vec![];
-        for path in self.rule_paths(person.collection) {
+        for path in self.rule_paths(grant.collection) {
             let row = rows.iter().find(|row| {
-                row.identity == person.identity
-                    && row.collection == person.collection.settings().collection
+                row.identity == grant.identity
+                    && row.collection == grant.collection.settings().collection
                     && row.path == path
             });
-            let (rule, ours) = match find(rules, person.identity, &path) {
+            let (rule, ours) = match find(rules, grant.identity, &path) {
                 Some(rule) => {
                     let ours = row.is_some_and(|row| is_ours(row, rule));
-                    if let Some(note) = self.suit(person, rule, ours).await? {
+                    if let Some(note) = self.suit(grant, rule, ours).await? {
                         told = note;
                     }
                     (rule.id.clone(), ours)
                 }
                 None => {
                     if row.is_none_or(|row| row.state != AccessState::Wanted) {
-                        let wanted = self.row(person, path.clone(), AccessState::Wanted, None, true);
+                        let wanted = self.row(grant, path.clone(), AccessState::Wanted, None, true);
                         self.deliverer.journal().record(&[Record::Access(&wanted)]).await?;
                     }
-                    (Some(person.collection.grant(person.identity, &path).await?), true)
+                    (Some(grant.collection.grant(grant.identity, &path).await?), true)
                 }
             };
-            granted.push(self.row(person, path, AccessState::Granted, rule, ours));
+            granted.push(self.row(grant, path, AccessState::Granted, rule, ours));
         }
         let records: Vec<_> = granted.iter().map(Record::Access).collect();
         self.progress.note(Step::Share, &unit, StepStatus::Done, attempt, &told, &records).await?;
@@ -166,14 +161,14 @@ impl Run<'_> {
     }
 
     /// Sees to it that the rule that is there allows what is configured. Rules of others are not touched.
-    async fn suit(&self, person: &Person<'_>, rule: &AccessRule, ours: bool) -> Result<Option<String>, Trouble> {
-        let wanted = person.collection.permissions();
+    async fn suit(&self, grant: &Grant<'_>, rule: &AccessRule, ours: bool) -> Result<Option<String>, Trouble> {
+        let wanted = grant.collection.permissions();
         if rule.permissions == wanted {
             return Ok((!ours).then(|| "had access already".to_owned()));
         }
         match (&rule.id, ours) {
             (Some(id), true) => {
-                person.collection.change(id).await?;
+                grant.collection.change(id).await?;
                 Ok(None)
             }
             _ if wanted == globus::Permissions::Read => {
@@ -183,30 +178,27 @@ impl Run<'_> {
                 let message = format!(
                     "{} has {} access to {} by a rule that beamshare did not make, and {wanted} is configured; change that \
                      rule on Globus, then put 1 to Run",
-                    person.email, rule.permissions, rule.path
+                    grant.person.email, rule.permissions, rule.path
                 );
                 Err(StepError { message, retry: Retry::Never }.into())
             }
         }
     }
 
-    /// What beamshare gave principal investigators' addresses of this experiment that have since been corrected.
-    fn wrongly_given(
-        &self,
-        collection: &Collection,
-        people: &[(EmailAddress, Holder)],
-        looked: &Looked,
-    ) -> Vec<AccessRow> {
-        let right: Vec<_> = people.iter().filter_map(|(email, _)| looked.identities.get(&email.username())).collect();
+    /// What beamshare gave principal investigators' addresses of this experiment that have since been corrected, and
+    /// people whom the schedule does not list any more or who were removed by hand.
+    fn wrongly_given(&self, collection: &Collection, people: &[Person], looked: &Looked) -> Vec<AccessRow> {
+        let right: Vec<_> =
+            people.iter().filter_map(|person| looked.identities.get(&person.email.username())).collect();
         let mut wrong: Vec<_> = looked
             .rows
             .iter()
             .filter(|row| {
-                row.holder == Holder::Pi
+                row.holder != Holder::Further
                     && row.ours
                     && row.state != AccessState::Revoked
                     && row.collection == collection.settings().collection
-                    && !people.iter().any(|(email, _)| *email == row.email)
+                    && !people.iter().any(|person| person.email == row.email)
                     && !right.contains(&&row.identity)
             })
             .cloned()
@@ -256,22 +248,15 @@ impl Run<'_> {
         self.paths.iter().map(|path| collection.path(path)).collect()
     }
 
-    fn row(
-        &self,
-        person: &Person<'_>,
-        path: String,
-        state: AccessState,
-        rule: Option<String>,
-        ours: bool,
-    ) -> AccessRow {
+    fn row(&self, grant: &Grant<'_>, path: String, state: AccessState, rule: Option<String>, ours: bool) -> AccessRow {
         AccessRow {
             experiment: self.experiment.id,
-            identity: person.identity,
-            collection: person.collection.settings().collection,
+            identity: grant.identity,
+            collection: grant.collection.settings().collection,
             path,
-            email: person.email.clone(),
-            holder: person.holder,
-            permissions: match person.collection.permissions() {
+            email: grant.person.email.clone(),
+            holder: grant.person.holder,
+            permissions: match grant.collection.permissions() {
                 globus::Permissions::Read => Permissions::R,
                 globus::Permissions::ReadWrite => Permissions::Rw,
             },

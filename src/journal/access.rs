@@ -14,6 +14,10 @@ pub enum Holder {
     Pi,
     /// Someone of the configuration's `share_with`
     Further,
+    /// Someone of the proposal, by the schedule
+    Scheduled,
+    /// Someone whom `beamshare users add` named
+    Added,
 }
 
 /// How far a person's access has come.

@@ -21,6 +21,10 @@ pub enum Cause {
     Resend,
     /// A verb of the command line
     Command,
+    /// The schedule names other people than before
+    Schedule,
+    /// `beamshare users` has added or removed someone
+    Users,
 }
 
 /// How a delivery stands or has ended.
@@ -227,6 +231,11 @@ impl Journal {
             .await
             .map_err(|e| self.sql(e))?;
         rows.iter().map(|row| self.delivery_row(row)).collect()
+    }
+
+    /// The experiment's newest delivery.
+    pub async fn last_delivery(&self, experiment: Uuid) -> Result<Option<DeliveryRow>, JournalError> {
+        Ok(self.deliveries_of(experiment).await?.into_iter().next())
     }
 
     /// The last deliveries of the beamline with their experiments, newest first.

@@ -23,6 +23,18 @@ pub enum AcceptedBy {
     Command,
 }
 
+impl From<AcceptedBy> for Cause {
+    /// Why an experiment is delivered that was accepted by this.
+    fn from(by: AcceptedBy) -> Cause {
+        match by {
+            AcceptedBy::Auto => Cause::UserInfo,
+            AcceptedBy::Approve => Cause::Approve,
+            AcceptedBy::Run => Cause::Run,
+            AcceptedBy::Command => Cause::Command,
+        }
+    }
+}
+
 /// An experiment that was accepted.
 #[derive(Clone, Debug)]
 pub struct ExperimentRow {
@@ -47,8 +59,6 @@ pub struct Acceptance<'a> {
     pub readings: Option<&'a Readings>,
     /// By what it was accepted
     pub by: AcceptedBy,
-    /// Why it is delivered
-    pub cause: Cause,
     /// The first tree's path
     pub path: &'a RelativePath,
     /// Its directories in all places
@@ -147,7 +157,7 @@ impl Journal {
         if let Some(readings) = acceptance.readings {
             self.write_reference(&mut transaction, readings).await?;
         }
-        let new = NewDelivery { experiment: id, cause: acceptance.cause, only: None, resend: false };
+        let new = NewDelivery { experiment: id, cause: acceptance.by.into(), only: None, resend: false };
         let delivery = match acceptance.by {
             AcceptedBy::Command => None,
             _ => Some(self.begin_delivery_in(&mut transaction, &new).await?.number),

@@ -11,6 +11,7 @@ mod delivery;
 mod experiment;
 mod lock;
 mod message;
+mod people;
 
 pub use access::{AccessRow, AccessState, Holder};
 pub use claim::{Claim, ClaimState, Conflict};
@@ -18,6 +19,7 @@ pub use delivery::{Cause, DeliveryRow, DeliveryState, NewDelivery, NewStep, Step
 pub use experiment::{Acceptance, Accepted, AcceptedBy, ExperimentRow};
 pub use lock::{LockError, RunLock};
 pub use message::{MessageRow, MessageState};
+pub use people::{Listed, PersonRow, PersonSource, PersonState, Unreachable};
 
 use crate::experiment::UserInfo;
 use crate::watch::{Memory, Readings};

@@ -27,7 +27,6 @@ async fn accept(journal: &Journal, experiment: &Experiment, at: &str, approved: 
             experiment,
             readings: None,
             by: AcceptedBy::Auto,
-            cause: Cause::UserInfo,
             path: &path(at),
             claims: &[claim(at, ClaimState::Claimed)],
             approved,
@@ -76,7 +75,7 @@ async fn a_newer_layout_is_refused_by_name() {
     .unwrap();
     journal.close().await;
     let error = Journal::open(journal.path()).await.unwrap_err();
-    assert!(matches!(error, JournalError::Newer { version: 99, known: 1, .. }), "{error}");
+    assert!(matches!(error, JournalError::Newer { version: 99, known: 2, .. }), "{error}");
 }
 
 #[tokio::test]

@@ -75,14 +75,6 @@ pub enum ScheduleError {
     /// The password can't be read.
     #[error(transparent)]
     Secret(#[from] SecretFileError),
-    /// No such time zone.
-    #[error("beamline.time_zone: {name:?} is no time zone like \"America/Chicago\" on this machine: {reason}")]
-    TimeZone {
-        /// The name
-        name: String,
-        /// What jiff says
-        reason: String,
-    },
     /// A day beyond the calendar.
     #[error("no day is {days} days from now; give some like --set -7")]
     Days {

@@ -9,6 +9,7 @@ mod beam_time;
 mod error;
 mod experimenter;
 mod file;
+mod group;
 pub mod show;
 pub mod tag;
 mod text;
@@ -19,12 +20,14 @@ pub use beam_time::{BeamTime, Proposal, Run, RunSchedule};
 pub use error::ScheduleError;
 pub use experimenter::{Contact, Experimenter};
 pub use file::FileSchedule;
+pub use group::OnSchedule;
 
-use crate::config::{Beamline, Config, Schedule, ScheduleFrom};
+use crate::config::{Config, Schedule, ScheduleFrom};
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, Zoned};
+use jiff::{SignedDuration, Span, Timestamp, Zoned};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Somewhere that knows whose beam time it is.
 ///
@@ -41,6 +44,42 @@ pub trait ScheduleSource: Send + Sync {
     /// [`ScheduleError`], within the limits of time of the configuration.
     async fn around(&self, at: Timestamp) -> Result<RunSchedule, ScheduleError>;
 
+    /// What is scheduled within `grace` of `at`, also where that reaches into the run before or after.
+    ///
+    /// # Errors
+    /// As [`around`](Self::around).
+    async fn near(&self, at: Timestamp, grace: Duration) -> Result<RunSchedule, ScheduleError> {
+        let mut here = self.around(at).await?;
+        let grace = SignedDuration::try_from(grace).unwrap_or(SignedDuration::MAX);
+        let ends =
+            [at.saturating_sub(grace).unwrap_or(Timestamp::MIN), at.saturating_add(grace).unwrap_or(Timestamp::MAX)];
+        for end in ends {
+            let is_here = match &here.run {
+                Some(run) => run.start.timestamp() <= end && end <= run.end.timestamp(),
+                None => !here.beam_times.is_empty(), // a schedule without runs
+            };
+            if !is_here {
+                let there = match self.around(end).await {
+                    // The next run's schedule is not made yet.
+                    Err(ScheduleError::NoSuchBeamline { .. }) => continue,
+                    there => there?,
+                };
+                for beam_time in there.beam_times {
+                    if !here.beam_times.contains(&beam_time) {
+                        here.beam_times.push(beam_time);
+                    }
+                }
+                for entry in there.not_understood {
+                    if !here.not_understood.contains(&entry) {
+                        here.not_understood.push(entry);
+                    }
+                }
+            }
+        }
+        here.beam_times.sort_by_key(|beam_time| beam_time.start.timestamp());
+        Ok(here)
+    }
+
     /// Whose beam time `at` is in; `None` where nobody is scheduled.
     ///
     /// # Errors
@@ -53,26 +92,14 @@ pub trait ScheduleSource: Send + Sync {
 /// The schedule that the configuration names; `None` where it names none.
 ///
 /// # Errors
-/// Where the time zone is not known or HTTP can't be set up. The schedule itself is not asked yet.
+/// Where HTTP can't be set up. The schedule itself is not asked yet.
 pub fn open(config: &Config) -> Result<Option<Arc<dyn ScheduleSource>>, ScheduleError> {
-    let Some(Schedule { from }) = &config.schedule else { return Ok(None) };
-    let zone = time_zone(&config.beamline)?;
+    let Some(Schedule { from, .. }) = &config.schedule else { return Ok(None) };
+    let zone = config.beamline.zone();
     Ok(Some(match from {
         ScheduleFrom::Aps(service) => Arc::new(ApsSchedule::new(service, zone)?),
         ScheduleFrom::File { path } => Arc::new(FileSchedule::new(path, zone)),
     }))
-}
-
-/// The facility's time zone: `beamline.time_zone`, else the machine's.
-///
-/// # Errors
-/// [`ScheduleError::TimeZone`] where this machine knows no such zone.
-pub fn time_zone(beamline: &Beamline) -> Result<TimeZone, ScheduleError> {
-    match &beamline.time_zone {
-        None => Ok(TimeZone::system()),
-        Some(name) => TimeZone::get(name)
-            .map_err(|error| ScheduleError::TimeZone { name: name.clone(), reason: error.to_string() }),
-    }
 }
 
 /// Now, or so many days from now at the same time of day (`--set ±days`), by the facility's clocks.

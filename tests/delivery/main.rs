@@ -10,4 +10,5 @@ mod faults;
 mod hosts;
 mod mail;
 mod obstacles;
+mod people;
 mod whole;

@@ -18,7 +18,7 @@ pub async fn check(config: &Config) -> Vec<Finding> {
 
 async fn look(config: &Config) -> Result<Vec<Finding>, ScheduleError> {
     let Some(source) = schedule::open(config)? else { return Ok(vec![]) };
-    let now = schedule::moment(schedule::time_zone(&config.beamline)?, 0)?;
+    let now = schedule::moment(config.beamline.zone(), 0)?;
     let report = show::report(source.as_ref(), &now).await?;
     let says = match &report.current {
         Some(beam_time) => beam_time.summary(),

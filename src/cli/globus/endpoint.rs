@@ -1,5 +1,5 @@
 use super::super::failure::{Exit, Failure};
-use super::super::history::{local, time_zone};
+use super::super::history::local;
 use super::super::{Format, Outcome, print};
 use super::{Account, settings};
 use beamshare::config::Config;
@@ -272,7 +272,7 @@ fn print_entries(config: &Config, entries: &[FileEntry]) {
     if entries.is_empty() {
         return;
     }
-    let zone = time_zone(config);
+    let zone = config.beamline.zone();
     let mut table = print::table(["MODE", "BYTES", "CHANGED", "NAME"]);
     for entry in entries {
         let slash = if entry.is_dir() { "/" } else { "" };

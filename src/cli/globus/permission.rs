@@ -1,5 +1,5 @@
 use super::super::failure::{Exit, Failure};
-use super::super::history::{local, open_journal, time_zone, word};
+use super::super::history::{local, open_journal, word};
 use super::super::{Format, Outcome, print};
 use super::Account;
 use beamshare::config::{Config, to_duration};
@@ -97,7 +97,7 @@ async fn list(config: &Config, account: &Account<'_>, collection: Uuid, format: 
         return Ok(Exit::Done);
     }
     if !rules.rules.is_empty() {
-        let zone = time_zone(config);
+        let zone = config.beamline.zone();
         let mut table = print::table(["WHO", "MAY", "PATH", "UNTIL", "RULE"]);
         for rule in &rules.rules {
             let until = match rule.expiration_date {
@@ -144,7 +144,7 @@ async fn create(config: &Config, account: &Account<'_>, collection: Uuid, wanted
     // A rule that was there is left as it is: whether it is what was asked for, only a person knows.
     let fits = rule.permissions == permissions && (ends.is_none() == rule.expiration_date.is_none());
     if made == Made::Existed && (!fits || ends.is_some()) {
-        let until = rule.expiration_date.map(|at| format!(" until {}", local(at, &time_zone(config))));
+        let until = rule.expiration_date.map(|at| format!(" until {}", local(at, &config.beamline.zone())));
         return Err(Failure::failed(format!(
             "{email} has a rule on {path} already: {}{}, rule {id}; delete that first (beamshare permission delete {id})",
             rule.permissions,
@@ -157,7 +157,7 @@ async fn create(config: &Config, account: &Account<'_>, collection: Uuid, wanted
         print::json(&document)?;
     } else {
         let already = if made == Made::Existed { " already" } else { "" };
-        let until = rule.expiration_date.map(|at| format!(" until {}", local(at, &time_zone(config))));
+        let until = rule.expiration_date.map(|at| format!(" until {}", local(at, &config.beamline.zone())));
         let until = until.unwrap_or_default();
         print::line(format_args!("{email} may {} {path}{already}{until}: rule {id}", verb(rule.permissions)));
     }

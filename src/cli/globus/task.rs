@@ -1,5 +1,5 @@
 use super::super::failure::{Exit, Failure};
-use super::super::history::{local, time_zone};
+use super::super::history::local;
 use super::super::rerun::{duration, spinner};
 use super::super::{Format, Outcome, print};
 use super::Account;
@@ -90,7 +90,7 @@ impl From<State> for TaskStatus {
 impl Task {
     pub async fn act(self, config: &Config) -> Outcome {
         let account = Account::of(config)?;
-        let zone = time_zone(config);
+        let zone = config.beamline.zone();
         match self.verb {
             Verb::List { status, number, format } => list(&account, &status, number, &format, &zone).await,
             Verb::Show { task, format } => {

@@ -1,5 +1,5 @@
 use super::super::failure::Exit;
-use super::super::history::{local, time_zone};
+use super::super::history::local;
 use super::super::{Format, Outcome, print};
 use super::Account;
 use beamshare::config::{Config, SignIn};
@@ -113,7 +113,7 @@ fn print_all(config: &Config, document: &Value, tokens: Option<&Tokens>) {
         print::print_table(&table);
     }
     if let Some(tokens) = tokens {
-        let zone = time_zone(config);
+        let zone = config.beamline.zone();
         let mut table = print::table(["FOR", "SCOPES", "LASTS UNTIL"]);
         for (service, token) in tokens.iter() {
             let ends = token.expires_at().map_or("-".to_owned(), |at| local(at, &zone));

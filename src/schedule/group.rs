@@ -1,0 +1,195 @@
+//! A user group's own beam time in the schedule: who is on its proposal, and whether it is there now.
+
+use super::{BeamTime, RunSchedule};
+use crate::experiment::{Experiment, Field};
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+impl RunSchedule {
+    /// The beam time that tells who is on the experiment's proposal: its proposal's where the number is known, else the
+    /// only one that names the PI. The PI must be on it: a number that is left over from another group must not
+    /// bring that group's people in.
+    ///
+    /// # Errors
+    /// Why there is none, for the operator.
+    pub fn of_group(&self, experiment: &Experiment, at: Timestamp, grace: Duration) -> Result<&BeamTime, String> {
+        let email = &experiment.pi_email;
+        if let Some(number) = experiment.details.get(&Field::ProposalNumber) {
+            let found = self.of_proposal(number, at).ok_or(format!("the schedule has no proposal {number}"))?;
+            return match found.names(email) {
+                true => Ok(found),
+                false if found.proposal.experimenters.is_empty() => {
+                    Err(format!("the schedule names nobody on proposal {number}"))
+                }
+                false => Err(format!("{email} is not on proposal {number} by the schedule")),
+            };
+        }
+        let theirs: Vec<_> = self.beam_times.iter().filter(|beam_time| beam_time.names(email)).collect();
+        let near: Vec<_> = theirs.iter().copied().filter(|beam_time| beam_time.is_near(at, grace)).collect();
+        let candidates = if near.is_empty() { theirs } else { near };
+        match candidates.as_slice() {
+            [] => Err(format!("the schedule names {email} on no proposal")),
+            [first, rest @ ..] => {
+                let other = rest
+                    .iter()
+                    .find(|other| other.proposal.number != first.proposal.number || first.proposal.number.is_none());
+                match other {
+                    None => Ok(first),
+                    Some(other) => Err(format!(
+                        "the schedule names {email} twice, on {} and on {}, and no proposal number in the PVs tells which",
+                        first.summary(),
+                        other.summary()
+                    )),
+                }
+            }
+        }
+    }
+
+    /// Rule 5: whether the experiment's address is on the proposal that has the beam, `grace` before and after its beam
+    /// time included.
+    pub fn check(&self, experiment: &Experiment, at: Timestamp, grace: Duration) -> OnSchedule {
+        let email = &experiment.pi_email;
+        let mut near = self.beam_times.iter().filter(|beam_time| beam_time.is_near(at, grace));
+        let number = experiment.details.get(&Field::ProposalNumber);
+        let own: Vec<_> = match number {
+            Some(number) => near.clone().filter(|own| own.proposal.number.as_ref() == Some(number)).collect(),
+            None => near.clone().collect(),
+        };
+        if own.iter().any(|beam_time| beam_time.names(email)) {
+            return OnSchedule::Yes;
+        }
+        if !self.not_understood.is_empty() {
+            let entries = self.not_understood.join("; ");
+            return OnSchedule::Unknown(format!("entries of the schedule can't be read: {entries}"));
+        }
+        OnSchedule::No(match (number, own.is_empty(), near.next()) {
+            (Some(number), false, _) => format!("the schedule does not name {email} on proposal {number}"),
+            (Some(number), true, now) => {
+                let now = now.map_or("nobody has".to_owned(), |now| format!("it is {}", now.summary()));
+                format!("by the schedule, proposal {number} has no beam time now; {now}")
+            }
+            (None, _, Some(now)) => format!("the schedule does not name {email} now; it is {}", now.summary()),
+            (None, _, None) => format!("the schedule does not name {email}: nobody has beam time now"),
+        })
+    }
+}
+
+/// What the schedule says about a group's being at the beamline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnSchedule {
+    /// It names them
+    Yes,
+    /// It does not: why, for the operator
+    No(String),
+    /// It can't be told: why, for the operator
+    Unknown(String),
+}
+
+impl BeamTime {
+    /// Whether `at` is in it, or so much before or after it.
+    pub fn is_near(&self, at: Timestamp, grace: Duration) -> bool {
+        let grace = SignedDuration::try_from(grace).unwrap_or(SignedDuration::MAX);
+        let (from, until) = (self.start.timestamp(), self.end.timestamp());
+        from.saturating_sub(grace).unwrap_or(Timestamp::MIN) <= at
+            && at < until.saturating_add(grace).unwrap_or(Timestamp::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Contact, Experimenter, Proposal};
+    use super::*;
+    use crate::experiment::UserInfo;
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    fn beam_time(number: Option<&str>, start: i8, end: i8, emails: &[&str]) -> BeamTime {
+        let day = |day| jiff::civil::date(2026, 3, day).at(8, 0, 0, 0).in_tz("America/Chicago").unwrap();
+        let people = emails.iter().map(|email| Experimenter {
+            last_name: Some("Li".to_owned()),
+            email: Contact::parse(Some(email)),
+            ..Experimenter::default()
+        });
+        let proposal = Proposal { number: number.map(str::to_owned), ..Proposal::default() }.with_experimenters(people);
+        BeamTime {
+            run: None,
+            start: day(start),
+            end: day(end),
+            esaf: None,
+            granted_shifts: None,
+            scheduled_shifts: None,
+            proposal,
+        }
+    }
+
+    fn at(day: i8) -> Timestamp {
+        jiff::civil::date(2026, 3, day).at(12, 0, 0, 0).in_tz("America/Chicago").unwrap().timestamp()
+    }
+
+    fn li(email: &str, number: Option<&str>) -> Experiment {
+        let mut fields = vec![(Field::YearMonth, "2026-03"), (Field::PiLastName, "Li"), (Field::PiEmail, email)];
+        fields.extend(number.map(|number| (Field::ProposalNumber, number)));
+        Experiment::parse(&UserInfo(fields.into_iter().map(|(field, text)| (field, text.to_owned())).collect()))
+            .unwrap()
+    }
+
+    fn schedule() -> RunSchedule {
+        RunSchedule {
+            beam_times: vec![
+                beam_time(Some("1"), 2, 5, &["bo@mit.edu", "ana@upf.edu"]),
+                beam_time(Some("2"), 5, 8, &["na@eth.ch", "ana@upf.edu"]),
+                beam_time(Some("3"), 20, 21, &[]),
+            ],
+            ..RunSchedule::default()
+        }
+    }
+
+    #[test]
+    fn only_who_is_on_the_proposal_of_the_time_is_on_the_schedule() {
+        let schedule = schedule();
+        let check = |email, number, day| schedule.check(&li(email, number), at(day), DAY);
+        assert_eq!(check("BO@mit.edu", Some("1"), 3), OnSchedule::Yes);
+        assert_eq!(check("bo@mit.edu", None, 3), OnSchedule::Yes);
+        // The day before, and the day after; no longer.
+        for (day, expected) in [(1, true), (5, true), (6, false), (15, false)] {
+            assert_eq!(check("bo@mit.edu", Some("1"), day) == OnSchedule::Yes, expected, "day {day}");
+            assert_eq!(check("bo@mit.edu", None, day) == OnSchedule::Yes, expected, "day {day}");
+        }
+        // On another proposal of these days, and the PVs say which it is to be.
+        let told = |answer: OnSchedule, text: &str| match answer {
+            OnSchedule::No(why) => assert!(why.contains(text), "{why}"),
+            other => panic!("{other:?}"),
+        };
+        told(check("na@eth.ch", Some("1"), 5), "does not name na@eth.ch on proposal 1");
+        told(check("bo@mit.edu", Some("7"), 3), "proposal 7 has no beam time now; it is proposal 1 (Li), 2026-03-02");
+        told(check("bo@mit.edu", Some("1"), 15), "proposal 1 has no beam time now; nobody has");
+        told(check("eve@example.org", None, 3), "does not name eve@example.org now; it is proposal 1 (Li)");
+        told(check("eve@example.org", None, 15), "nobody has beam time now");
+        told(check("bo@mit.edu", Some("3"), 20), "does not name bo@mit.edu on proposal 3");
+        let unread = RunSchedule { not_understood: vec!["activity 7: no end".to_owned()], ..schedule.clone() };
+        assert!(matches!(unread.check(&li("eve@example.org", None), at(3), DAY), OnSchedule::Unknown(_)));
+        assert_eq!(unread.check(&li("bo@mit.edu", None), at(3), DAY), OnSchedule::Yes);
+    }
+
+    #[test]
+    fn the_people_come_from_a_proposal_that_names_the_pi_alone() {
+        let schedule = schedule();
+        let people = |email, number, day| {
+            let found = schedule.of_group(&li(email, number), at(day), DAY);
+            found.map(|found| found.addresses().into_iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(people("bo@mit.edu", Some("1"), 30).unwrap(), ["bo@mit.edu", "ana@upf.edu"]);
+        assert_eq!(people("bo@mit.edu", None, 30).unwrap(), ["bo@mit.edu", "ana@upf.edu"]);
+        assert_eq!(people("ana@upf.edu", None, 3).unwrap(), ["bo@mit.edu", "ana@upf.edu"]);
+        for (email, number, day, told) in [
+            ("bo@mit.edu", Some("2"), 3, "bo@mit.edu is not on proposal 2"),
+            ("bo@mit.edu", Some("7"), 3, "no proposal 7"),
+            ("bo@mit.edu", Some("3"), 3, "names nobody on proposal 3"),
+            ("eve@example.org", None, 3, "names eve@example.org on no proposal"),
+            ("ana@upf.edu", None, 5, "names ana@upf.edu twice, on proposal 1"),
+        ] {
+            let why = people(email, number, day).unwrap_err();
+            assert!(why.contains(told), "{why}");
+        }
+    }
+}
