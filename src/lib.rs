@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod delivery;
 pub mod epics;
 pub mod experiment;
+pub mod hooks;
 pub mod journal;
 pub mod log;
 pub mod mail;

@@ -132,8 +132,8 @@ pub fn exit_of(status: &str) -> Exit {
 
 fn document<'b>(config: &'b Config, board: &'b Board) -> Document<'b> {
     let step = |step| StepDocument {
-        status: board.text(Record::step_status(step)),
-        message: board.text(Record::step_message(step)),
+        status: Record::step_status(step).map_or("", |record| board.text(record)),
+        message: Record::step_message(step).map_or("", |record| board.text(record)),
     };
     Document {
         beamline: &config.beamline.name,
@@ -168,7 +168,9 @@ fn print_board(config: &Config, board: &Board) {
         print::line(format_args!("{}  {}  {}", config.beamline.name, text(Record::Status), text(Record::StatusMsg)));
         let mut table = print::table(["STEP", "STATE", "MESSAGE"]);
         for step in STEPS {
-            table.add_row([step.to_string(), text(Record::step_status(step)), text(Record::step_message(step))]);
+            let cells = [Record::step_status(step), Record::step_message(step)];
+            let [state, message] = cells.map(|record| record.map(text).unwrap_or_default());
+            table.add_row([step.to_string(), state, message]);
         }
         print::print_table(&table);
         let who = [Record::YearMonth, Record::LastName, Record::Email, Record::Proposal].map(text);

@@ -56,6 +56,14 @@ pub(super) fn resolve(config: &mut Config) {
         Some(ScheduleFrom::File { path }) => from_file(path),
         None => {}
     }
+    for program in config.hooks.iter_mut().filter_map(|hook| hook.command.first_mut()) {
+        let mut path = PathBuf::from(&*program);
+        // A bare name would be another program with another PATH; it is told as a mistake.
+        if path.components().count() > 1 {
+            from_file(&mut path);
+            *program = path.to_string_lossy().into_owned();
+        }
+    }
     from_file(&mut config.journal.path);
     config.log.folder.iter_mut().for_each(from_file);
 }
@@ -90,6 +98,7 @@ pub(super) fn check(config: &Config) -> Problems {
         }
     }
     super::sync::check(config, &mut problems);
+    check_hooks(config, &mut problems);
     if let Some(level) = &config.log.level
         && let Err(error) = tracing_subscriber::EnvFilter::builder().parse(level)
     {
@@ -234,6 +243,23 @@ fn check_globus(globus: &Globus, problems: &mut Problems) {
     for (n, address) in globus.share_with.iter().enumerate() {
         if globus.share_with[..n].contains(address) {
             problems.push((key!["globus", "share_with", n], format!("{address} is already in the list")));
+        }
+    }
+}
+
+fn check_hooks(config: &Config, problems: &mut Problems) {
+    for (n, hook) in config.hooks.iter().enumerate() {
+        problems.extend(hook.check(config).into_iter().map(|(name, message)| {
+            let key = key!["hooks", n];
+            (key.into_iter().chain(name.map(Key::from)).collect(), message)
+        }));
+        if config.hooks[..n].iter().any(|other| other.step() == hook.step() && other.name() == hook.name()) {
+            let message = format!(
+                "there is already a hook {:?} of {}; give each a name of its own (name = \"...\")",
+                hook.name(),
+                hook.step()
+            );
+            problems.push((key!["hooks", n, "name"], message));
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod check;
 mod error;
+mod hook;
 mod load;
 mod schedule;
 mod secret;
@@ -13,6 +14,7 @@ mod value;
 mod watch;
 
 pub use error::{ConfigError, Problem};
+pub use hook::{Hook, When};
 pub use schedule::{ApsService, Recipients, Schedule, ScheduleFrom};
 pub use secret::{SecretFileError, read_secret, write_secret};
 pub use sync::{
@@ -56,6 +58,9 @@ pub struct Config {
     /// `[[sync]]`: the data that moves
     #[serde(default)]
     pub sync: Vec<Sync>,
+    /// `[[hooks]]`: the facility's own programs, before or after a step
+    #[serde(default)]
+    pub hooks: Vec<Hook>,
     /// `[journal]`
     pub journal: Journal,
     /// `[log]`

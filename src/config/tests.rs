@@ -1,4 +1,5 @@
 use super::*;
+use crate::delivery::Step;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -79,6 +80,51 @@ fn what_is_commented_out_in_it_is_known() {
     let config = Config::load(&file).unwrap();
     assert_eq!(config.directories.on[1].host.as_deref(), Some("user2bmb@detector.example.org"));
     assert_eq!(config.directories.on[1].mode, Some(0o750));
+}
+
+#[test]
+fn the_hook_in_it_is_right_and_a_wrong_one_is_told() {
+    let text = include_str!("../../config/beamshare.toml");
+    let start = text.find("#[[hooks]]").unwrap();
+    let hook: String = text[start..]
+        .lines()
+        .take_while(|line| line.starts_with('#'))
+        .map(|line| line[1..].to_owned() + "\n")
+        .collect();
+    let (folder, file) = write(&(text.to_owned() + &hook));
+    for name in ["message.txt", "message.html"] {
+        std::fs::write(folder.path().join(name), "x").unwrap();
+    }
+    let config = Config::load(&file).unwrap();
+    let shown = &config.hooks[0];
+    assert_eq!((shown.name().as_str(), shown.step(), shown.when()), ("dm", Step::Share, When::After));
+    assert!(shown.required() && shown.timeout == Duration::from_secs(300));
+
+    let bare = SMALLEST.to_owned() + "[[hooks]]\nbefore = \"delivery\"\ncommand = [\"hooks/go\"]\n";
+    let (folder, file) = write(&bare);
+    let hook = &Config::load(&file).unwrap().hooks[0];
+    assert_eq!(hook.command[0], folder.path().join("hooks/go").display().to_string(), "relative to the file's folder");
+    assert!(hook.required() && hook.name() == "go" && hook.timeout == Duration::from_secs(300));
+
+    let wrong: Vec<String> = [
+        "before = \"delivery\"",
+        "command = [\"/bin/true\"]",
+        "before = \"delivery\"\nafter = \"delivery\"\ncommand = [\"/bin/true\"]",
+        "before = \"start\"\ncommand = [\"/bin/true\"]",
+        "before = \"delivery\"\nrequired = false\ncommand = [\"/bin/true\"]",
+        "after = \"email\"\ncommand = [\"/bin/true\"]",
+        "after = \"delivery\"\ncommand = []",
+        "after = \"delivery\"\ncommand = \"/bin/true\"",
+        "after = \"delivery\"\ncommand = [\"true\"]",
+        "after = \"delivery\"\ncommand = [\"/bin/true\", \"{{ pi_name }}\"]",
+        "after = \"delivery\"\ncommand = [\"/bin/true\", \"--{{ path }}\"]",
+        "after = \"delivery\"\ntimout = \"1s\"\ncommand = [\"/bin/true\"]",
+        "after = \"delivery\"\ncommand = [\"/bin/true\"]\n[[hooks]]\nafter = \"delivery\"\ncommand = [\"/usr/bin/true\"]",
+    ]
+    .iter()
+    .map(|hook| problems(&format!("{SMALLEST}[[hooks]]\n{hook}\n")))
+    .collect();
+    insta::assert_snapshot!(wrong.join("\n---\n"));
 }
 
 /// The two kinds of schedule are commented out in it, one after the other.

@@ -211,6 +211,10 @@ pub(super) fn default_schedule_grace() -> Duration {
     Duration::from_secs(24 * 60 * 60)
 }
 
+pub(super) fn default_hook_timeout() -> Duration {
+    Duration::from_secs(5 * 60)
+}
+
 pub(super) fn default_collection_top() -> String {
     "/".to_owned()
 }

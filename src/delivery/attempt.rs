@@ -1,6 +1,7 @@
 //! One unit of a step (a host, a person, a message), tried until it is true or can't become so.
 
 use super::control::{Aborted, Control};
+use super::hooks;
 use super::plan::Obstacle;
 use super::progress::Progress;
 use super::{Retry, Step, StepError, StepStatus};
@@ -90,7 +91,7 @@ impl Attempts<'_> {
             let result = tokio::select! {
                 result = once(attempt) => result,
                 // A message that is under way ends first: whether it was sent can't be looked at afterwards.
-                Aborted = abort.aborted(), if step != Step::Email => return Err(self.stopped(step, unit, attempt).await),
+                Aborted = abort.aborted(), if step != Step::Email || unit.starts_with(hooks::UNIT) => return Err(self.stopped(step, unit, attempt).await),
             };
             let error = match result {
                 Ok(value) => return Ok(value),

@@ -86,7 +86,7 @@ impl super::Deliverer {
         recipients
     }
 
-    fn message_context(
+    pub(super) fn message_context(
         &self,
         experiment: &crate::experiment::Experiment,
         first_path: &crate::experiment::RelativePath,

@@ -9,6 +9,7 @@ mod collection;
 mod control;
 mod dirs;
 mod email;
+mod hooks;
 mod people;
 pub mod place;
 mod plan;

@@ -210,10 +210,10 @@ impl Run<'_> {
 
     async fn share_and_mail(&self, mut ended: Vec<Ended>, first: bool) -> Vec<Ended> {
         if ended.is_empty() && self.expects(Step::Share) {
-            ended.extend(self.share(first).await);
+            ended.extend(self.with_hooks(Step::Share, self.share(first)).await);
         }
         if self.expects(Step::Email) {
-            ended.extend(self.email(&ended).await);
+            ended.extend(self.with_hooks(Step::Email, self.email(&ended)).await);
         }
         ended
     }

@@ -97,7 +97,7 @@ pub(super) fn summary(units: &Units) -> (StepStatus, String) {
         Failed => 0,
         Running => 1,
         Pending => 2,
-        // Who can't be reached: before a record cuts the many who could.
+        // Who can't be reached, and hooks that failed and are not required: before a record cuts the many that went well.
         Skipped => 3,
         Done => 4,
     });

@@ -1,5 +1,6 @@
 //! What was done for an experiment, out of the journal.
 
+use super::hooks;
 use super::people::SCHEDULE;
 use super::progress::{Units, summary};
 use super::run::Options;
@@ -50,7 +51,11 @@ impl Deliverer {
         let people = self.people(row).await?;
         let recipients = self.recipients(&people);
         // Places and people of before tell nothing any more, but a failure that is nobody's alone does.
+        let is_hook = |row: &StepRow| {
+            self.config.hooks.iter().any(|hook| hook.step() == row.step && hooks::unit(hook) == row.unit)
+        };
         let shown = |row: &StepRow| match row.step {
+            _ if row.unit.starts_with(hooks::UNIT) => is_hook(row),
             Step::Dirs => self.places.iter().any(|place| place.name() == row.unit),
             Step::Globus => true,
             Step::Share => {
@@ -62,7 +67,7 @@ impl Deliverer {
                 recipients.iter().any(|(_, recipient)| recipient.username() == row.unit)
                     || (row.status != StepStatus::Done && !is_person(&row.unit))
             }
-            Step::Sync => false,
+            Step::Sync | Step::Delivery => false,
         };
         let mut units: BTreeMap<Step, Units> = BTreeMap::new();
         for step in self.journal.steps_of(row.id).await? {
@@ -86,6 +91,9 @@ impl Deliverer {
             };
             (step, shown)
         });
+        // It is there for its hooks alone.
+        let whole = self.has(Step::Delivery).then(|| (Step::Delivery, units.get(&Step::Delivery)));
+        let whole = whole.map(|(step, units)| (step, units.map(summary).unwrap_or_default()));
         let messages = self.journal.messages(row.id).await?;
         let mailed = recipients.iter().filter(|(addressee, recipient)| {
             messages.iter().any(|message| {
@@ -95,8 +103,9 @@ impl Deliverer {
             })
         });
         let emails_sent = mailed.count() as u32;
+        let refused = units.get(&Step::Email).into_iter().flatten();
         let refused =
-            units.get(&Step::Email).into_iter().flatten().filter(|(_, (status, _))| *status == StepStatus::Failed);
+            refused.filter(|(unit, (status, _))| *status == StepStatus::Failed && !unit.starts_with(hooks::UNIT));
         Ok(DeliveryReport {
             users_total: people.readers.len() as u32,
             users_shared: self.shared_with(row, paths).await?.len() as u32,
@@ -105,7 +114,7 @@ impl Deliverer {
             path: paths[0].to_string(),
             data_link: self.data_link(&paths[0]),
             message: String::new(),
-            steps: BTreeMap::from(steps),
+            steps: steps.into_iter().chain(whole).collect(),
         })
     }
 

@@ -151,7 +151,7 @@ impl Deliverer {
             ask_schedule: options.ask_schedule,
         };
         let obstacles = run.claim_added().await?;
-        let ended = if obstacles.is_empty() { run.steps().await } else { vec![Ended::Held(obstacles)] };
+        let ended = if obstacles.is_empty() { run.steps_and_hooks().await } else { vec![Ended::Held(obstacles)] };
 
         let outcome = progress.outcome(ended);
         let (state, error) = match &outcome {
@@ -184,17 +184,31 @@ impl Run<'_> {
         Ok(conflicts.into_iter().map(|conflict| Obstacle::Taken { wanted_by: experiment.clone(), conflict }).collect())
     }
 
+    /// A delivery of single steps is no whole one, and runs those steps' hooks alone.
+    async fn steps_and_hooks(&self) -> Vec<Ended> {
+        match self.expects(Step::Delivery) {
+            true => self.with_hooks(Step::Delivery, self.steps()).await,
+            false => self.steps().await,
+        }
+    }
+
     /// Directories on all hosts beside Globus; sharing after Globus; e-mail when what it promises is there.
     async fn steps(&self) -> Vec<Ended> {
-        let dirs = async { if self.expects(Step::Dirs) { self.dirs().await } else { vec![] } };
+        let dirs = async {
+            match self.expects(Step::Dirs) {
+                true => self.with_hooks(Step::Dirs, self.dirs()).await,
+                false => vec![],
+            }
+        };
         if self.deliverer.collection.is_none() {
             return self.serve_people(dirs.await).await;
         }
         // What the message promises is on Globus; a host that is away doesn't hold it up.
         let globus = async {
             let directory = self.expects(Step::Globus) || self.expects(Step::Share);
-            let ended = if directory { self.globus().await } else { None };
-            self.serve_people(Vec::from_iter(ended)).await
+            let made = async { self.globus().await.into_iter().collect() };
+            let ended = if directory { self.with_hooks(Step::Globus, made).await } else { vec![] };
+            self.serve_people(ended).await
         };
         let (mut ended, more) = tokio::join!(dirs, globus);
         ended.extend(more);
@@ -210,6 +224,7 @@ impl Deliverer {
             Step::Globus | Step::Share => self.collection.is_some(),
             Step::Email => self.post.is_some(),
             Step::Sync => false,
+            Step::Delivery => self.config.hooks.iter().any(|hook| hook.step() == Step::Delivery),
         }
     }
 }

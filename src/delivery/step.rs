@@ -15,6 +15,8 @@ pub enum Step {
     Email,
     /// The data's transfer
     Sync,
+    /// The delivery as a whole: it has nothing but hooks, and no record of its own on the screen
+    Delivery,
 }
 
 impl fmt::Display for Step {
@@ -25,6 +27,7 @@ impl fmt::Display for Step {
             Step::Share => "share",
             Step::Email => "email",
             Step::Sync => "sync",
+            Step::Delivery => "delivery",
         })
     }
 }

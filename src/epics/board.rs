@@ -192,8 +192,12 @@ impl StatusBoard {
 
     /// How a step stands, and what there is to say about it.
     pub fn set_step(&self, step: Step, status: StepStatus, message: &str) {
-        self.set_text(Record::step_message(step), message);
-        self.set(Record::step_status(step), Shown::State(step_index(status)));
+        if let Some(record) = Record::step_message(step) {
+            self.set_text(record, message);
+        }
+        if let Some(record) = Record::step_status(step) {
+            self.set(record, Shown::State(step_index(status)));
+        }
     }
 
     /// A text. It is shown on one line, and cut with `...` where it is longer than the record.

@@ -220,25 +220,27 @@ records! {
 }
 
 impl Record {
-    /// The record with a step's state.
-    pub fn step_status(step: Step) -> Self {
+    /// The record with a step's state; the delivery as a whole has Status.
+    pub fn step_status(step: Step) -> Option<Self> {
         match step {
-            Step::Dirs => Self::DirsSts,
-            Step::Globus => Self::GlobusSts,
-            Step::Share => Self::ShareSts,
-            Step::Email => Self::EmailSts,
-            Step::Sync => Self::SyncSts,
+            Step::Dirs => Some(Self::DirsSts),
+            Step::Globus => Some(Self::GlobusSts),
+            Step::Share => Some(Self::ShareSts),
+            Step::Email => Some(Self::EmailSts),
+            Step::Sync => Some(Self::SyncSts),
+            Step::Delivery => None,
         }
     }
 
-    /// The record with a step's message.
-    pub fn step_message(step: Step) -> Self {
+    /// The record with a step's message; the delivery as a whole has StatusMsg.
+    pub fn step_message(step: Step) -> Option<Self> {
         match step {
-            Step::Dirs => Self::DirsMsg,
-            Step::Globus => Self::GlobusMsg,
-            Step::Share => Self::ShareMsg,
-            Step::Email => Self::EmailMsg,
-            Step::Sync => Self::SyncMsg,
+            Step::Dirs => Some(Self::DirsMsg),
+            Step::Globus => Some(Self::GlobusMsg),
+            Step::Share => Some(Self::ShareMsg),
+            Step::Email => Some(Self::EmailMsg),
+            Step::Sync => Some(Self::SyncMsg),
+            Step::Delivery => None,
         }
     }
 

@@ -69,6 +69,27 @@ fn what_works_is_told_and_what_does_not_with_the_remedy() {
     }
     assert_eq!(state(&document, "epics", "user group").0, "warning");
 
+    // A program that is not there, may not be run, may be changed by anyone.
+    let settings = std::fs::read_to_string(beamline.path("beamshare.toml")).unwrap();
+    let hook = "[[hooks]]\nafter = \"delivery\"\ncommand = [\"./tell-dm\"]\n";
+    std::fs::write(beamline.path("beamshare.toml"), settings + hook).unwrap();
+    let hook = || {
+        let (_, document) = check();
+        let (state, says) = state(&document, "hooks", "tell-dm of delivery");
+        (state.to_owned(), says.to_owned())
+    };
+    let (missing, says) = hook();
+    assert!(missing == "failed" && says.contains("No such file"), "{says}");
+    std::fs::write(beamline.path("tell-dm"), "#!/bin/sh\ntouch ran\n").unwrap();
+    for (mode, expected, told) in
+        [(0o644, "failed", "chmod +x"), (0o777, "warning", "chmod o-w"), (0o755, "ok", "may be run")]
+    {
+        std::fs::set_permissions(beamline.path("tell-dm"), PermissionsExt::from_mode(mode)).unwrap();
+        let (state, says) = hook();
+        assert!(state == expected && says.contains(told), "{mode:o}: {state} {says}");
+    }
+    assert!(!beamline.path("ran").exists(), "it was run");
+
     std::fs::set_permissions(beamline.path("globus.secret"), PermissionsExt::from_mode(0o644)).unwrap();
     let (_, document) = check();
     assert!(state(&document, "globus", "sign-in").1.contains("chmod 600"), "{document:#}");

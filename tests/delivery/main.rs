@@ -7,6 +7,7 @@ mod beamline;
 mod controls;
 mod crash;
 mod faults;
+mod hooks;
 mod hosts;
 mod mail;
 mod obstacles;

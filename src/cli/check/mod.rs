@@ -2,6 +2,7 @@
 
 mod delivery;
 mod epics;
+mod hooks;
 mod schedule;
 mod storage;
 
@@ -85,7 +86,8 @@ impl Check {
             schedule::check(config)
         );
         bar.finish_and_clear();
-        let findings: Vec<Finding> = epics.into_iter().chain(delivery).chain(storage).chain(schedule).collect();
+        let findings = epics.into_iter().chain(delivery).chain(storage).chain(schedule);
+        let findings: Vec<Finding> = findings.chain(hooks::check(config)).collect();
         let exit = exit_of(&findings);
         if self.format.json {
             print::json(&serde_json::json!({ "ok": exit == Exit::Done, "checks": findings }))?;

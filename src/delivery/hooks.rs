@@ -1,0 +1,146 @@
+//! The facility's own programs before and after steps. Each is a unit of its step: once the journal has it as done, it does
+//! not run again in this delivery, also after a kill.
+
+use super::attempt::{Ended, Trouble};
+use super::run::Run;
+use super::{Retry, Step, StepError, StepStatus};
+use crate::config::{Hook, When};
+use crate::hooks::{self, Command, Facts};
+use crate::journal::{JournalError, StepRow};
+use futures::FutureExt;
+use std::io::ErrorKind;
+
+/// The exit code with which a program asks to be run again later (sysexits.h: EX_TEMPFAIL).
+const TRY_AGAIN: i32 = 75;
+
+/// What a hook's unit begins with.
+pub(super) const UNIT: &str = "hook ";
+
+/// A hook's unit.
+pub(super) fn unit(hook: &Hook) -> String {
+    format!("{UNIT}{}", hook.name())
+}
+
+impl Run<'_> {
+    /// A step's work between its hooks: it isn't begun unless those before it have succeeded, and those after it run once it
+    /// has come true.
+    pub(super) async fn with_hooks(&self, step: Step, work: impl Future<Output = Vec<Ended>>) -> Vec<Ended> {
+        let hooks: Vec<&Hook> = self.deliverer.config.hooks.iter().filter(|hook| hook.step() == step).collect();
+        if hooks.is_empty() {
+            return work.await;
+        }
+        self.progress.expect(step, hooks.iter().copied().map(unit));
+        let before = self.hooks(step, &hooks, When::Before).await;
+        if !before.is_empty() {
+            self.not_run(step, &hooks, When::After, "not run");
+            return before;
+        }
+        let mut ended = work.await;
+        if ended.is_empty() {
+            ended.extend(self.hooks(step, &hooks, When::After).await);
+        } else {
+            self.not_run(step, &hooks, When::After, "not run: the step has not come true");
+        }
+        ended
+    }
+
+    /// One after the other, until one fails that is required.
+    async fn hooks(&self, step: Step, hooks: &[&Hook], when: When) -> Vec<Ended> {
+        let mut of_now = hooks.iter().filter(|hook| hook.when() == when);
+        while let Some(hook) = of_now.next() {
+            let once = |attempt| self.hook(step, hook, attempt).boxed();
+            if let Err(ended) = self.attempts.until_true(step, &unit(hook), once).await {
+                for left in of_now {
+                    self.progress.show(step, &unit(left), StepStatus::Skipped, "not run");
+                }
+                return vec![ended];
+            }
+        }
+        vec![]
+    }
+
+    fn not_run(&self, step: Step, hooks: &[&Hook], when: When, why: &str) {
+        for hook in hooks.iter().filter(|hook| hook.when() == when) {
+            self.progress.show(step, &unit(hook), StepStatus::Skipped, why);
+        }
+    }
+
+    async fn hook(&self, step: Step, hook: &Hook, attempt: u32) -> Result<(), Trouble> {
+        let unit = &unit(hook);
+        let row = self.hook_row(step, unit).await?;
+        if let Some(row) = row.as_ref().filter(|row| matches!(row.status, StepStatus::Done | StepStatus::Skipped)) {
+            self.progress.show(step, unit, row.status, &row.message);
+            return Ok(());
+        }
+        let attempts =
+            attempt.max(row.map_or(0, |row| u32::try_from(row.attempts).unwrap_or(u32::MAX)).saturating_add(1));
+        self.progress.note(step, unit, StepStatus::Running, attempts, "running", &[]).await?;
+        match self.run_hook(step, hook, attempts).await {
+            Ok(told) => self.progress.note(step, unit, StepStatus::Done, attempts, &told, &[]).await?,
+            Err(error) if hook.required() => return Err(error.into()),
+            Err(error) => {
+                tracing::error!(%step, unit, "{error}");
+                let told = format!("failed: {error}");
+                self.progress.note(step, unit, StepStatus::Skipped, attempts, &told, &[]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn hook_row(&self, step: Step, unit: &str) -> Result<Option<StepRow>, JournalError> {
+        let rows = self.deliverer.journal().steps_in(self.delivery.number).await?;
+        Ok(rows.into_iter().find(|row| row.step == step && row.unit == unit))
+    }
+
+    /// Runs the program; what it said last, for people.
+    async fn run_hook(&self, step: Step, hook: &Hook, attempt: u32) -> Result<String, StepError> {
+        let name = hook.name();
+        let never = |message: String| StepError { message, retry: Retry::Never };
+        let command = Command::parse(&hook.command).map_err(never)?;
+        let program = command.program().display();
+        let facts = self.hook_facts(step, hook, attempt);
+        tracing::info!(%step, hook = name, attempt, "running {program}");
+        let log = |line: &str| tracing::info!(%step, hook = name, "{line}");
+        let ended = hooks::run(&command, &facts, hook.timeout, log).await.map_err(|error| {
+            use ErrorKind::{InvalidInput, NotADirectory, NotFound, PermissionDenied};
+            let lasting = matches!(error.kind(), NotFound | PermissionDenied | NotADirectory | InvalidInput);
+            let retry =
+                if lasting || error.raw_os_error() == Some(libc::ENOEXEC) { Retry::Never } else { Retry::Backoff };
+            StepError { message: format!("can't run {program}: {error}; `beamshare check` tries it"), retry }
+        })?;
+        let said = if ended.last_line.is_empty() { String::new() } else { format!(": {}", ended.last_line) };
+        match (ended.code(), ended.signal()) {
+            (Some(0), _) if ended.last_line.is_empty() => Ok("done".to_owned()),
+            (Some(0), _) => Ok(ended.last_line),
+            (Some(TRY_AGAIN), _) => {
+                let message = format!("{program} asks to be run again later (exit code {TRY_AGAIN}){said}");
+                Err(StepError { message, retry: Retry::Backoff })
+            }
+            (Some(code), _) => Err(never(format!("{program} ended with exit code {code}{said}"))),
+            (None, Some(signal)) => Err(never(format!("{program} was ended by signal {signal}{said}"))),
+            (None, None) => {
+                let message = format!("{program} did not end within {:?} and was killed{said}", hook.timeout);
+                Err(StepError { message, retry: Retry::Backoff })
+            }
+        }
+    }
+
+    fn hook_facts(&self, step: Step, hook: &Hook, attempt: u32) -> Facts {
+        let config = &self.deliverer.config.file;
+        let cause = serde_json::to_value(self.delivery.cause).ok();
+        Facts {
+            context: self.deliverer.message_context(&self.experiment.experiment, &self.paths[0]),
+            paths: self.paths.iter().map(ToString::to_string).collect(),
+            hook: hook.name(),
+            when: match hook.when() {
+                When::Before => "before",
+                When::After => "after",
+            },
+            step: step.to_string(),
+            delivery: self.delivery.number,
+            cause: cause.as_ref().and_then(|cause| cause.as_str()).unwrap_or_default().to_owned(),
+            attempt,
+            config: config.canonicalize().unwrap_or_else(|_| config.clone()).display().to_string(),
+        }
+    }
+}
