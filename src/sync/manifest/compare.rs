@@ -3,7 +3,7 @@
 use super::file::{Tally, read_stat, split};
 use super::task::Directories;
 use super::{Durable, FileState, Manifest, ManifestError, PairId, now};
-use crate::sync::walk::{Entry, Kind, Listing, Stat};
+use crate::sync::walk::{At, Entry, Listing, Stat};
 use jiff::Timestamp;
 use rusqlite::{Transaction, TransactionBehavior, params};
 use std::collections::HashSet;
@@ -40,6 +40,15 @@ pub struct Tallied {
     pub back: u64,
 }
 
+impl std::ops::AddAssign for Tallied {
+    fn add_assign(&mut self, more: Tallied) {
+        self.new += more.new;
+        self.changed += more.changed;
+        self.gone += more.gone;
+        self.back += more.back;
+    }
+}
+
 /// One pass over a pair's tree, or over a part of it. Its methods block, and make one commit each.
 #[derive(Debug)]
 pub struct Comparison {
@@ -68,30 +77,33 @@ impl Comparison {
         })
     }
 
-    /// Compares single paths: what stands there, or none where nothing does. A path that was a directory takes what was
-    /// below it along. A path at which there is a directory now must come as a listing instead.
-    pub fn paths(&mut self, paths: &[(PathBuf, Option<(Kind, Stat)>)]) -> Result<(), ManifestError> {
+    /// Compares single paths with what stands there. A path that was a directory and is none takes what was below it along;
+    /// what is in a directory is to be told by listings.
+    pub fn paths(&mut self, paths: &[(PathBuf, At)]) -> Result<(), ManifestError> {
         self.commit(|pass| {
-            for (path, found) in paths {
-                pass.path(path, *found)?;
+            for (path, at) in paths {
+                pass.path(path, *at)?;
             }
             Ok(())
         })
     }
 
-    /// Ends a walk of the tree below `top` (empty: the whole): the files of directories that did not come as a listing
-    /// are gone, but for those at or below a path of `unread`, of which nothing is known.
-    pub fn finish(mut self, top: &Path, unread: &[PathBuf]) -> Result<Tallied, ManifestError> {
+    /// Ends a walk of the trees below these directories (the empty path: the whole): the files of directories that did not
+    /// come as a listing are gone, but for those at or below a path of `unread`, of which nothing is known.
+    pub fn finish(mut self, walked: &[PathBuf], unread: &[PathBuf]) -> Result<Tallied, ManifestError> {
         let seen = std::mem::take(&mut self.seen);
         let unread: HashSet<&Path> = unread.iter().map(PathBuf::as_path).collect();
         self.commit(|pass| {
-            for (id, path) in pass.directories_below(top.as_os_str().as_bytes())? {
-                let path = Path::new(OsStr::from_bytes(&path)).to_owned();
-                if !seen.contains(&id) && !path.ancestors().any(|above| unread.contains(above)) {
-                    pass.directory_gone(id)?;
+            for directory in walked {
+                for (id, path) in pass.directories_below(directory.as_os_str().as_bytes())? {
+                    let path = Path::new(OsStr::from_bytes(&path));
+                    if !seen.contains(&id) && !path.ancestors().any(|above| unread.contains(above)) {
+                        pass.directory_gone(id)?;
+                    }
                 }
             }
-            if top.as_os_str().is_empty() && !unread.contains(Path::new("")) {
+            let whole = walked.iter().any(|directory| directory.as_os_str().is_empty());
+            if whole && !unread.contains(Path::new("")) {
                 let sql = "UPDATE pair SET walked_at = ?2 WHERE id = ?1";
                 pass.transaction.execute(sql, params![pass.pair.0, now()])?;
             }
@@ -119,10 +131,7 @@ impl Comparison {
                 Ok((tallied, seen))
             })?;
         self.seen.extend(seen);
-        self.tallied.new += tallied.new;
-        self.tallied.changed += tallied.changed;
-        self.tallied.gone += tallied.gone;
-        self.tallied.back += tallied.back;
+        self.tallied += tallied;
         Ok(())
     }
 }
@@ -239,9 +248,11 @@ impl Pass<'_> {
         Ok((changes, count))
     }
 
-    fn path(&mut self, path: &Path, found: Option<(Kind, Stat)>) -> rusqlite::Result<()> {
-        for (id, _) in self.directories_below(path.as_os_str().as_bytes())? {
-            self.directory_gone(id)?;
+    fn path(&mut self, path: &Path, at: At) -> rusqlite::Result<()> {
+        if !matches!(at, At::Directory) {
+            for (id, _) in self.directories_below(path.as_os_str().as_bytes())? {
+                self.directory_gone(id)?;
+            }
         }
         let (directory, name) = split(path);
         if name.is_empty() {
@@ -252,10 +263,8 @@ impl Pass<'_> {
             Some(id) => self.known(id, name)?,
             None => None,
         };
-        match (found, id, known) {
-            (None, Some(id), Some(known)) if known.gone.is_none() => self.gone(id, name, known),
-            (None, ..) => Ok(()),
-            (Some((kind, stat)), id, known) => {
+        match (at, id, known) {
+            (At::File(kind, stat), id, known) => {
                 let utf8 = std::str::from_utf8(directory).is_ok();
                 let entry = Entry { name: OsStr::from_bytes(name), kind, stat };
                 let id = match id {
@@ -276,6 +285,8 @@ impl Pass<'_> {
                 };
                 if new { self.set_has_new(id) } else { Ok(()) }
             }
+            (_, Some(id), Some(known)) if known.gone.is_none() => self.gone(id, name, known),
+            _ => Ok(()),
         }
     }
 

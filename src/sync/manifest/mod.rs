@@ -233,7 +233,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), ManifestError
 }
 
 /// Does blocking work on a thread for it, also to its end when the caller is dropped.
-async fn unblocked<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn unblocked<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::sync::walk::{Kind, Listing, Stat};
+use crate::sync::walk::{At, Kind, Listing, Stat};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -43,7 +43,7 @@ impl World {
             .collect();
         let mut comparison = self.manifest.comparison(self.pair, Found::Walk);
         comparison.listings(&listings).unwrap();
-        comparison.finish(Path::new(""), &[]).unwrap()
+        comparison.finish(&["".into()], &[]).unwrap()
     }
 
     async fn ready(&self) -> Vec<FileRow> {
@@ -210,12 +210,12 @@ async fn a_directory_that_could_not_be_read_keeps_its_files() {
     world.walk(&[("a", 1, 1), ("d/b", 2, 2), ("d/e/c", 3, 3), ("dx", 1, 4), ("f/g", 1, 5)]);
     let mut comparison = world.manifest.comparison(world.pair, Found::Walk);
     comparison.listings(&[Listing::new("")]).unwrap();
-    assert_eq!(comparison.finish(Path::new(""), &["d".into()]).unwrap().gone, 3);
+    assert_eq!(comparison.finish(&["".into()], &["d".into()]).unwrap().gone, 3);
     assert_eq!(names(&world.ready().await), ["d/b", "d/e/c"]);
     let comparison = world.manifest.comparison(world.pair, Found::Walk);
-    assert_eq!(comparison.finish(Path::new(""), &["".into()]).unwrap().gone, 0, "the top itself");
+    assert_eq!(comparison.finish(&["".into()], &["".into()]).unwrap().gone, 0, "the top itself");
     let comparison = world.manifest.comparison(world.pair, Found::Walk);
-    assert_eq!(comparison.finish(Path::new("d/e"), &[]).unwrap().gone, 1, "only below the walk's top");
+    assert_eq!(comparison.finish(&["d/e".into()], &[]).unwrap().gone, 1, "only below the walk's top");
     assert_eq!(names(&world.ready().await), ["d/b"]);
 }
 
@@ -259,11 +259,11 @@ async fn batches_are_bounded_and_wait_for_quiet() {
     let before = Timestamp::now() - jiff::SignedDuration::from_secs(1);
     let mut comparison = world.manifest.comparison(world.pair, Found::Event);
     let stat = |size, inode| Stat { size, mtime: LONG_AGO, inode };
-    comparison.paths(&[("b".into(), Some((Kind::File, stat(5, 2))))]).unwrap();
+    comparison.paths(&[("b".into(), At::File(Kind::File, stat(5, 2)))]).unwrap();
     let ahead = Stat { mtime: i64::MAX, ..stat(5, 9) };
     let mut comparison = world.manifest.comparison(world.pair, Found::Walk);
     comparison
-        .paths(&[("a".into(), Some((Kind::File, stat(6, 1)))), ("d/x".into(), Some((Kind::File, ahead)))])
+        .paths(&[("a".into(), At::File(Kind::File, stat(6, 1))), ("d/x".into(), At::File(Kind::File, ahead))])
         .unwrap();
     world.check_counts().await;
     let ready = world.manifest.ready(world.pair, before, ALL).await.unwrap();
@@ -299,7 +299,7 @@ async fn what_cant_be_sent_is_counted_and_never_taken() {
     // A link takes the place of a file that is being sent: it is not taken for the file.
     let task = world.begin().await;
     let mut comparison = world.manifest.comparison(world.pair, Found::Event);
-    comparison.paths(&[("line\nbreak".into(), Some((Kind::Link, stat)))]).unwrap();
+    comparison.paths(&[("line\nbreak".into(), At::File(Kind::Link, stat))]).unwrap();
     world.end(&task, &["line\nbreak"], Rest::New).await;
     assert!(world.ready().await.is_empty());
     assert!(world.manifest.deletable(world.pair, Timestamp::MAX, None, 9).await.unwrap().files.is_empty());
@@ -311,10 +311,10 @@ async fn a_directory_in_the_place_of_a_file_and_the_other_way_round() {
     world.walk(&[("d/a", 1, 1), ("d/e/b", 1, 2), ("d0", 1, 3)]);
     let mut comparison = world.manifest.comparison(world.pair, Found::Event);
     let stat = Stat { size: 1, mtime: LONG_AGO, inode: 8 };
-    comparison.paths(&[("d".into(), Some((Kind::File, stat)))]).unwrap();
+    comparison.paths(&[("d".into(), At::File(Kind::File, stat))]).unwrap();
     world.check_counts().await;
     assert_eq!(names(&world.ready().await), ["d", "d0"]);
-    comparison.paths(&[("d".into(), None), ("d/not there".into(), None)]).unwrap();
+    comparison.paths(&[("d".into(), At::Nothing), ("d/not there".into(), At::Nothing)]).unwrap();
     assert_eq!(names(&world.ready().await), ["d0"]);
     world.check_counts().await;
 }

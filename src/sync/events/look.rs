@@ -1,0 +1,79 @@
+//! Looking at single paths of which events told.
+
+use crate::sync::beneath;
+use crate::sync::manifest::{Found, Manifest, PairId, Tallied};
+use crate::sync::walk::{At, Tree, WalkError, look as look_at};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// What came of it.
+pub(super) struct Looked {
+    pub(super) tallied: Tallied,
+    /// Directories that are there; what is in them is to be walked. None is below another.
+    pub(super) directories: Vec<PathBuf>,
+}
+
+/// Files written down in one commit.
+const BATCH: usize = 4096;
+
+/// Brings the manifest up to date at these paths, in their order.
+pub(super) fn look(
+    manifest: &Manifest,
+    pair: PairId,
+    tree: &Tree,
+    paths: BTreeSet<PathBuf>,
+) -> Result<Looked, WalkError> {
+    let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let top = rustix::fs::open(&tree.top, how, Mode::empty())
+        .map_err(|source| WalkError::Top { path: tree.top.clone(), source: source.into() })?;
+    let mut comparison = manifest.comparison(pair, Found::Event);
+    let mut directories: Vec<PathBuf> = Vec::new();
+    let mut found = Vec::new();
+    let mut parent: Option<(PathBuf, Result<OwnedFd, Errno>)> = None;
+    for path in paths {
+        // Paths are in the order of their components: a directory comes right before what is below it.
+        if directories.last().is_some_and(|directory| path.starts_with(directory)) {
+            continue;
+        }
+        match at(top.as_fd(), &path, &mut parent) {
+            Ok(At::File(..)) if path.file_name().is_some_and(|name| !tree.filters.wants(name)) => {}
+            Ok(at) => {
+                if matches!(at, At::Directory) {
+                    directories.push(path.clone());
+                }
+                found.push((path, at));
+            }
+            // Of what can't be looked at nothing is known; the walk that finds it so tells of it.
+            Err(error) => tracing::debug!("{} in {}: {error}", path.display(), tree.top.display()),
+        }
+        if found.len() >= BATCH {
+            comparison.paths(&found)?;
+            found.clear();
+        }
+    }
+    comparison.paths(&found)?;
+    Ok(Looked { tallied: comparison.tallied(), directories })
+}
+
+/// What stands at a path. The parent that was opened last is kept: paths come directory by directory.
+fn at(top: BorrowedFd<'_>, path: &Path, parent: &mut Option<(PathBuf, Result<OwnedFd, Errno>)>) -> Result<At, Errno> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::INVAL) };
+    if !matches!(parent, Some((open, _)) if open == directory) {
+        *parent = Some((directory.to_owned(), beneath::open_directory(top, directory)));
+    }
+    match parent {
+        Some((_, Ok(fd))) => {
+            let name = CString::new(name.as_bytes()).map_err(|_| Errno::INVAL)?;
+            look_at(fd.as_fd(), &name)
+        }
+        // No directory any more, so nothing is in it.
+        Some((_, Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP))) => Ok(At::Nothing),
+        Some((_, Err(error))) => Err(*error),
+        None => Err(Errno::INVAL),
+    }
+}
