@@ -45,7 +45,6 @@ pub struct Everyone {
 pub struct Present {
     pub deliverer: Deliverer,
     pub experiment: Experiment,
-    readings: Readings,
     known: Option<ExperimentRow>,
     holds: Vec<Hold>,
 }
@@ -71,9 +70,7 @@ impl Present {
                 let errors = errors.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; ");
                 Err(Failure::failed(format!("the user info can't be used: {errors}")))
             }
-            Verdict::Group { experiment, holds } => {
-                Ok(Present { deliverer, experiment: *experiment, readings, known, holds })
-            }
+            Verdict::Group { experiment, holds } => Ok(Present { deliverer, experiment: *experiment, known, holds }),
         }
     }
 }
@@ -142,6 +139,8 @@ impl Deliver {
         // Who types a command stands for the button Run; Approve must be said.
         let holds =
             present.holds.iter().filter(|hold| hold.release == Release::Approve).map(|hold| hold.reason.clone());
+        let unscheduled = present.deliverer.schedule_hold(&present.experiment, None).await;
+        let holds = holds.chain(unscheduled.map(|hold| hold.reason));
         let reasons: Vec<String> = holds.chain(plan.obstacles().iter().map(ToString::to_string)).collect();
         if !reasons.is_empty() {
             if !self.approve {
@@ -149,8 +148,9 @@ impl Deliver {
             }
             plan.approve();
         }
-        // Also with --approve: what isn't asked for here, the service must not begin later.
-        match present.deliverer.accept(&plan, AcceptedBy::Command, Some(&present.readings)).await? {
+        // No reference for the next set: that somebody makes a step by hand does not prove that the set is whole, so the
+        // service judges it as any other, and does the rest.
+        match present.deliverer.accept(&plan, AcceptedBy::Command, None).await? {
             Accepted::Accepted { id, .. } => Ok(id),
             Accepted::Taken(conflicts) => {
                 let others: Vec<String> = conflicts.iter().map(|conflict| conflict.named.to_string()).collect();

@@ -18,6 +18,7 @@ mod share;
 mod show;
 mod status;
 mod tag;
+mod users;
 
 use beamshare::config::{self, Config};
 use beamshare::log;
@@ -73,6 +74,7 @@ enum Verb {
     Share(share::Share),
     Email(email::Email),
     Rerun(rerun::Rerun),
+    Users(users::Users),
     History(history::History),
     Schedule(schedule::Schedule),
     Tag(Box<tag::Tag>),
@@ -150,6 +152,7 @@ fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
             Verb::Show(show) => show.act(&config).await,
             Verb::Status(status) => status.act(&config).await,
             Verb::Rerun(rerun) => rerun.act(&config).await,
+            Verb::Users(users) => users.act(&config).await,
             Verb::History(history) => history.act(&config).await,
             Verb::Schedule(schedule) => schedule.act(&config).await,
             Verb::Tag(tag) => tag.act(&config).await,

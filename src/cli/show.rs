@@ -108,6 +108,7 @@ struct Done {
     steps: Vec<beamshare::journal::StepRow>,
     access: Vec<beamshare::journal::AccessRow>,
     messages: Vec<beamshare::journal::MessageRow>,
+    unreachable: Vec<beamshare::journal::Unreachable>,
 }
 
 async fn done_for(config: &Config, experiment: &Experiment, paths: &[RelativePath]) -> Result<Option<Done>, Failure> {
@@ -122,6 +123,7 @@ async fn done_for(config: &Config, experiment: &Experiment, paths: &[RelativePat
         steps: journal.steps_of(row.id).await?,
         access: journal.access(row.id).await?,
         messages: journal.messages(row.id).await?,
+        unreachable: journal.unreachable(row.id).await?,
         row,
     }))
 }
@@ -157,6 +159,7 @@ fn document(
             "steps": steps.collect::<Vec<_>>(),
             "access": access.collect::<Vec<_>>(),
             "messages": messages.collect::<Vec<_>>(),
+            "unreachable": done.unreachable,
         })
     });
     json!({
@@ -211,5 +214,9 @@ fn print_done(config: &Config, done: &Done) {
     for row in &done.messages {
         let words = print::plain(&row.words);
         print::line(format_args!("E-mail     {} {} {words}", row.recipient, word(&row.state)));
+    }
+    for person in &done.unreachable {
+        let (name, reason) = (print::plain(&person.name), print::plain(&person.reason));
+        print::line(format_args!("Nothing    {name}, on the proposal: {reason}"));
     }
 }

@@ -1,13 +1,15 @@
 use super::DaemonError;
 use super::deliveries::{Deliveries, Order};
-use super::situation::{Held, Press, Situation, accepted_by};
+use super::judging::Planned;
+use super::people::{Asked, Pauses};
+use super::situation::{Held, Situation};
 use crate::config::{self, Changes, Config, ConfigError};
-use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome, Plan, PlanError};
+use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome};
 use crate::epics::{CaContext, Commands, Lease, StatusBoard};
 use crate::experiment::Experiment;
-use crate::journal::{Accepted, AcceptedBy, DeliveryRow, DeliveryState, ExperimentRow, Journal, JournalError, RunLock};
+use crate::journal::{DeliveryRow, ExperimentRow, Journal, JournalError, RunLock};
 use crate::metrics::Facts;
-use crate::watch::{Hold, Observation, Readings, Verdict, Watcher, judge};
+use crate::watch::{Readings, Watcher};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -47,7 +49,12 @@ pub(super) struct Beamline {
     /// The last settled set, until a PV changes
     pub(super) readings: Option<Readings>,
     pub(super) situation: Situation,
-    plans: JoinSet<Planned>,
+    pub(super) plans: JoinSet<Planned>,
+    /// When a schedule that could not be asked about the held group is asked again
+    pub(super) ask_again: Pauses,
+    /// What the schedule is being asked about the people of the group on the screen, and when it is the next time
+    pub(super) asking: JoinSet<Asked>,
+    pub(super) next_asking: Option<(Uuid, Pauses)>,
     pub(super) deliveries: Deliveries,
     pub(super) shown: Option<Shown>,
     /// What is wrong with the last edit of the configuration
@@ -67,15 +74,6 @@ pub(super) struct Shown {
     pub last: Option<DeliveryRow>,
     /// News of the running delivery
     news: Option<watch::Receiver<DeliveryReport>>,
-}
-
-/// A plan, and what it was made for.
-struct Planned {
-    readings: Readings,
-    experiment: Experiment,
-    holds: Vec<Hold>,
-    press: Option<Press>,
-    plan: Result<Plan, PlanError>,
 }
 
 impl Beamline {
@@ -105,6 +103,9 @@ impl Beamline {
             readings: None,
             situation: Situation::Waiting("Connecting to the user-info PVs".to_owned()),
             plans: JoinSet::new(),
+            ask_again: Pauses::default(),
+            asking: JoinSet::new(),
+            next_asking: None,
             deliveries: Deliveries::new(),
             shown: None,
             config_trouble: None,
@@ -128,6 +129,7 @@ impl Beamline {
         } else {
             tracing::warn!("delivering nothing until the lease of {} is had again", self.config.epics.prefix);
             self.plans.abort_all();
+            self.asking.abort_all();
             self.readings = None;
             self.situation = Situation::Waiting("Waiting for the lease".to_owned());
             self.deliveries.break_off().await;
@@ -151,7 +153,7 @@ impl Beamline {
                 self.start_delivery(row.experiment, &experiment.experiment, Options::of(&row, WHO)).await?;
             }
         }
-        Ok(())
+        self.serve_owed().await
     }
 
     /// Serves until `stopped` ends.
@@ -174,6 +176,10 @@ impl Beamline {
                     Ok(planned) => self.planned(planned).await,
                     Err(_) => Ok(()), // broken off, since a PV has changed
                 },
+                Some(asked) = self.asking.join_next() => match asked {
+                    Ok(asked) => self.asked(asked).await,
+                    Err(_) => Ok(()), // broken off, since the lease was lost
+                },
                 (id, outcome) = self.deliveries.ended() => self.ended(id, outcome).await,
                 report = news(&mut self.shown) => {
                     if let Some(shown) = &mut self.shown {
@@ -195,6 +201,7 @@ impl Beamline {
             self.show();
         }
         self.plans.abort_all();
+        self.asking.abort_all();
         if self.serves {
             self.farewell();
             self.deliveries.break_off().await;
@@ -231,165 +238,11 @@ impl Beamline {
                 self.show_experiment(id).await?;
             }
             self.judge_again().await?;
+            self.serve_owed().await?;
         }
+        self.ask_again_when_due().await?;
+        self.ask_about_people_when_due();
         Ok(())
-    }
-
-    async fn observed(&mut self, observation: Observation) -> Result<(), JournalError> {
-        self.forget_plans();
-        self.readings = None;
-        if !self.serves {
-            return Ok(());
-        }
-        match observation {
-            Observation::Waiting(reason) => self.situation = Situation::Waiting(reason),
-            Observation::Settling => self.situation = Situation::Settling,
-            Observation::Settled(readings) => {
-                self.readings = Some(readings);
-                self.judge_again().await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Also a plan that is finished and not yet heard of: what it was made for is judged anew.
-    fn forget_plans(&mut self) {
-        self.plans = JoinSet::new();
-    }
-
-    /// Judges the settled set, if there is one: it is new, or a switch or the journal has changed.
-    pub(super) async fn judge_again(&mut self) -> Result<(), JournalError> {
-        self.forget_plans();
-        let Some(readings) = self.readings.clone() else { return Ok(()) };
-        let known = self.deliverer.known(&readings).await?;
-        let mut memory = self.journal.memory().await?;
-        if let Some(reference) = &mut memory.reference
-            && reference.follow_boot(&readings)
-        {
-            self.journal.set_reference(reference).await?;
-        }
-        let is_known = |_: &Experiment| known.is_some();
-        let verdict = judge(&readings, &memory, is_known, &self.config.rules);
-        if memory.reference.is_none() {
-            self.journal.set_reference(&readings).await?;
-        }
-        match verdict {
-            Verdict::Nobody => self.situation = Situation::Nobody,
-            Verdict::Incomplete(reason) => self.situation = Situation::Waiting(reason),
-            Verdict::Invalid(errors) => {
-                let pv = |field| self.config.epics.user_info.get(field).map(String::as_str).unwrap_or_default();
-                let told: Vec<_> = errors.iter().map(|error| format!("{error} (PV {})", pv(&error.field))).collect();
-                let told = told.join(". ");
-                tracing::warn!("the user info can't be used: {told}");
-                self.situation = Situation::Invalid(told);
-            }
-            Verdict::Group { experiment, holds } => match known {
-                Some(row) => self.serve_known(row, &readings, memory.reference).await?,
-                None => {
-                    let user_info = readings.user_info();
-                    if holds.iter().any(|hold| hold.half) && memory.half.as_ref() != Some(&user_info) {
-                        self.journal.set_half_set(&user_info).await?;
-                    }
-                    self.plan(*experiment, readings, holds, None);
-                }
-            },
-        }
-        Ok(())
-    }
-
-    async fn serve_known(
-        &mut self,
-        row: ExperimentRow,
-        readings: &Readings,
-        reference: Option<Readings>,
-    ) -> Result<(), JournalError> {
-        if reference.as_ref() != Some(readings) {
-            self.journal.set_reference(readings).await?;
-        }
-        let last = self.journal.last_delivery(row.id).await?;
-        if last.is_some_and(|last| last.state == DeliveryState::Held) {
-            // What held it may be gone; otherwise the screen says it again.
-            self.plan(row.experiment, readings.clone(), vec![], None);
-            return Ok(());
-        }
-        self.situation = Situation::Served(row.id);
-        self.show_experiment(row.id).await
-    }
-
-    /// Looks at the places; [`Beamline::planned`] goes on.
-    pub(super) fn plan(
-        &mut self,
-        experiment: Experiment,
-        readings: Readings,
-        mut holds: Vec<Hold>,
-        press: Option<Press>,
-    ) {
-        match self.auto {
-            _ if press.is_some() => {}
-            Some(true) => {}
-            Some(false) => holds.push(Hold::run("Auto is Off: press Run to serve this group")),
-            None => {
-                holds.push(Hold::run(format!(
-                    "Waiting for {}Auto, which says whether to go on",
-                    self.config.epics.prefix
-                )));
-            }
-        }
-        if self.paused && press.is_none() {
-            holds.push(Hold::run("Paused: set Pause to Go, or press Run"));
-        }
-        self.situation = Situation::Planning { pressed: press.is_some() };
-        let deliverer = self.deliverer.clone();
-        self.forget_plans();
-        self.plans.spawn_local(async move {
-            let plan = deliverer.plan(&experiment).await;
-            Planned { readings, experiment, holds, press, plan }
-        });
-    }
-
-    async fn planned(&mut self, planned: Planned) -> Result<(), JournalError> {
-        let Planned { readings, experiment, holds, press, plan } = planned;
-        if self.readings.as_ref() != Some(&readings) {
-            return Ok(()); // a PV has changed meanwhile: another set comes
-        }
-        let mut plan = match plan {
-            Ok(plan) => plan,
-            Err(PlanError::Journal(error)) => return Err(error),
-            Err(error) => {
-                self.situation = Situation::Invalid(error.to_string());
-                return Ok(());
-            }
-        };
-        for away in &plan.away {
-            tracing::warn!("{} is away and is looked at when it is back: {}", away.place, away.reason);
-        }
-        let obstacles: Vec<_> = plan.obstacles().iter().map(Obstacle::to_string).collect();
-        let Some(by) = accepted_by(&holds, &obstacles, press.as_ref()) else {
-            let paths = plan.paths.clone();
-            let held = Held { experiment, paths, readings, holds, obstacles };
-            tracing::warn!("held: {}", held.message());
-            self.situation = Situation::Held(held);
-            return Ok(());
-        };
-        if by == AcceptedBy::Approve {
-            plan.approve();
-        }
-        match self.deliverer.accept(&plan, by, Some(&readings)).await {
-            Ok(Accepted::Accepted { id, corrected_from, .. }) => {
-                if let Some(former) = corrected_from {
-                    tracing::info!("{experiment} corrects {former}");
-                }
-                self.situation = Situation::Served(id);
-                self.start_delivery(id, &experiment, Options::all(by.into(), WHO)).await
-            }
-            // Someone took the directory between the look and now: look again, which tells who.
-            Ok(Accepted::Taken(_)) | Err(PlanError::NotApproved(_)) => self.judge_again().await,
-            Err(PlanError::Journal(error)) => Err(error),
-            Err(error) => {
-                self.situation = Situation::Invalid(error.to_string());
-                Ok(())
-            }
-        }
     }
 
     pub(super) async fn start_delivery(
@@ -418,11 +271,15 @@ impl Beamline {
         if self.shown.as_ref().is_some_and(|shown| shown.row.id == id) {
             self.show_experiment(id).await?;
         }
-        Ok(())
+        if self.deliverer.serves_everyone() {
+            self.asked_lately(id);
+        }
+        // Who was added while it ran.
+        self.serve_owed().await
     }
 
     /// Puts the experiment on the screen, as the journal or its running delivery tells.
-    async fn show_experiment(&mut self, id: Uuid) -> Result<(), JournalError> {
+    pub(super) async fn show_experiment(&mut self, id: Uuid) -> Result<(), JournalError> {
         let Some(row) = self.journal.experiment(id).await? else { return Ok(()) };
         let news = self.deliveries.report(id);
         let report = match &news {

@@ -3,7 +3,9 @@
 mod beamline;
 mod configure;
 mod deliveries;
+mod judging;
 mod operator;
+mod people;
 mod screen;
 mod situation;
 

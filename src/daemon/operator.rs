@@ -1,7 +1,8 @@
 //! What the operator's buttons and switches do.
 
 use super::beamline::{Beamline, WHO};
-use super::situation::{Press, Situation};
+use super::judging::ToPlan;
+use super::situation::{Held, Press, Situation};
 use crate::delivery::Options;
 use crate::epics::Command;
 use crate::journal::{AcceptedBy, Cause, JournalError};
@@ -16,6 +17,7 @@ impl Beamline {
                 if before != Some(on) && matches!(self.situation, Situation::Held(_) | Situation::Planning { .. }) {
                     self.judge_again().await?;
                 }
+                self.serve_owed().await?;
             }
             Command::Pause(paused) => {
                 let before = std::mem::replace(&mut self.paused, paused);
@@ -57,7 +59,8 @@ impl Beamline {
     fn press(&mut self, by: AcceptedBy, press: Press) {
         if let Situation::Held(held) = std::mem::replace(&mut self.situation, Situation::Planning { pressed: true }) {
             tracing::info!(?by, "{} is released by the operator", held.experiment);
-            self.plan(held.experiment, held.readings, held.holds, Some(press));
+            let Held { experiment, readings, holds, .. } = held;
+            self.plan(ToPlan { press: Some(press), holds, ..ToPlan::accepted(experiment, readings) });
         }
     }
 

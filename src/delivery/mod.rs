@@ -18,10 +18,12 @@ mod recall;
 mod run;
 mod share;
 mod step;
+mod verify;
 
 pub use collection::{Collection, SIGN_IN, client, explain, login_command};
 pub use control::{Control, Controller, controls};
 pub use email::TestMessage;
+pub(crate) use people::SCHEDULE;
 pub use people::{People, Person, RefreshError, Refreshed};
 pub use plan::{Away, Obstacle, Plan, PlanError};
 pub use run::{Options, Outcome, RunError};
@@ -138,6 +140,13 @@ impl Deliverer {
                 && row.experiment.pi_last_name == experiment.pi_last_name
                 && row.experiment.year_month == experiment.year_month
         }))
+    }
+
+    /// The same, but only an experiment that the service has taken on. Single steps that somebody has done by hand say
+    /// nothing about the set's being whole, and leave the rest to be done.
+    pub async fn served(&self, readings: &Readings) -> Result<Option<ExperimentRow>, JournalError> {
+        let Some(row) = self.known(readings).await? else { return Ok(None) };
+        Ok(self.journal.last_whole_delivery(row.id).await?.map(|_| row))
     }
 
     /// The names of all places in the journal's claims.

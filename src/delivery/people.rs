@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The unit of asking the schedule.
-pub(super) const SCHEDULE: &str = "schedule";
+pub(crate) const SCHEDULE: &str = "schedule";
 
 /// How long those who are known wait for the schedule's answer.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -238,6 +238,11 @@ impl Journal {
         Ok(self.deliveries_of(experiment).await?.into_iter().next())
     }
 
+    /// The experiment's newest delivery of all steps; those of single steps were asked for by hand.
+    pub async fn last_whole_delivery(&self, experiment: Uuid) -> Result<Option<DeliveryRow>, JournalError> {
+        Ok(self.deliveries_of(experiment).await?.into_iter().find(|delivery| delivery.only.is_none()))
+    }
+
     /// The last deliveries of the beamline with their experiments, newest first.
     pub async fn history(&self, at_most: u32) -> Result<Vec<(DeliveryRow, ExperimentRow)>, JournalError> {
         let rows = sqlx::query("SELECT * FROM delivery ORDER BY number DESC LIMIT $1")

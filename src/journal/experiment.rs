@@ -120,6 +120,15 @@ impl Journal {
         row.map(|row| self.experiment_row(&row)).transpose()
     }
 
+    /// All experiments, the one that was accepted last first.
+    pub async fn experiments(&self) -> Result<Vec<ExperimentRow>, JournalError> {
+        let rows = sqlx::query("SELECT * FROM experiment ORDER BY accepted_at DESC")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| self.sql(e))?;
+        rows.iter().map(|row| self.experiment_row(row)).collect()
+    }
+
     /// Writes down, in one commit, that the experiment is ours to deliver: itself, its claims, the reference and a
     /// delivery. Whoever is first gets a directory: a claim that came in between makes it [`Accepted::Taken`].
     pub async fn accept(&self, acceptance: &Acceptance<'_>) -> Result<Accepted, JournalError> {

@@ -1,6 +1,18 @@
 use crate::config::SecretFileError;
 use std::path::PathBuf;
 
+impl ScheduleError {
+    /// What came back, without what was asked and what to do, for where there is little room.
+    pub fn brief(&self) -> String {
+        match self {
+            ScheduleError::NoAnswer { reason, .. }
+            | ScheduleError::Refused { reason, .. }
+            | ScheduleError::Answer { reason, .. } => reason.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// Why the schedule can't be told.
 #[derive(Debug, thiserror::Error)]
 pub enum ScheduleError {

@@ -38,6 +38,8 @@ pub struct Hold {
     pub release: Release,
     /// The set is half written: to be kept in [`Memory::half`]
     pub half: bool,
+    /// Who was to be asked about the set is away: the hold may end by itself when they answer
+    pub asked_again: bool,
 }
 
 /// What an operator must press.
@@ -52,17 +54,22 @@ pub enum Release {
 impl Hold {
     /// A hold that Run releases, too.
     pub fn run(reason: impl Into<String>) -> Hold {
-        Hold { reason: reason.into(), release: Release::Run, half: false }
+        Hold { reason: reason.into(), release: Release::Run, half: false, asked_again: false }
     }
 
     /// A hold that Approve alone releases.
     pub fn approve(reason: impl Into<String>) -> Hold {
-        Hold { reason: reason.into(), release: Release::Approve, half: false }
+        Hold { reason: reason.into(), release: Release::Approve, half: false, asked_again: false }
+    }
+
+    /// A hold that Approve alone releases, or whoever was to be asked, by an answer.
+    pub fn until_answered(reason: impl Into<String>) -> Hold {
+        Hold { asked_again: true, ..Hold::approve(reason) }
     }
 
     /// A half-written set.
     fn half(reason: impl Into<String>) -> Hold {
-        Hold { reason: reason.into(), release: Release::Approve, half: true }
+        Hold { half: true, ..Hold::approve(reason) }
     }
 }
 

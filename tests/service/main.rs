@@ -4,6 +4,9 @@
 #[path = "../delivery/beamline.rs"]
 #[allow(dead_code)]
 mod beamline;
+#[path = "../schedule/server.rs"]
+#[allow(dead_code)]
+mod server;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -12,5 +15,6 @@ mod held;
 mod lease;
 mod metrics;
 mod operator;
+mod schedule;
 mod site;
 mod trouble;

@@ -1,0 +1,255 @@
+use super::failure::{Exit, Failure};
+use super::history::{open_journal, word};
+use super::service::LIMIT;
+use super::{Format, Outcome, print};
+use beamshare::config::Config;
+use beamshare::epics::CaContext;
+use beamshare::experiment::{EmailAddress, Experiment, Field, FieldError};
+use beamshare::journal::{
+    AccessRow, AccessState, ExperimentRow, Journal, MessageRow, MessageState, PersonRow, PersonState, Unreachable,
+};
+use beamshare::watch;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+/// List, add and remove those who get an experiment's data
+///
+/// Beside the PI and share_with these are the people on the proposal (`recipients` in the settings) and those added here:
+/// staff, late comers. The running service shares with who is added and mails them, and takes back what it gave who is
+/// removed, within seconds. Without the service: `beamshare share` and `beamshare email`.
+#[derive(Args)]
+pub struct Users {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List those who get the data, and who of the proposal can't be reached
+    List {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Add someone whom the schedule does not know, or who was removed
+    Add {
+        /// Their addresses
+        #[arg(required = true, value_name = "ADDRESS")]
+        addresses: Vec<EmailAddress>,
+        /// What they are called, where it is one
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Remove someone: the access that beamshare gave is taken back, whatever the schedule says
+    Remove {
+        /// Their addresses
+        #[arg(required = true, value_name = "ADDRESS")]
+        addresses: Vec<EmailAddress>,
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// Whose people.
+#[derive(Args)]
+struct Which {
+    /// Another experiment than the one that the PVs name: its path, its proposal's number or its PI's address
+    #[arg(long, value_name = "NAME")]
+    experiment: Option<String>,
+}
+
+impl Users {
+    pub async fn act(self, config: &Config) -> Outcome {
+        match self.action {
+            Action::List { which, format } => {
+                let journal = open_journal(config).await?;
+                let row = which.find(config, &journal).await?;
+                list(config, &journal, &row, &format).await
+            }
+            Action::Add { addresses, name, which } => {
+                if name.is_some() && addresses.len() > 1 {
+                    return Err(Failure::usage("--name is for one person; add them one by one"));
+                }
+                let journal = open_journal(config).await?;
+                let row = which.find(config, &journal).await?;
+                add(&journal, &row, &addresses, &print::plain(&name.unwrap_or_default())).await
+            }
+            Action::Remove { addresses, which } => {
+                let journal = open_journal(config).await?;
+                let row = which.find(config, &journal).await?;
+                remove(config, &journal, &row, &addresses).await
+            }
+        }
+    }
+}
+
+impl Which {
+    async fn find(&self, config: &Config, journal: &Journal) -> Result<ExperimentRow, Failure> {
+        match &self.experiment {
+            Some(name) => named(journal, name).await,
+            None => present(config, journal).await,
+        }
+    }
+}
+
+/// The experiment that the PVs name. No other stands in for it: people are added to the one that is meant, or to none.
+async fn present(config: &Config, journal: &Journal) -> Result<ExperimentRow, Failure> {
+    const NAME_IT: &str = "name the experiment with --experiment (beamshare history lists them)";
+    let context = CaContext::new()?;
+    let readings = watch::read_once(&context, &config.epics.user_info, LIMIT).await;
+    let readings = readings.map_err(|error| Failure { message: format!("{error}; {NAME_IT}"), ..error.into() })?;
+    let experiment = Experiment::parse(&readings.user_info()).map_err(|errors| {
+        let errors = errors.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; ");
+        Failure::nothing(format!("the PVs name nobody who can be served ({errors}); {NAME_IT}"))
+    })?;
+    let path = config.directories.paths[0].render(&experiment).map_err(Failure::failed)?;
+    match journal.find_same(&experiment.owner(), &path).await? {
+        Some(row) => Ok(row),
+        None => Err(Failure::nothing(format!("{experiment} is not accepted yet; {NAME_IT}"))),
+    }
+}
+
+async fn named(journal: &Journal, name: &str) -> Result<ExperimentRow, Failure> {
+    let is_meant = |row: &ExperimentRow| {
+        let number = row.experiment.details.get(&Field::ProposalNumber);
+        row.path.key() == name.trim_matches('/').to_lowercase()
+            || number.is_some_and(|number| number.eq_ignore_ascii_case(name))
+            || row.experiment.pi_email.username() == name.to_lowercase()
+    };
+    let mut meant = journal.experiments().await?.into_iter().filter(is_meant);
+    match (meant.next(), meant.next()) {
+        (None, _) => Err(Failure::nothing(format!("the journal has no experiment {name:?}: beamshare history"))),
+        (Some(row), None) => Ok(row),
+        (Some(one), Some(other)) => Err(Failure::usage(format!(
+            "{name:?} can be {} ({}) or {} ({}); name the path",
+            one.path, one.experiment, other.path, other.experiment
+        ))),
+    }
+}
+
+async fn add(journal: &Journal, row: &ExperimentRow, addresses: &[EmailAddress], name: &str) -> Outcome {
+    print::line(&row.experiment);
+    for address in addresses {
+        let told = match *address == row.experiment.pi_email {
+            true => "is the PI, and gets the data anyway",
+            false if journal.add_person(row.id, address, name).await? => "added",
+            false => "is one of them already; stays one whatever the schedule says",
+        };
+        print::line(format_args!("{address}  {told}"));
+    }
+    Ok(Exit::Done)
+}
+
+async fn remove(config: &Config, journal: &Journal, row: &ExperimentRow, addresses: &[EmailAddress]) -> Outcome {
+    print::line(&row.experiment);
+    let mut exit = Exit::Done;
+    for address in addresses {
+        if *address == row.experiment.pi_email {
+            exit = Exit::Failed;
+            print::line(format_args!("{address}  is the PI: tag the experiment with the right one"));
+            continue;
+        }
+        let told = match journal.remove_person(row.id, address).await? {
+            true => "removed",
+            false => "was not one of them, and stays so whatever the schedule says",
+        };
+        let by_settings = config.globus.as_ref().is_some_and(|globus| globus.share_with.contains(address));
+        let more = if by_settings { "; keeps the access of share_with in the settings" } else { "" };
+        print::line(format_args!("{address}  {told}{more}"));
+    }
+    Ok(exit)
+}
+
+/// Someone in the list.
+#[derive(Serialize)]
+struct Listing {
+    address: String,
+    name: String,
+    /// pi, schedule, users (add or remove), share_with
+    by: &'static str,
+    /// present, unlisted, removed
+    state: PersonState,
+    /// Whether they can read all that beamshare has shared
+    access: Option<AccessState>,
+    message: Option<MessageState>,
+}
+
+#[derive(Serialize)]
+struct Document<'d> {
+    experiment: &'d Experiment,
+    path: &'d str,
+    people: &'d [Listing],
+    unreachable: &'d [Unreachable],
+}
+
+async fn list(config: &Config, journal: &Journal, row: &ExperimentRow, format: &Format) -> Outcome {
+    let people = journal.people(row.id).await?;
+    let (access, messages) = (journal.access(row.id).await?, journal.messages(row.id).await?);
+    let listing = |email: &EmailAddress, name: &str, by, state| Listing {
+        address: email.to_string(),
+        name: name.to_owned(),
+        by,
+        state,
+        access: access_of(&access, email),
+        message: message_to(&messages, email),
+    };
+    let pi = &row.experiment.pi_email;
+    let mut listed = vec![listing(pi, row.experiment.pi_last_name.as_str(), "pi", PersonState::Present)];
+    let others = people.iter().filter(|person| person.email != *pi);
+    listed.extend(others.map(|person| listing(&person.email, &person.name, by(person), person.state)));
+    for email in config.globus.iter().flat_map(|globus| &globus.share_with) {
+        if email != pi && !people.iter().any(|person| person.email == *email && person.state == PersonState::Present) {
+            listed.push(listing(email, "", "share_with", PersonState::Present));
+        }
+    }
+    let unreachable = journal.unreachable(row.id).await?;
+    if format.json {
+        let document = Document {
+            experiment: &row.experiment,
+            path: row.path.as_str(),
+            people: &listed,
+            unreachable: &unreachable,
+        };
+        print::json(&document)?;
+        return Ok(Exit::Done);
+    }
+    print::line(&row.experiment);
+    let mut table = print::table(["ADDRESS", "NAME", "BY", "STATE", "ACCESS", "MESSAGE"]);
+    for person in &listed {
+        let some = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        table.add_row([
+            person.address.clone(),
+            print::plain(&person.name),
+            person.by.to_owned(),
+            word(&person.state),
+            some(person.access.as_ref().map(word)),
+            some(person.message.as_ref().map(word)),
+        ]);
+    }
+    print::print_table(&table);
+    for person in &unreachable {
+        print::line(format_args!("Can't be reached: {}, {}", print::plain(&person.name), print::plain(&person.reason)));
+    }
+    Ok(Exit::Done)
+}
+
+fn by(person: &PersonRow) -> &'static str {
+    match person.source {
+        beamshare::journal::PersonSource::Schedule => "schedule",
+        beamshare::journal::PersonSource::Added => "users",
+    }
+}
+
+/// How their access stands: the least of their directories'.
+fn access_of(access: &[AccessRow], email: &EmailAddress) -> Option<AccessState> {
+    let theirs = access.iter().filter(|row| row.email == *email);
+    theirs.map(|row| row.state).reduce(|a, b| if a == AccessState::Granted { b } else { a })
+}
+
+/// How their last message stands.
+fn message_to(messages: &[MessageRow], email: &EmailAddress) -> Option<MessageState> {
+    messages.iter().rfind(|row| row.addressee == *email && row.recipient == *email).map(|row| row.state)
+}

@@ -1,0 +1,37 @@
+//! Rule 5: who is not on the schedule gets nothing before an operator has looked.
+
+use super::Deliverer;
+use crate::experiment::Experiment;
+use crate::schedule::OnSchedule;
+use crate::watch::Hold;
+use jiff::Timestamp;
+use std::time::Duration;
+
+impl Deliverer {
+    /// What the schedule holds against a new experiment: its address is not on the proposal that has the beam, or that
+    /// can't be told within `limit`. Nothing where no schedule is configured.
+    pub async fn schedule_hold(&self, experiment: &Experiment, limit: Option<Duration>) -> Option<Hold> {
+        let (source, settings) = (self.schedule.as_ref()?, self.config.schedule.as_ref()?);
+        let now = Timestamp::now();
+        let near = source.near(now, settings.grace);
+        let near = match limit {
+            None => Ok(near.await),
+            Some(limit) => tokio::time::timeout(limit, near).await.map_err(|_| limit),
+        };
+        let answer = match near {
+            Ok(Ok(schedule)) => schedule.check(experiment, now, settings.grace),
+            Ok(Err(error)) => {
+                tracing::warn!("{error}");
+                OnSchedule::Unknown(error.brief())
+            }
+            Err(limit) => OnSchedule::Unknown(format!("no answer within {} s", limit.as_secs())),
+        };
+        match answer {
+            OnSchedule::Yes => None,
+            OnSchedule::No(why) => Some(Hold::approve(format!("Not on the schedule: {why}. Approve if it is right"))),
+            OnSchedule::Unknown(why) => Some(Hold::until_answered(format!(
+                "The schedule can't be asked whether they are on it ({why}), and is asked again. Approve if it is right"
+            ))),
+        }
+    }
+}
