@@ -3,7 +3,7 @@
 use super::load::Key;
 use super::{Config, Email, Globus, MailTransport, Place, Schedule, ScheduleFrom, SignIn, SmtpSecurity};
 use crate::experiment::Field;
-use crate::mail::Templates;
+use crate::mail::{Table, Templates};
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -42,8 +42,7 @@ pub(super) fn resolve(config: &mut Config) {
         None => {}
     }
     if let Some(email) = &mut config.email {
-        from_file(&mut email.text_template);
-        email.html_template.iter_mut().for_each(from_file);
+        email.templates().for_each(from_file);
         match &mut email.transport {
             MailTransport::Smtp { ca_file, password_file, .. } => {
                 [ca_file, password_file].into_iter().flatten().for_each(from_file);
@@ -268,15 +267,19 @@ fn check_email(email: &Email, problems: &mut Problems) {
     check_text(&email.subject, key!["email", "subject"], problems);
     // Makes two messages of them, one with everything and one with the least.
     if let Err(error) = Templates::load(email) {
-        let wrong = error.to_string();
-        let about = |file: &Path| wrong.contains(&*file.to_string_lossy());
-        let key = match () {
-            () if email.html_template.as_deref().is_some_and(about) => key!["email", "html_template"],
-            () if about(&email.text_template) => key!["email", "text_template"],
-            () => key!["email", "subject"],
+        let key = match error.key {
+            Some((Table::Choice(n), name)) => key!["email", "choices", n, name],
+            Some((_, name)) => key!["email", name],
+            None => key!["email"],
         };
         // The subject's template is called by its key, which stands there already.
-        problems.push((key, wrong.trim_start_matches("email.subject:1: ").to_owned()));
+        let told = ["email.subject:1: ", "email.reminder_subject:1: "].iter();
+        let message = told.fold(error.message.as_str(), |message, prefix| message.trim_start_matches(prefix));
+        problems.push((key, message.to_owned()));
+    }
+    if email.reminder.is_some() && email.reminder_text_template.is_none() {
+        let message = "needs reminder_text_template, like \"reminder.txt\": `beamshare init` writes one".to_owned();
+        problems.push((key!["email", "reminder"], message));
     }
     match &email.transport {
         MailTransport::Folder { .. } => {}

@@ -40,10 +40,9 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
 }
 
 fn templates(config: &Config) -> impl Iterator<Item = PathBuf> {
-    config
-        .email
-        .iter()
-        .flat_map(|email| std::iter::once(email.text_template.clone()).chain(email.html_template.clone()))
+    let mut email = config.email.clone();
+    let files: Vec<PathBuf> = email.iter_mut().flat_map(|email| email.templates().map(|file| file.clone())).collect();
+    files.into_iter()
 }
 
 /// Of the file's text as it was read and of its templates; one that can't be read counts as such.

@@ -286,8 +286,44 @@ pub struct Email {
     pub text_template: PathBuf,
     /// minijinja template of the HTML, a file; without it the message is text only
     pub html_template: Option<PathBuf>,
+    /// `[[email.choices]]`: other words for some experiments; the first whose condition is true
+    #[serde(default)]
+    pub choices: Vec<MessageChoice>,
+    /// How long before the end of their access people are reminded of it; without it they are not
+    #[serde(default, deserialize_with = "value::some_duration")]
+    pub reminder: Option<Duration>,
+    /// minijinja template of the reminder's subject
+    #[serde(default = "value::default_reminder_subject")]
+    pub reminder_subject: String,
+    /// minijinja template of the reminder's text, a file
+    pub reminder_text_template: Option<PathBuf>,
+    /// minijinja template of the reminder's HTML, a file; without it the reminder is text only
+    pub reminder_html_template: Option<PathBuf>,
     /// Where messages go
     pub transport: MailTransport,
+}
+
+impl Email {
+    /// The templates' files.
+    pub(crate) fn templates(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let choices = self.choices.iter_mut().flat_map(|choice| [&mut choice.text_template, &mut choice.html_template]);
+        let further = [&mut self.html_template, &mut self.reminder_text_template, &mut self.reminder_html_template];
+        std::iter::once(&mut self.text_template).chain(choices.chain(further).flatten())
+    }
+}
+
+/// `[[email.choices]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageChoice {
+    /// minijinja expression over what the templates know, e.g. `proposal_type == "commissioning"`
+    pub when: String,
+    /// Instead of the one of `[email]`
+    pub subject: Option<String>,
+    /// Instead of the one of `[email]`, and of its HTML
+    pub text_template: Option<PathBuf>,
+    /// Instead of the one of `[email]`
+    pub html_template: Option<PathBuf>,
 }
 
 /// `[email.transport]`

@@ -49,10 +49,15 @@ fn the_file_that_we_hand_out_is_right() {
 fn what_is_commented_out_in_it_is_known() {
     let text = include_str!("../../config/beamshare.toml");
     let mut tried = 0;
-    let pairs = text.lines().position(|line| line == "#[[sync]]").unwrap();
+    let mut whole = false;
     for (n, line) in text.lines().enumerate() {
-        // Read as a whole by `the_pair_in_it_is_right`.
-        if n > pairs && !text.lines().skip(pairs).take(n - pairs).any(str::is_empty) {
+        // Read as a whole by tests of their own.
+        whole = match line {
+            "#[[sync]]" | "#[[hooks]]" | "#[[email.choices]]" => true,
+            "" => false,
+            _ => whole,
+        };
+        if whole {
             continue;
         }
         let Some(key) = line.strip_prefix('#').filter(|rest| rest.starts_with(char::is_alphabetic)) else { continue };
@@ -80,6 +85,28 @@ fn what_is_commented_out_in_it_is_known() {
     let config = Config::load(&file).unwrap();
     assert_eq!(config.directories.on[1].host.as_deref(), Some("user2bmb@detector.example.org"));
     assert_eq!(config.directories.on[1].mode, Some(0o750));
+}
+
+#[test]
+fn the_choice_of_words_in_it_is_right() {
+    let text = include_str!("../../config/beamshare.toml");
+    let start = text.find("#[[email.choices]]").unwrap();
+    let end = start + text[start..].find("\n\n").unwrap();
+    let choice = text[start..end].replace("\n#", "\n");
+    let text = text.replace(&text[start..end], choice.strip_prefix('#').unwrap());
+    let (folder, file) = write(&text);
+    let missing = Config::load(&file).unwrap_err().to_string();
+    assert!(missing.contains("email.choices[0].text_template") && missing.contains("can't read"), "{missing}");
+    for name in ["commissioning.txt", "commissioning.html"] {
+        std::fs::write(folder.path().join(name), "x").unwrap();
+    }
+    let email = Config::load(&file).unwrap().email.unwrap();
+    assert_eq!(email.choices[0].text_template, Some(folder.path().join("commissioning.txt")));
+    std::fs::write(&file, text.replace("proposal_type ==", "proposal_tpye ==")).unwrap();
+    let wrong = Config::load(&file).unwrap_err().to_string();
+    assert!(wrong.contains("email.choices[0].when") && wrong.contains("proposal_tpye"), "{wrong}");
+    let line = text.lines().position(|line| line.starts_with("when =")).unwrap() + 1;
+    assert!(wrong.contains(&format!("beamshare.toml:{line}:1: ")), "{wrong}");
 }
 
 #[test]

@@ -231,6 +231,10 @@ pub(super) fn default_subject() -> String {
     "Your data from {{ beamline }}, {{ year_month }}".to_owned()
 }
 
+pub(super) fn default_reminder_subject() -> String {
+    "Your access to the data from {{ beamline }} ends on {{ expires }}".to_owned()
+}
+
 // Parsed when they are needed: the texts are constant, and a test reads each.
 macro_rules! default_url {
     ($name:ident, $text:literal) => {

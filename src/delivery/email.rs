@@ -61,7 +61,8 @@ impl super::Deliverer {
         let never = |message| StepError { message, retry: Retry::Never };
         let Some(post) = &self.post else { return Err(never("[email] is not configured".to_owned())) };
         let paths = self.paths(experiment).map_err(|error| never(error.to_string()))?;
-        let context = self.message_context(experiment, &paths[0]);
+        let booking = self.ask_booking(experiment).await.unwrap_or_default();
+        let context = self.message_context(experiment, &paths[0]).with_booking(booking);
         let mut results = vec![];
         for recipient in post.templates.contacts() {
             let message = post.templates.compose(&context, &experiment.pi_email, &new_message_id());
@@ -139,6 +140,7 @@ impl Run<'_> {
         attempt: u32,
     ) -> Result<(Vec<Letter>, Vec<Ended>), Trouble> {
         let promise = self.promise().await?;
+        let context = self.context().await?;
         let rows = self.deliverer.journal().messages(self.experiment.id).await?;
         let mut letters = vec![];
         let mut ended = vec![];
@@ -164,7 +166,7 @@ impl Run<'_> {
             }
             let theirs: Vec<_> = rows.iter().filter(|row| row.addressee == *addressee).collect();
             let copies = recipients.iter().filter(|(to, _)| to == addressee).map(|(_, recipient)| recipient);
-            letters.extend(self.letter(post, addressee, copies, &theirs)?);
+            letters.extend(self.letter(post, &context, addressee, copies, &theirs)?);
         }
         let records: Vec<_> = letters.iter().flat_map(|letter| letter.copies.iter().map(Record::Message)).collect();
         let status = if unsent_to_pi.is_some() { StepStatus::Pending } else { StepStatus::Done };
@@ -178,6 +180,7 @@ impl Run<'_> {
     fn letter<'r>(
         &self,
         post: &Post,
+        context: &MessageContext,
         addressee: &EmailAddress,
         recipients: impl Iterator<Item = &'r EmailAddress>,
         rows: &[&MessageRow],
@@ -209,10 +212,9 @@ impl Run<'_> {
         if copies.is_empty() {
             return Ok(None);
         }
-        let context = self.deliverer.message_context(&self.experiment.experiment, &self.paths[0]);
         let message = post
             .templates
-            .compose(&context, addressee, &message_id)
+            .compose(context, addressee, &message_id)
             .map_err(|error| StepError { message: error.to_string(), retry: Retry::Never })?;
         Ok(Some(Letter { message, copies }))
     }

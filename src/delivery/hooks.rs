@@ -98,7 +98,7 @@ impl Run<'_> {
         let never = |message: String| StepError { message, retry: Retry::Never };
         let command = Command::parse(&hook.command).map_err(never)?;
         let program = command.program().display();
-        let facts = self.hook_facts(step, hook, attempt);
+        let facts = self.hook_facts(step, hook, attempt).await?;
         tracing::info!(%step, hook = name, attempt, "running {program}");
         let log = |line: &str| tracing::info!(%step, hook = name, "{line}");
         let ended = hooks::run(&command, &facts, hook.timeout, log).await.map_err(|error| {
@@ -125,11 +125,11 @@ impl Run<'_> {
         }
     }
 
-    fn hook_facts(&self, step: Step, hook: &Hook, attempt: u32) -> Facts {
+    async fn hook_facts(&self, step: Step, hook: &Hook, attempt: u32) -> Result<Facts, JournalError> {
         let config = &self.deliverer.config.file;
         let cause = serde_json::to_value(self.delivery.cause).ok();
-        Facts {
-            context: self.deliverer.message_context(&self.experiment.experiment, &self.paths[0]),
+        Ok(Facts {
+            context: self.context().await?,
             paths: self.paths.iter().map(ToString::to_string).collect(),
             hook: hook.name(),
             when: match hook.when() {
@@ -141,6 +141,6 @@ impl Run<'_> {
             cause: cause.as_ref().and_then(|cause| cause.as_str()).unwrap_or_default().to_owned(),
             attempt,
             config: config.canonicalize().unwrap_or_else(|_| config.clone()).display().to_string(),
-        }
+        })
     }
 }

@@ -5,6 +5,7 @@
 //! after, so a kill at any moment is followed by the same end as no kill.
 
 mod attempt;
+mod booking;
 mod collection;
 mod control;
 mod dirs;

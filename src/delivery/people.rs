@@ -12,7 +12,7 @@ use crate::experiment::EmailAddress;
 use crate::journal::{
     Cause, ExperimentRow, Holder, JournalError, Listed, PersonRow, PersonSource, PersonState, Unreachable,
 };
-use crate::schedule::{BeamTime, ScheduleError};
+use crate::schedule::{BeamTime, Booking, ScheduleError};
 use futures::FutureExt;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -144,6 +144,7 @@ impl Deliverer {
             }
         };
         let (listed, unreachable) = people_on(beam_time);
+        self.journal.set_booking(row.id, &Booking::of(beam_time)).await?;
         let before = self.journal.unreachable(row.id).await?;
         let changed = self.journal.set_listed(row.id, &listed, &unreachable).await?;
         for person in unreachable.iter().filter(|person| !before.contains(person)) {

@@ -7,8 +7,9 @@ use super::progress::Progress;
 use super::{Deliverer, DeliveryReport, PlanError, Step, StepStatus};
 use crate::experiment::RelativePath;
 use crate::journal::{Cause, DeliveryRow, DeliveryState, ExperimentRow, JournalError, LockError, NewDelivery};
+use crate::schedule::Booking;
 use std::collections::BTreeSet;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use uuid::Uuid;
 
 /// What is asked of a delivery.
@@ -97,6 +98,8 @@ pub(super) struct Run<'a> {
     pub looked: Option<Looked>,
     /// [`Options::ask_schedule`]
     pub ask_schedule: bool,
+    /// What the schedule says of the beam time, once it is asked
+    pub booking: OnceCell<Booking>,
 }
 
 impl Run<'_> {
@@ -149,6 +152,7 @@ impl Deliverer {
             progress: &progress,
             looked,
             ask_schedule: options.ask_schedule,
+            booking: OnceCell::new(),
         };
         let obstacles = run.claim_added().await?;
         let ended = if obstacles.is_empty() { run.steps_and_hooks().await } else { vec![Ended::Held(obstacles)] };

@@ -6,6 +6,7 @@
 //! [`Journal::changed_by_others`] says when there is something new to read. Secrets are never in it.
 
 mod access;
+mod booking;
 mod claim;
 mod delivery;
 mod experiment;

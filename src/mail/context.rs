@@ -1,8 +1,10 @@
 use crate::experiment::{Experiment, Field};
+use crate::schedule::{BookedUser, Booking};
 use serde::Serialize;
 
 /// What templates can use. Each name is always there; a value that is not known is an empty text, so that a template can
-/// ask `{% if proposal_number %}`, and a name that is misspelt is an error. [`super::Templates::compose`] adds `recipient` and `contacts`.
+/// ask `{% if proposal_number %}`, and a name that is misspelt is an error. [`super::Templates::compose`] adds `recipient`,
+/// `recipient_name` and `contacts`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MessageContext {
     /// `2026-03`
@@ -21,6 +23,18 @@ pub struct MessageContext {
     pub proposal_number: String,
     /// The proposal's title
     pub proposal_title: String,
+    /// What kind of proposal it is, e.g. `GUP`; by the schedule
+    pub proposal_type: String,
+    /// The run, e.g. `2026-1`; by the schedule
+    pub run: String,
+    /// When the beam time begins, e.g. `2026-03-02 08:00 CST`; by the schedule
+    pub start: String,
+    /// When it ends; by the schedule
+    pub end: String,
+    /// How many shifts; by the schedule
+    pub shifts: String,
+    /// Everyone on the proposal; by the schedule
+    pub users: Vec<BookedUser>,
     /// The experiment safety form's number
     pub esaf: String,
     /// When the tagging tool last put the set
@@ -55,6 +69,42 @@ impl MessageContext {
         }
     }
 
+    /// Adds what the schedule says. What the PVs say stands: the group was accepted by it.
+    pub fn with_booking(mut self, booking: Booking) -> Self {
+        let fill = |own: &mut String, theirs: String| {
+            if own.is_empty() {
+                *own = theirs;
+            }
+        };
+        if let Some(pi) = booking.users.iter().find(|user| user.email.eq_ignore_ascii_case(&self.pi_email)) {
+            fill(&mut self.pi_first_name, pi.first_name.clone());
+            fill(&mut self.pi_institution, pi.institution.clone());
+            fill(&mut self.pi_badge, pi.badge.clone());
+        }
+        fill(&mut self.proposal_number, booking.proposal_number);
+        fill(&mut self.proposal_title, booking.proposal_title);
+        fill(&mut self.esaf, booking.esaf);
+        self.proposal_type = booking.proposal_type;
+        self.run = booking.run;
+        self.start = booking.start;
+        self.end = booking.end;
+        self.shifts = booking.shifts;
+        self.users = booking.users;
+        self
+    }
+
+    /// What the person with this address is called; empty where it is not known.
+    pub(super) fn name_of(&self, email: &str) -> String {
+        let user = self.users.iter().find(|user| user.email.eq_ignore_ascii_case(email));
+        match user {
+            Some(user) => user.name.clone(),
+            None if self.pi_email.eq_ignore_ascii_case(email) => {
+                format!("{} {}", self.pi_first_name, self.pi_last_name).trim().to_owned()
+            }
+            None => String::new(),
+        }
+    }
+
     /// An experiment with every value, to try templates with.
     pub fn sample() -> Self {
         let text = str::to_owned;
@@ -67,6 +117,23 @@ impl MessageContext {
             pi_badge: text("123456"),
             proposal_number: text("98765"),
             proposal_title: text("Tomography of <small> & large samples"),
+            proposal_type: text("GUP"),
+            run: text("2026-1"),
+            start: text("2026-03-02 08:00 CST"),
+            end: text("2026-03-05 08:00 CST"),
+            shifts: text("9"),
+            users: vec![
+                BookedUser {
+                    name: text("Ada Müller"),
+                    first_name: text("Ada"),
+                    last_name: text("Müller"),
+                    email: text("ada@example.org"),
+                    institution: text("Example University"),
+                    badge: text("123456"),
+                    pi: true,
+                },
+                BookedUser { name: text("Bo"), first_name: text("Bo"), ..BookedUser::default() },
+            ],
             esaf: text("254321"),
             update_time: text("2026-03-02 09:00:00"),
             beamline: text("2-BM"),

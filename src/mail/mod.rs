@@ -3,12 +3,15 @@
 mod context;
 mod error;
 mod folder;
+mod python_tools;
 mod smtp;
 mod templates;
+mod wording;
 
 pub use context::MessageContext;
 pub use error::{MailError, MailErrorKind};
 pub use templates::{ComposedMessage, TemplateError, Templates};
+pub use wording::Table;
 
 use crate::config::MailTransport;
 use crate::experiment::EmailAddress;

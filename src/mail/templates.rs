@@ -1,34 +1,37 @@
 use super::MessageContext;
+use super::wording::{Sources, Table, Wording};
 use crate::config;
 use crate::experiment::EmailAddress;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 use minijinja::value::{Serde, Value};
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
-use std::path::Path;
-
-/// Where the subject's template stands, for errors.
-const SUBJECT: &str = "email.subject";
+use minijinja::{Environment, context};
 
 /// Longest subject, in characters: what mail programs show, and no reader misses the rest.
 const SUBJECT_MAX: usize = 200;
 
-/// The message's templates, sender and contacts, read and tried once.
+/// The messages' templates, sender and contacts, read and tried once.
 #[derive(Debug)]
 pub struct Templates {
     environment: Environment<'static>,
-    text: String,
-    html: Option<String>,
+    /// In the order in which they are looked at; the last has no condition
+    wordings: Vec<Wording>,
+    reminder: Option<Wording>,
     from: Mailbox,
     contacts: Vec<Mailbox>,
     contact_addresses: Vec<EmailAddress>,
 }
 
-/// A template that can't be used: file, line and what is wrong.
+/// A template that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct TemplateError(pub String);
+#[error("{message}")]
+pub struct TemplateError {
+    /// File, line and what is wrong
+    pub message: String,
+    /// Where in the settings it is named: the table, and the key for a message of `[email]`
+    pub key: Option<(Table, &'static str)>,
+}
 
 /// A message as it goes out, the same bytes for each who gets it.
 #[derive(Clone, Debug)]
@@ -43,40 +46,49 @@ pub struct ComposedMessage {
 }
 
 impl Templates {
-    /// Reads the templates and makes two messages of them, with every value and with the least, so that a broken template is
+    /// Reads the templates and makes two messages of each, with every value and with the least, so that a broken template is
     /// found now and not when a user group arrives.
     pub fn load(email: &config::Email) -> Result<Self, TemplateError> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        // An error then knows which piece of the template it is about.
-        environment.set_debug(true);
-        let name = |path: &Path| path.display().to_string();
-        let (text, html) = (name(&email.text_template), email.html_template.as_deref().map(name));
-        let escaped = html.clone();
-        environment.set_auto_escape_callback(move |name| {
-            if Some(name) == escaped.as_deref() { AutoEscape::Html } else { AutoEscape::None }
-        });
-        let mut add = |name: &str, source: String| {
-            environment.add_template_owned(name.to_owned(), source).map_err(|error| explain(name, &error))
-        };
-        add(SUBJECT, email.subject.clone())?;
-        add(&text, read(&email.text_template)?)?;
-        if let (Some(html), Some(path)) = (&html, &email.html_template) {
-            add(html, read(path)?)?;
+        let mut sources = Sources::default();
+        let mut wordings = vec![];
+        for (n, choice) in email.choices.iter().enumerate() {
+            // HTML that says something else than the choice's own text must not go with it.
+            let of_all = email.html_template.as_ref().filter(|_| choice.text_template.is_none());
+            wordings.push(sources.wording(
+                Table::Choice(n),
+                Some(&choice.when),
+                choice.subject.as_ref().unwrap_or(&email.subject),
+                choice.text_template.as_ref().unwrap_or(&email.text_template),
+                choice.html_template.as_ref().or(of_all).map(|path| path.as_path()),
+            )?);
         }
+        let html = email.html_template.as_deref();
+        wordings.push(sources.wording(Table::Email, None, &email.subject, &email.text_template, html)?);
+        let reminder = match &email.reminder_text_template {
+            Some(text) => {
+                let html = email.reminder_html_template.as_deref();
+                Some(sources.wording(Table::Reminder, None, &email.reminder_subject, text, html)?)
+            }
+            None => None,
+        };
+        let environment = sources.environment()?;
         let one_line_name =
             |mailbox: &Mailbox| Mailbox::new(mailbox.name.as_deref().map(one_line), mailbox.email.clone());
         let from = one_line_name(&email.from);
         let contacts: Vec<Mailbox> = email.contacts.iter().map(one_line_name).collect();
         let address = |contact: &Mailbox| {
             let parsed = contact.email.to_string().parse();
-            parsed.map_err(|why: String| TemplateError(format!("email.contacts: {contact} {why}")))
+            parsed.map_err(|why: String| TemplateError::new(format!("email.contacts: {contact} {why}")))
         };
         let contact_addresses = contacts.iter().map(address).collect::<Result<_, _>>()?;
-        let templates = Templates { environment, text, html, from, contacts, contact_addresses };
-        let somebody: EmailAddress = "somebody@example.org".parse().map_err(TemplateError)?;
+        let templates = Templates { environment, wordings, reminder, from, contacts, contact_addresses };
+        let somebody: EmailAddress = "somebody@example.org".parse().map_err(TemplateError::new)?;
         for sample in [MessageContext::sample(), MessageContext::bare_sample()] {
-            templates.compose(&sample, &somebody, "<sample@beamshare.invalid>")?;
+            for wording in templates.wordings.iter().chain(&templates.reminder) {
+                let values = templates.values(&sample, &somebody);
+                templates.holds(wording, &values)?;
+                templates.message(wording, &values, &somebody, "<sample@beamshare.invalid>")?;
+            }
         }
         Ok(templates)
     }
@@ -86,24 +98,69 @@ impl Templates {
         self.contact_addresses.clone()
     }
 
-    /// The message to one recipient under this Message-ID, which looks like `<uuid@beamshare.host>`. No value can add a
-    /// header or another address, whatever is in it.
+    /// The message to one recipient under this Message-ID, which looks like `<uuid@beamshare.host>`, in the words of the
+    /// first choice that holds. No value can add a header or another address, whatever is in it.
     pub fn compose(
         &self,
         context: &MessageContext,
         recipient: &EmailAddress,
         message_id: &str,
     ) -> Result<ComposedMessage, TemplateError> {
-        check_message_id(message_id)?;
+        let values = self.values(context, recipient);
+        for wording in &self.wordings {
+            if self.holds(wording, &values)? {
+                return self.message(wording, &values, recipient, message_id);
+            }
+        }
+        Err(TemplateError::new("no message is configured".to_owned()))
+    }
+
+    /// The reminder that the recipient's access ends, likewise; `None` where none is configured.
+    pub fn compose_reminder(
+        &self,
+        context: &MessageContext,
+        recipient: &EmailAddress,
+        message_id: &str,
+    ) -> Result<Option<ComposedMessage>, TemplateError> {
+        let Some(wording) = &self.reminder else { return Ok(None) };
+        self.message(wording, &self.values(context, recipient), recipient, message_id).map(Some)
+    }
+
+    fn values(&self, context: &MessageContext, recipient: &EmailAddress) -> Value {
         let contacts: Vec<String> = self.contacts.iter().map(ToString::to_string).collect();
-        let values = context! { recipient => recipient.as_str(), contacts, ..Value::from(Serde(context)) };
-        let render = |name: &str| {
-            let template = self.environment.get_template(name).map_err(|error| explain(name, &error))?;
-            template.render(&values).map_err(|error| explain(name, &error))
+        let recipient_name = context.name_of(recipient.as_str());
+        context! { recipient => recipient.as_str(), recipient_name, contacts, ..Value::from(Serde(context)) }
+    }
+
+    /// Whether the wording's condition is true.
+    fn holds(&self, wording: &Wording, values: &Value) -> Result<bool, TemplateError> {
+        let Some(when) = &wording.when else { return Ok(true) };
+        let name = wording.table.path("when");
+        let value = self.environment.compile_expression(when).and_then(|when| when.eval(values));
+        let value = value.map_err(|error| TemplateError::of_expression(&name, &error).at(wording.table, "when"))?;
+        if value.is_undefined() {
+            let message = format!("{name}: {when:?} names something that no message knows");
+            return Err(TemplateError::new(message).at(wording.table, "when"));
+        }
+        Ok(value.is_true())
+    }
+
+    fn message(
+        &self,
+        wording: &Wording,
+        values: &Value,
+        recipient: &EmailAddress,
+        message_id: &str,
+    ) -> Result<ComposedMessage, TemplateError> {
+        check_message_id(message_id)?;
+        let render = |name: &str, part: &'static str| {
+            let rendered = self.environment.get_template(name).and_then(|template| template.render(values));
+            rendered.map_err(|error| TemplateError::of(name, &error).at(wording.table, part))
         };
-        let subject = one_line(&render(SUBJECT)?);
+        let subject = one_line(&render(&wording.subject, "subject")?);
         if subject.is_empty() {
-            return Err(TemplateError(format!("{SUBJECT}: the subject comes out empty; give it a text of its own")));
+            let message = format!("{}: the subject comes out empty; give it a text of its own", wording.subject);
+            return Err(TemplateError::new(message).at(wording.table, "subject"));
         }
         let mut builder = Message::builder()
             .from(self.from.clone())
@@ -119,15 +176,16 @@ impl Templates {
         for contact in &self.contacts {
             builder = builder.cc(contact.clone());
         }
-        let text = SinglePart::plain(render(&self.text)?);
-        let message = match &self.html {
+        let text = SinglePart::plain(render(&wording.text, "text_template")?);
+        let message = match &wording.html {
             Some(html) => {
-                builder.multipart(MultiPart::alternative().singlepart(text).singlepart(SinglePart::html(render(html)?)))
+                let html = SinglePart::html(render(html, "html_template")?);
+                builder.multipart(MultiPart::alternative().singlepart(text).singlepart(html))
             }
             None => builder.singlepart(text),
         };
-        let message =
-            message.map_err(|error| TemplateError(format!("the message to {recipient} can't be made: {error}")))?;
+        let message = message
+            .map_err(|error| TemplateError::new(format!("the message to {recipient} can't be made: {error}")))?;
         Ok(ComposedMessage {
             recipient: recipient.clone(),
             message_id: message_id.to_owned(),
@@ -137,14 +195,8 @@ impl Templates {
     }
 }
 
-fn read(path: &Path) -> Result<String, TemplateError> {
-    std::fs::read_to_string(path).map_err(|error| {
-        TemplateError(format!("{}: can't read the template: {error}. `beamshare init` writes one", path.display()))
-    })
-}
-
 fn address(recipient: &EmailAddress) -> Result<Address, TemplateError> {
-    recipient.as_str().parse().map_err(|error| TemplateError(format!("{recipient} can't be written to: {error}")))
+    recipient.as_str().parse().map_err(|error| TemplateError::new(format!("{recipient} can't be written to: {error}")))
 }
 
 /// A text without line ends and control characters, as a header may hold it.
@@ -161,21 +213,40 @@ fn check_message_id(id: &str) -> Result<(), TemplateError> {
     if inner.is_some_and(|(left, right)| plain(left) && plain(right)) {
         return Ok(());
     }
-    Err(TemplateError(format!("{id:?} is no Message-ID; it should look like <uuid@beamshare.host>")))
+    Err(TemplateError::new(format!("{id:?} is no Message-ID; it should look like <uuid@beamshare.host>")))
 }
 
-/// `message.txt:12: …`, with the causes.
-fn explain(name: &str, error: &minijinja::Error) -> TemplateError {
-    let place = error.name().unwrap_or(name);
-    let line = error.line().map_or_else(String::new, |line| format!(":{line}"));
-    let mut text = format!("{place}{line}: {}", error.kind());
-    if let Some(detail) = error.detail() {
-        text.push_str(&format!(": {detail}"));
+impl TemplateError {
+    pub(super) fn new(message: String) -> TemplateError {
+        TemplateError { message, key: None }
     }
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
+
+    /// The same, with where the settings name it.
+    pub(super) fn at(self, table: Table, part: &'static str) -> TemplateError {
+        TemplateError { key: self.key.or(Some((table, table.key(part)))), ..self }
     }
-    TemplateError(text)
+
+    /// `message.txt:12: …`, with the causes.
+    pub(super) fn of(name: &str, error: &minijinja::Error) -> TemplateError {
+        let place = error.name().unwrap_or(name);
+        let line = error.line().map_or_else(String::new, |line| format!(":{line}"));
+        TemplateError::explained(format!("{place}{line}"), error)
+    }
+
+    fn of_expression(name: &str, error: &minijinja::Error) -> TemplateError {
+        TemplateError::explained(name.to_owned(), error)
+    }
+
+    fn explained(place: String, error: &minijinja::Error) -> TemplateError {
+        let mut text = format!("{place}: {}", error.kind());
+        if let Some(detail) = error.detail() {
+            text.push_str(&format!(": {detail}"));
+        }
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        TemplateError::new(text)
+    }
 }

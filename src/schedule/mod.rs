@@ -6,6 +6,7 @@
 
 mod aps;
 mod beam_time;
+mod booking;
 mod error;
 mod experimenter;
 mod file;
@@ -17,6 +18,7 @@ mod time;
 
 pub use aps::ApsSchedule;
 pub use beam_time::{BeamTime, Proposal, Run, RunSchedule};
+pub use booking::{BookedUser, Booking};
 pub use error::ScheduleError;
 pub use experimenter::{Contact, Experimenter};
 pub use file::FileSchedule;

@@ -13,3 +13,4 @@ mod mail;
 mod obstacles;
 mod people;
 mod whole;
+mod words;

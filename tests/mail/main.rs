@@ -2,7 +2,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod choices;
 mod folder;
+mod python_tools;
 mod smtp;
 mod templates;
 
@@ -22,6 +24,11 @@ fn email(text: &Path, html: Option<&Path>, subject: &str) -> config::Email {
         subject: subject.to_owned(),
         text_template: text.to_owned(),
         html_template: html.map(Path::to_owned),
+        choices: vec![],
+        reminder: None,
+        reminder_subject: "Ends on {{ expires }}".to_owned(),
+        reminder_text_template: None,
+        reminder_html_template: None,
         transport: config::MailTransport::Folder { path: "/".into() },
     }
 }

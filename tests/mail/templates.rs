@@ -2,6 +2,7 @@ use super::support::ioc::repository;
 use super::{ID, address, email, header, message, part, templates};
 use beamshare::experiment::Field;
 use beamshare::mail::{MessageContext, Templates};
+use beamshare::schedule::BookedUser;
 use mailparse::parse_mail;
 use std::fs;
 
@@ -68,6 +69,12 @@ fn no_value_adds_a_header_or_an_address() {
         data_link: evil(11),
         path: evil(12),
         expires: evil(13),
+        proposal_type: evil(14),
+        run: evil(15),
+        start: evil(16),
+        end: evil(17),
+        shifts: evil(18),
+        users: vec![BookedUser { name: evil(19), email: evil(20), ..BookedUser::default() }],
     };
     let names = [
         "year_month",
@@ -84,6 +91,13 @@ fn no_value_adds_a_header_or_an_address() {
         "data_link",
         "path",
         "expires",
+        "proposal_type",
+        "run",
+        "start",
+        "end",
+        "shifts",
+        "users[0].name",
+        "users[0].email",
     ];
     let fields: Vec<&str> = (Field::REQUIRED.iter()).map(|field| field.key()).collect();
     assert!(fields.iter().all(|field| names.contains(field)));
@@ -91,7 +105,7 @@ fn no_value_adds_a_header_or_an_address() {
         ["Auto-Submitted", "Cc", "Content-Type", "Date", "From", "MIME-Version", "Message-ID", "Subject", "To"];
     for name in names {
         let html = repository("config/message.html");
-        let subject = format!("Data {{{{ {name} }}}}");
+        let subject = format!("Data {{% if users %}}{{{{ {name} }}}}{{% endif %}}");
         let templates = Templates::load(&email(&repository("config/message.txt"), Some(&html), &subject)).unwrap();
         let message = templates.compose(&context, &address("ada@example.org"), ID).unwrap();
         let mail = parse_mail(&message.bytes).unwrap();

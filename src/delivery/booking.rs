@@ -1,0 +1,60 @@
+//! What the schedule says of a group's beam time, for messages and hooks.
+//!
+//! It is asked once a delivery, and what it says is kept. Where it doesn't answer in time, what it said before is told, or
+//! nothing: users wait for their link, not for the title of their proposal.
+
+use super::Deliverer;
+use super::run::Run;
+use crate::experiment::Experiment;
+use crate::journal::{ExperimentRow, JournalError};
+use crate::mail::MessageContext;
+use crate::schedule::Booking;
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+/// How long a delivery waits for the schedule's answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// For how long an answer is good enough not to ask again.
+const FRESH: SignedDuration = SignedDuration::from_mins(10);
+
+impl Deliverer {
+    /// What the schedule says now; `None` where it is not configured, doesn't answer in time or doesn't know the group.
+    pub(super) async fn ask_booking(&self, experiment: &Experiment) -> Option<Booking> {
+        let (source, settings) = (self.schedule.as_ref()?, self.config.schedule.as_ref()?);
+        let now = Timestamp::now();
+        let why = match tokio::time::timeout(PATIENCE, source.near(now, settings.grace)).await {
+            Ok(Ok(schedule)) => match schedule.of_group(experiment, now, settings.grace) {
+                Ok(beam_time) => return Some(Booking::of(beam_time)),
+                Err(why) => why,
+            },
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("{} has not answered for {PATIENCE:?}", source.name()),
+        };
+        tracing::warn!(%experiment, "messages tell nothing new of the schedule: {why}");
+        None
+    }
+
+    /// What the schedule says, or has said before, of an experiment that was accepted.
+    async fn booking(&self, row: &ExperimentRow) -> Result<Booking, JournalError> {
+        let known = self.journal.booking(row.id).await?;
+        match known {
+            Some((known, heard_at)) if Timestamp::now().duration_since(heard_at) < FRESH => Ok(known),
+            known => match self.ask_booking(&row.experiment).await {
+                Some(booking) => {
+                    self.journal.set_booking(row.id, &booking).await?;
+                    Ok(booking)
+                }
+                None => Ok(known.map(|(known, _)| known).unwrap_or_default()),
+            },
+        }
+    }
+}
+
+impl Run<'_> {
+    /// What messages and hooks of this delivery can tell; the schedule is asked once.
+    pub(super) async fn context(&self) -> Result<MessageContext, JournalError> {
+        let booking = self.booking.get_or_try_init(|| self.deliverer.booking(self.experiment)).await?;
+        let context = self.deliverer.message_context(&self.experiment.experiment, &self.paths[0]);
+        Ok(context.with_booking(booking.clone()))
+    }
+}
