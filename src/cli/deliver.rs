@@ -139,7 +139,7 @@ impl Deliver {
         // Who types a command stands for the button Run; Approve must be said.
         let holds =
             present.holds.iter().filter(|hold| hold.release == Release::Approve).map(|hold| hold.reason.clone());
-        let unscheduled = present.deliverer.schedule_hold(&present.experiment, None).await;
+        let unscheduled = present.deliverer.schedule_hold(&present.experiment, Some(self.timeout)).await;
         let holds = holds.chain(unscheduled.map(|hold| hold.reason));
         let reasons: Vec<String> = holds.chain(plan.obstacles().iter().map(ToString::to_string)).collect();
         if !reasons.is_empty() {

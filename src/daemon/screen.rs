@@ -73,6 +73,9 @@ impl Beamline {
             Situation::Settling => {
                 (Status::Settling, "The user info has changed; waiting until it is quiet".to_owned())
             }
+            Situation::Planning { .. } if self.config.schedule.is_some() => {
+                (Status::Settling, "Looking whether they are on the schedule, and the directories are free".to_owned())
+            }
             Situation::Planning { .. } => (Status::Settling, "Looking whether the directories are free".to_owned()),
             Situation::Nobody if self.paused => (Status::Paused, "Paused: set Pause to Go".to_owned()),
             Situation::Nobody => (Status::Idle, "No user group is tagged".to_owned()),

@@ -221,6 +221,11 @@ impl Run<'_> {
                 };
                 let found = find(rules, row.identity, &row.path).filter(|rule| is_ours(row, rule));
                 let rule = found.and_then(|rule| rule.id.clone());
+                if let Some(rule) = &rule
+                    && self.hand_over(row, rule, unit, attempt).await?
+                {
+                    return Ok(());
+                }
                 let revoking = AccessRow { state: AccessState::Revoking, rule: rule.clone(), ..row.clone() };
                 let with = [Record::Access(&revoking)];
                 self.progress.note(Step::Share, unit, StepStatus::Running, attempt, "taking back", &with).await?;
@@ -235,6 +240,20 @@ impl Run<'_> {
             .boxed()
         };
         self.attempts.until_true(Step::Share, unit, once).await
+    }
+
+    /// Leaves the rule to another experiment that has the same directory (an operator has approved that) and the same
+    /// person: from now on it is that one's to take back. False where there is none.
+    async fn hand_over(&self, row: &AccessRow, rule: &str, unit: &str, attempt: u32) -> Result<bool, Trouble> {
+        let rows = self.deliverer.journal().access_by_rule(row.collection, rule).await?;
+        let mut others = rows.into_iter().filter(|other| other.experiment != row.experiment);
+        let Some(other) = others.find(|other| other.state == AccessState::Granted) else { return Ok(false) };
+        let theirs = AccessRow { ours: true, ..other };
+        let revoked = AccessRow { state: AccessState::Revoked, ..row.clone() };
+        let with = [Record::Access(&theirs), Record::Access(&revoked)];
+        let message = "access kept for another experiment in this directory";
+        self.progress.note(Step::Share, unit, StepStatus::Done, attempt, message, &with).await?;
+        Ok(true)
     }
 
     /// Counts those who have access to all directories.

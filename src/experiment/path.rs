@@ -283,6 +283,37 @@ mod tests {
     }
 
     #[test]
+    fn every_field_can_name_an_experiment_and_its_sibling() {
+        let experiment = experiment(&[
+            (Field::PiFirstName, "Anna"),
+            (Field::PiInstitution, "TU Graz"),
+            (Field::PiBadge, "290123"),
+            (Field::ProposalNumber, "81234"),
+            (Field::ProposalTitle, "Pores: 5 µm"),
+            (Field::Esaf, "280099"),
+            (Field::UpdateTime, "2026-03-02 09:00:00"),
+        ]);
+        for field in Field::ALL {
+            let name = match field {
+                Field::YearMonth => "2026-03",
+                Field::PiLastName => "Muller",
+                Field::PiEmail => "Anna.Mueller_example.org",
+                Field::PiFirstName => "Anna",
+                Field::PiInstitution => "TU_Graz",
+                Field::PiBadge => "290123",
+                Field::ProposalNumber => "81234",
+                Field::ProposalTitle => "Pores_5_um",
+                Field::Esaf => "280099",
+                Field::UpdateTime => "2026-03-02_09_00_00",
+            };
+            let text = format!("{{{{ year_month }}}}-{{{{ pi_last_name }}}}-{{{{ {} }}}}", field.key());
+            let rendered = |text: &str| template(text).render(&experiment).unwrap().as_str().to_owned();
+            assert_eq!(rendered(&text), format!("2026-03-Muller-{name}"));
+            assert_eq!(rendered(&format!("{text}_rec")), format!("2026-03-Muller-{name}_rec"));
+        }
+    }
+
+    #[test]
     fn a_missing_field_is_named() {
         let error = template("{{ pi_last_name }}/{{ esaf | default('x') }}/{{ proposal_number }}/{{ proposal_title }}")
             .render(&experiment(&[(Field::ProposalTitle, "Pores")]))

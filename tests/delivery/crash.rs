@@ -4,6 +4,7 @@
 //! has no hook for it. The process is this test once more, which finds out by an environment variable that it is to deliver.
 
 use crate::beamline::{Beamline, PI, deliverer, li, run};
+use crate::people::{SCHEDULE, schedule};
 use beamshare::delivery::{DeliveryReport, Options};
 use beamshare::journal::{Accepted, AcceptedBy, AccessState, Cause};
 use futures::future::join_all;
@@ -33,34 +34,56 @@ struct World {
 
 #[tokio::test]
 async fn killed_in_a_first_delivery() {
-    killed_at_every_write("crash::killed_in_a_first_delivery", &[PI]).await;
+    killed_at_every_write("crash::killed_in_a_first_delivery", &[(PI, &[])]).await;
 }
 
 #[tokio::test]
 async fn killed_in_a_correction() {
-    killed_at_every_write("crash::killed_in_a_correction", &["wrong@example.org", PI]).await;
+    killed_at_every_write("crash::killed_in_a_correction", &[("wrong@example.org", &[]), (PI, &[])]).await;
 }
 
-/// Delivers to each address in turn, and is killed while it delivers to the last.
-async fn killed_at_every_write(this_test: &str, emails: &[&str]) {
+#[tokio::test]
+async fn killed_while_people_come_and_go() {
+    let (before, after) = (&[PI, "wrong@example.org"], &[PI, "other@example.org"]);
+    killed_at_every_write("crash::killed_while_people_come_and_go", &[(PI, before), (PI, after)]).await;
+}
+
+/// A beamline, and before each delivery who is on the proposal by its schedule; nobody: it has none.
+async fn beamline(lists: &[(&str, &[&str])]) -> Beamline {
+    match lists.iter().all(|(_, people)| people.is_empty()) {
+        true => Beamline::new().await,
+        false => Beamline::with(&[SCHEDULE], |collection| collection).await,
+    }
+}
+
+fn list(beamline: &Beamline, people: &[&str]) {
+    let people: Vec<_> = people.iter().map(|email| ("Li", *email)).collect();
+    schedule(beamline, &people);
+}
+
+/// Delivers to each address in turn, with these people on the proposal, and is killed while it delivers to the last.
+async fn killed_at_every_write(this_test: &str, emails: &[(&str, &[&str])]) {
     if let Ok(folder) = std::env::var(FOLDER) {
         return start(Path::new(&folder), &std::env::var(EMAIL).unwrap()).await;
     }
-    let (last, before) = emails.split_last().unwrap();
-    let unkilled = Beamline::new().await;
-    for email in emails {
+    let ((last, last_people), before) = emails.split_last().unwrap();
+    let unkilled = beamline(emails).await;
+    for (email, people) in emails {
+        list(&unkilled, people);
         assert!(process(&unkilled, this_test, email, None).await.success());
     }
     let expected = world(&unkilled, last).await;
-    assert_eq!(expected.rules.len(), 2, "{expected:?}");
+    assert_eq!(expected.rules.len(), 2 + last_people.len().saturating_sub(1), "{expected:?}");
 
     let mut kills = 0;
     loop {
         let batch = (1..=AT_A_TIME).map(|of_batch| async move {
-            let beamline = Beamline::new().await;
-            for email in before {
+            let beamline = beamline(emails).await;
+            for (email, people) in before {
+                list(&beamline, people);
                 assert!(process(&beamline, this_test, email, None).await.success());
             }
+            list(&beamline, last_people);
             let write = kills + of_batch;
             let status = process(&beamline, this_test, last, Some(write)).await;
             let killed = status.signal() == Some(9);

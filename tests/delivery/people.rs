@@ -9,11 +9,11 @@ use uuid::Uuid;
 const BO: &str = "bo@mit.example";
 const NA: &str = "na@eth.example";
 
-const SCHEDULE: (&str, &str) =
+pub const SCHEDULE: (&str, &str) =
     ("[journal]", "[schedule]\nrecipients = \"schedule\"\n[schedule.from.file]\npath = \"schedule.csv\"\n[journal]");
 
 /// Writes who is on proposal 1234: name, address.
-fn schedule(beamline: &Beamline, people: &[(&str, &str)]) {
+pub fn schedule(beamline: &Beamline, people: &[(&str, &str)]) {
     let mut text = "start,end,proposal,last_name,email\n".to_owned();
     for (name, email) in people {
         text += &format!("2020-01-01,2099-01-01,1234,{name},{email}\n");
@@ -156,6 +156,33 @@ async fn a_rule_that_beamshare_did_not_make_stays() {
         assert_done(&outcome, &report);
         assert!(beamline.rules().iter().any(|(_, who, _)| who == "other@example.org"), "{:?}", beamline.rules());
     }
+}
+
+#[tokio::test]
+async fn a_rule_that_two_experiments_need_ends_with_the_second() {
+    let beamline = Beamline::new().await;
+    let deliverer = beamline.deliverer().await;
+    let (one, ..) = deliver(&deliverer, &li(PI, "1234")).await;
+    let mut plan = deliverer.plan(&li("other@example.org", "5678")).await.unwrap();
+    plan.approve();
+    let two = accept(&deliverer, &plan).await;
+    let bo: beamshare::experiment::EmailAddress = "wrong@example.org".parse().unwrap();
+    let has_access = || beamline.rules().iter().any(|(_, who, _)| who == bo.as_str());
+    let again = |id| {
+        let deliverer = &deliverer;
+        async move { assert!(matches!(run(deliverer, id, &Options::all(Cause::Users, "test")).await.0, Outcome::Done)) }
+    };
+    for id in [one, two] {
+        deliverer.journal().add_person(id, &bo, "Bo").await.unwrap();
+        again(id).await;
+    }
+    deliverer.journal().remove_person(one, &bo).await.unwrap();
+    again(one).await;
+    assert!(has_access(), "still one of the other's people");
+    deliverer.journal().remove_person(two, &bo).await.unwrap();
+    again(two).await;
+    assert!(!has_access());
+    again(one).await;
 }
 
 #[tokio::test]

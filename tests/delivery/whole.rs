@@ -233,3 +233,32 @@ async fn without_globus_the_message_waits_for_the_directories() {
     assert!(matches!(outcome, Outcome::Done), "{report:#?}");
     assert_eq!(beamline.messages().len(), 2);
 }
+
+#[tokio::test]
+async fn a_name_with_the_proposal_and_its_sibling_are_made_and_shared_everywhere() {
+    let name = "{{ year_month }}-{{ pi_last_name }}-{{ proposal_number }}";
+    let paths = format!("paths = [\"{name}\", \"{name}_rec\"]");
+    let before = "paths = [\"{{ year_month }}/{{ pi_last_name }}\"]";
+    let beamline = Beamline::with(&[(before, &paths)], |collection| collection).await;
+    let deliverer = beamline.deliverer().await;
+    for (email, proposal) in [(PI, "81234"), ("other@example.org", "81235")] {
+        let (_, outcome, report) = deliver(&deliverer, &li(email, proposal)).await;
+        assert_done(&outcome, &report);
+        assert_eq!(report.path, format!("2026-03-Li-{proposal}"), "the link goes to the first");
+        assert!(
+            report.data_link.ends_with(&format!("origin_path=%2F2026-03-Li-{proposal}%2F")),
+            "{}",
+            report.data_link
+        );
+        for path in ["", "_rec"].map(|sibling| format!("2026-03-Li-{proposal}{sibling}")) {
+            for top in ["local", "globus"] {
+                assert!(beamline.path(top).join(&path).is_dir(), "{top}/{path}");
+            }
+            let mut readers: Vec<_> =
+                beamline.rules().into_iter().filter(|rule| rule.0 == format!("/{path}/")).collect();
+            readers.sort_by_key(|rule| rule.1 == STAFF);
+            let readers: Vec<_> = readers.iter().map(|rule| rule.1.as_str()).collect();
+            assert_eq!(readers, [email, STAFF]);
+        }
+    }
+}
