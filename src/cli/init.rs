@@ -19,10 +19,11 @@ pub struct Init {
     force: bool,
 }
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("beamshare.toml", include_str!("../../config/beamshare.toml")),
     ("message.txt", include_str!("../../config/message.txt")),
     ("message.html", include_str!("../../config/message.html")),
+    ("message_copy.txt", include_str!("../../config/message_copy.txt")),
     ("beamshare.service", include_str!("../../config/beamshare.service")),
 ];
 

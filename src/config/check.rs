@@ -263,19 +263,28 @@ fn check_hooks(config: &Config, problems: &mut Problems) {
     }
 }
 
-fn check_email(email: &Email, problems: &mut Problems) {
-    check_text(&email.subject, key!["email", "subject"], problems);
+/// The subject and the templates of one kind of message.
+fn check_templates(email: &Email, table: &[&'static str], problems: &mut Problems) {
+    let key = |name| table.iter().copied().chain([name]).map(Key::from).collect::<Vec<_>>();
+    check_text(&email.subject, key("subject"), problems);
     // Makes two messages of them, one with everything and one with the least.
     if let Err(error) = Templates::load(email) {
         let key = match error.key {
             Some((Table::Choice(n), name)) => key!["email", "choices", n, name],
-            Some((_, name)) => key!["email", name],
-            None => key!["email"],
+            Some((_, name)) => key(name),
+            None => table.iter().copied().map(Key::from).collect(),
         };
         // The subject's template is called by its key, which stands there already.
         let told = ["email.subject:1: ", "email.reminder_subject:1: "].iter();
         let message = told.fold(error.message.as_str(), |message, prefix| message.trim_start_matches(prefix));
         problems.push((key, message.to_owned()));
+    }
+}
+
+fn check_email(email: &Email, problems: &mut Problems) {
+    check_templates(email, &["email"], problems);
+    if let Some(of_copies) = email.of_copies() {
+        check_templates(&of_copies, &["email", "copy"], problems);
     }
     if email.reminder.is_some() && email.reminder_text_template.is_none() {
         let message = "needs reminder_text_template, like \"reminder.txt\": `beamshare init` writes one".to_owned();

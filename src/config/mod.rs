@@ -299,6 +299,8 @@ pub struct Email {
     pub reminder_text_template: Option<PathBuf>,
     /// minijinja template of the reminder's HTML, a file; without it the reminder is text only
     pub reminder_html_template: Option<PathBuf>,
+    /// `[email.copy]`: the message about a copy of the data that a pair of `[[sync]]` with `share` has made
+    pub copy: Option<CopyMessage>,
     /// Where messages go
     pub transport: MailTransport,
 }
@@ -308,8 +310,33 @@ impl Email {
     pub(crate) fn templates(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let choices = self.choices.iter_mut().flat_map(|choice| [&mut choice.text_template, &mut choice.html_template]);
         let further = [&mut self.html_template, &mut self.reminder_text_template, &mut self.reminder_html_template];
-        std::iter::once(&mut self.text_template).chain(choices.chain(further).flatten())
+        let further = choices.chain(further).flatten();
+        let copies = self.copy.iter_mut();
+        let copies =
+            copies.flat_map(|copy| std::iter::once(&mut copy.text_template).chain(copy.html_template.as_mut()));
+        std::iter::once(&mut self.text_template).chain(further).chain(copies)
     }
+
+    /// The same for the messages about copies, with their subject and templates.
+    pub fn of_copies(&self) -> Option<Email> {
+        let CopyMessage { subject, text_template, html_template } = self.copy.clone()?;
+        let (choices, reminder_text_template) = (vec![], None);
+        let others = self.clone();
+        Some(Email { subject, text_template, html_template, copy: None, choices, reminder_text_template, ..others })
+    }
+}
+
+/// `[email.copy]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopyMessage {
+    /// minijinja template of the subject
+    #[serde(default = "value::default_copy_subject")]
+    pub subject: String,
+    /// minijinja template of the text, a file
+    pub text_template: PathBuf,
+    /// minijinja template of the HTML, a file; without it the message is text only
+    pub html_template: Option<PathBuf>,
 }
 
 /// `[[email.choices]]`

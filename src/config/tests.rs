@@ -217,6 +217,9 @@ fn pair(name: &str, source: &str, destination: &str, more: &str) -> String {
 const WITH_GLOBUS: &str = "[globus]\ncollection = \"00000000-0000-0000-0000-000000000000\"\n\
     sign_in.access_token_file.file = \"t\"\n";
 
+const MAIL: &str = "[email]\nfrom = \"2bm@example.org\"\ntext_template = \"message.txt\"\n\
+    transport.folder.path = \".\"\n";
+
 #[test]
 fn the_pair_in_it_is_right() {
     let text = include_str!("../../config/beamshare.toml");
@@ -287,6 +290,15 @@ fn a_wrong_pair_says_what_would_be_right() {
         base.clone() + &pair("raw", "/a", "/b", clean) + &pair("two", "/A/x", "/B", ""),
         base.clone() + &pair("raw", "a", "/b", ""),
         base.clone() + &pair("raw", "/a/{{ pi_nmae }}", "/b", ""),
+        base.clone() + &pair("raw", "/a", "/b", "share = true"),
+        base.clone()
+            + &pair("raw", &format!("/a/{li}"), &format!("/{li}"), "share = true")
+                .replace(COLLECTIONS[1], "00000000-0000-0000-0000-000000000000"),
+        base.clone()
+            + &pair("raw", &format!("/a/{li}"), &format!("/b/{li}"), "share = true")
+            + &pair("rec", &format!("/r/{li}"), &format!("/b/{li}"), "share = true"),
+        base.clone() + MAIL + &pair("raw", &format!("/a/{li}"), &format!("/b/{li}"), "share = true"),
+        format!("{base}{MAIL}[email.copy]\nsubject = \" \"\ntext_template = \"away.txt\"\n"),
     ] {
         told += &(problems(&text) + "\n");
     }

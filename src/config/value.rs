@@ -227,6 +227,10 @@ pub(super) fn default_smtp_security() -> SmtpSecurity {
     SmtpSecurity::Starttls
 }
 
+pub(super) fn default_copy_subject() -> String {
+    "A copy of your data from {{ beamline }}, {{ year_month }}".to_owned()
+}
+
 pub(super) fn default_subject() -> String {
     "Your data from {{ beamline }}, {{ year_month }}".to_owned()
 }

@@ -1,7 +1,6 @@
 //! One unit of a step (a host, a person, a message), tried until it is true or can't become so.
 
 use super::control::{Aborted, Control};
-use super::hooks;
 use super::plan::Obstacle;
 use super::progress::Progress;
 use super::{Retry, Step, StepError, StepStatus};
@@ -72,6 +71,27 @@ impl Attempts<'_> {
         &self,
         step: Step,
         unit: &str,
+        once: impl FnMut(u32) -> BoxFuture<'once, Result<T, Trouble>>,
+    ) -> Result<T, Ended> {
+        self.until_so(step, unit, true, once).await
+    }
+
+    /// The same for a message: one that is under way ends first when the operator stops the delivery, since whether it was sent
+    /// can't be looked at afterwards.
+    pub async fn until_sent<'once, T>(
+        &self,
+        step: Step,
+        unit: &str,
+        once: impl FnMut(u32) -> BoxFuture<'once, Result<T, Trouble>>,
+    ) -> Result<T, Ended> {
+        self.until_so(step, unit, false, once).await
+    }
+
+    async fn until_so<'once, T>(
+        &self,
+        step: Step,
+        unit: &str,
+        breakable: bool,
         mut once: impl FnMut(u32) -> BoxFuture<'once, Result<T, Trouble>>,
     ) -> Result<T, Ended> {
         let mut control = self.control.clone();
@@ -90,8 +110,7 @@ impl Attempts<'_> {
             let mut abort = control.clone();
             let result = tokio::select! {
                 result = once(attempt) => result,
-                // A message that is under way ends first: whether it was sent can't be looked at afterwards.
-                Aborted = abort.aborted(), if step != Step::Email || unit.starts_with(hooks::UNIT) => return Err(self.stopped(step, unit, attempt).await),
+                Aborted = abort.aborted(), if breakable => return Err(self.stopped(step, unit, attempt).await),
             };
             let error = match result {
                 Ok(value) => return Ok(value),

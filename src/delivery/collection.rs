@@ -44,6 +44,15 @@ impl Collection {
         Collection { client, settings: settings.clone(), name, identities: Mutex::default() }
     }
 
+    /// The destination of a pair that is shared on the same terms as the first collection.
+    pub(super) fn of_pair(client: GlobusClient, settings: &config::Globus, pair: &config::Sync) -> Collection {
+        let destination = &pair.destination;
+        let top = destination.path.top().to_owned();
+        let settings = config::Globus { collection: destination.collection, top, ..settings.clone() };
+        let name = place_name(destination.collection, &settings.top);
+        Collection { client, settings, name, identities: Mutex::default() }
+    }
+
     /// The client, e.g. to try the sign-in.
     pub fn client(&self) -> &GlobusClient {
         &self.client
@@ -210,6 +219,15 @@ impl Place for Collection {
         let (_, rules) = tokio::try_join!(async { Ok(top.send().await?) }, self.rules())?;
         let used = rules.iter().filter(|rule| rule.role_id.is_none()).count();
         Ok(format!("{} can be read; {used} of {} access rules used", self.settings.top, globus::ACCESS_RULE_LIMIT))
+    }
+}
+
+/// What a directory of a collection under which pairs move data is called in the journal's claims: paths below different
+/// tops are different places.
+pub(crate) fn place_name(collection: Uuid, top: &str) -> String {
+    match top.trim_matches('/') {
+        "" => format!("globus:{collection}"),
+        top => format!("globus:{collection}/{top}"),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Directories on this machine and on hosts, all at once; and the directory on Globus.
 
 use super::attempt::{Ended, Trouble};
-use super::collection::Collection;
 use super::place::{Made, Place};
 use super::run::Run;
+use super::share::Shared;
 use super::{Step, StepStatus};
 use crate::experiment::RelativePath;
 use crate::journal::{Claim, ClaimState, JournalError, Record};
@@ -24,7 +24,7 @@ impl Run<'_> {
 
     async fn on_place(&self, place: &dyn Place, attempt: u32) -> Result<(), Trouble> {
         let name = place.name();
-        let claims = self.claims(name).await?;
+        let claims = self.claims(name, &self.paths).await?;
         let unseen = self.unseen(&claims, attempt);
         if !unseen.is_empty() {
             self.progress.show(Step::Dirs, name, StepStatus::Running, "looking");
@@ -42,30 +42,30 @@ impl Run<'_> {
     pub(super) async fn globus(&self) -> Option<Ended> {
         let collection = self.deliverer.collection.as_ref()?;
         self.progress.expect(Step::Globus, [GLOBUS.to_owned()]);
-        self.attempts
-            .until_true(Step::Globus, GLOBUS, |attempt| self.on_globus(collection, attempt).boxed())
-            .await
-            .err()
+        let first = Shared::first(collection, &self.paths);
+        self.attempts.until_true(Step::Globus, GLOBUS, |attempt| self.on_globus(&first, attempt).boxed()).await.err()
     }
 
-    async fn on_globus(&self, collection: &Collection, attempt: u32) -> Result<(), Trouble> {
-        let claims = self.claims(collection.name()).await?;
+    /// Makes the directories on a collection, once it is sure that they are nobody else's.
+    pub(super) async fn on_globus(&self, shared: &Shared<'_>, attempt: u32) -> Result<(), Trouble> {
+        let (step, unit) = shared.making();
+        let claims = self.claims(shared.collection.name(), &shared.paths).await?;
         let unseen = self.unseen(&claims, attempt);
         if !unseen.is_empty() {
-            self.progress.show(Step::Globus, GLOBUS, StepStatus::Running, "looking");
+            self.progress.show(step, unit, StepStatus::Running, "looking");
             let obstacles = self
                 .deliverer
-                .obstacles_on_globus(&self.experiment.experiment, self.experiment.id, collection, &unseen, &self.paths)
+                .obstacles_on_globus(&self.experiment.experiment, self.experiment.id, shared, &unseen)
                 .await?;
             if !obstacles.is_empty() {
                 return Err(Trouble::Obstacles(obstacles));
             }
         }
-        self.make_all(Step::Globus, GLOBUS, collection, claims, attempt).await
+        self.make_all(step, unit, shared.collection, claims, attempt).await
     }
 
     /// The experiment's claims in a place, also where the configuration has got a new place since they were made.
-    async fn claims(&self, place: &str) -> Result<Vec<Claim>, JournalError> {
+    async fn claims(&self, place: &str, paths: &[RelativePath]) -> Result<Vec<Claim>, JournalError> {
         let held = self.deliverer.journal().claims(self.experiment.id).await?;
         let claim = |path: &RelativePath| {
             held.iter()
@@ -73,7 +73,7 @@ impl Run<'_> {
                 .cloned()
                 .unwrap_or_else(|| Claim { place: place.to_owned(), path: path.clone(), state: ClaimState::Claimed })
         };
-        Ok(self.paths.iter().map(claim).collect())
+        Ok(paths.iter().map(claim).collect())
     }
 
     /// The paths at which something of someone else's may stand. What the plan has just seen needn't be seen again.

@@ -3,11 +3,13 @@
 
 use super::attempt::{Ended, Trouble};
 use super::people::{People, Person};
+use super::place::Place;
 use super::run::Run;
+use super::share::Shared;
 use super::{Retry, Step, StepError, StepStatus};
 use crate::config;
 use crate::experiment::{EmailAddress, RelativePath};
-use crate::journal::{ClaimState, Holder, MessageRow, MessageState, Record};
+use crate::journal::{ClaimState, Holder, MessageKind, MessageRow, MessageState, Record};
 use crate::mail::{ComposedMessage, MailError, MailErrorKind, Mailer, MessageContext, Templates};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
@@ -23,15 +25,18 @@ const MESSAGE: &str = "message";
 /// Templates and mail server of `[email]`.
 pub(super) struct Post {
     templates: Templates,
+    /// For messages about copies
+    copies: Option<Templates>,
     mailer: Mailer,
 }
 
 impl Post {
     pub fn from_config(settings: &config::Email) -> Result<Post, StepError> {
-        let templates =
-            Templates::load(settings).map_err(|error| StepError { message: error.to_string(), retry: Retry::Never })?;
-        let mailer = Mailer::new(&settings.transport)?;
-        Ok(Post { templates, mailer })
+        let load = |settings: &config::Email| {
+            Templates::load(settings).map_err(|error| StepError { message: error.to_string(), retry: Retry::Never })
+        };
+        let copies = settings.of_copies().map(|settings| load(&settings)).transpose()?;
+        Ok(Post { templates: load(settings)?, copies, mailer: Mailer::new(&settings.transport)? })
     }
 }
 
@@ -106,24 +111,69 @@ impl super::Deliverer {
     }
 }
 
+/// What a message is about, and where it is told who has it.
+struct Subject<'a> {
+    kind: MessageKind,
+    templates: &'a Templates,
+    /// Link and path, where they are not the first directory's
+    elsewhere: Option<(String, String)>,
+    /// The directories that it promises; none where nothing is shared
+    shared: Option<&'a Shared<'a>>,
+}
+
+impl Subject<'_> {
+    fn step(&self) -> Step {
+        self.shared.map_or(Step::Email, Shared::mailing)
+    }
+
+    fn unit(&self, unit: &str) -> String {
+        self.shared.map_or_else(|| unit.to_owned(), |shared| shared.unit(unit, "message to"))
+    }
+}
+
 impl Run<'_> {
     /// Mails everyone who was not mailed yet, once what the message promises is there. `before` is how the steps ended that
     /// it waits for.
     pub(super) async fn email(&self, before: &[Ended]) -> Vec<Ended> {
         let Some(post) = &self.deliverer.post else { return vec![] };
-        let people = match self.people(Step::Email, MESSAGE).await {
+        let first = self.deliverer.collection.as_ref().map(|first| Shared::first(first, &self.paths));
+        let subject =
+            Subject { kind: MessageKind::Data, templates: &post.templates, elsewhere: None, shared: first.as_ref() };
+        self.mail(post, &subject, before).await
+    }
+
+    /// The same about a copy of the data.
+    pub(super) async fn email_about(&self, copy: &Shared<'_>, before: &[Ended]) -> Vec<Ended> {
+        let Some((post, templates)) = self.deliverer.post.as_ref().and_then(|post| Some((post, post.copies.as_ref()?)))
+        else {
+            return vec![];
+        };
+        let path = &copy.paths[0];
+        let link = copy.collection.link(path).to_string();
+        let subject = Subject {
+            kind: MessageKind::Copy(format!("{}/{path}", copy.collection.name())),
+            templates,
+            elsewhere: Some((link, copy.collection.path(path))),
+            shared: Some(copy),
+        };
+        self.mail(post, &subject, before).await
+    }
+
+    async fn mail(&self, post: &Post, subject: &Subject<'_>, before: &[Ended]) -> Vec<Ended> {
+        let (step, unit) = (subject.step(), &subject.unit(MESSAGE));
+        let people = match self.people(step, unit).await {
             Ok(people) => people,
             Err(ended) => return vec![ended],
         };
         let recipients = self.deliverer.recipients(&people);
-        self.progress.expect(Step::Email, recipients.iter().map(|(_, recipient)| recipient.username()));
-        let once = |attempt| self.make_messages(post, &people, &recipients, before, attempt).boxed();
-        let (letters, mut ended) = match self.attempts.until_true(Step::Email, MESSAGE, once).await {
+        self.progress.expect(step, recipients.iter().map(|(_, recipient)| subject.unit(&recipient.username())));
+        let once = |attempt| self.make_messages(subject, &people, &recipients, before, attempt).boxed();
+        let (letters, mut ended) = match self.attempts.until_true(step, unit, once).await {
             Ok(made) => made,
             Err(ended) => return vec![ended],
         };
         let send = letters.iter().flat_map(|letter| letter.copies.iter().map(|row| (&letter.message, row)));
-        let send: Vec<_> = send.map(|(message, row)| self.send(post, message, row).boxed()).collect();
+        let send: Vec<_> = send.map(|(message, row)| self.send(post, subject, message, row).boxed()).collect();
         let sent: Vec<_> = stream::iter(send).buffer_unordered(AT_A_TIME).collect().await;
         ended.extend(sent.into_iter().filter_map(Result::err));
         ended
@@ -133,45 +183,51 @@ impl Run<'_> {
     /// written before the first is sent. Nobody is written to about what is not there for them.
     async fn make_messages(
         &self,
-        post: &Post,
+        subject: &Subject<'_>,
         people: &People,
         recipients: &[(EmailAddress, EmailAddress)],
         before: &[Ended],
         attempt: u32,
     ) -> Result<(Vec<Letter>, Vec<Ended>), Trouble> {
-        let promise = self.promise().await?;
-        let context = self.context().await?;
-        let rows = self.deliverer.journal().messages(self.experiment.id).await?;
+        let step = subject.step();
+        let promise = self.promise(subject).await?;
+        let mut rows = self.deliverer.journal().messages(self.experiment.id).await?;
+        rows.retain(|row| row.kind == subject.kind);
+        let mut context = self.context().await?;
+        if let Some((link, path)) = &subject.elsewhere {
+            context.data_link.clone_from(link);
+            context.path.clone_from(path);
+        }
         let mut letters = vec![];
         let mut ended = vec![];
         let mut unsent_to_pi = None;
         for Person { email: addressee, holder, .. } in &people.addressees {
             if let Some(missing) = promise.missing_for(addressee) {
-                let unit = &addressee.username();
+                let unit = &subject.unit(&addressee.username());
                 match holder {
                     Holder::Pi if before.is_empty() => {
                         return Err(StepError { message: missing, retry: Retry::Never }.into());
                     }
                     Holder::Pi => unsent_to_pi = Some("not sent: the data is not shared with the PI"),
                     _ if before.is_empty() => {
-                        self.progress.note(Step::Email, unit, StepStatus::Failed, attempt, &missing, &[]).await?;
+                        self.progress.note(step, unit, StepStatus::Failed, attempt, &missing, &[]).await?;
                         ended.push(Ended::Failed);
                     }
                     _ => {
                         let message = "not sent: the data is not shared with them";
-                        self.progress.note(Step::Email, unit, StepStatus::Pending, attempt, message, &[]).await?;
+                        self.progress.note(step, unit, StepStatus::Pending, attempt, message, &[]).await?;
                     }
                 }
                 continue;
             }
             let theirs: Vec<_> = rows.iter().filter(|row| row.addressee == *addressee).collect();
             let copies = recipients.iter().filter(|(to, _)| to == addressee).map(|(_, recipient)| recipient);
-            letters.extend(self.letter(post, &context, addressee, copies, &theirs)?);
+            letters.extend(self.letter(subject, &context, addressee, copies, &theirs)?);
         }
         let records: Vec<_> = letters.iter().flat_map(|letter| letter.copies.iter().map(Record::Message)).collect();
         let status = if unsent_to_pi.is_some() { StepStatus::Pending } else { StepStatus::Done };
         let message = unsent_to_pi.unwrap_or_default();
-        self.progress.note(Step::Email, MESSAGE, status, attempt, message, &records).await?;
+        self.progress.note(step, &subject.unit(MESSAGE), status, attempt, message, &records).await?;
         Ok((letters, ended))
     }
 
@@ -179,7 +235,7 @@ impl Run<'_> {
     /// far.
     fn letter<'r>(
         &self,
-        post: &Post,
+        subject: &Subject<'_>,
         context: &MessageContext,
         addressee: &EmailAddress,
         recipients: impl Iterator<Item = &'r EmailAddress>,
@@ -196,11 +252,13 @@ impl Run<'_> {
                 n => sent.any(|row| row.generation == n),
             };
             if has_it {
-                self.progress.show(Step::Email, &recipient.username(), StepStatus::Done, "has it already");
+                let unit = subject.unit(&recipient.username());
+                self.progress.show(subject.step(), &unit, StepStatus::Done, "has it already");
                 continue;
             }
             copies.push(MessageRow {
                 experiment: self.experiment.id,
+                kind: subject.kind.clone(),
                 addressee: addressee.clone(),
                 recipient: recipient.clone(),
                 generation,
@@ -212,18 +270,24 @@ impl Run<'_> {
         if copies.is_empty() {
             return Ok(None);
         }
-        let message = post
+        let message = subject
             .templates
             .compose(context, addressee, &message_id)
             .map_err(|error| StepError { message: error.to_string(), retry: Retry::Never })?;
         Ok(Some(Letter { message, copies }))
     }
 
-    async fn send(&self, post: &Post, message: &ComposedMessage, row: &MessageRow) -> Result<(), Ended> {
-        let unit = &row.recipient.username();
+    async fn send(
+        &self,
+        post: &Post,
+        subject: &Subject<'_>,
+        message: &ComposedMessage,
+        row: &MessageRow,
+    ) -> Result<(), Ended> {
+        let (step, unit) = (subject.step(), &subject.unit(&row.recipient.username()));
         let once = |attempt| {
             async move {
-                self.progress.show(Step::Email, unit, StepStatus::Running, "sending");
+                self.progress.show(step, unit, StepStatus::Running, "sending");
                 let (state, status, words) = match post.mailer.send(message, &row.recipient).await {
                     Ok(accepted) => (MessageState::Sent, StepStatus::Done, accepted.server_reply),
                     Err(error)
@@ -235,12 +299,12 @@ impl Run<'_> {
                 };
                 let after = MessageRow { state, words: words.clone(), ..row.clone() };
                 let shown = if state == MessageState::Sent { "sent" } else { words.as_str() };
-                self.progress.note(Step::Email, unit, status, attempt, shown, &[Record::Message(&after)]).await?;
+                self.progress.note(step, unit, status, attempt, shown, &[Record::Message(&after)]).await?;
                 Ok(state)
             }
             .boxed()
         };
-        let result = self.attempts.until_true(Step::Email, unit, once).await;
+        let result = self.attempts.until_sent(step, unit, once).await;
         let ended = match result {
             Ok(MessageState::Refused) => Err(Ended::Failed),
             Ok(_) => Ok(()),
@@ -254,10 +318,11 @@ impl Run<'_> {
     }
 
     /// What messages may promise.
-    async fn promise(&self) -> Result<Promise, Trouble> {
+    async fn promise(&self, subject: &Subject<'_>) -> Result<Promise, Trouble> {
         let path = self.paths[0].clone();
-        if self.deliverer.collection.is_some() {
-            let shared_with = self.deliverer.shared_with(self.experiment, &self.paths).await?;
+        if let Some(shared) = subject.shared {
+            let shared_with = self.deliverer.shared_with(self.experiment, shared).await?;
+            let path = shared.paths[0].clone();
             return Ok(Promise { path, shared_with: Some(shared_with), not_there_on: None });
         }
         let claims = self.deliverer.journal().claims(self.experiment.id).await?;

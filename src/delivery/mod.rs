@@ -8,6 +8,7 @@ mod attempt;
 mod booking;
 mod collection;
 mod control;
+mod copies;
 mod dirs;
 mod email;
 mod hooks;
@@ -34,11 +35,14 @@ use crate::config::Config;
 use crate::experiment::{Experiment, FieldError, RelativePath};
 use crate::journal::{ExperimentRow, Journal, JournalError};
 use crate::schedule::{self, ScheduleSource};
+use crate::sync::manifest::Manifest;
 use crate::watch::Readings;
+use copies::SharedCopy;
 use place::Place;
 use plan::Looked;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 /// What a delivery has come to, as a snapshot: the daemon shows it in PVs, the command line in a progress line.
@@ -68,6 +72,9 @@ pub struct Deliverer {
     journal: Journal,
     places: Vec<Arc<dyn Place>>,
     collection: Option<Collection>,
+    copies: Vec<SharedCopy>,
+    /// What the pairs of `[[sync]]` have moved; opened when it is first asked
+    manifest: OnceCell<Manifest>,
     post: Option<email::Post>,
     schedule: Option<Arc<dyn ScheduleSource>>,
     /// What plans saw, by experiment, for the run that follows
@@ -81,6 +88,8 @@ impl Deliverer {
         Ok(Deliverer {
             places: place::from_config(&config.directories)?,
             collection: config.globus.as_ref().map(Collection::from_config).transpose()?,
+            copies: copies::from_config(&config)?,
+            manifest: OnceCell::new(),
             post: config.email.as_ref().map(email::Post::from_config).transpose()?,
             schedule: schedule::open(&config)?,
             looked: Mutex::default(),
@@ -150,10 +159,24 @@ impl Deliverer {
         Ok(self.journal.last_whole_delivery(row.id).await?.map(|_| row))
     }
 
-    /// The names of all places in the journal's claims.
+    /// The names of the places of the first directories in the journal's claims.
     fn place_names(&self) -> Vec<String> {
         let places = self.places.iter().map(|place| place.name().to_owned());
         places.chain(self.collection.iter().map(|collection| collection.name().to_owned())).collect()
+    }
+
+    /// All directories that are to be an experiment's: place and path. `paths` are its first ones.
+    fn wanted(&self, experiment: &Experiment, paths: &[RelativePath]) -> Vec<(String, RelativePath)> {
+        let places = self.place_names();
+        let first = paths.iter().flat_map(|path| places.iter().map(|place| (place.clone(), path.clone())));
+        // A copy whose path can't be made fails in its own step, and holds up nothing else.
+        let copies = self.copies.iter().filter_map(|copy| Some((copy.place().to_owned(), copy.path(experiment).ok()?)));
+        first.chain(copies).collect()
+    }
+
+    /// The first collection, and those with copies.
+    fn collections(&self) -> impl Iterator<Item = &Collection> {
+        self.collection.iter().chain(self.copies.iter().map(SharedCopy::collection))
     }
 
     fn looked(&self) -> MutexGuard<'_, HashMap<Uuid, Looked>> {

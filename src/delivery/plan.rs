@@ -2,12 +2,14 @@
 
 use super::collection::{Collection, NAMES_TOLD, Principal};
 use super::place::{Found, Place};
+use super::share::Shared;
 use super::{Deliverer, StepError};
 use crate::experiment::{Experiment, FieldError, RelativePath};
 use crate::journal::{
     Acceptance, Accepted, AcceptedBy, Claim, ClaimState, Conflict, ExperimentRow, JournalError, PersonState,
 };
 use crate::watch::Readings;
+use futures::future::join_all;
 use globus_transfer_client::AccessRule;
 use std::collections::HashMap;
 use std::fmt;
@@ -58,6 +60,8 @@ pub enum Obstacle {
     Foreign {
         /// Who wants it
         wanted_by: Experiment,
+        /// The collection's name in the claims
+        place: String,
         /// The rule's path on the collection
         path: String,
         /// Who could
@@ -85,7 +89,7 @@ impl fmt::Display for Obstacle {
                 if place.starts_with("globus:") { "Globus" } else { place },
                 names.join(", ")
             ),
-            Obstacle::Foreign { wanted_by, path, who } => write!(
+            Obstacle::Foreign { wanted_by, path, who, .. } => write!(
                 f,
                 "{who} can read {path} on Globus, which is to be {wanted_by}'s: end that access there, or Approve; {REMEDY}"
             ),
@@ -102,13 +106,17 @@ impl Obstacle {
     }
 
     /// Whether approving it settles this claim.
-    fn settles(&self, claim: &Claim, collection: Option<&Collection>) -> bool {
+    fn settles(&self, claim: &Claim, deliverer: &Deliverer) -> bool {
         match self {
             // Whoever approves that two groups have one directory approves what is in it, wherever it is.
             Obstacle::Taken { conflict, .. } => conflict.wanted == claim.path,
             Obstacle::Occupied { place, path, .. } => *place == claim.place && *path == claim.path,
-            Obstacle::Foreign { path, .. } => collection
-                .is_some_and(|collection| claim.place == collection.name() && collection.covers(&claim.path, path)),
+            Obstacle::Foreign { place, path, .. } => {
+                *place == claim.place
+                    && deliverer
+                        .collections()
+                        .any(|collection| collection.name() == place && collection.covers(&claim.path, path))
+            }
         }
     }
 }
@@ -183,21 +191,18 @@ impl Deliverer {
             Some(row) => self.journal.claims(row.id).await?,
             None => vec![],
         };
-        let mut claims = vec![];
+        let mut claims: Vec<Claim> = vec![];
         let mut obstacles = vec![];
-        for path in &paths {
-            for place in self.place_names() {
-                let state = held
-                    .iter()
-                    .find(|held| held.place == place && held.path.key() == path.key())
-                    .map_or(ClaimState::Claimed, |held| held.state);
-                claims.push(Claim { place, path: path.clone(), state });
-            }
-            if !held.iter().any(|held| held.path.key() == path.key()) {
-                let conflicts = self.journal.conflicts(&experiment.owner(), path).await?;
+        for (place, path) in self.wanted(experiment, &paths) {
+            let own = |held: &Claim| held.path.key() == path.key();
+            if !held.iter().any(own) && !claims.iter().any(own) {
+                let conflicts = self.journal.conflicts(&experiment.owner(), &path).await?;
                 let taken = |conflict| Obstacle::Taken { wanted_by: experiment.clone(), conflict };
                 obstacles.extend(conflicts.into_iter().map(taken));
             }
+            let state = held.iter().find(|held| held.place == place && own(held));
+            let state = state.map_or(ClaimState::Claimed, |held| held.state);
+            claims.push(Claim { place, path, state });
         }
 
         let mut looked = Looked { at: Instant::now(), found: HashMap::new(), rules: None };
@@ -210,15 +215,14 @@ impl Deliverer {
             let unseen = unseen(place.name());
             async move { (place.name().to_owned(), within(look_at(place.as_ref(), &unseen)).await) }
         });
-        let on_globus = async {
-            let collection = self.collection.as_ref()?;
+        let on_globus = self.collections().filter_map(|collection| {
             let unseen = unseen(collection.name());
-            if unseen.is_empty() {
-                return None;
-            }
-            Some((collection, unseen.clone(), within(look_at_collection(collection, unseen)).await))
-        };
-        let (looks, on_globus) = tokio::join!(futures::future::join_all(looks), on_globus);
+            let look = |unseen: Vec<RelativePath>| async move {
+                (collection, unseen.clone(), within(look_at_collection(collection, unseen)).await)
+            };
+            (!unseen.is_empty()).then(|| look(unseen))
+        });
+        let (looks, on_globus) = tokio::join!(join_all(looks), join_all(on_globus));
         for (place, result) in looks {
             match result {
                 Ok(found) => {
@@ -230,10 +234,12 @@ impl Deliverer {
                 Err(error) => away.push(Away { place, reason: error.message }),
             }
         }
-        if let Some((collection, unseen, result)) = on_globus {
+        for (collection, unseen, result) in on_globus {
+            let is_first = self.collection.as_ref().is_some_and(|first| first.name() == collection.name());
             let seen = match result {
                 Ok((found, rules)) => {
-                    let foreign = self.foreign(experiment, known.as_ref().map(|row| row.id), &unseen, &rules).await;
+                    let id = known.as_ref().map(|row| row.id);
+                    let foreign = self.foreign(experiment, id, collection, &unseen, &rules).await;
                     foreign.map(|foreign| (found, rules, foreign))
                 }
                 Err(error) => Err(error),
@@ -245,9 +251,12 @@ impl Deliverer {
                         looked.found.insert((collection.name().to_owned(), path), found);
                     }
                     obstacles.extend(foreign);
-                    looked.rules = Some(rules);
+                    looked.rules = looked.rules.or_else(|| is_first.then_some(rules));
                 }
-                Err(error) => away.push(Away { place: "Globus".to_owned(), reason: error.message }),
+                Err(error) => {
+                    let place = if is_first { "Globus".to_owned() } else { collection.name().to_owned() };
+                    away.push(Away { place, reason: error.message });
+                }
             }
         }
         Ok(Plan { experiment: experiment.clone(), paths, known, away, obstacles, approved: false, claims, looked })
@@ -273,7 +282,7 @@ impl Deliverer {
                 approved.push(conflict.experiment);
             }
             for claim in &mut claims {
-                if claim.state == ClaimState::Claimed && obstacle.settles(claim, self.collection.as_ref()) {
+                if claim.state == ClaimState::Claimed && obstacle.settles(claim, self) {
                     claim.state = ClaimState::Approved;
                 }
             }
@@ -307,20 +316,19 @@ impl Deliverer {
         Ok(found.iter().filter_map(|(path, found)| occupied(experiment, place.name(), path, found, own)).collect())
     }
 
-    /// The same on the collection and its rules.
+    /// The same on a collection and its rules.
     pub(super) async fn obstacles_on_globus(
         &self,
         experiment: &Experiment,
         id: Uuid,
-        collection: &Collection,
+        shared: &Shared<'_>,
         paths: &[RelativePath],
-        own: &[RelativePath],
     ) -> Result<Vec<Obstacle>, StepError> {
-        let (found, rules) = look_at_collection(collection, paths.to_vec()).await?;
-        let place = collection.name();
+        let (found, rules) = look_at_collection(shared.collection, paths.to_vec()).await?;
+        let (place, own) = (shared.collection.name(), &shared.paths);
         let mut obstacles: Vec<_> =
             found.iter().filter_map(|(path, found)| occupied(experiment, place, path, found, own)).collect();
-        obstacles.extend(self.foreign(experiment, Some(id), paths, &rules).await?);
+        obstacles.extend(self.foreign(experiment, Some(id), shared.collection, paths, &rules).await?);
         Ok(obstacles)
     }
 
@@ -329,10 +337,10 @@ impl Deliverer {
         &self,
         experiment: &Experiment,
         id: Option<Uuid>,
+        collection: &Collection,
         paths: &[RelativePath],
         rules: &[AccessRule],
     ) -> Result<Vec<Obstacle>, StepError> {
-        let Some(collection) = &self.collection else { return Ok(vec![]) };
         let inside: Vec<_> = rules
             .iter()
             .filter(|rule| rule.role_id.is_none() && paths.iter().any(|path| collection.covers(path, &rule.path)))
@@ -365,6 +373,7 @@ impl Deliverer {
             let who = principal.identity().and_then(|identity| names.get(&identity).cloned());
             obstacles.push(Obstacle::Foreign {
                 wanted_by: experiment.clone(),
+                place: collection.name().to_owned(),
                 path: rule.path.clone(),
                 who: who.unwrap_or_else(|| principal.to_string()),
             });

@@ -60,6 +60,10 @@ impl Progress {
         self.publish(step, status, message);
     }
 
+    pub fn has_failed(&self, step: Step) -> bool {
+        self.lock().get(&step).is_some_and(|units| summary(units).0 == StepStatus::Failed)
+    }
+
     /// Changes something else in the report: counts, the link.
     pub fn change(&self, change: impl FnOnce(&mut DeliveryReport)) {
         self.report.send_modify(change);
@@ -126,7 +130,13 @@ impl DeliveryReport {
         if let Some((step, (_, message))) = first(StepStatus::Running) {
             return format!("{step}: {message}");
         }
-        if self.steps.values().all(|(status, _)| matches!(status, StepStatus::Done | StepStatus::Skipped)) {
+        let is_true = |(step, (status, _)): (&Step, &(StepStatus, String))| match status {
+            StepStatus::Done | StepStatus::Skipped => true,
+            // A copy waits for its first files, not the delivery for the copy.
+            StepStatus::Pending => *step == Step::Sync,
+            _ => false,
+        };
+        if self.steps.iter().all(is_true) {
             return self.done_sentence();
         }
         "Delivering".to_owned()

@@ -4,10 +4,11 @@ use super::hooks;
 use super::people::SCHEDULE;
 use super::progress::{Units, summary};
 use super::run::Options;
+use super::share::Shared;
 use super::{Deliverer, DeliveryReport, Step, StepStatus};
 use crate::experiment::{EmailAddress, RelativePath};
 use crate::journal::{AccessState, DeliveryState, ExperimentRow, JournalError, MessageState, StepRow, Unreachable};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Deliverer {
     /// The report as the experiment's last deliveries left it, e.g. to show it after a restart. Nothing is looked at but
@@ -67,7 +68,8 @@ impl Deliverer {
                 recipients.iter().any(|(_, recipient)| recipient.username() == row.unit)
                     || (row.status != StepStatus::Done && !is_person(&row.unit))
             }
-            Step::Sync | Step::Delivery => false,
+            Step::Sync => self.copies.iter().any(|copy| copy.is_about(&row.unit)),
+            Step::Delivery => false,
         };
         let mut units: BTreeMap<Step, Units> = BTreeMap::new();
         for step in self.journal.steps_of(row.id).await? {
@@ -86,6 +88,11 @@ impl Deliverer {
         let steps = [Step::Dirs, Step::Globus, Step::Share, Step::Email, Step::Sync].map(|step| {
             let shown = match units.get(&step) {
                 _ if !self.has(step) => (StepStatus::Skipped, "not configured".to_owned()),
+                // A copy that has yet to arrive beside one that has.
+                Some(units) if step == Step::Sync => match summary(units) {
+                    (StepStatus::Running, message) => (StepStatus::Pending, message),
+                    ended => ended,
+                },
                 Some(units) => summary(units),
                 None => (StepStatus::Pending, String::new()),
             };
@@ -95,20 +102,26 @@ impl Deliverer {
         let whole = self.has(Step::Delivery).then(|| (Step::Delivery, units.get(&Step::Delivery)));
         let whole = whole.map(|(step, units)| (step, units.map(summary).unwrap_or_default()));
         let messages = self.journal.messages(row.id).await?;
-        let mailed = recipients.iter().filter(|(addressee, recipient)| {
-            messages.iter().any(|message| {
-                message.addressee == *addressee
-                    && message.recipient == *recipient
-                    && message.state == MessageState::Sent
+        // One each of every kind: resendings count once.
+        let mailed: BTreeSet<_> = messages
+            .iter()
+            .filter(|message| message.state == MessageState::Sent)
+            .filter(|message| {
+                recipients.iter().any(|(to, recipient)| message.addressee == *to && message.recipient == *recipient)
             })
-        });
-        let emails_sent = mailed.count() as u32;
+            .map(|message| (message.kind.to_string(), message.addressee.username(), message.recipient.username()))
+            .collect();
+        let emails_sent = mailed.len() as u32;
         let refused = units.get(&Step::Email).into_iter().flatten();
         let refused =
             refused.filter(|(unit, (status, _))| *status == StepStatus::Failed && !unit.starts_with(hooks::UNIT));
+        let users_shared = match &self.collection {
+            Some(collection) => self.shared_with(row, &Shared::first(collection, paths)).await?.len() as u32,
+            None => 0,
+        };
         Ok(DeliveryReport {
             users_total: people.readers.len() as u32,
-            users_shared: self.shared_with(row, paths).await?.len() as u32,
+            users_shared,
             emails_sent,
             emails_failed: refused.count() as u32,
             path: paths[0].to_string(),
@@ -118,13 +131,13 @@ impl Deliverer {
         })
     }
 
-    /// Those of the experiment's people who have access to all its directories.
+    /// Those of the experiment's people who have access to all these directories.
     pub(super) async fn shared_with(
         &self,
         row: &ExperimentRow,
-        paths: &[RelativePath],
+        shared: &Shared<'_>,
     ) -> Result<Vec<EmailAddress>, JournalError> {
-        let Some(collection) = &self.collection else { return Ok(vec![]) };
+        let collection = shared.collection;
         let access = self.journal.access(row.id).await?;
         let can_read = |email: &EmailAddress, path: &String| {
             access.iter().any(|row| {
@@ -134,7 +147,7 @@ impl Deliverer {
                     && row.state == AccessState::Granted
             })
         };
-        let paths: Vec<_> = paths.iter().map(|path| collection.path(path)).collect();
+        let paths: Vec<_> = shared.paths.iter().map(|path| collection.path(path)).collect();
         let people = self.people(row).await?.readers.into_iter().map(|person| person.email);
         Ok(people.filter(|email| paths.iter().all(|path| can_read(email, path))).collect())
     }

@@ -179,10 +179,8 @@ impl Run<'_> {
     /// Claims what the configuration has got since the experiment was accepted: a tree, a place. What someone else has
     /// stands in the way here as it does in a plan.
     async fn claim_added(&self) -> Result<Vec<Obstacle>, JournalError> {
-        let places = self.deliverer.place_names();
-        let wanted: Vec<_> =
-            self.paths.iter().flat_map(|path| places.iter().map(|place| (place.clone(), path.clone()))).collect();
         let experiment = &self.experiment.experiment;
+        let wanted = self.deliverer.wanted(experiment, &self.paths);
         let journal = self.deliverer.journal();
         let conflicts = journal.claim_added(self.experiment.id, &experiment.owner(), &wanted).await?;
         Ok(conflicts.into_iter().map(|conflict| Obstacle::Taken { wanted_by: experiment.clone(), conflict }).collect())
@@ -196,7 +194,7 @@ impl Run<'_> {
         }
     }
 
-    /// Directories on all hosts beside Globus; sharing after Globus; e-mail when what it promises is there.
+    /// Directories on all hosts beside Globus; sharing after Globus; e-mail when what it promises is there; copies after it.
     async fn steps(&self) -> Vec<Ended> {
         let dirs = async {
             match self.expects(Step::Dirs) {
@@ -214,6 +212,19 @@ impl Run<'_> {
             let ended = if directory { self.with_hooks(Step::Globus, made).await } else { vec![] };
             self.serve_people(ended).await
         };
+        let globus = async {
+            if !self.expects(Step::Sync) {
+                return globus.await;
+            }
+            let (mut ended, (made, not_made)) = tokio::join!(globus, self.make_copies());
+            ended.extend(not_made);
+            let stopped = ended.iter().any(|ended| matches!(ended, Ended::Held(_) | Ended::Aborted));
+            // What may not be shared here, by a hook's word for instance, is not shared there.
+            if !stopped && !self.progress.has_failed(Step::Share) {
+                ended.extend(self.share_copies(&made).await);
+            }
+            ended
+        };
         let (mut ended, more) = tokio::join!(dirs, globus);
         ended.extend(more);
         ended
@@ -227,7 +238,7 @@ impl Deliverer {
             Step::Dirs => !self.places.is_empty(),
             Step::Globus | Step::Share => self.collection.is_some(),
             Step::Email => self.post.is_some(),
-            Step::Sync => false,
+            Step::Sync => !self.copies.is_empty(),
             Step::Delivery => self.config.hooks.iter().any(|hook| hook.step() == Step::Delivery),
         }
     }

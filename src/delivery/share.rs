@@ -2,10 +2,12 @@
 
 use super::attempt::{Ended, Trouble};
 use super::collection::Collection;
+use super::dirs::GLOBUS;
 use super::people::Person;
 use super::run::Run;
 use super::{Retry, Step, StepError, StepStatus};
 use crate::config::Permissions;
+use crate::experiment::RelativePath;
 use crate::journal::{AccessRow, AccessState, Holder, Record};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
@@ -20,6 +22,53 @@ const AT_A_TIME: usize = 8;
 /// The unit of the look that all people's units start from.
 const LOOK: &str = "access rules";
 
+/// Directories of the experiment on a collection that its people get access to: the first ones, or a pair's copy.
+pub(super) struct Shared<'a> {
+    pub collection: &'a Collection,
+    pub paths: Vec<RelativePath>,
+    /// The pair whose copy it is
+    pair: Option<&'a str>,
+}
+
+impl<'a> Shared<'a> {
+    pub fn first(collection: &'a Collection, paths: &[RelativePath]) -> Shared<'a> {
+        Shared { collection, paths: paths.to_vec(), pair: None }
+    }
+
+    pub fn copy(collection: &'a Collection, path: RelativePath, pair: &'a str) -> Shared<'a> {
+        Shared { collection, paths: vec![path], pair: Some(pair) }
+    }
+
+    /// Where it is told how the directories are made.
+    pub fn making(&self) -> (Step, &'a str) {
+        self.pair.map_or((Step::Globus, GLOBUS), |pair| (Step::Sync, pair))
+    }
+
+    /// Where it is told who gets access.
+    fn sharing(&self) -> Step {
+        if self.pair.is_some() { Step::Sync } else { Step::Share }
+    }
+
+    /// Where it is told who is mailed about it.
+    pub fn mailing(&self) -> Step {
+        if self.pair.is_some() { Step::Sync } else { Step::Email }
+    }
+
+    /// The unit of a person, or of a look, in these steps.
+    pub fn unit(&self, unit: &str, what: &str) -> String {
+        self.pair.map_or_else(|| unit.to_owned(), |pair| format!("{pair}: {what} {unit}"))
+    }
+
+    fn shared_unit(&self, unit: &str) -> String {
+        self.unit(unit, "access of")
+    }
+
+    /// Whether a rule that beamshare made is for one of these directories, or was for a former one.
+    fn has(&self, row: &AccessRow) -> bool {
+        row.collection == self.collection.settings().collection && row.path.starts_with(&self.collection.settings().top)
+    }
+}
+
 /// What the look found.
 struct Looked {
     identities: HashMap<String, Uuid>,
@@ -29,7 +78,7 @@ struct Looked {
 
 /// One person's access to be.
 struct Grant<'a> {
-    collection: &'a Collection,
+    shared: &'a Shared<'a>,
     person: &'a Person,
     identity: Uuid,
 }
@@ -39,20 +88,26 @@ impl Run<'_> {
     /// not of the experiment's people any more. What the plan saw is good for the first time only.
     pub(super) async fn share(&self, first: bool) -> Vec<Ended> {
         let Some(collection) = &self.deliverer.collection else { return vec![] };
-        let people = match self.people(Step::Share, LOOK).await {
+        self.share_all(&Shared::first(collection, &self.paths), first).await
+    }
+
+    /// The same for one collection.
+    pub(super) async fn share_all(&self, shared: &Shared<'_>, as_planned: bool) -> Vec<Ended> {
+        let (step, unit) = (shared.sharing(), &shared.shared_unit(LOOK));
+        let people = match self.people(step, unit).await {
             Ok(people) => people.readers,
             Err(ended) => return vec![ended],
         };
-        self.progress.expect(Step::Share, people.iter().map(|person| person.email.username()));
-        let look = |attempt| self.look_for(collection, &people, first && attempt == 1, attempt).boxed();
-        let look = self.attempts.until_true(Step::Share, LOOK, look).await;
+        self.progress.expect(step, people.iter().map(|person| shared.shared_unit(&person.email.username())));
+        let look = |attempt| self.look_for(shared, &people, as_planned && attempt == 1, attempt).boxed();
+        let look = self.attempts.until_true(step, unit, look).await;
         let looked = match look {
             Ok(looked) => looked,
             Err(ended) => return vec![ended],
         };
-        let give: Vec<_> = people.iter().map(|person| self.share_with(collection, person, &looked).boxed()).collect();
-        let wrong = self.wrongly_given(collection, &people, &looked);
-        let take_back: Vec<_> = wrong.iter().map(|row| self.take_back(collection, row, &looked).boxed()).collect();
+        let give: Vec<_> = people.iter().map(|person| self.share_with(shared, person, &looked).boxed()).collect();
+        let wrong = self.wrongly_given(shared, &people, &looked);
+        let take_back: Vec<_> = wrong.iter().map(|row| self.take_back(shared, row, &looked).boxed()).collect();
         let (given, taken): (Vec<_>, Vec<_>) = tokio::join!(
             stream::iter(give).buffer_unordered(AT_A_TIME).collect(),
             stream::iter(take_back).buffer_unordered(AT_A_TIME).collect()
@@ -62,12 +117,13 @@ impl Run<'_> {
 
     async fn look_for(
         &self,
-        collection: &Collection,
+        shared: &Shared<'_>,
         people: &[Person],
         as_planned: bool,
         attempt: u32,
     ) -> Result<Looked, Trouble> {
-        self.progress.show(Step::Share, LOOK, StepStatus::Running, "looking");
+        let (step, unit, collection) = (shared.sharing(), &shared.shared_unit(LOOK), shared.collection);
+        self.progress.show(step, unit, StepStatus::Running, "looking");
         let emails: Vec<_> = people.iter().map(|person| person.email.clone()).collect();
         let rules = async {
             let seen = self.looked.as_ref().filter(|looked| as_planned && looked.is_fresh());
@@ -82,21 +138,21 @@ impl Run<'_> {
         let mut wanted = vec![];
         for person in people {
             let Some(identity) = identities.get(&person.email.username()) else { continue };
-            let grant = Grant { collection, person, identity: *identity };
-            for path in self.rule_paths(collection) {
+            let grant = Grant { shared, person, identity: *identity };
+            for path in rule_paths(shared) {
                 if find(&rules, grant.identity, &path).is_none() {
                     wanted.push(self.row(&grant, path, AccessState::Wanted, None, true));
                 }
             }
         }
         let records: Vec<_> = wanted.iter().map(Record::Access).collect();
-        self.progress.note(Step::Share, LOOK, StepStatus::Done, attempt, "", &records).await?;
+        self.progress.note(step, unit, StepStatus::Done, attempt, "", &records).await?;
         Ok(Looked { identities, rules, rows: merge(rows, wanted) })
     }
 
-    async fn share_with(&self, collection: &Collection, person: &Person, looked: &Looked) -> Result<(), Ended> {
+    async fn share_with(&self, shared: &Shared<'_>, person: &Person, looked: &Looked) -> Result<(), Ended> {
         let email = &person.email;
-        let unit = email.username();
+        let unit = shared.shared_unit(&email.username());
         let once = |attempt| {
             async move {
                 let Some(identity) = looked.identities.get(&email.username()) else {
@@ -106,36 +162,35 @@ impl Run<'_> {
                     );
                     return Err(StepError { message, retry: Retry::Never }.into());
                 };
-                self.make_rules(&Grant { collection, person, identity: *identity }, looked, attempt).await
+                self.make_rules(&Grant { shared, person, identity: *identity }, looked, attempt).await
             }
             .boxed()
         };
-        let result = self.attempts.until_true(Step::Share, &unit, once).await;
+        let result = self.attempts.until_true(shared.sharing(), &unit, once).await;
         self.count().await;
         result
     }
 
     /// Makes the person's rules, or finds them.
     async fn make_rules(&self, grant: &Grant<'_>, looked: &Looked, attempt: u32) -> Result<(), Trouble> {
-        let unit = grant.person.email.username();
-        self.progress.show(Step::Share, &unit, StepStatus::Running, "sharing");
+        let (step, unit) = (grant.shared.sharing(), grant.shared.shared_unit(&grant.person.email.username()));
+        let collection = grant.shared.collection;
+        self.progress.show(step, &unit, StepStatus::Running, "sharing");
         let (again, rows_now);
         let (rules, rows) = match attempt {
             1 => (&looked.rules, &looked.rows),
             // The last attempt may have made the rule although its answer was lost.
             _ => {
-                again = grant.collection.rules().await?;
+                again = collection.rules().await?;
                 rows_now = self.deliverer.journal().access(self.experiment.id).await?;
                 (&again, &rows_now)
             }
         };
         let mut told = "shared".to_owned();
         let mut granted = vec![];
-        for path in self.rule_paths(grant.collection) {
+        for path in rule_paths(grant.shared) {
             let row = rows.iter().find(|row| {
-                row.identity == grant.identity
-                    && row.collection == grant.collection.settings().collection
-                    && row.path == path
+                row.identity == grant.identity && row.collection == collection.settings().collection && row.path == path
             });
             let (rule, ours) = match find(rules, grant.identity, &path) {
                 Some(rule) => {
@@ -150,25 +205,25 @@ impl Run<'_> {
                         let wanted = self.row(grant, path.clone(), AccessState::Wanted, None, true);
                         self.deliverer.journal().record(&[Record::Access(&wanted)]).await?;
                     }
-                    (Some(grant.collection.grant(grant.identity, &path).await?), true)
+                    (Some(collection.grant(grant.identity, &path).await?), true)
                 }
             };
             granted.push(self.row(grant, path, AccessState::Granted, rule, ours));
         }
         let records: Vec<_> = granted.iter().map(Record::Access).collect();
-        self.progress.note(Step::Share, &unit, StepStatus::Done, attempt, &told, &records).await?;
+        self.progress.note(step, &unit, StepStatus::Done, attempt, &told, &records).await?;
         Ok(())
     }
 
     /// Sees to it that the rule that is there allows what is configured. Rules of others are not touched.
     async fn suit(&self, grant: &Grant<'_>, rule: &AccessRule, ours: bool) -> Result<Option<String>, Trouble> {
-        let wanted = grant.collection.permissions();
+        let wanted = grant.shared.collection.permissions();
         if rule.permissions == wanted {
             return Ok((!ours).then(|| "had access already".to_owned()));
         }
         match (&rule.id, ours) {
             (Some(id), true) => {
-                grant.collection.change(id).await?;
+                grant.shared.collection.change(id).await?;
                 Ok(None)
             }
             _ if wanted == globus::Permissions::Read => {
@@ -187,7 +242,7 @@ impl Run<'_> {
 
     /// What beamshare gave principal investigators' addresses of this experiment that have since been corrected, and
     /// people whom the schedule does not list any more or who were removed by hand.
-    fn wrongly_given(&self, collection: &Collection, people: &[Person], looked: &Looked) -> Vec<AccessRow> {
+    fn wrongly_given(&self, shared: &Shared<'_>, people: &[Person], looked: &Looked) -> Vec<AccessRow> {
         let right: Vec<_> =
             people.iter().filter_map(|person| looked.identities.get(&person.email.username())).collect();
         let mut wrong: Vec<_> = looked
@@ -197,7 +252,7 @@ impl Run<'_> {
                 row.holder != Holder::Further
                     && row.ours
                     && row.state != AccessState::Revoked
-                    && row.collection == collection.settings().collection
+                    && shared.has(row)
                     && !people.iter().any(|person| person.email == row.email)
                     && !right.contains(&&row.identity)
             })
@@ -207,8 +262,9 @@ impl Run<'_> {
         wrong
     }
 
-    async fn take_back(&self, collection: &Collection, row: &AccessRow, looked: &Looked) -> Result<(), Ended> {
-        let unit = &format!("{} ({})", row.email, row.path);
+    async fn take_back(&self, shared: &Shared<'_>, row: &AccessRow, looked: &Looked) -> Result<(), Ended> {
+        let (step, unit) = (shared.sharing(), &shared.shared_unit(&format!("{} ({})", row.email, row.path)));
+        let collection = shared.collection;
         let once = |attempt| {
             async move {
                 let again;
@@ -228,18 +284,18 @@ impl Run<'_> {
                 }
                 let revoking = AccessRow { state: AccessState::Revoking, rule: rule.clone(), ..row.clone() };
                 let with = [Record::Access(&revoking)];
-                self.progress.note(Step::Share, unit, StepStatus::Running, attempt, "taking back", &with).await?;
+                self.progress.note(step, unit, StepStatus::Running, attempt, "taking back", &with).await?;
                 if let Some(rule) = rule {
                     collection.revoke(&rule).await?;
                 }
                 let revoked = AccessRow { state: AccessState::Revoked, ..revoking.clone() };
                 let with = [Record::Access(&revoked)];
-                self.progress.note(Step::Share, unit, StepStatus::Done, attempt, "access taken back", &with).await?;
+                self.progress.note(step, unit, StepStatus::Done, attempt, "access taken back", &with).await?;
                 Ok(())
             }
             .boxed()
         };
-        self.attempts.until_true(Step::Share, unit, once).await
+        self.attempts.until_true(step, unit, once).await
     }
 
     /// Leaves the rule to another experiment that has the same directory (an operator has approved that) and the same
@@ -258,24 +314,22 @@ impl Run<'_> {
 
     /// Counts those who have access to all directories.
     async fn count(&self) {
-        if let Ok(shared) = self.deliverer.shared_with(self.experiment, &self.paths).await {
+        let Some(collection) = &self.deliverer.collection else { return };
+        let first = Shared::first(collection, &self.paths);
+        if let Ok(shared) = self.deliverer.shared_with(self.experiment, &first).await {
             self.progress.change(|report| report.users_shared = shared.len() as u32);
         }
-    }
-
-    fn rule_paths(&self, collection: &Collection) -> Vec<String> {
-        self.paths.iter().map(|path| collection.path(path)).collect()
     }
 
     fn row(&self, grant: &Grant<'_>, path: String, state: AccessState, rule: Option<String>, ours: bool) -> AccessRow {
         AccessRow {
             experiment: self.experiment.id,
             identity: grant.identity,
-            collection: grant.collection.settings().collection,
+            collection: grant.shared.collection.settings().collection,
             path,
             email: grant.person.email.clone(),
             holder: grant.person.holder,
-            permissions: match grant.collection.permissions() {
+            permissions: match grant.shared.collection.permissions() {
                 globus::Permissions::Read => Permissions::R,
                 globus::Permissions::ReadWrite => Permissions::Rw,
             },
@@ -284,6 +338,10 @@ impl Run<'_> {
             state,
         }
     }
+}
+
+fn rule_paths(shared: &Shared<'_>) -> Vec<String> {
+    shared.paths.iter().map(|path| shared.collection.path(path)).collect()
 }
 
 /// The rule that gives the identity access to just this directory. What comes from a role can't be changed here.

@@ -25,6 +25,8 @@ pub enum Cause {
     Schedule,
     /// `beamshare users` has added or removed someone
     Users,
+    /// A pair of `[[sync]]` has made the first of a copy that is to be shared
+    Sync,
 }
 
 /// How a delivery stands or has ended.

@@ -3,6 +3,7 @@ use crate::experiment::EmailAddress;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
+use std::fmt;
 use uuid::Uuid;
 
 /// How far a message has come.
@@ -17,11 +18,49 @@ pub enum MessageState {
     Refused,
 }
 
+/// What a message is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum MessageKind {
+    /// The experiment's data, in its first directory
+    Data,
+    /// A copy of the data, by where it is: the place's name in the claims, and the path below it
+    Copy(String),
+}
+
+impl fmt::Display for MessageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MessageKind::Data => f.write_str("data"),
+            MessageKind::Copy(place) => write!(f, "copy {place}"),
+        }
+    }
+}
+
+impl From<MessageKind> for String {
+    fn from(kind: MessageKind) -> String {
+        kind.to_string()
+    }
+}
+
+impl TryFrom<String> for MessageKind {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.split_once(' ') {
+            None if text == "data" => Ok(MessageKind::Data),
+            Some(("copy", place)) => Ok(MessageKind::Copy(place.to_owned())),
+            _ => Err(format!("{text:?} is no kind of message")),
+        }
+    }
+}
+
 /// One copy of a message for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageRow {
     /// About whose data
     pub experiment: Uuid,
+    /// About what of it
+    pub kind: MessageKind,
     /// Whose message it is
     pub addressee: EmailAddress,
     /// Who gets this copy
@@ -44,12 +83,13 @@ impl Journal {
     ) -> Result<(), JournalError> {
         // The Message-ID never changes once it is written: it is what a second sending is recognized by.
         sqlx::query(
-            "INSERT INTO message (experiment, addressee, recipient, generation, message_id, state, words, changed_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-             ON CONFLICT (experiment, addressee, recipient, generation) DO UPDATE SET \
+            "INSERT INTO message (experiment, kind, addressee, recipient, generation, message_id, state, words, changed_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+             ON CONFLICT (experiment, kind, addressee, recipient, generation) DO UPDATE SET \
              state = excluded.state, words = excluded.words, changed_at = excluded.changed_at",
         )
         .bind(row.experiment.to_string())
+        .bind(row.kind.to_string())
         .bind(row.addressee.username())
         .bind(row.recipient.username())
         .bind(row.generation)
@@ -78,6 +118,7 @@ impl Journal {
         let address = |what, text: String| text.parse().map_err(|_| self.content(what, text));
         Ok(MessageRow {
             experiment: self.uuid("message.experiment", row.get("experiment"))?,
+            kind: self.word("message.kind", row.get("kind"))?,
             addressee: address("message.addressee", row.get("addressee"))?,
             recipient: address("message.recipient", row.get("recipient"))?,
             generation: row.get("generation"),

@@ -19,7 +19,7 @@ pub use claim::{Claim, ClaimState, Conflict};
 pub use delivery::{Cause, DeliveryRow, DeliveryState, NewDelivery, NewStep, StepRow};
 pub use experiment::{Acceptance, Accepted, AcceptedBy, ExperimentRow};
 pub use lock::{LockError, RunLock};
-pub use message::{MessageRow, MessageState};
+pub use message::{MessageKind, MessageRow, MessageState};
 pub use people::{Listed, PersonRow, PersonSource, PersonState, Unreachable};
 
 use crate::experiment::UserInfo;

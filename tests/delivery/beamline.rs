@@ -21,6 +21,27 @@ pub const PI: &str = "Wei.Li@example.org";
 pub const STAFF: &str = "staff@example.org";
 pub const CONTACT: &str = "contact@example.org";
 
+/// Where the detector's data is, and where pairs send them: two more collections.
+pub const DETECTOR: Uuid = Uuid::from_u128(0xde7ec702);
+pub const ARCHIVE: Uuid = Uuid::from_u128(0xa2c417e);
+
+/// A pair that shares what it sends to `/2bm/` of the archive.
+pub fn shared_pair() -> String {
+    format!(
+        r#"[[sync]]
+name = "raw"
+source.collection = "{DETECTOR}"
+source.path = "/{{{{ year_month }}}}/{{{{ pi_last_name }}}}"
+destination.collection = "{ARCHIVE}"
+destination.path = "/2bm/{{{{ year_month }}}}/{{{{ pi_last_name }}}}"
+share = true
+[email.copy]
+subject = "Copy"
+text_template = "message_copy.txt"
+[journal]"#
+    )
+}
+
 pub struct Beamline {
     pub folder: TempDir,
     pub globus: Simulator,
@@ -46,16 +67,19 @@ impl Beamline {
                     .app(App::service(service, "a secret"))
                     .account(Account::new("wrong@example.org", "Not Li"))
                     .account(Account::new("other@example.org", "Another Li"))
-                    .collection(collection(guest)),
+                    .collection(collection(guest))
+                    .collection(Collection::guest(DETECTOR, "Detector", "detector", &service.to_string()))
+                    .collection(Collection::guest(ARCHIVE, "Archive", "archive", &service.to_string())),
             )
             .start()
             .await
             .unwrap();
         let path = |name: &str| folder.path().join(name);
-        for directory in ["local", "outbox", "globus"] {
+        for directory in ["local", "outbox", "globus", "detector", "archive/2bm"] {
             std::fs::create_dir_all(path(directory)).unwrap();
         }
         std::fs::write(path("message.txt"), "Dear {{ pi_last_name }},\n{{ data_link }}\n").unwrap();
+        std::fs::write(path("message_copy.txt"), "A copy: {{ data_link }} {{ path }}\n").unwrap();
         std::fs::write(path("globus.secret"), "a secret\n").unwrap();
         std::fs::set_permissions(path("globus.secret"), PermissionsExt::from_mode(0o600)).unwrap();
         let mut config = format!(
@@ -119,6 +143,10 @@ path = "journal.sqlite"
 
     /// The access rules: path, username, permissions.
     pub fn rules(&self) -> Vec<(String, String, String)> {
+        self.rules_on(self.collection)
+    }
+
+    pub fn rules_on(&self, collection: Uuid) -> Vec<(String, String, String)> {
         let name = |id: &str| {
             let known = [PI, STAFF, "wrong@example.org", "other@example.org"];
             let found =
@@ -128,7 +156,7 @@ path = "journal.sqlite"
         let text = |rule: &serde_json::Value, key: &str| rule[key].as_str().unwrap().to_owned();
         let mut rules: Vec<_> = self
             .globus
-            .rules(self.collection)
+            .rules(collection)
             .iter()
             .map(|rule| (text(rule, "path"), name(&text(rule, "principal")), text(rule, "permissions")))
             .collect();

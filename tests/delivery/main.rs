@@ -5,6 +5,7 @@ mod support;
 
 mod beamline;
 mod controls;
+mod copies;
 mod crash;
 mod faults;
 mod hooks;

@@ -29,6 +29,7 @@ fn email(text: &Path, html: Option<&Path>, subject: &str) -> config::Email {
         reminder_subject: "Ends on {{ expires }}".to_owned(),
         reminder_text_template: None,
         reminder_html_template: None,
+        copy: None,
         transport: config::MailTransport::Folder { path: "/".into() },
     }
 }

@@ -43,6 +43,23 @@ async fn globus(config: &Config) -> Vec<Finding> {
     let (auth, collection) = tokio::join!(auth(&client), collection(&client, settings));
     let mut findings = vec![Finding::of_step(SECTION, "sign-in", auth)];
     findings.extend(collection);
+    findings.extend(copies(config, &client, settings).await);
+    findings
+}
+
+/// Copies are shared as the first collection is.
+async fn copies(config: &Config, client: &GlobusClient, settings: &Globus) -> Vec<Finding> {
+    let mut findings = vec![];
+    for pair in config.sync.iter().filter(|pair| pair.share) {
+        let destination = &pair.destination;
+        let top = destination.path.top().to_owned();
+        let settings = Globus { collection: destination.collection, top, ..settings.clone() };
+        findings.extend(collection(client, &settings).await.into_iter().map(|finding| Finding {
+            section: "sync",
+            what: format!("{}: {}", pair.name, finding.what),
+            ..finding
+        }));
+    }
     findings
 }
 

@@ -24,6 +24,7 @@ pub(in super::super) fn check(config: &Config, problems: &mut Problems) {
         check_paths(pair, n, problems);
         check_times(pair, n, problems);
         check_clean_up(pair, n, problems);
+        check_share(config, pair, n, problems);
         if !pair.notify.is_empty() && config.email.is_none() {
             let message = "needs [email], which says where messages go".to_owned();
             problems.push((key!["sync", n, "notify"], message));
@@ -38,6 +39,12 @@ pub(in super::super) fn check(config: &Config, problems: &mut Problems) {
         }
         for other in &pairs[..n] {
             check_two(other, pair, n, problems);
+            let (one, two) = (&other.destination, &pair.destination);
+            if other.share && pair.share && overlap(one.collection, &one.path, two.collection, &two.path) {
+                let message =
+                    format!("{} is shared already, by the pair {}: take one of the two out", two.path, other.name);
+                problems.push((key!["sync", n, "share"], message));
+            }
         }
     }
 }
@@ -102,6 +109,32 @@ fn check_clean_up(pair: &Sync, n: usize, problems: &mut Problems) {
     if clean_up.below.is_some() && pair.source.local.is_none() {
         let message = "needs source.local: Globus does not tell how much space is free";
         problems.push((key!["sync", n, "clean_up", "below"], message.to_owned()));
+    }
+}
+
+/// A copy that is shared is a directory of one experiment alone, and not the one that is shared anyway.
+fn check_share(config: &Config, pair: &Sync, n: usize, problems: &mut Problems) {
+    let (Some(globus), true) = (&config.globus, pair.share) else { return };
+    let path = &pair.destination.path;
+    if !path.is_template() {
+        let message = format!(
+            "needs a destination that is each experiment's own: {path} is the same for everyone, so nobody's alone"
+        );
+        problems.push((key!["sync", n, "share"], message));
+        return;
+    }
+    let first = config.directories.paths.iter().filter_map(|path| path.example());
+    let first: Vec<_> =
+        first.map(|path| format!("/{}/{path}/", globus.top.trim_matches('/')).replace("//", "/")).collect();
+    let copy = path.example().to_lowercase();
+    let lies = |first: &String| copy.starts_with(&first.to_lowercase()) || first.to_lowercase().starts_with(&copy);
+    if pair.destination.collection == globus.collection && first.iter().any(lies) {
+        let message = format!("{path} is shared already, as a directory of [globus]: take this key out");
+        problems.push((key!["sync", n, "share"], message));
+    }
+    if config.email.as_ref().is_some_and(|email| email.copy.is_none()) {
+        let message = "needs [email.copy] with a text_template: the message that tells people where the copy is";
+        problems.push((key!["sync", n, "share"], message.to_owned()));
     }
 }
 

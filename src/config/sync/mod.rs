@@ -60,6 +60,10 @@ pub struct Sync {
     /// Who is mailed about what was sent and what failed
     #[serde(default, deserialize_with = "shared::mailboxes")]
     pub notify: Vec<Mailbox>,
+    /// Whether the destination is shared with the experiment's people and they are mailed its link, once the first files
+    /// are there
+    #[serde(default)]
+    pub share: bool,
     /// `[sync.clean_up]`; without it nothing is ever removed at the source
     pub clean_up: Option<CleanUp>,
 }

@@ -26,8 +26,13 @@ impl SyncPath {
         self.below.is_some()
     }
 
+    /// The fixed part, with a `/` at both ends; the whole where nothing is an experiment's.
+    pub fn top(&self) -> &str {
+        &self.top
+    }
+
     /// The template below the fixed part.
-    pub(super) fn below(&self) -> Option<&PathTemplate> {
+    pub fn below(&self) -> Option<&PathTemplate> {
         self.below.as_ref()
     }
 
@@ -42,7 +47,7 @@ impl SyncPath {
     }
 
     /// The directory of somebody, to compare paths with each other.
-    pub(super) fn example(&self) -> String {
+    pub(in super::super) fn example(&self) -> String {
         match self.below.as_ref().and_then(PathTemplate::example) {
             Some(below) => format!("{}{below}/", self.top),
             None => self.top.clone(),
