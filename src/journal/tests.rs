@@ -75,7 +75,7 @@ async fn a_newer_layout_is_refused_by_name() {
     .unwrap();
     journal.close().await;
     let error = Journal::open(journal.path()).await.unwrap_err();
-    assert!(matches!(error, JournalError::Newer { version: 99, known: 3, .. }), "{error}");
+    assert!(matches!(error, JournalError::Newer { version: 99, known: 4, .. }), "{error}");
 }
 
 #[tokio::test]
