@@ -93,10 +93,10 @@ async fn the_copy_is_made_at_once_and_shared_and_mailed_when_it_is_there() {
     assert_eq!(mailed.iter().map(|(who, _)| who.as_str()).collect::<Vec<_>>(), [CONTACT, &*PI.to_lowercase()]);
     assert_eq!(beamline.messages().len(), 4);
     assert_eq!(report.emails_sent, 4);
-    let link = format!("origin_path=%2F2bm%2F2026-03%2FLi%2F");
+    let link = "origin_path=%2F2bm%2F2026-03%2FLi%2F";
     let outbox = std::fs::read_dir(beamline.path("outbox")).unwrap().map(|file| file.unwrap().path());
     let texts = outbox.map(|file| std::fs::read_to_string(file).unwrap().replace("=\r\n", "").replace("=3D", "="));
-    assert_eq!(texts.filter(|text| text.contains(&link)).count(), 2, "the copy's own link");
+    assert_eq!(texts.filter(|text| text.contains(link)).count(), 2, "the copy's own link");
 
     // Again, and after a restart: exactly once.
     let (before, rules) = (beamline.messages(), archive(&beamline));
