@@ -25,6 +25,7 @@ pub(crate) fn router() -> Router<Arc<World>> {
         .route("/sign_in", post(sign_in))
         .route("/notifications", get(notifications))
         .route("/tasks", get(tasks))
+        .route("/tasks/resume", post(resume_tasks))
         .route("/collections/{id}/rules", get(rules))
 }
 
@@ -107,6 +108,12 @@ async fn sign_in(Shared(world): Shared<Arc<World>>, body: String) -> Response {
 /// Every access token is expired from now on; refresh tokens stay good.
 async fn expire_tokens(Shared(world): Shared<Arc<World>>) -> StatusCode {
     world::expire_tokens(&world);
+    StatusCode::NO_CONTENT
+}
+
+/// Every task that is paused or inactive goes on.
+async fn resume_tasks(Shared(world): Shared<Arc<World>>) -> StatusCode {
+    crate::transfer::tasks::resume(&world);
     StatusCode::NO_CONTENT
 }
 

@@ -64,6 +64,15 @@ pub enum Action {
     /// Of `transfer` and `delete`: the task is accepted and makes no progress, until it is cancelled or its deadline
     /// has passed.
     TaskStall,
+    /// Of `transfer` and `delete`: the task is accepted and paused, as the activity manager of a collection pauses one,
+    /// until it is resumed (or cancelled, or its deadline has passed).
+    TaskPause {
+        /// What the activity manager says about it.
+        message: String,
+    },
+    /// Of `transfer` and `delete`: the task is accepted and then waits for a person to renew a credential, `INACTIVE`,
+    /// until it is resumed (or cancelled, or its deadline has passed).
+    TaskInactive,
 }
 
 impl Fault {
@@ -111,6 +120,18 @@ impl Fault {
     #[must_use]
     pub fn task_stall(call: &str) -> Self {
         Self::new(call, Action::TaskStall)
+    }
+
+    /// The task of the next `transfer` or `delete` is paused, until [`crate::Simulator::resume_tasks`].
+    #[must_use]
+    pub fn task_pause(call: &str, message: &str) -> Self {
+        Self::new(call, Action::TaskPause { message: message.to_owned() })
+    }
+
+    /// The task of the next `transfer` or `delete` becomes inactive, until [`crate::Simulator::resume_tasks`].
+    #[must_use]
+    pub fn task_inactive(call: &str) -> Self {
+        Self::new(call, Action::TaskInactive)
     }
 
     /// Not the next such call but the n-th.

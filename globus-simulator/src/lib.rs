@@ -252,6 +252,23 @@ impl Simulator {
         transfer::tasks::documents(&self.world)
     }
 
+    /// Every task that is paused or inactive goes on.
+    pub fn resume_tasks(&self) {
+        transfer::tasks::resume(&self.world);
+    }
+
+    /// Changes pace and limits; tasks under way obey at once.
+    pub fn change_limits(&self, change: impl FnOnce(&mut Limits)) {
+        change(&mut self.world.state().limits);
+    }
+
+    /// Changes how many bytes a collection holds at most.
+    pub fn set_quota(&self, collection: Uuid, quota: Option<u64>) {
+        if let Some(found) = self.world.state().collections.get_mut(&collection) {
+            found.quota = quota;
+        }
+    }
+
     /// The e-mails that Globus would have sent.
     #[must_use]
     pub fn notifications(&self) -> Vec<Notification> {

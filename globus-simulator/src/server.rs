@@ -28,6 +28,8 @@ struct Cut;
 pub(crate) enum TaskOrder {
     Fail(String),
     Stall,
+    Pause(String),
+    Inactive,
 }
 
 /// A route with its name in the request log and in faults.
@@ -97,6 +99,12 @@ async fn gate(Shared((world, name)): Shared<(Arc<World>, &'static str)>, mut req
         }
         Some(Action::TaskStall) => {
             request.extensions_mut().insert(TaskOrder::Stall);
+        }
+        Some(Action::TaskPause { message }) => {
+            request.extensions_mut().insert(TaskOrder::Pause(message));
+        }
+        Some(Action::TaskInactive) => {
+            request.extensions_mut().insert(TaskOrder::Inactive);
         }
         None => {}
     }

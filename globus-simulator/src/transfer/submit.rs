@@ -160,6 +160,7 @@ fn make(state: &mut State, caller: Caller, given: &Value, kind: Kind) -> Result<
         successful: Vec::new(),
         skipped: Vec::new(),
         nice: None,
+        paused: None,
         stop: watch::Sender::new(false),
     })
 }

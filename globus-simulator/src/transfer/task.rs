@@ -18,6 +18,8 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     Active,
+    /// Waits for a person
+    Inactive,
     Succeeded,
     Failed,
 }
@@ -26,6 +28,7 @@ impl Status {
     pub fn name(self) -> &'static str {
         match self {
             Self::Active => "ACTIVE",
+            Self::Inactive => "INACTIVE",
             Self::Succeeded => "SUCCEEDED",
             Self::Failed => "FAILED",
         }
@@ -156,13 +159,40 @@ pub(crate) struct Task {
     pub successful: Vec<Successful>,
     pub skipped: Vec<Skipped>,
     pub nice: Option<Nice>,
+    /// What the activity manager who paused it says.
+    pub paused: Option<String>,
     /// Says true when the task shall stop.
     pub stop: watch::Sender<bool>,
 }
 
 impl Task {
+    /// Whether it has not ended.
     pub fn active(&self) -> bool {
-        self.status == Status::Active
+        matches!(self.status, Status::Active | Status::Inactive)
+    }
+
+    /// Holds it: until [`Self::resume`], nothing is done.
+    pub fn hold(&mut self, code: &str, message: Option<&str>) {
+        let details = message.unwrap_or_default().to_owned();
+        self.event(code, &described(code), details.clone(), message.is_none());
+        self.nice = Some(Nice { code: code.to_owned(), details });
+        match message {
+            Some(message) => self.paused = Some(message.to_owned()),
+            None => self.status = Status::Inactive,
+        }
+    }
+
+    /// Whether it is held.
+    pub fn held(&self) -> bool {
+        self.paused.is_some() || self.status == Status::Inactive
+    }
+
+    /// Lets it go on.
+    pub fn resume(&mut self) {
+        if self.held() {
+            (self.paused, self.nice, self.status) = (None, None, Status::Active);
+            self.event("UNPAUSED", "unpaused", String::new(), false);
+        }
     }
 
     pub fn uses(&self, collection: Uuid) -> bool {
@@ -203,6 +233,7 @@ impl Task {
         counts.retrying = 0;
         self.status = status;
         self.nice = None;
+        self.paused = None;
         self.completed = Some(Timestamp::now());
         if let Some((code, description)) = fatal {
             self.fatal = Some((code.to_owned(), description.to_owned()));
@@ -289,7 +320,7 @@ impl Task {
             }),
             "nice_status_expires_in": self.active().then_some(-1),
             "is_ok": self.active().then_some(self.nice.is_none()),
-            "is_paused": false,
+            "is_paused": self.paused.is_some(),
             "canceled_by_admin": null,
             "canceled_by_admin_message": null,
         })

@@ -56,6 +56,11 @@ fn chosen(mut document: Value, query: &[(String, String)]) -> Value {
     document
 }
 
+/// Lets all that is held go on.
+pub(crate) fn resume(world: &World) {
+    world.state().tasks.values_mut().for_each(Task::resume);
+}
+
 /// `GET /task_list`: the caller's tasks, newest first.
 pub(crate) async fn list(
     Shared(world): Shared<Arc<World>>,
@@ -104,7 +109,7 @@ fn passes(task: &Task, filter: &str) -> Result<bool, TransferError> {
                 super::task::Kind::Transfer => "TRANSFER",
                 super::task::Kind::Delete => "DELETE",
             }),
-            "is_paused" => matches!(value, "0" | "false"),
+            "is_paused" => matches!(value, "0" | "false") != task.paused.is_some(),
             "label" => labelled(task.label.as_deref().unwrap_or_default(), value),
             "request_time" => within(Some(task.requested), value)?,
             "completion_time" => within(task.completed, value)?,
@@ -287,7 +292,7 @@ pub(crate) async fn events(
     })))
 }
 
-/// `GET /task/{id}/pause_info`: nothing is ever paused by a rule here.
+/// `GET /task/{id}/pause_info`: nothing is ever paused by a rule here, only by an activity manager of the destination.
 pub(crate) async fn pause_info(
     Shared(world): Shared<Arc<World>>,
     headers: HeaderMap,
@@ -295,13 +300,13 @@ pub(crate) async fn pause_info(
 ) -> Result<Json<Value>, TransferError> {
     let state = world.state();
     let caller = caller(&state, &headers)?;
-    find(&state, &caller, &id)?;
+    let task = find(&state, &caller, &id)?;
     Ok(Json(json!({
         "DATA_TYPE": "pause_info_limited",
         "pause_rules": [],
         "source_pause_message": null,
         "source_pause_message_share": null,
-        "destination_pause_message": null,
+        "destination_pause_message": task.paused,
         "destination_pause_message_share": null,
     })))
 }

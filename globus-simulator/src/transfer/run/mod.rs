@@ -98,6 +98,8 @@ async fn carry_out(world: &Arc<World>, id: Uuid, order: Option<TaskOrder>) {
             });
             std::future::pending::<()>().await;
         }
+        Some(TaskOrder::Pause(message)) => held(world, id, "PAUSED_BY_ADMIN", Some(&message)).await,
+        Some(TaskOrder::Inactive) => held(world, id, "CREDENTIALS_EXPIRED", None).await,
         None => {}
     }
     let (least, pause) = {
@@ -136,6 +138,14 @@ async fn carry_out(world: &Arc<World>, id: Uuid, order: Option<TaskOrder>) {
     });
 }
 
+/// Holds the task, and returns when it is let go.
+async fn held(world: &World, id: Uuid, code: &str, message: Option<&str>) {
+    with(world, id, |task| task.hold(code, message));
+    while with(world, id, |task| task.held()).unwrap_or(false) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// The e-mail at the end of a task.
 fn notify(world: &World, id: Uuid) {
     let mut state = world.state();
@@ -145,7 +155,7 @@ fn notify(world: &World, id: Uuid) {
     let wanted = match task.status {
         Status::Succeeded => task.options.notify_on_succeeded,
         Status::Failed => task.options.notify_on_failed,
-        Status::Active => false,
+        Status::Active | Status::Inactive => false,
     };
     let label = task.label.clone().unwrap_or_else(|| id.to_string());
     let word = task.status.name();
