@@ -17,6 +17,7 @@ mod service;
 mod share;
 mod show;
 mod status;
+mod sync;
 mod tag;
 mod users;
 
@@ -78,6 +79,7 @@ enum Verb {
     History(history::History),
     Schedule(schedule::Schedule),
     Tag(Box<tag::Tag>),
+    Sync(sync::Sync),
     Login(globus::Login),
     Logout(globus::Logout),
     Whoami(globus::Whoami),
@@ -156,6 +158,7 @@ fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
             Verb::History(history) => history.act(&config).await,
             Verb::Schedule(schedule) => schedule.act(&config).await,
             Verb::Tag(tag) => tag.act(&config).await,
+            Verb::Sync(sync) => sync.act(&config).await,
             Verb::Login(login) => login.act(&config).await,
             Verb::Logout(logout) => logout.act(&config).await,
             Verb::Whoami(whoami) => whoami.act(&config).await,

@@ -253,7 +253,7 @@ fn a_pair_has_sensible_settings() {
     assert!(
         pair.verify && pair.preserve_times && !pair.encrypt && pair.clean_up.is_none() && !pair.is_per_experiment()
     );
-    assert!(pair.wants(b"scan.h5") && !pair.wants(b"scan.tmp") && pair.wants(b"\xff.h5"));
+    assert_eq!(pair.filters, [SyncFilter::Include("*.h5".to_owned()), SyncFilter::Exclude("*".to_owned())]);
     let paths = pair.resolve(None).unwrap();
     assert_eq!((paths.source.as_str(), paths.destination.as_str(), paths.local), ("/data/", "/2bm/", None));
 }

@@ -29,6 +29,14 @@ pub enum LockError {
         /// The lock's file
         path: PathBuf,
     },
+    /// Someone moves its data
+    #[error("this pair is being run by {holder}; wait for its end, or stop it: beamshare sync stop (lock {})", path.display())]
+    Moving {
+        /// Who: program, process id, host and time
+        holder: String,
+        /// The lock's file
+        path: PathBuf,
+    },
     /// The lock's file can't be made
     #[error("lock {}: {source}; the account that runs beamshare must be able to write in the journal's folder", path.display())]
     File {
@@ -60,6 +68,12 @@ impl Journal {
     pub fn lock(&self, experiment: Uuid, who: &str) -> Result<RunLock, LockError> {
         let path = beside(self.path(), &format!("{experiment}.lock"));
         RunLock::take(path, who, |holder, path| LockError::Held { holder, path })
+    }
+
+    /// Takes the right to move a pair's data, by its number in the manifest; an error names who has it.
+    pub fn lock_pair(&self, pair: i64, who: &str) -> Result<RunLock, LockError> {
+        let path = beside(self.path(), &format!("sync-{pair}.lock"));
+        RunLock::take(path, who, |holder, path| LockError::Moving { holder, path })
     }
 
     /// Takes the right to serve the journal's beamline: two services would answer one another's status records.

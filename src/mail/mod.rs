@@ -3,6 +3,7 @@
 mod context;
 mod error;
 mod folder;
+mod notice;
 mod python_tools;
 mod smtp;
 mod templates;
@@ -10,6 +11,7 @@ mod wording;
 
 pub use context::MessageContext;
 pub use error::{MailError, MailErrorKind};
+pub use notice::notice;
 pub use templates::{ComposedMessage, TemplateError, Templates};
 pub use wording::Table;
 

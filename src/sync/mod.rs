@@ -5,3 +5,14 @@ pub mod beneath;
 pub mod events;
 pub mod manifest;
 pub mod walk;
+
+mod clean_up;
+mod engine;
+mod mail;
+mod schedule;
+
+pub use clean_up::{CleanUpReport, Kept, OnRemoval};
+pub use engine::{
+    Control, Controller, Ended, Engine, Options, Pair, RunResult, SyncError, SyncReport, SyncState, controls,
+};
+pub use schedule::Schedule;

@@ -1,6 +1,12 @@
-//! Data movement on real trees: what a walk and events bring into the manifest.
+//! Data movement on real trees: what a walk and events bring into the manifest, and what the engine makes of it against
+//! the simulator, which copies.
 
+mod cleaning;
 mod events;
+mod killed;
 mod model;
+mod moving;
+mod site;
 mod tree;
+mod trouble;
 mod walk;

@@ -9,8 +9,7 @@ pub use path::{LabelTemplate, SyncPath};
 pub use value::TimeOfDay;
 
 use super::value as shared;
-use crate::experiment::{Experiment, FieldError};
-use lettre::message::Mailbox;
+use crate::experiment::{EmailAddress, Experiment, FieldError};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,7 +48,7 @@ pub struct Sync {
     /// Whether files keep their time of change
     #[serde(default = "value::yes")]
     pub preserve_times: bool,
-    /// Which files are sent; see [`Sync::wants`]
+    /// Which files are sent: the first whose pattern fits decides, what none fits is sent; see [`crate::sync::walk::Filters`]
     #[serde(default)]
     pub filters: Vec<SyncFilter>,
     /// Time limit of one task
@@ -58,8 +57,8 @@ pub struct Sync {
     /// What a task is called in the Globus web app
     pub label: Option<LabelTemplate>,
     /// Who is mailed about what was sent and what failed
-    #[serde(default, deserialize_with = "shared::mailboxes")]
-    pub notify: Vec<Mailbox>,
+    #[serde(default, deserialize_with = "shared::addresses")]
+    pub notify: Vec<EmailAddress>,
     /// Whether the destination is shared with the experiment's people and they are mailed its link, once the first files
     /// are there
     #[serde(default)]
@@ -69,17 +68,6 @@ pub struct Sync {
 }
 
 impl Sync {
-    /// Whether a file of this name is sent. The first filter whose pattern fits decides; what none fits is sent. A name
-    /// that is no UTF-8 is compared with its strange bytes replaced.
-    pub fn wants(&self, name: &[u8]) -> bool {
-        let name = String::from_utf8_lossy(name);
-        let fits = |pattern: &str| wildmatch::WildMatch::new(pattern).matches(&name);
-        let decides = self.filters.iter().find(|filter| match filter {
-            SyncFilter::Include(pattern) | SyncFilter::Exclude(pattern) => fits(pattern),
-        });
-        !matches!(decides, Some(SyncFilter::Exclude(_)))
-    }
-
     /// Whether its directories are an experiment's, and not the same for everyone.
     pub fn is_per_experiment(&self) -> bool {
         self.source.path.is_template()

@@ -94,6 +94,11 @@ impl TryFrom<String> for SyncPath {
 pub struct LabelTemplate(String);
 
 impl LabelTemplate {
+    /// A text as the service takes it for a label.
+    pub fn plain(text: &str) -> String {
+        label(text)
+    }
+
     /// The label: what the service doesn't take becomes `_`, and what the experiment lacks is left out.
     pub fn render(&self, experiment: Option<&Experiment>) -> String {
         let known = |field: Field| experiment.and_then(|experiment| experiment.text(field)).unwrap_or_default();

@@ -10,6 +10,13 @@ use uuid::Uuid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PairId(pub(super) i64);
 
+impl PairId {
+    /// The number, e.g. for the name of a lock.
+    pub fn number(self) -> i64 {
+        self.0
+    }
+}
+
 /// A directory on a collection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Place {

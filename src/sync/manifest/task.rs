@@ -252,6 +252,26 @@ impl Manifest {
         .await
     }
 
+    /// Files of the task that the service could not read, paths below the pair's top: they are new again, whatever becomes of
+    /// the rest. Returns how many are the task's.
+    pub async fn mark_skipped(&self, task: TaskNumber, paths: Vec<PathBuf>) -> Result<u64, ManifestError> {
+        self.write(move |transaction| {
+            let Some(row) = find(transaction, task)? else { return Ok(0) };
+            let mut directory_of = Directories::new(transaction, row.pair)?;
+            let mut settle = Settle::new(transaction, task)?;
+            let mut files = 0;
+            for path in paths {
+                let (directory, name) = split(&path);
+                let Some(directory) = directory_of.find(directory)? else { continue };
+                files += u64::from(settle.file(directory, name, FileState::New)?.is_some());
+            }
+            settle.tally.write(transaction, row.pair)?;
+            set_has_new(transaction, settle.directories)?;
+            Ok(files)
+        })
+        .await
+    }
+
     /// Ends a task: the files that were not marked as sent become what `rest` says, or new where they have changed.
     /// Ending it again changes nothing.
     pub async fn end_task(&self, task: TaskNumber, end: End) -> Result<(), ManifestError> {

@@ -1,0 +1,87 @@
+use super::super::failure::{Exit, Failure};
+use super::super::rerun::duration;
+use super::super::{Format, Outcome, print};
+use super::{Which, engine};
+use beamshare::config::Config;
+use beamshare::sync::{CleanUpReport, Options, SyncReport, controls};
+use clap::Args;
+use serde_json::json;
+use std::path::Path;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Remove at the source what was sent and verified, by [sync.clean_up]
+///
+/// A file goes only if it is exactly as it was when it was sent, Globus listed it in the successful transfers of a task
+/// that compared checksums, both collections still show it, and it was sent longer ago than `keep`.
+#[derive(Args)]
+pub struct Clean {
+    #[command(flatten)]
+    which: Which,
+
+    /// Remove nothing: print what would go, and why the others stay
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Try no longer than this while Globus is away (exit code 5)
+    #[arg(long, value_name = "TIME", default_value = "2 min", value_parser = duration)]
+    timeout: Duration,
+
+    #[command(flatten)]
+    format: Format,
+}
+
+impl Clean {
+    pub async fn act(self, config: &Config) -> Outcome {
+        let engine = engine(config).await?;
+        let (mut pairs, _) = self.which.pairs(&engine).await?;
+        if self.which.pair.is_none() {
+            pairs.retain(|pair| pair.settings.clean_up.is_some());
+        }
+        if pairs.is_empty() {
+            return Err(Failure::usage("no pair has [sync.clean_up], so nothing is ever removed"));
+        }
+        let options = Options::by_hand(self.timeout);
+        let (mut exit, mut documents) = (Exit::Done, vec![]);
+        for pair in &pairs {
+            let (report, _) = watch::channel(SyncReport::default());
+            let (controller, control) = controls();
+            let mut files = vec![];
+            let mut on_removal = |path: &Path| match self.format.json {
+                true => files.push(path.to_string_lossy().into_owned()),
+                // One line a file, whatever its name holds.
+                false => print::line(print::plain(&path.to_string_lossy())),
+            };
+            let cleaned = engine.clean_up(pair, &options, self.dry_run, control, report, &mut on_removal).await;
+            drop(controller);
+            match cleaned {
+                Ok(report) if self.format.json => {
+                    documents.push(json!({ "pair": pair.settings.name, "files": files, "report": report }));
+                }
+                Ok(report) => tell(&pair.title(), &report),
+                Err(error) => {
+                    let failure = Failure::from(error);
+                    eprintln!("beamshare: {}: {}", pair.title(), failure.message);
+                    exit = failure.exit;
+                }
+            }
+        }
+        if self.format.json {
+            print::json(&documents)?;
+        }
+        Ok(exit)
+    }
+}
+
+fn tell(title: &str, report: &CleanUpReport) {
+    print::line(format_args!("{title}: {}", report.sentence()));
+    for kept in &report.kept {
+        let example = kept.example.as_ref().map(|path| format!(", e.g. {}", print::plain(&path.to_string_lossy())));
+        print::line(format_args!(
+            "{title}: stay: {} files: {}{}",
+            kept.files,
+            kept.reason,
+            example.unwrap_or_default()
+        ));
+    }
+}

@@ -1,0 +1,149 @@
+//! The verbs that move data: what they do is decided in `beamshare::sync`.
+
+mod clean;
+mod report;
+mod reset;
+mod run;
+mod status;
+mod stop;
+
+use super::failure::{Exit, Failure};
+use super::{Outcome, print};
+use beamshare::config::Config;
+use beamshare::journal::{ExperimentRow, Journal};
+use beamshare::sync::{Engine, Pair, SyncError};
+use clap::{Args, Subcommand};
+use std::sync::Arc;
+
+/// Move data between collections, as [[sync]] of the settings says; see docs/sync.md
+#[derive(Args)]
+pub struct Sync {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Run(run::Run),
+    Status(status::Status),
+    Stop(stop::Stop),
+    Clean(clean::Clean),
+    Reset(reset::Reset),
+    Report(report::Report),
+}
+
+impl Sync {
+    pub async fn act(self, config: &Config) -> Outcome {
+        if config.sync.is_empty() {
+            let file = config.file.display();
+            return Err(Failure::usage(format!("there is no [[sync]] in {file}, so there is nothing to move")));
+        }
+        match self.verb {
+            Verb::Run(run) => run.act(config).await,
+            Verb::Status(status) => status.act(config).await,
+            Verb::Stop(stop) => stop.act(config).await,
+            Verb::Clean(clean) => clean.act(config).await,
+            Verb::Reset(reset) => reset.act(config).await,
+            Verb::Report(report) => report.act(config).await,
+        }
+    }
+}
+
+/// Which pairs a verb is about.
+#[derive(Args)]
+struct Which {
+    /// Only this pair of the settings
+    pair: Option<String>,
+
+    /// Whose data: the path (2026-03/Li), the proposal number or the id of an experiment in the journal. Without it, the
+    /// present one's and what earlier ones have left
+    #[arg(long, value_name = "EXPERIMENT")]
+    experiment: Option<String>,
+}
+
+impl Which {
+    /// The pairs. One that can't be resolved is told on standard error, and holds up none of the others; the flag says
+    /// whether there was one.
+    async fn pairs(&self, engine: &Engine) -> Result<(Vec<Pair>, bool), Failure> {
+        let journal = engine.journal();
+        let whose = match &self.experiment {
+            Some(text) => Some(find(journal, text).await?),
+            None => journal.latest_experiment().await?,
+        };
+        if let Some(name) = &self.pair
+            && !engine.config().sync.iter().any(|settings| settings.name == *name)
+        {
+            let known: Vec<&str> = engine.config().sync.iter().map(|settings| settings.name.as_str()).collect();
+            return Err(Failure::usage(format!("there is no pair {name:?}; the settings have {}", known.join(", "))));
+        }
+        let (mut pairs, mut trouble) = (vec![], false);
+        for pair in engine.pairs(whose.as_ref()).await? {
+            match pair {
+                Ok(pair) => pairs.push(pair),
+                Err(error) => {
+                    eprintln!("beamshare: {error}");
+                    trouble = true;
+                }
+            }
+        }
+        match self.experiment {
+            Some(_) => pairs.retain(|pair| pair.experiment.is_some()),
+            None => pairs.extend(engine.earlier(whose.map(|row| row.id)).await?),
+        }
+        pairs.retain(|pair| self.pair.as_ref().is_none_or(|name| pair.settings.name == *name));
+        if pairs.is_empty() && !trouble {
+            let why = "nothing to move: the pairs' paths need an experiment, and none was accepted yet";
+            return Err(Failure::nothing(why));
+        }
+        Ok((pairs, trouble))
+    }
+}
+
+/// The experiment of the journal that a text names.
+async fn find(journal: &Journal, text: &str) -> Result<ExperimentRow, Failure> {
+    let text = text.trim().trim_matches('/');
+    if let Ok(id) = text.parse()
+        && let Some(found) = journal.experiment(id).await?
+    {
+        return Ok(found);
+    }
+    let mut found: Vec<ExperimentRow> = vec![];
+    for (_, row) in journal.history(u32::MAX).await? {
+        let proposal = row.experiment.text(beamshare::experiment::Field::ProposalNumber);
+        let fits = row.path.as_str().eq_ignore_ascii_case(text) || proposal.as_deref() == Some(text);
+        if fits && !found.iter().any(|other| other.id == row.id) {
+            found.push(row);
+        }
+    }
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(Failure::nothing(format!("the journal has no experiment {text:?}; see: beamshare history"))),
+        _ => {
+            let all: Vec<String> =
+                found.iter().map(|row| format!("{} ({}, id {})", row.experiment, row.path, row.id)).collect();
+            Err(Failure::usage(format!("{text:?} names several experiments: {}; give the id", all.join("; "))))
+        }
+    }
+}
+
+async fn engine(config: &Config) -> Result<Engine, Failure> {
+    let journal = Journal::open(&config.journal.path).await?;
+    Ok(Engine::open(Arc::new(config.clone()), journal).await?)
+}
+
+impl From<SyncError> for Failure {
+    fn from(error: SyncError) -> Failure {
+        match error {
+            SyncError::NoGlobus => Failure::usage(error),
+            SyncError::SignIn(error) => error.into(),
+            SyncError::Lock(_) | SyncError::Away(_) => Failure::away(error),
+            SyncError::Taken { .. } => Failure { exit: Exit::Held, message: error.to_string() },
+            _ => Failure::failed(error),
+        }
+    }
+}
+
+/// The words of an error or a service as one line.
+fn plain(text: &str) -> String {
+    print::plain(text)
+}

@@ -1,0 +1,98 @@
+//! What Globus shows of a directory at this moment, at both ends.
+
+use super::super::engine::{Halt, Run, with_slash};
+use super::super::manifest::{FileRow, Place};
+use super::Group;
+use globus_transfer_client::{ErrorKind, FileEntry};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Entries of one request; the service's own limit.
+const PAGE: u32 = 100_000;
+
+/// A directory as Globus shows it, none where it is not there, or why it can't be listed.
+pub(in crate::sync) type Shown = Result<Option<HashMap<String, FileEntry>>, String>;
+
+impl Run<'_> {
+    /// Lists a directory below the pair's top.
+    pub(in crate::sync) async fn shown(&mut self, place: &Place, directory: &Path) -> Result<Shown, Halt> {
+        let mut path = with_slash(&place.path);
+        match directory.to_str() {
+            Some("") => {}
+            Some(below) => path = with_slash(&format!("{path}{below}")),
+            None => return Ok(Err("its path is no UTF-8".to_owned())),
+        }
+        let client = self.engine.client().clone();
+        let collection = place.collection;
+        let mut shown = HashMap::new();
+        loop {
+            let offset = shown.len() as u64;
+            let listing = self
+                .ask(|| async {
+                    let ls = client.transfer().ls(collection, path.clone()).show_hidden(true);
+                    let ls = if offset > 0 { ls.offset(offset).limit(PAGE) } else { ls };
+                    ls.send().await
+                })
+                .await?;
+            match listing {
+                Ok(listing) => {
+                    let (more, before) = (listing.has_next_page, shown.len());
+                    shown.extend(listing.entries.into_iter().map(|entry| (entry.name.clone(), entry)));
+                    if !more || shown.len() == before {
+                        return Ok(Ok(Some(shown)));
+                    }
+                }
+                Err(error) if *error.kind() == ErrorKind::NotFound && error.code() != Some("EndpointNotFound") => {
+                    return Ok(Ok(None));
+                }
+                Err(error) => return Ok(Err(self.engine.explain(&error))),
+            }
+        }
+    }
+
+    /// Those of the files that both ends show as they were sent, and the others with the reason.
+    pub(super) async fn confirmed(&mut self, group: Group) -> Result<(Vec<FileRow>, Vec<(PathBuf, String)>), Halt> {
+        let pair = &self.pair.row.pair;
+        let (source, destination) = (pair.source.clone(), pair.destination.clone());
+        let at_source = self.shown(&source, &group.directory).await?;
+        let at_destination = self.shown(&destination, &group.directory).await?;
+        let (mut confirmed, mut stay) = (vec![], vec![]);
+        for file in group.files {
+            match judge(&file, &at_source, &at_destination) {
+                Ok(()) => confirmed.push(file),
+                Err(reason) => stay.push((file.path, reason)),
+            }
+        }
+        Ok((confirmed, stay))
+    }
+}
+
+/// Whether both ends show the file as it was sent; an error says why it stays.
+fn judge<'a>(file: &FileRow, source: &'a Shown, destination: &'a Shown) -> Result<(), String> {
+    let name = file.path.file_name().and_then(|name| name.to_str()).ok_or("its name is no UTF-8")?;
+    let entry = |shown: &'a Shown, which: &str| match shown {
+        Ok(entries) => {
+            let entry = entries.as_ref().and_then(|entries| entries.get(name));
+            Ok(entry.filter(|entry| entry.kind == "file"))
+        }
+        Err(why) => Err(format!("Globus can't list the {which}: {why}")),
+    };
+    let as_sent = entry(source, "source")?.is_some_and(|entry| {
+        let seconds = entry.last_modified.map(|time| time.as_second());
+        entry.size == file.stat.size && seconds == Some(seconds_of(file.stat.mtime)) && entry.link_target.is_none()
+    });
+    if !as_sent {
+        let why =
+            "the source collection does not show it as it was sent (changed, or source.local is another directory)";
+        return Err(why.to_owned());
+    }
+    match entry(destination, "destination")? {
+        Some(entry) if entry.size == file.stat.size => Ok(()),
+        _ => Err("the destination does not have it (any more) in its full size".to_owned()),
+    }
+}
+
+/// A time of the manifest in whole seconds, as listings have it.
+pub(super) fn seconds_of(mtime: i64) -> i64 {
+    mtime.div_euclid(1_000_000_000)
+}

@@ -1,0 +1,154 @@
+//! Removing on this machine: by file descriptors, component by component, never through a link.
+
+use super::super::beneath;
+use super::super::manifest::{FileRow, NewRemoval, RemovalEnd, RemovalRow};
+use super::super::walk::{At, Kind, Stat, look as look_at};
+use super::Judged;
+use rustix::fs::{self, AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The pair's directory, held open.
+pub(super) struct Top(OwnedFd);
+
+impl Top {
+    /// The top itself may be reached through links: it is the settings' word. An error says what is wrong with it.
+    pub fn open(path: &Path) -> Result<Top, String> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = fs::open(path, flags, Mode::empty());
+        opened.map(Top).map_err(|errno| format!("can't open the source {}: {errno}", path.display()))
+    }
+
+    fn directory(&self, below: &Path) -> Result<OwnedFd, Errno> {
+        beneath::open_directory(self.0.as_fd(), below)
+    }
+
+    /// Whether nothing stands at a path.
+    pub fn is_gone(&self, path: &Path) -> Result<bool, String> {
+        match split(path).and_then(|(directory, name)| at_name(self.directory(directory)?.as_fd(), name)) {
+            Ok(At::Nothing) | Err(Errno::NOENT) => Ok(true),
+            Ok(_) => Ok(false),
+            Err(errno) => Err(format!("can't be looked at: {errno}")),
+        }
+    }
+}
+
+fn split(path: &Path) -> Result<(&Path, &OsStr), Errno> {
+    path.parent().zip(path.file_name()).ok_or(Errno::INVAL)
+}
+
+const CHANGED: &str = "changed since it was sent";
+
+fn at_name(directory: BorrowedFd<'_>, name: &OsStr) -> Result<At, Errno> {
+    look_at(directory, &CString::new(name.as_bytes()).map_err(|_| Errno::INVAL)?)
+}
+
+/// Whether a name stands for the file that was sent, as it was then; none where nothing stands there.
+fn is_as_sent(directory: BorrowedFd<'_>, name: &OsStr, sent: Stat) -> Result<Option<()>, String> {
+    match at_name(directory, name) {
+        Ok(At::Nothing) => Ok(None),
+        Ok(At::File(Kind::File, stat)) if stat == sent => Ok(Some(())),
+        Ok(_) => Err(CHANGED.to_owned()),
+        Err(errno) => Err(format!("can't be looked at: {errno}")),
+    }
+}
+
+fn not_opened(errno: Errno) -> String {
+    format!("its directory can't be opened without following links: {errno}")
+}
+
+/// A first look at files of one directory, before anything is written down. A file that is gone is in neither list.
+pub(super) fn look(top: &Path, files: Vec<FileRow>) -> Judged {
+    let (mut go, mut stay) = (vec![], vec![]);
+    let directory = files.first().and_then(|file| file.path.parent()).unwrap_or(Path::new("")).to_owned();
+    let at = match Top::open(top).and_then(|top| top.directory(&directory).map_err(not_opened)) {
+        Ok(at) => at,
+        Err(why) => return (go, files.into_iter().map(|file| (file.path, why.clone())).collect()),
+    };
+    for file in files {
+        let Some(name) = file.path.file_name() else { continue };
+        match is_as_sent(at.as_fd(), name, file.stat) {
+            Ok(Some(())) => go.push(NewRemoval { path: file.path, stat: file.stat }),
+            Ok(None) => {}
+            Err(why) => stay.push((file.path, why)),
+        }
+    }
+    (go, stay)
+}
+
+/// Removes what was written down, each after one more look, then the directory and those above it as far as they became
+/// empty by that. Returns how each ended, and how many directories went.
+pub(super) fn remove(top: &Path, directory: &Path, rows: &[RemovalRow]) -> (Vec<(RemovalRow, RemovalEnd)>, u64) {
+    let opened = Top::open(top).and_then(|top| Ok((top.directory(directory).map_err(not_opened)?, top)));
+    let (at, top) = match opened {
+        Ok(opened) => opened,
+        Err(why) => return (rows.iter().map(|row| (row.clone(), RemovalEnd::Kept(why.clone()))).collect(), 0),
+    };
+    let end = |row: &RemovalRow| match row.path.file_name().map(|name| remove_one(at.as_fd(), name, row.stat)) {
+        Some(Ok(())) => RemovalEnd::Removed,
+        Some(Err(why)) => RemovalEnd::Kept(why),
+        None => RemovalEnd::Kept("it has no name".to_owned()),
+    };
+    let ends: Vec<_> = rows.iter().map(|row| (row.clone(), end(row))).collect();
+    let some_went = ends.iter().any(|(_, end)| *end == RemovalEnd::Removed);
+    (ends, if some_went { remove_emptied(&top, directory) } else { 0 })
+}
+
+fn remove_one(at: BorrowedFd<'_>, name: &OsStr, sent: Stat) -> Result<(), String> {
+    // First that it is a plain file at all: to open a pipe or a device can do things.
+    if is_as_sent(at, name, sent)?.is_none() {
+        return Ok(());
+    }
+    // Held open and leased until it is gone, so that nobody begins to write into it between the last look and the end.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let _held = match fs::openat(at, name, flags, Mode::empty()) {
+        Ok(file) if is_being_written(file.as_fd()) => return Err("a program has it open for writing".to_owned()),
+        Ok(file) => Some(file),
+        // Whoever may remove a file need not be allowed to read it.
+        Err(Errno::ACCESS | Errno::PERM) => None,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::LOOP) => return Err(CHANGED.to_owned()),
+        Err(errno) => return Err(format!("can't be opened: {errno}")),
+    };
+    // The name must still mean that very file, as it was: programs replace files by renaming.
+    if is_as_sent(at, name, sent)?.is_none() {
+        return Ok(());
+    }
+    match fs::unlinkat(at, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(format!("can't be removed: {errno}; let the account write in its directory")),
+    }
+}
+
+/// Takes a read lease: the kernel refuses it while any program has the file open for writing, and makes one that comes later
+/// wait until it is given back, when `file` is closed. Where there are no leases (network file systems, files of other
+/// accounts) nothing is known.
+fn is_being_written(file: BorrowedFd<'_>) -> bool {
+    // A program that wants to write while we hold the lease makes the kernel send us a signal: SIGURG, which does nothing
+    // where it isn't asked for, in place of SIGIO, which would end us.
+    const F_SETSIG: libc::c_int = 10;
+    // SAFETY: fcntl with a descriptor that is open and with numbers touches no memory of ours.
+    let leased = unsafe {
+        libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG) == 0
+            && libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK as libc::c_int) == 0
+    };
+    !leased && std::io::Error::last_os_error().raw_os_error() == Some(libc::EAGAIN)
+}
+
+/// Removes a directory that became empty, and those above it that become empty by that; never the top.
+fn remove_emptied(top: &Top, directory: &Path) -> u64 {
+    let mut removed = 0;
+    let mut path: PathBuf = directory.to_owned();
+    while !path.as_os_str().is_empty() {
+        let Ok((above, name)) = split(&path) else { break };
+        if top.directory(above).and_then(|at| fs::unlinkat(&at, name, AtFlags::REMOVEDIR)).is_err() {
+            break;
+        }
+        removed += 1;
+        path = above.to_owned();
+    }
+    removed
+}

@@ -1,0 +1,130 @@
+//! From the settings to the pairs of the manifest.
+
+use super::super::manifest::{NewPair, PairRow, Place};
+use super::request::with_slash;
+use super::{Engine, SyncError};
+use crate::config;
+use crate::experiment::Experiment;
+use crate::journal::ExperimentRow;
+use uuid::Uuid;
+
+/// A pair of the manifest with its settings: what can be run.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// As the manifest has it
+    pub row: PairRow,
+    /// `[[sync]]`
+    pub settings: config::Sync,
+    /// Whose data it is; none where its paths are fixed
+    pub experiment: Option<Experiment>,
+}
+
+impl Pair {
+    /// Its name, and its destination's path, as people tell one group's pair from another's.
+    pub fn title(&self) -> String {
+        match &self.experiment {
+            Some(_) => format!("{} ({})", self.settings.name, self.row.pair.destination.path),
+            None => self.settings.name.clone(),
+        }
+    }
+}
+
+impl Engine {
+    /// Every pair of the settings for this experiment; without one, those with fixed paths. One that can't be resolved
+    /// is told with its name, and holds up none of the others.
+    pub async fn pairs(&self, experiment: Option<&ExperimentRow>) -> Result<Vec<Result<Pair, SyncError>>, SyncError> {
+        let mut pairs = vec![];
+        for settings in &self.config.sync {
+            if experiment.is_some() || !settings.is_per_experiment() {
+                pairs.push(self.pair(settings, experiment).await);
+            }
+        }
+        Ok(pairs)
+    }
+
+    /// The pairs of earlier experiments that are not closed: all their data is to be sent, whoever is next.
+    pub async fn earlier(&self, present: Option<Uuid>) -> Result<Vec<Pair>, SyncError> {
+        let mut pairs = vec![];
+        for row in self.manifest.pairs(false).await? {
+            let Some(id) = row.pair.experiment.filter(|id| Some(*id) != present) else { continue };
+            // Taken out of the settings: nothing moves any more, and status says so.
+            let Some(settings) = self.config.sync.iter().find(|settings| settings.name == row.pair.name) else {
+                continue;
+            };
+            let Some(whose) = self.journal.experiment(id).await? else { continue };
+            let pair = Pair { row, settings: settings.clone(), experiment: Some(whose.experiment) };
+            if self.fits(&pair) {
+                pairs.push(pair);
+            }
+        }
+        Ok(pairs)
+    }
+
+    /// One pair of the settings, made in the manifest where it is new.
+    pub async fn pair(&self, settings: &config::Sync, experiment: Option<&ExperimentRow>) -> Result<Pair, SyncError> {
+        let experiment = experiment.filter(|_| settings.is_per_experiment());
+        let whose = experiment.map(|row| &row.experiment);
+        let paths = settings.resolve(whose).map_err(|error| SyncError::Path { pair: settings.name.clone(), error })?;
+        let new = NewPair {
+            name: settings.name.clone(),
+            experiment: experiment.map(|row| row.id),
+            source: Place { collection: settings.source.collection, path: paths.source },
+            destination: Place { collection: settings.destination.collection, path: paths.destination },
+            local: paths.local,
+        };
+        self.refuse_taken(&new).await?;
+        let row = self.manifest.open_pair(&new).await?;
+        Ok(Pair { row, settings: settings.clone(), experiment: whose.cloned() })
+    }
+
+    /// The settings may have got other paths or collections since the pair was made.
+    fn fits(&self, pair: &Pair) -> bool {
+        let Ok(paths) = pair.settings.resolve(pair.experiment.as_ref()) else { return false };
+        let row = &pair.row.pair;
+        pair.settings.source.collection == row.source.collection
+            && pair.settings.destination.collection == row.destination.collection
+            && with_slash(&row.source.path) == paths.source
+            && with_slash(&row.destination.path) == paths.destination
+    }
+
+    /// One group's data must never go where another's is, whatever the templates say.
+    async fn refuse_taken(&self, new: &NewPair) -> Result<(), SyncError> {
+        let Some(experiment) = new.experiment else { return Ok(()) };
+        for row in self.manifest.pairs(true).await? {
+            let Some(other) = row.pair.experiment.filter(|other| *other != experiment) else { continue };
+            let ends = [(&new.source, &row.pair.source), (&new.destination, &row.pair.destination)];
+            for (ours, theirs) in ends {
+                if overlap(ours, theirs) {
+                    let whose = self.journal.experiment(other).await?;
+                    let whose = whose.map_or_else(|| other.to_string(), |row| row.experiment.to_string());
+                    return Err(SyncError::Taken {
+                        pair: new.name.clone(),
+                        path: ours.path.clone(),
+                        other: format!("{}, {whose}", row.pair.name),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes an earlier experiment's pair when there is nothing left to do for it. True when it is closed.
+    pub async fn close_if_finished(&self, pair: &Pair) -> Result<bool, SyncError> {
+        use super::super::manifest::FileState;
+        let counts = self.manifest.counts(pair.row.id).await?;
+        let to_send = counts.files(FileState::New) + counts.files(FileState::Sending);
+        let to_remove = if pair.settings.clean_up.is_some() { counts.files(FileState::Sent) } else { 0 };
+        let under_way = self.manifest.unfinished_task(pair.row.id).await?.is_some();
+        let finished = to_send + to_remove == 0 && !under_way && pair.row.walked_at.is_some();
+        if finished {
+            self.manifest.close_pair(pair.row.id).await?;
+        }
+        Ok(finished)
+    }
+}
+
+/// Whether one directory is the other or lies in it; capitals make no difference.
+fn overlap(one: &Place, other: &Place) -> bool {
+    let (a, b) = (with_slash(&one.path).to_lowercase(), with_slash(&other.path).to_lowercase());
+    one.collection == other.collection && (a.starts_with(&b) || b.starts_with(&a))
+}
