@@ -6,7 +6,8 @@ use beamshare::config::Config;
 use beamshare::epics::CaContext;
 use beamshare::experiment::{EmailAddress, Experiment, Field, FieldError};
 use beamshare::journal::{
-    AccessRow, AccessState, ExperimentRow, Journal, MessageRow, MessageState, PersonRow, PersonState, Unreachable,
+    AccessRow, AccessState, DeliveryState, ExperimentRow, Journal, MessageRow, MessageState, PersonRow, PersonState,
+    Unreachable,
 };
 use beamshare::watch;
 use clap::{Args, Subcommand};
@@ -139,6 +140,13 @@ async fn add(journal: &Journal, row: &ExperimentRow, addresses: &[EmailAddress],
             false => "is one of them already; stays one whatever the schedule says",
         };
         print::line(format_args!("{address}  {told}"));
+    }
+    match journal.last_whole_delivery(row.id).await?.map(|last| last.state) {
+        None => print::line("The group itself is not served yet; they are served with it."),
+        Some(DeliveryState::Held | DeliveryState::Aborted) => {
+            print::line("The group's delivery waits for the operator; they are served when Run is pressed.");
+        }
+        Some(_) => {}
     }
     Ok(Exit::Done)
 }

@@ -251,8 +251,22 @@ impl Beamline {
         experiment: &Experiment,
         options: Options,
     ) -> Result<(), JournalError> {
-        self.deliveries.start(Order { id, name: experiment.to_string(), deliverer: self.deliverer.clone(), options });
+        self.begin(id, experiment, options).await;
         self.show_experiment(id).await
+    }
+
+    /// Begins a delivery, whatever is on the screen. It is in the journal already or to be: nothing may keep it from being
+    /// begun, so what it shows before it has looked is done without where the journal can't tell.
+    pub(super) async fn begin(&mut self, id: Uuid, experiment: &Experiment, options: Options) {
+        let before = match self.deliverer.report_before(id, &options).await {
+            Ok(before) => before,
+            Err(error) => {
+                tracing::warn!("{error}");
+                DeliveryReport::default()
+            }
+        };
+        let (name, deliverer) = (experiment.to_string(), self.deliverer.clone());
+        self.deliveries.start(Order { id, name, deliverer, options }, before);
     }
 
     async fn ended(&mut self, id: Uuid, outcome: Outcome) -> Result<(), JournalError> {

@@ -45,14 +45,15 @@ impl Deliveries {
     }
 
     /// Begins a delivery. One of the same experiment that is under way is broken off where it is, as a kill would do; what
-    /// it owes is part of the new one, since the journal knows how far it came.
-    pub fn start(&mut self, order: Order) {
+    /// it owes is part of the new one, since the journal knows how far it came. `before` is what is shown until it has
+    /// looked.
+    pub fn start(&mut self, order: Order, before: DeliveryReport) {
         match self.running.get_mut(&order.id) {
             Some(former) => {
                 former.successor = Some(order);
                 former.task.abort();
             }
-            None => self.spawn(order, watch::Sender::new(DeliveryReport::default())),
+            None => self.spawn(order, watch::Sender::new(before)),
         }
     }
 
@@ -93,7 +94,7 @@ impl Deliveries {
     pub fn restart(&mut self, deliverer: &Arc<Deliverer>) {
         let orders: Vec<_> = self.running.values().map(|running| running.order.clone()).collect();
         for order in orders {
-            self.start(Order { deliverer: deliverer.clone(), ..order });
+            self.start(Order { deliverer: deliverer.clone(), ..order }, DeliveryReport::default());
         }
     }
 

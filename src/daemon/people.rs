@@ -1,7 +1,6 @@
 //! Who came to the experiment's people or left them after it was served, by the schedule or by hand.
 
 use super::beamline::{Beamline, WHO};
-use super::deliveries::Order;
 use super::situation::Situation;
 use crate::delivery::{Options, RefreshError, Refreshed, Step, StepStatus};
 use crate::journal::{Cause, DeliveryState, JournalError, PersonSource};
@@ -104,7 +103,8 @@ impl Beamline {
         }
         for (id, source) in self.journal.owed_people().await? {
             let cause = match source {
-                PersonSource::Schedule if self.auto != Some(true) => continue,
+                // Where the PI alone is served, whoever has asked by hand for the others serves them.
+                PersonSource::Schedule if self.auto != Some(true) || !self.deliverer.serves_everyone() => continue,
                 PersonSource::Schedule => Cause::Schedule,
                 PersonSource::Added => Cause::Users,
             };
@@ -120,8 +120,7 @@ impl Beamline {
     /// Leaves the screen to the group that is on it.
     async fn deliver_to_people(&mut self, id: Uuid, cause: Cause) -> Result<(), JournalError> {
         let Some(row) = self.journal.experiment(id).await? else { return Ok(()) };
-        let (name, deliverer) = (row.experiment.to_string(), self.deliverer.clone());
-        self.deliveries.start(Order { id, name, deliverer, options: Options::all(cause, WHO) });
+        self.begin(id, &row.experiment, Options::all(cause, WHO)).await;
         if self.shown.as_ref().is_some_and(|shown| shown.row.id == id) {
             self.show_experiment(id).await?;
         }

@@ -9,6 +9,7 @@ use super::{Deliverer, DeliveryReport, Step, StepStatus};
 use crate::experiment::{EmailAddress, RelativePath};
 use crate::journal::{AccessState, DeliveryState, ExperimentRow, JournalError, MessageState, StepRow, Unreachable};
 use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
 
 impl Deliverer {
     /// The report as the experiment's last deliveries left it, e.g. to show it after a restart. Nothing is looked at but
@@ -28,13 +29,10 @@ impl Deliverer {
     }
 
     /// The report with which a delivery begins: what it is to make true is pending, the rest as it was.
-    pub(super) async fn report_before(
-        &self,
-        row: &ExperimentRow,
-        paths: &[RelativePath],
-        options: &Options,
-    ) -> Result<DeliveryReport, JournalError> {
-        let mut report = self.recall(row, paths).await?;
+    pub async fn report_before(&self, id: Uuid, options: &Options) -> Result<DeliveryReport, JournalError> {
+        let Some(row) = self.journal.experiment(id).await? else { return Ok(DeliveryReport::default()) };
+        let paths = self.paths(&row.experiment).unwrap_or_else(|_| vec![row.path.clone()]);
+        let mut report = self.recall(&row, &paths).await?;
         for (step, shown) in &mut report.steps {
             if self.has(*step) && options.only.as_ref().is_none_or(|only| only.contains(step)) {
                 *shown = (StepStatus::Pending, String::new());

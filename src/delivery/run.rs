@@ -122,7 +122,7 @@ impl Deliverer {
         let _lock = self.journal.lock(experiment, &options.who)?;
         let row = self.journal.experiment(experiment).await?.ok_or(RunError::Unknown(experiment))?;
         let paths = self.paths(&row.experiment).map_err(PlanError::from)?;
-        report.send_replace(self.report_before(&row, &paths, options).await?);
+        report.send_replace(self.report_before(experiment, options).await?);
         let delivery = self
             .journal
             .begin_delivery(&NewDelivery {

@@ -218,3 +218,50 @@ mod conflicts {
         }
     }
 }
+
+#[tokio::test]
+async fn people_are_who_the_schedule_lists_and_the_hand_has_the_last_word() {
+    let (_folder, journal) = journal().await;
+    let Accepted::Accepted { id, .. } = accept(&journal, &experiment("li@example.org", Some("1")), "a/Li", &[]).await
+    else {
+        panic!()
+    };
+    let address = |text: &str| text.parse::<crate::experiment::EmailAddress>().unwrap();
+    let list = |emails: &[&str]| {
+        let listed = emails.iter().map(|email| Listed { email: address(email), name: "A".to_owned() });
+        let listed: Vec<_> = listed.collect();
+        let journal = journal.clone();
+        async move { journal.set_listed(id, &listed, &[]).await.unwrap() }
+    };
+    let now = || async {
+        let people = journal.people(id).await.unwrap().into_iter();
+        people.map(|person| (person.email.username(), person.state, person.delivery)).collect::<Vec<_>>()
+    };
+    use PersonState::{Present, Removed, Unlisted};
+    assert!(list(&["bo@mit.example", "na@eth.example"]).await);
+    assert_eq!(journal.owed_people().await.unwrap(), [(id, PersonSource::Schedule)]);
+    journal.take_up_people(id, 1).await.unwrap();
+    assert!(journal.owed_people().await.unwrap().is_empty());
+    assert!(!list(&["BO@mit.example", "Na@ETH.example"]).await, "capitals make no other people");
+    assert!(journal.owed_people().await.unwrap().is_empty());
+
+    assert!(journal.remove_person(id, &address("bo@mit.example")).await.unwrap());
+    assert!(!journal.remove_person(id, &address("eve@example.org")).await.unwrap());
+    assert!(!list(&["bo@mit.example", "na@eth.example", "eve@example.org"]).await, "removed is removed");
+    assert_eq!(journal.owed_people().await.unwrap(), [(id, PersonSource::Added)]);
+    journal.take_up_people(id, 2).await.unwrap();
+    let (bo, eve) = ("bo@mit.example".to_owned(), "eve@example.org".to_owned());
+    let na = "na@eth.example".to_owned();
+    let expected = [(bo.clone(), Removed, Some(2)), (eve.clone(), Removed, Some(2)), (na.clone(), Present, Some(1))];
+    assert_eq!(now().await, expected);
+
+    assert!(journal.add_person(id, &address("Bo@MIT.example"), "").await.unwrap());
+    assert!(!journal.add_person(id, &address("na@eth.example"), "Na").await.unwrap());
+    assert!(list(&["vera@example.org"]).await);
+    assert!(list(&[]).await, "Vera goes; who was added stays");
+    let states: Vec<_> = now().await.into_iter().map(|(email, state, _)| (email, state)).collect();
+    let vera = "vera@example.org".to_owned();
+    for expected in [(bo, Present), (eve, Removed), (na, Present), (vera, Unlisted)] {
+        assert!(states.contains(&expected), "{expected:?} {states:?}");
+    }
+}
