@@ -19,11 +19,13 @@ pub struct Init {
     force: bool,
 }
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 7] = [
     ("beamshare.toml", include_str!("../../config/beamshare.toml")),
     ("message.txt", include_str!("../../config/message.txt")),
     ("message.html", include_str!("../../config/message.html")),
     ("message_copy.txt", include_str!("../../config/message_copy.txt")),
+    ("reminder.txt", include_str!("../../config/reminder.txt")),
+    ("reminder.html", include_str!("../../config/reminder.html")),
     ("beamshare.service", include_str!("../../config/beamshare.service")),
 ];
 

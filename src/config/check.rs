@@ -84,7 +84,7 @@ pub(super) fn check(config: &Config) -> Problems {
         check_globus(globus, &mut problems);
     }
     if let Some(email) = &config.email {
-        check_email(email, &mut problems);
+        check_email(config, email, &mut problems);
     }
     if let Some(Schedule { from: ScheduleFrom::Aps(service), .. }) = &config.schedule {
         for (name, text) in [("beamline", &service.beamline), ("user", &service.user)] {
@@ -234,10 +234,10 @@ fn check_host(host: &str, key: Vec<Key>, problems: &mut Problems) {
 }
 
 fn check_globus(globus: &Globus, problems: &mut Problems) {
-    if let Some(duration) = globus.expires_after.filter(|duration| *duration < Duration::from_secs(3600)) {
+    if let Some(duration) = globus.retention.filter(|duration| *duration < Duration::from_secs(3600)) {
         let message =
             format!("{duration:?} is shorter than an hour: the access would end before anyone reads the e-mail");
-        problems.push((key!["globus", "expires_after"], message));
+        problems.push((key!["globus", "retention"], message));
     }
     for (n, address) in globus.share_with.iter().enumerate() {
         if globus.share_with[..n].contains(address) {
@@ -281,10 +281,22 @@ fn check_templates(email: &Email, table: &[&'static str], problems: &mut Problem
     }
 }
 
-fn check_email(email: &Email, problems: &mut Problems) {
+fn check_email(config: &Config, email: &Email, problems: &mut Problems) {
     check_templates(email, &["email"], problems);
     if let Some(of_copies) = email.of_copies() {
         check_templates(&of_copies, &["email", "copy"], problems);
+    }
+    let retention = config.globus.as_ref().and_then(|globus| globus.retention);
+    match (email.reminder, retention) {
+        (Some(_), None) => {
+            let message = "needs retention in [globus]: without it, no access ends".to_owned();
+            problems.push((key!["email", "reminder"], message));
+        }
+        (Some(reminder), Some(retention)) if reminder >= retention => {
+            let message = format!("must be shorter than globus.retention, which is {retention:?}");
+            problems.push((key!["email", "reminder"], message));
+        }
+        _ => {}
     }
     if email.reminder.is_some() && email.reminder_text_template.is_none() {
         let message = "needs reminder_text_template, like \"reminder.txt\": `beamshare init` writes one".to_owned();

@@ -207,9 +207,9 @@ pub struct Globus {
     /// `r` or `rw`
     #[serde(default = "value::default_permissions")]
     pub permissions: Permissions,
-    /// After how long the access ends; without it never
+    /// How long after the beam time the access ends; without it never
     #[serde(default, deserialize_with = "value::some_duration")]
-    pub expires_after: Option<Duration>,
+    pub retention: Option<Duration>,
     /// People who get access to every experiment's directory beside the PI
     #[serde(default, deserialize_with = "value::addresses")]
     pub share_with: Vec<EmailAddress>,

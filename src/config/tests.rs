@@ -110,6 +110,35 @@ fn the_choice_of_words_in_it_is_right() {
 }
 
 #[test]
+fn a_reminder_needs_an_end_and_words() {
+    let text = include_str!("../../config/beamshare.toml");
+    let with = |reminder: &str, retention: &str| {
+        let text = text.replace("#reminder = \"3d\"\n", &format!("{reminder}\n"));
+        let (folder, file) = write(&text.replace("#retention = \"28d\"\n", &format!("{retention}\n")));
+        std::fs::write(folder.path().join("reminder.txt"), "ends on {{ expires }}").unwrap();
+        Config::load(&file).map(|config| config.email.unwrap().reminder).map_err(|error| error.to_string())
+    };
+    let words = "reminder = \"3d\"\nreminder_text_template = \"reminder.txt\"";
+    assert_eq!(with(words, "retention = \"28d\""), Ok(Some(Duration::from_secs(3 * 86400))));
+    for (reminder, retention, told) in [
+        ("reminder = \"3d\"", "retention = \"28d\"", "email.reminder: needs reminder_text_template"),
+        (words, "", "email.reminder: needs retention in [globus]"),
+        (words, "retention = \"2d\"", "email.reminder: must be shorter than globus.retention"),
+        ("reminder_text_template = \"none.txt\"", "", "email.reminder_text_template: "),
+        (
+            "reminder_subject = \"{{ nobody }}\"\nreminder_text_template = \"reminder.txt\"",
+            "",
+            "email.reminder_subject: ",
+        ),
+        ("", "retention = \"1s\"", "globus.retention: "),
+    ] {
+        let error = with(reminder, retention).unwrap_err();
+        assert!(error.contains(told), "{error} does not say {told}");
+    }
+    assert!(with("", "expires_after = \"28d\"").unwrap_err().contains("globus.expires_after: there is no such key"));
+}
+
+#[test]
 fn the_hook_in_it_is_right_and_a_wrong_one_is_told() {
     let text = include_str!("../../config/beamshare.toml");
     let start = text.find("#[[hooks]]").unwrap();
@@ -356,7 +385,7 @@ user = "2bm"
 security = "none"
 [globus]
 collection = "00000000-0000-0000-0000-000000000000"
-expires_after = "1s"
+retention = "1s"
 share_with = ["a@example.org", "A@Example.org"]
 sign_in.token_store = { client_id = "00000000-0000-0000-0000-000000000000", file = "~/tokens" }
 "#;

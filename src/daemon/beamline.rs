@@ -54,6 +54,9 @@ pub(super) struct Beamline {
     pub(super) ask_again: Pauses,
     /// What the schedule is being asked about the people of the group on the screen, and when it is the next time
     pub(super) asking: JoinSet<Asked>,
+    /// The reminders being sent
+    pub(super) reminding: JoinSet<()>,
+    pub(super) next_reminding: u32,
     pub(super) next_asking: Option<(Uuid, Pauses)>,
     pub(super) deliveries: Deliveries,
     pub(super) shown: Option<Shown>,
@@ -105,6 +108,8 @@ impl Beamline {
             plans: JoinSet::new(),
             ask_again: Pauses::default(),
             asking: JoinSet::new(),
+            reminding: JoinSet::new(),
+            next_reminding: 0,
             next_asking: None,
             deliveries: Deliveries::new(),
             shown: None,
@@ -130,6 +135,7 @@ impl Beamline {
             tracing::warn!("delivering nothing until the lease of {} is had again", self.config.epics.prefix);
             self.plans.abort_all();
             self.asking.abort_all();
+            self.reminding.abort_all();
             self.readings = None;
             self.situation = Situation::Waiting("Waiting for the lease".to_owned());
             self.deliveries.break_off().await;
@@ -176,6 +182,7 @@ impl Beamline {
                     Ok(planned) => self.planned(planned).await,
                     Err(_) => Ok(()), // broken off, since a PV has changed
                 },
+                Some(_) = self.reminding.join_next() => Ok(()),
                 Some(asked) = self.asking.join_next() => match asked {
                     Ok(asked) => self.asked(asked).await,
                     Err(_) => Ok(()), // broken off, since the lease was lost
@@ -202,6 +209,7 @@ impl Beamline {
         }
         self.plans.abort_all();
         self.asking.abort_all();
+        self.reminding.abort_all();
         if self.serves {
             self.farewell();
             self.deliveries.break_off().await;
@@ -242,6 +250,7 @@ impl Beamline {
         }
         self.ask_again_when_due().await?;
         self.ask_about_people_when_due();
+        self.remind_when_due();
         Ok(())
     }
 

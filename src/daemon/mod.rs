@@ -6,6 +6,7 @@ mod deliveries;
 mod judging;
 mod operator;
 mod people;
+mod reminding;
 mod screen;
 mod situation;
 

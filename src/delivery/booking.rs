@@ -53,8 +53,14 @@ impl Deliverer {
 impl Run<'_> {
     /// What messages and hooks of this delivery can tell; the schedule is asked once.
     pub(super) async fn context(&self) -> Result<MessageContext, JournalError> {
-        let booking = self.booking.get_or_try_init(|| self.deliverer.booking(self.experiment)).await?;
-        let context = self.deliverer.message_context(&self.experiment.experiment, &self.paths[0]);
-        Ok(context.with_booking(booking.clone()))
+        let booking = self.booked().await?.clone();
+        let ends = self.deliverer.would_end(Some(self.experiment), &booking).await?;
+        let context = self.deliverer.message_context(&self.experiment.experiment, &self.paths[0], ends);
+        Ok(context.with_booking(booking))
+    }
+
+    /// What the schedule says of the beam time.
+    pub(super) async fn booked(&self) -> Result<&Booking, JournalError> {
+        self.booking.get_or_try_init(|| self.deliverer.booking(self.experiment)).await
     }
 }

@@ -133,13 +133,12 @@ impl Collection {
     }
 
     /// Makes an access rule and returns its id.
-    pub(super) async fn grant(&self, identity: Uuid, path: &str) -> Result<String, StepError> {
+    pub(super) async fn grant(&self, identity: Uuid, path: &str, ends: Option<Timestamp>) -> Result<String, StepError> {
         let transfer = self.client.transfer();
         let mut rule =
             transfer.access_rules(self.settings.collection).create(identity, path).permissions(self.permissions());
-        if let Some(after) = self.settings.expires_after {
-            let after = jiff::SignedDuration::try_from(after).unwrap_or(jiff::SignedDuration::MAX);
-            rule = rule.expires(Timestamp::now().saturating_add(after).unwrap_or(Timestamp::MAX));
+        if let Some(ends) = ends {
+            rule = rule.expires(ends);
         }
         match rule.send().await {
             Ok(id) => Ok(id),
@@ -151,10 +150,11 @@ impl Collection {
         }
     }
 
-    /// Gives one of our rules the configured permissions.
-    pub(super) async fn change(&self, rule: &str) -> Result<(), StepError> {
+    /// Gives one of our rules the configured permissions, and this end. Globus takes the rule away by itself when it comes.
+    pub(super) async fn change(&self, rule: &str, ends: Option<Timestamp>) -> Result<(), StepError> {
         let transfer = self.client.transfer();
-        Ok(transfer.access_rules(self.settings.collection).update(rule).permissions(self.permissions()).send().await?)
+        let rules = transfer.access_rules(self.settings.collection);
+        Ok(rules.update(rule).permissions(self.permissions()).expires(ends).send().await?)
     }
 
     /// Deletes one of our rules; one that is gone is fine.

@@ -24,10 +24,10 @@ const MESSAGE: &str = "message";
 
 /// Templates and mail server of `[email]`.
 pub(super) struct Post {
-    templates: Templates,
+    pub(super) templates: Templates,
     /// For messages about copies
     copies: Option<Templates>,
-    mailer: Mailer,
+    pub(super) mailer: Mailer,
 }
 
 impl Post {
@@ -67,7 +67,9 @@ impl super::Deliverer {
         let Some(post) = &self.post else { return Err(never("[email] is not configured".to_owned())) };
         let paths = self.paths(experiment).map_err(|error| never(error.to_string()))?;
         let booking = self.ask_booking(experiment).await.unwrap_or_default();
-        let context = self.message_context(experiment, &paths[0]).with_booking(booking);
+        let known = self.find_same(experiment).await.ok().flatten();
+        let ends = self.would_end(known.as_ref(), &booking).await?;
+        let context = self.message_context(experiment, &paths[0], ends).with_booking(booking);
         let mut results = vec![];
         for recipient in post.templates.contacts() {
             let message = post.templates.compose(&context, &experiment.pi_email, &new_message_id());
@@ -96,16 +98,12 @@ impl super::Deliverer {
         &self,
         experiment: &crate::experiment::Experiment,
         first_path: &crate::experiment::RelativePath,
+        ends: Option<Timestamp>,
     ) -> MessageContext {
-        let expires_after = self.collection.as_ref().and_then(|collection| collection.settings().expires_after);
-        let expires = expires_after.and_then(|after| {
-            let end = Timestamp::now().checked_add(jiff::SignedDuration::try_from(after).ok()?).ok()?;
-            Some(end.to_zoned(self.config.beamline.zone()).strftime("%Y-%m-%d").to_string())
-        });
         MessageContext {
             data_link: self.data_link(first_path),
             path: first_path.to_string(),
-            expires: expires.unwrap_or_default(),
+            expires: ends.map(|ends| self.day(ends)).unwrap_or_default(),
             ..MessageContext::new(experiment, &self.config.beamline.name)
         }
     }
@@ -190,6 +188,14 @@ impl Run<'_> {
         attempt: u32,
     ) -> Result<(Vec<Letter>, Vec<Ended>), Trouble> {
         let step = subject.step();
+        if let Some(day) = self.has_ended().await? {
+            let message = format!("not sent: the access has ended on {day}");
+            self.progress.note(step, &subject.unit(MESSAGE), StepStatus::Skipped, attempt, &message, &[]).await?;
+            for (_, recipient) in recipients {
+                self.progress.show(step, &subject.unit(&recipient.username()), StepStatus::Skipped, "");
+            }
+            return Ok((vec![], vec![]));
+        }
         let promise = self.promise(subject).await?;
         let mut rows = self.deliverer.journal().messages(self.experiment.id).await?;
         rows.retain(|row| row.kind == subject.kind);
@@ -359,7 +365,7 @@ impl Promise {
 }
 
 /// `<uuid@beamshare.host>`
-fn new_message_id() -> String {
+pub(super) fn new_message_id() -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')).collect();
     let host = host.trim_matches(['.', '-']);

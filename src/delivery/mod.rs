@@ -17,6 +17,8 @@ pub mod place;
 mod plan;
 mod progress;
 mod recall;
+mod reminder;
+mod retention;
 mod run;
 mod share;
 mod step;

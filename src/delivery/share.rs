@@ -13,6 +13,7 @@ use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use globus_transfer_client as globus;
 use globus_transfer_client::AccessRule;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -74,6 +75,8 @@ struct Looked {
     identities: HashMap<String, Uuid>,
     rules: Vec<AccessRule>,
     rows: Vec<AccessRow>,
+    /// When the access ends that is given
+    ends: Option<Timestamp>,
 }
 
 /// One person's access to be.
@@ -81,6 +84,7 @@ struct Grant<'a> {
     shared: &'a Shared<'a>,
     person: &'a Person,
     identity: Uuid,
+    ends: Option<Timestamp>,
 }
 
 impl Run<'_> {
@@ -105,7 +109,16 @@ impl Run<'_> {
             Ok(looked) => looked,
             Err(ended) => return vec![ended],
         };
-        let give: Vec<_> = people.iter().map(|person| self.share_with(shared, person, &looked).boxed()).collect();
+        let over = looked.ends.filter(|end| *end <= Timestamp::now()).map(|end| self.deliverer.day(end));
+        if let Some(day) = &over {
+            for person in &people {
+                let unit = shared.shared_unit(&person.email.username());
+                let message = format!("nothing given: the access has ended on {day}");
+                self.progress.show(shared.sharing(), &unit, StepStatus::Skipped, &message);
+            }
+        }
+        let give = people.iter().filter(|_| over.is_none());
+        let give: Vec<_> = give.map(|person| self.share_with(shared, person, &looked).boxed()).collect();
         let wrong = self.wrongly_given(shared, &people, &looked);
         let take_back: Vec<_> = wrong.iter().map(|row| self.take_back(shared, row, &looked).boxed()).collect();
         let (given, taken): (Vec<_>, Vec<_>) = tokio::join!(
@@ -132,13 +145,15 @@ impl Run<'_> {
                 None => collection.rules().await,
             }
         };
+        let ends = self.ends().await?;
+        let is_over = ends.is_some_and(|end| end <= Timestamp::now());
         let (identities, rules) = tokio::try_join!(collection.identities(&emails), rules)?;
         let rows = self.deliverer.journal().access(self.experiment.id).await?;
         // In one commit, before the first request: who is about to get a rule. After a kill those rules are ours.
         let mut wanted = vec![];
-        for person in people {
+        for person in people.iter().filter(|_| !is_over) {
             let Some(identity) = identities.get(&person.email.username()) else { continue };
-            let grant = Grant { shared, person, identity: *identity };
+            let grant = Grant { shared, person, identity: *identity, ends };
             for path in rule_paths(shared) {
                 if find(&rules, grant.identity, &path).is_none() {
                     wanted.push(self.row(&grant, path, AccessState::Wanted, None, true));
@@ -147,7 +162,7 @@ impl Run<'_> {
         }
         let records: Vec<_> = wanted.iter().map(Record::Access).collect();
         self.progress.note(step, unit, StepStatus::Done, attempt, "", &records).await?;
-        Ok(Looked { identities, rules, rows: merge(rows, wanted) })
+        Ok(Looked { identities, rules, rows: merge(rows, wanted), ends })
     }
 
     async fn share_with(&self, shared: &Shared<'_>, person: &Person, looked: &Looked) -> Result<(), Ended> {
@@ -162,7 +177,8 @@ impl Run<'_> {
                     );
                     return Err(StepError { message, retry: Retry::Never }.into());
                 };
-                self.make_rules(&Grant { shared, person, identity: *identity }, looked, attempt).await
+                let grant = Grant { shared, person, identity: *identity, ends: looked.ends };
+                self.make_rules(&grant, looked, attempt).await
             }
             .boxed()
         };
@@ -186,50 +202,70 @@ impl Run<'_> {
                 (&again, &rows_now)
             }
         };
-        let mut told = "shared".to_owned();
+        let mut told = match grant.ends {
+            Some(ends) => format!("shared until {}", self.deliverer.day(ends)),
+            None => "shared".to_owned(),
+        };
         let mut granted = vec![];
         for path in rule_paths(grant.shared) {
             let row = rows.iter().find(|row| {
                 row.identity == grant.identity && row.collection == collection.settings().collection && row.path == path
             });
-            let (rule, ours) = match find(rules, grant.identity, &path) {
+            let (rule, ours, ends) = match find(rules, grant.identity, &path) {
                 Some(rule) => {
                     let ours = row.is_some_and(|row| is_ours(row, rule));
-                    if let Some(note) = self.suit(grant, rule, ours).await? {
+                    let known = row.filter(|_| ours).map(|row| row.expires_at);
+                    if let Some(note) = self.suit(grant, rule, known).await? {
                         told = note;
                     }
-                    (rule.id.clone(), ours)
+                    (rule.id.clone(), ours, if ours { grant.ends } else { rule.expiration_date })
                 }
                 None => {
                     if row.is_none_or(|row| row.state != AccessState::Wanted) {
                         let wanted = self.row(grant, path.clone(), AccessState::Wanted, None, true);
                         self.deliverer.journal().record(&[Record::Access(&wanted)]).await?;
                     }
-                    (Some(collection.grant(grant.identity, &path).await?), true)
+                    (Some(collection.grant(grant.identity, &path, grant.ends).await?), true, grant.ends)
                 }
             };
-            granted.push(self.row(grant, path, AccessState::Granted, rule, ours));
+            let row = self.row(grant, path, AccessState::Granted, rule, ours);
+            granted.push(AccessRow { expires_at: ends, ..row });
         }
         let records: Vec<_> = granted.iter().map(Record::Access).collect();
         self.progress.note(step, &unit, StepStatus::Done, attempt, &told, &records).await?;
         Ok(())
     }
 
-    /// Sees to it that the rule that is there allows what is configured. Rules of others are not touched.
-    async fn suit(&self, grant: &Grant<'_>, rule: &AccessRule, ours: bool) -> Result<Option<String>, Trouble> {
+    /// Sees to it that the rule that is there allows what is configured, and ends when it should. Rules of others are not
+    /// touched; `known` is the end that one of ours was given last. Where staff have moved that by hand, it stays so unless
+    /// the settings have changed since.
+    async fn suit(
+        &self,
+        grant: &Grant<'_>,
+        rule: &AccessRule,
+        known: Option<Option<Timestamp>>,
+    ) -> Result<Option<String>, Trouble> {
         let wanted = grant.shared.collection.permissions();
-        if rule.permissions == wanted {
-            return Ok((!ours).then(|| "had access already".to_owned()));
-        }
-        match (&rule.id, ours) {
-            (Some(id), true) => {
-                grant.shared.collection.change(id).await?;
-                Ok(None)
+        if let (Some(known), Some(id)) = (known, &rule.id) {
+            let by_hand = same_end(known, grant.ends) && !same_end(rule.expiration_date, grant.ends);
+            let ends = if by_hand { rule.expiration_date } else { grant.ends };
+            if rule.permissions != wanted || !same_end(rule.expiration_date, ends) {
+                grant.shared.collection.change(id, ends).await?;
             }
-            _ if wanted == globus::Permissions::Read => {
+            let told = || match ends {
+                Some(ends) => format!("shared until {}, as set by hand", self.deliverer.day(ends)),
+                None => "shared without end, as set by hand".to_owned(),
+            };
+            return Ok(by_hand.then(told));
+        }
+        if rule.permissions == wanted {
+            return Ok(Some("had access already".to_owned()));
+        }
+        match () {
+            () if wanted == globus::Permissions::Read => {
                 Ok(Some("had access already, to write too, by a rule that beamshare did not make".to_owned()))
             }
-            _ => {
+            () => {
                 let message = format!(
                     "{} has {} access to {} by a rule that beamshare did not make, and {wanted} is configured; change that \
                      rule on Globus, then put 1 to Run",
@@ -335,6 +371,7 @@ impl Run<'_> {
             },
             rule,
             ours,
+            expires_at: grant.ends,
             state,
         }
     }
@@ -349,6 +386,14 @@ fn find<'r>(rules: &'r [AccessRule], identity: Uuid, path: &str) -> Option<&'r A
     rules.iter().find(|rule| {
         rule.is_for(identity) && rule.role_id.is_none() && rule.path.trim_end_matches('/') == path.trim_end_matches('/')
     })
+}
+
+/// Whether they are the same, as far as a service that rounds can tell.
+fn same_end(a: Option<Timestamp>, b: Option<Timestamp>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.duration_since(b).abs() < SignedDuration::from_mins(1),
+        _ => a == b,
+    }
 }
 
 /// Whether beamshare made the rule: the journal has its id, or was about to have it when beamshare was killed.

@@ -1,6 +1,7 @@
 use super::{Journal, JournalError, now, to_word};
 use crate::config::Permissions;
 use crate::experiment::EmailAddress;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
@@ -55,6 +56,8 @@ pub struct AccessRow {
     pub rule: Option<String>,
     /// Whether beamshare made the rule; only then may it change or delete it
     pub ours: bool,
+    /// When the rule ends; `None`: never
+    pub expires_at: Option<Timestamp>,
     /// How far it has come
     pub state: AccessState,
 }
@@ -67,10 +70,10 @@ impl Journal {
     ) -> Result<(), JournalError> {
         sqlx::query(
             "INSERT INTO access_rule (experiment, identity, collection, path, email, holder, permissions, rule, \
-             ours, state, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+             ours, expires_at, state, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
              ON CONFLICT (experiment, identity, collection, path) DO UPDATE SET email = excluded.email, \
              holder = excluded.holder, permissions = excluded.permissions, rule = excluded.rule, \
-             ours = excluded.ours, state = excluded.state, changed_at = excluded.changed_at",
+             ours = excluded.ours, expires_at = excluded.expires_at, state = excluded.state, changed_at = excluded.changed_at",
         )
         .bind(row.experiment.to_string())
         .bind(row.identity.to_string())
@@ -81,6 +84,7 @@ impl Journal {
         .bind(to_word(row.permissions))
         .bind(&row.rule)
         .bind(row.ours)
+        .bind(row.expires_at.map(|at| at.to_string()))
         .bind(to_word(row.state))
         .bind(now())
         .execute(&mut **transaction)
@@ -110,8 +114,9 @@ impl Journal {
         rows.iter().map(|row| self.access_row(row)).collect()
     }
 
-    fn access_row(&self, row: &SqliteRow) -> Result<AccessRow, JournalError> {
+    pub(super) fn access_row(&self, row: &SqliteRow) -> Result<AccessRow, JournalError> {
         let email: String = row.get("email");
+        let expires_at: Option<String> = row.get("expires_at");
         Ok(AccessRow {
             experiment: self.uuid("access_rule.experiment", row.get("experiment"))?,
             identity: self.uuid("access_rule.identity", row.get("identity"))?,
@@ -122,6 +127,7 @@ impl Journal {
             permissions: self.word("access_rule.permissions", row.get("permissions"))?,
             rule: row.get("rule"),
             ours: row.get("ours"),
+            expires_at: expires_at.map(|text| self.time("access_rule.expires_at", text)).transpose()?,
             state: self.word("access_rule.state", row.get("state"))?,
         })
     }

@@ -13,6 +13,7 @@ mod experiment;
 mod lock;
 mod message;
 mod people;
+mod retention;
 
 pub use access::{AccessRow, AccessState, Holder};
 pub use claim::{Claim, ClaimState, Conflict};
@@ -21,6 +22,7 @@ pub use experiment::{Acceptance, Accepted, AcceptedBy, ExperimentRow};
 pub use lock::{LockError, RunLock};
 pub use message::{MessageKind, MessageRow, MessageState};
 pub use people::{Listed, PersonRow, PersonSource, PersonState, Unreachable};
+pub use retention::ReminderRow;
 
 use crate::experiment::UserInfo;
 use crate::watch::{Memory, Readings};

@@ -173,7 +173,8 @@ impl Templates {
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
             ));
-        for contact in &self.contacts {
+        // A reminder is between beamshare and the user.
+        for contact in self.contacts.iter().filter(|_| wording.table != Table::Reminder) {
             builder = builder.cc(contact.clone());
         }
         let text = SinglePart::plain(render(&wording.text, "text_template")?);

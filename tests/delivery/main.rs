@@ -13,5 +13,6 @@ mod hosts;
 mod mail;
 mod obstacles;
 mod people;
+mod retention;
 mod whole;
 mod words;

@@ -145,7 +145,7 @@ async fn a_rule_that_beamshare_did_not_make_is_used_and_never_deleted() {
 
 #[tokio::test]
 async fn rules_end_when_configured() {
-    let changes = [("permissions = \"r\"", "permissions = \"rw\"\nexpires_after = \"28d\"")];
+    let changes = [("permissions = \"r\"", "permissions = \"rw\"\nretention = \"28d\"")];
     let beamline = Beamline::with(&changes, |collection| collection).await;
     let (_, outcome, report) = deliver(&beamline.deliverer().await, &li(PI, "1234")).await;
     assert_done(&outcome, &report);

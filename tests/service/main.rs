@@ -15,6 +15,7 @@ mod held;
 mod lease;
 mod metrics;
 mod operator;
+mod reminders;
 mod schedule;
 mod site;
 mod trouble;

@@ -85,7 +85,7 @@ async fn collection(client: &GlobusClient, settings: &Globus) -> Vec<Finding> {
             match used >= RULES_MANY {
                 false => Finding::ok(SECTION, "access rules", says),
                 true => {
-                    let says = format!("{says}: delete old ones, or set expires_after");
+                    let says = format!("{says}: delete old ones, or set retention");
                     Finding::new(SECTION, "access rules", State::Warning, says)
                 }
             }

@@ -30,6 +30,9 @@ pub struct Permission {
 enum Verb {
     /// List who may do what where, until when, and how many of the 1000 rules are used
     List {
+        /// Only those that end within this time, e.g. 7d; the soonest first
+        #[arg(long, value_name = "TIME", value_parser = to_duration)]
+        ending: Option<Duration>,
         #[command(flatten)]
         format: Format,
     },
@@ -76,7 +79,7 @@ impl Permission {
         let account = Account::of(config)?;
         let collection = self.collection.unwrap_or(account.settings.collection);
         match self.verb {
-            Verb::List { format } => list(config, &account, collection, &format).await,
+            Verb::List { ending, format } => list(config, &account, collection, ending, &format).await,
             Verb::Create { email, path, permissions, expires, notify, format } => {
                 let wanted = Wanted { email, path, permissions, expires, notify };
                 create(config, &account, collection, wanted, &format).await
@@ -86,11 +89,24 @@ impl Permission {
     }
 }
 
-async fn list(config: &Config, account: &Account<'_>, collection: Uuid, format: &Format) -> Outcome {
-    let rules = account.tell(account.transfer().access_rules(collection).list().await)?;
+async fn list(
+    config: &Config,
+    account: &Account<'_>,
+    collection: Uuid,
+    ending: Option<Duration>,
+    format: &Format,
+) -> Outcome {
+    let mut rules = account.tell(account.transfer().access_rules(collection).list().await)?;
+    let used = rules.used();
+    let now = Timestamp::now();
+    if let Some(ending) = ending {
+        let ending = SignedDuration::try_from(ending).unwrap_or(SignedDuration::MAX);
+        let by = now.saturating_add(ending).unwrap_or(Timestamp::MAX);
+        rules.rules.retain(|rule| rule.expiration_date.is_some_and(|end| end <= by));
+        rules.rules.sort_by_key(|rule| rule.expiration_date);
+    }
     let people: Vec<Uuid> = rules.rules.iter().filter_map(identity).collect();
     let names = account.usernames(&people).await;
-    let used = rules.used();
     if format.json {
         let rows: Vec<Value> = rules.rules.iter().map(|rule| document(rule, &names)).collect();
         print::json(&json!({ "collection": collection, "used": used, "limit": ACCESS_RULE_LIMIT, "rules": rows }))?;
@@ -101,7 +117,7 @@ async fn list(config: &Config, account: &Account<'_>, collection: Uuid, format: 
         let mut table = print::table(["WHO", "MAY", "PATH", "UNTIL", "RULE"]);
         for rule in &rules.rules {
             let until = match rule.expiration_date {
-                Some(at) => local(at, &zone),
+                Some(at) => format!("{}, {}", local(at, &zone), from_now(at, now)),
                 None => "-".to_owned(),
             };
             // What a role implies is no rule: it has no id, isn't counted, and ends with the role.
@@ -112,6 +128,21 @@ async fn list(config: &Config, account: &Account<'_>, collection: Uuid, format: 
     }
     print::line(format_args!("{used} of {ACCESS_RULE_LIMIT} access rules are used"));
     Ok(Exit::Done)
+}
+
+/// `in 3 days`, in whole days or hours.
+fn from_now(at: Timestamp, now: Timestamp) -> String {
+    let hours = at.duration_since(now).as_hours();
+    let (count, unit) = match hours {
+        ..0 => return "over".to_owned(),
+        0..48 => (hours, "hour"),
+        _ => (hours / 24, "day"),
+    };
+    match count {
+        0 => "in less than an hour".to_owned(),
+        1 => format!("in 1 {unit}"),
+        _ => format!("in {count} {unit}s"),
+    }
 }
 
 /// A rule as it was asked for.

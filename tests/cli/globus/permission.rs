@@ -14,6 +14,21 @@ fn rules_are_made_listed_and_deleted() {
     assert_eq!(made["principal"], site.globus.identity("li@example.org").expect("provisioned").to_string());
     assert!(site.globus.notifications().is_empty(), "Globus mails only when it is asked to");
 
+    // What ends soon, the soonest first.
+    site.json(&["permission", "create", "ma@example.org", "/2026-03/Ma", "--expires", "5d"]);
+    let ending = |within: &str| -> Vec<String> {
+        let listed = site.json(&["permission", "list", "--ending", within]);
+        assert_eq!(listed["used"].as_u64(), Some(before as u64 + 2), "all count, whatever is listed: {listed:#}");
+        let rules = listed["rules"].as_array().unwrap().iter();
+        rules.map(|rule| rule["username"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ending("1d"), [""; 0]);
+    assert_eq!(ending("7d"), ["ma@example.org"]);
+    assert_eq!(ending("30d"), ["ma@example.org", "li@example.org"]);
+    let soon = site.act(&["permission", "list", "--ending", "7d"]).out;
+    assert!(soon.contains(", in 4 days") && !soon.contains("li@example.org"), "{soon}");
+    assert_eq!(site.act(&["permission", "delete", "ma@example.org", "/2026-03/Ma"]).code, 0);
+
     let ended = site.act(&["permission", "create", BOB, "/in", "--permissions", "rw", "--notify"]);
     assert_eq!(ended.code, 0, "{}", ended.err);
     assert!(ended.out.starts_with("bob@example.org may read and write /in/: rule "), "{}", ended.out);
