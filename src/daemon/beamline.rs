@@ -3,6 +3,7 @@ use super::deliveries::{Deliveries, Order};
 use super::judging::Planned;
 use super::people::{Asked, Pauses};
 use super::situation::{Held, Situation};
+use super::syncs::{News, Syncs};
 use crate::config::{self, Changes, Config, ConfigError};
 use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome};
 use crate::epics::{CaContext, Commands, Lease, StatusBoard};
@@ -24,6 +25,9 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 /// After how many heartbeats beamshare's own trouble (its journal) is tried again.
 const TROUBLE_BEATS: u32 = 10;
+
+/// After how many heartbeats pairs of `[[sync]]` that could not begin are looked at again.
+const SYNC_BEATS: u32 = 5;
 
 /// One beamline: what its PVs mean, what is done about it, and what the screen says.
 ///
@@ -59,6 +63,8 @@ pub(super) struct Beamline {
     pub(super) next_reminding: u32,
     pub(super) next_asking: Option<(Uuid, Pauses)>,
     pub(super) deliveries: Deliveries,
+    /// The data that moves
+    pub(super) syncs: Syncs,
     pub(super) shown: Option<Shown>,
     /// What is wrong with the last edit of the configuration
     pub(super) config_trouble: Option<String>,
@@ -85,6 +91,7 @@ impl Beamline {
         let journal = Journal::open(&config.journal.path).await?;
         let lock = journal.lock_service(WHO)?;
         let deliverer = Arc::new(Deliverer::new(config.clone(), journal.clone()).map_err(DaemonError::SetUp)?);
+        let syncs = Syncs::new(&config, &journal).await.map_err(DaemonError::Sync)?;
         let watcher = Watcher::start(&context, &config.epics.user_info, config.rules.settle)?;
         let (board, commands) = StatusBoard::new(&context, &config.epics.prefix)?;
         let changes = config::watch(&config).inspect_err(|error| tracing::warn!("{error}")).ok();
@@ -112,6 +119,7 @@ impl Beamline {
             next_reminding: 0,
             next_asking: None,
             deliveries: Deliveries::new(),
+            syncs,
             shown: None,
             config_trouble: None,
             counts: (0, 0),
@@ -139,6 +147,7 @@ impl Beamline {
             self.readings = None;
             self.situation = Situation::Waiting("Waiting for the lease".to_owned());
             self.deliveries.break_off().await;
+            self.syncs.break_off().await;
             Ok(())
         }
     }
@@ -159,7 +168,8 @@ impl Beamline {
                 self.start_delivery(row.experiment, &experiment.experiment, Options::of(&row, WHO)).await?;
             }
         }
-        self.serve_owed().await
+        self.serve_owed().await?;
+        self.refresh_syncs().await
     }
 
     /// Serves until `stopped` ends.
@@ -188,6 +198,10 @@ impl Beamline {
                     Err(_) => Ok(()), // broken off, since the lease was lost
                 },
                 (id, outcome) = self.deliveries.ended() => self.ended(id, outcome).await,
+                news = self.syncs.news() => match news {
+                    News::Seen | News::Finished(_) => Ok(()),
+                    News::Ran => self.refresh_syncs().await,
+                },
                 report = news(&mut self.shown) => {
                     if let Some(shown) = &mut self.shown {
                         shown.report = report;
@@ -213,6 +227,7 @@ impl Beamline {
         if self.serves {
             self.farewell();
             self.deliveries.break_off().await;
+            self.syncs.break_off().await;
             if let Err(not_shown) = self.board.flush(FLUSH_LIMIT).await {
                 tracing::debug!("{not_shown}");
             }
@@ -247,6 +262,9 @@ impl Beamline {
             }
             self.judge_again().await?;
             self.serve_owed().await?;
+        }
+        if others || self.beats.is_multiple_of(SYNC_BEATS) {
+            self.refresh_syncs().await?;
         }
         self.ask_again_when_due().await?;
         self.ask_about_people_when_due();
@@ -297,8 +315,10 @@ impl Beamline {
         if self.deliverer.serves_everyone() {
             self.asked_lately(id);
         }
-        // Who was added while it ran.
-        self.serve_owed().await
+        self.syncs.look_again();
+        // Who was added while it ran, and what has arrived.
+        self.serve_owed().await?;
+        self.refresh_syncs().await
     }
 
     /// Puts the experiment on the screen, as the journal or its running delivery tells.

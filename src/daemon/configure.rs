@@ -25,6 +25,7 @@ impl Beamline {
                 self.config_trouble = None;
                 self.deliveries.restart(&self.deliverer);
                 self.judge_again().await?;
+                self.refresh_syncs().await?;
             }
             Err(error) => {
                 tracing::error!("the edit of the configuration is not in force, the settings before it are: {error}");
@@ -57,6 +58,7 @@ impl Beamline {
             self.auto = None;
             lost.map_err(|error| error.to_string())?;
         }
+        self.syncs.configure(&config, &self.journal).await.map_err(|error| error.to_string())?;
         self.deliverer = Arc::new(deliverer);
         self.config = config;
         Ok(())

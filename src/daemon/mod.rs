@@ -9,12 +9,14 @@ mod people;
 mod reminding;
 mod screen;
 mod situation;
+mod syncs;
 
 use crate::config::Config;
 use crate::delivery::StepError;
 use crate::epics::{CaContext, CaError};
 use crate::journal::{JournalError, LockError};
 use crate::metrics::{self, Facts};
+use crate::sync::SyncError;
 use beamline::Beamline;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -49,6 +51,9 @@ pub enum DaemonError {
     /// What deliveries need can't be set up
     #[error(transparent)]
     SetUp(StepError),
+    /// What moves the data can't be set up
+    #[error(transparent)]
+    Sync(SyncError),
     /// The system refused a signal handler
     #[error("can't be told to stop by signals: {0}")]
     Signals(#[from] std::io::Error),

@@ -22,6 +22,7 @@ impl Beamline {
             Command::Pause(paused) => {
                 let before = std::mem::replace(&mut self.paused, paused);
                 self.deliveries.pause(paused);
+                self.syncs.pause(paused);
                 if before != paused && matches!(self.situation, Situation::Held(_) | Situation::Planning { .. }) {
                     self.judge_again().await?;
                 }

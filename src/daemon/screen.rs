@@ -28,6 +28,7 @@ impl Beamline {
         self.board.set_text(Record::PendingMsg, &pending);
         self.board.set_count(Record::RunCount, u64::try_from(self.counts.0).unwrap_or_default());
         self.board.set_count(Record::ErrorCount, u64::try_from(self.counts.1).unwrap_or_default());
+        self.show_syncs();
         if let Some(shown) = &self.shown {
             self.show_delivery(shown);
         } else {
@@ -42,6 +43,30 @@ impl Beamline {
         // From the press on, so that whoever waits for the end doesn't take the look at the places for it.
         let pressed = matches!(self.situation, Situation::Planning { pressed: true });
         self.board.set_run(self.deliveries.any() || pressed);
+    }
+
+    /// The data that moves, and what a delivery makes of the copies.
+    fn show_syncs(&self) {
+        let copies = self.shown.as_ref().and_then(|shown| shown.report.steps.get(&Step::Sync));
+        let copies = copies.filter(|(status, _)| matches!(status, StepStatus::Failed | StepStatus::Running));
+        let Some(overview) = self.syncs.overview() else {
+            self.board.set_step(Step::Sync, StepStatus::Skipped, "not configured");
+            return;
+        };
+        let (status, message) = match copies {
+            Some((StepStatus::Failed, message)) => (StepStatus::Failed, format!("{message}; {}", overview.message)),
+            Some((status, message)) if overview.status != StepStatus::Failed => {
+                (*status, format!("{message}; {}", overview.message))
+            }
+            _ => (overview.status, overview.message.clone()),
+        };
+        self.board.set_step(Step::Sync, status, message.trim_end_matches("; "));
+        self.board.set_count(Record::SyncFiles, overview.files);
+        self.board.set_count(Record::SyncFilesTotal, overview.files_total);
+        self.board.set_number(Record::SyncBytes, overview.bytes as f64);
+        self.board.set_number(Record::SyncRate, overview.rate as f64 / 1e6);
+        self.board.set_count(Record::SyncFaults, overview.faults);
+        self.board.set_text(Record::SyncTask, &overview.task.map(|task| task.to_string()).unwrap_or_default());
     }
 
     /// What to say when the service is stopped: the IOC's watchdog says the rest.
@@ -127,7 +152,8 @@ impl Beamline {
     }
 }
 
-const STEPS: [Step; 5] = [Step::Dirs, Step::Globus, Step::Share, Step::Email, Step::Sync];
+/// Those of a delivery; the data has a life of its own.
+const STEPS: [Step; 4] = [Step::Dirs, Step::Globus, Step::Share, Step::Email];
 
 /// The name of this machine.
 pub(super) fn host() -> String {

@@ -14,6 +14,7 @@ use crate::experiment::{Experiment, FieldError, PathTemplate, RelativePath};
 use crate::sync::manifest::{Manifest, ManifestError};
 use futures::FutureExt;
 use futures::future::join_all;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 /// What the operator reads until the first files have arrived.
@@ -68,10 +69,31 @@ impl From<ManifestError> for Trouble {
 }
 
 impl Deliverer {
+    /// The experiments to whose shared copies files have come, and when the first of each copy were there.
+    pub async fn arrived_copies(&self) -> Result<Vec<(Uuid, Timestamp)>, ManifestError> {
+        if self.copies.is_empty() {
+            return Ok(vec![]);
+        }
+        let is_shared = |collection: Uuid, path: &str| {
+            self.copies.iter().any(|copy| {
+                let settings = copy.collection.settings();
+                settings.collection == collection && path.starts_with(&settings.top)
+            })
+        };
+        let pairs = self.manifest().await?.pairs(true).await?;
+        let arrived =
+            pairs.into_iter().filter(|row| is_shared(row.pair.destination.collection, &row.pair.destination.path));
+        Ok(arrived.filter_map(|row| Some((row.pair.experiment?, row.first_success_at?))).collect())
+    }
+
+    async fn manifest(&self) -> Result<&Manifest, ManifestError> {
+        let file = Manifest::beside(self.journal.path());
+        self.manifest.get_or_try_init(|| Manifest::open(&file)).await
+    }
+
     /// Whether files of the experiment have arrived at a copy: its pair's first transfer has succeeded.
     async fn has_arrived(&self, experiment: Uuid, copy: &Shared<'_>) -> Result<bool, ManifestError> {
-        let file = Manifest::beside(self.journal.path());
-        let manifest = self.manifest.get_or_try_init(|| Manifest::open(&file)).await?;
+        let manifest = self.manifest().await?;
         let (collection, paths) = (copy.collection.settings().collection, &copy.paths);
         let is_here = |path: &str| {
             paths.iter().any(|here| copy.collection.path(here).trim_end_matches('/') == path.trim_end_matches('/'))

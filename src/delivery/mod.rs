@@ -24,6 +24,7 @@ mod share;
 mod step;
 mod verify;
 
+pub(crate) use collection::place_name;
 pub use collection::{Collection, SIGN_IN, client, explain, login_command};
 pub use control::{Control, Controller, controls};
 pub use email::TestMessage;

@@ -68,14 +68,14 @@ impl Beamline {
                     .account(Account::new("wrong@example.org", "Not Li"))
                     .account(Account::new("other@example.org", "Another Li"))
                     .collection(collection(guest))
-                    .collection(Collection::guest(DETECTOR, "Detector", "detector", &service.to_string()))
+                    .collection(Collection::guest(DETECTOR, "Detector", "local", &service.to_string()))
                     .collection(Collection::guest(ARCHIVE, "Archive", "archive", &service.to_string())),
             )
             .start()
             .await
             .unwrap();
         let path = |name: &str| folder.path().join(name);
-        for directory in ["local", "outbox", "globus", "detector", "archive/2bm"] {
+        for directory in ["local", "outbox", "globus", "archive/2bm"] {
             std::fs::create_dir_all(path(directory)).unwrap();
         }
         std::fs::write(path("message.txt"), "Dear {{ pi_last_name }},\n{{ data_link }}\n").unwrap();
@@ -129,6 +129,7 @@ path = "journal.sqlite"
             assert!(config.contains(from), "the configuration has no {from}");
             config = config.replace(from, to);
         }
+        let config = config.replace("@FOLDER@", &folder.path().display().to_string());
         std::fs::write(path("beamshare.toml"), config).unwrap();
         Beamline { folder, globus, collection: id }
     }

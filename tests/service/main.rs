@@ -18,4 +18,5 @@ mod operator;
 mod reminders;
 mod schedule;
 mod site;
+mod sync;
 mod trouble;

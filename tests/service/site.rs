@@ -118,6 +118,19 @@ impl Site {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
+    /// Runs a verb of the command line: its exit code and what it says.
+    pub async fn verb(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_beamshare"))
+            .arg("--config")
+            .arg(self.beamline.path("beamshare.toml"))
+            .args(arguments)
+            .envs(self.ca.environment())
+            .output();
+        let output = tokio::time::timeout(LIMIT, output).await.expect("it ends").unwrap();
+        let said = [&*output.stdout, &*output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+        (output.status.code(), said.concat())
+    }
+
     fn log_file(&self) -> PathBuf {
         self.beamline.path(&format!("service{}.log", self.starts))
     }

@@ -136,7 +136,7 @@ impl From<SyncError> for Failure {
         match error {
             SyncError::NoGlobus => Failure::usage(error),
             SyncError::SignIn(error) => error.into(),
-            SyncError::Lock(_) | SyncError::Away(_) => Failure::away(error),
+            SyncError::Lock(_) | SyncError::Away(_) | SyncError::NotMade { .. } => Failure::away(error),
             SyncError::Taken { .. } => Failure { exit: Exit::Held, message: error.to_string() },
             _ => Failure::failed(error),
         }

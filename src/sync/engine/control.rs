@@ -6,6 +6,7 @@ use tokio::sync::watch;
 enum Wish {
     #[default]
     Go,
+    Finish,
     Leave,
     Stop,
 }
@@ -30,10 +31,19 @@ impl Controller {
         self.0.send_replace(Wish::Stop);
     }
 
+    /// Lets no further task begin: the run ends as left when its present task has ended.
+    pub fn finish(&self) {
+        self.0.send_if_modified(|wish| {
+            let goes = *wish == Wish::Go;
+            *wish = if goes { Wish::Finish } else { *wish };
+            goes
+        });
+    }
+
     /// Ends the following of the run: its task goes on at Globus, and the next run follows it.
     pub fn leave(&self) {
         self.0.send_if_modified(|wish| {
-            let goes = *wish == Wish::Go;
+            let goes = matches!(*wish, Wish::Go | Wish::Finish);
             *wish = if goes { Wish::Leave } else { *wish };
             goes
         });
@@ -45,13 +55,14 @@ impl Control {
         *self.0.borrow() == Wish::Stop
     }
 
+    /// Nothing further is to begin.
     pub(super) fn is_left(&self) -> bool {
-        *self.0.borrow() == Wish::Leave
+        matches!(*self.0.borrow(), Wish::Leave | Wish::Finish)
     }
 
     /// Ends when somebody interferes, and otherwise never.
     pub(super) async fn interfered(&mut self) {
-        if self.0.wait_for(|wish| *wish != Wish::Go).await.is_err() {
+        if self.0.wait_for(|wish| matches!(wish, Wish::Leave | Wish::Stop)).await.is_err() {
             std::future::pending::<()>().await;
         }
     }

@@ -1,6 +1,7 @@
 //! Moving a pair's files: one task at a time, each written down before it is handed in, followed to its end.
 
 mod ask;
+mod claims;
 mod control;
 mod look;
 mod pair;
@@ -54,9 +55,20 @@ pub enum SyncError {
         /// Which field, and why
         error: FieldError,
     },
+    /// The delivery has not made the directory that the pair shares
+    #[error(
+        "pair {pair}: waits for {path}, which the experiment's delivery makes first, so that it is surely nobody else's; \
+         press Run if that has ended"
+    )]
+    NotMade {
+        /// The pair's name
+        pair: String,
+        /// The destination's directory
+        path: String,
+    },
     /// Another experiment has one of the directories
     #[error(
-        "pair {pair}: {path} is a directory of another experiment's pair already ({other}); two groups' data must not be mixed. \
+        "pair {pair}: {path} is another experiment's already ({other}); two groups' data must not be mixed. \
          Put {{{{ proposal_number }}}} into the paths of this pair"
     )]
     Taken {

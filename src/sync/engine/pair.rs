@@ -73,6 +73,9 @@ impl Engine {
             local: paths.local,
         };
         self.refuse_taken(&new).await?;
+        if let Some(experiment) = experiment {
+            self.claim(settings, experiment).await?;
+        }
         let row = self.manifest.open_pair(&new).await?;
         Ok(Pair { row, settings: settings.clone(), experiment: whose.cloned() })
     }

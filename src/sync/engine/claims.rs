@@ -1,0 +1,49 @@
+//! A pair's directories in the journal's claims: one group's data never goes into, or comes out of, what is another's.
+
+use super::{Engine, SyncError};
+use crate::config::{self, SyncPath};
+use crate::delivery::place_name;
+use crate::experiment::RelativePath;
+use crate::journal::{ClaimState, ExperimentRow};
+use uuid::Uuid;
+
+impl Engine {
+    /// Claims the pair's directories for the experiment. A destination that is shared is claimed, looked at and made by the
+    /// experiment's delivery, which must have come so far.
+    ///
+    /// # Errors
+    /// [`SyncError::Taken`] where another experiment has one of the paths, one above it or one below it, in any place;
+    /// [`SyncError::NotMade`] before the delivery has made a shared destination.
+    pub(super) async fn claim(&self, settings: &config::Sync, row: &ExperimentRow) -> Result<(), SyncError> {
+        let (source, destination) = (&settings.source, &settings.destination);
+        let at = |collection: Uuid, path: &SyncPath| -> Result<Option<(String, RelativePath)>, SyncError> {
+            let Some(below) = path.below() else { return Ok(None) };
+            let below = below
+                .render(&row.experiment)
+                .map_err(|error| SyncError::Path { pair: settings.name.clone(), error })?;
+            Ok(Some((place_name(collection, path.top()), below)))
+        };
+        let from = at(source.collection, &source.path)?;
+        let to = at(destination.collection, &destination.path)?;
+        if let Some((place, path)) = to.as_ref().filter(|_| settings.share) {
+            let claims = self.journal.claims(row.id).await?;
+            let is_made = claims.iter().any(|claim| {
+                claim.place == *place && claim.path.key() == path.key() && claim.state == ClaimState::Made
+            });
+            if !is_made {
+                let path = format!("{}{path}", destination.path.top());
+                return Err(SyncError::NotMade { pair: settings.name.clone(), path });
+            }
+        }
+        let wanted: Vec<_> = from.into_iter().chain(to).collect();
+        let conflicts = self.journal.claim_added(row.id, &row.experiment.owner(), &wanted).await?;
+        match conflicts.into_iter().next() {
+            None => Ok(()),
+            Some(conflict) => Err(SyncError::Taken {
+                pair: settings.name.clone(),
+                path: conflict.wanted.to_string(),
+                other: format!("{} has {}", conflict.named, conflict.path),
+            }),
+        }
+    }
+}

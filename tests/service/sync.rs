@@ -1,0 +1,214 @@
+//! The data moves: as files appear, group by group, and the copy is shared and mailed once.
+
+use crate::beamline::{ARCHIVE, DETECTOR, shared_pair};
+use crate::site::{LIMIT, Site, garcia, li, other_li};
+use beamshare::epics::Record;
+use beamshare::experiment::Field;
+use globus_simulator::Fault;
+use std::path::PathBuf;
+
+const ANA: &str = "ana@upf.example";
+
+/// A pair from the first directories to the archive, as files appear.
+fn raw(more: &str) -> String {
+    let local = "source.local = \"@FOLDER@/local/{{ year_month }}/{{ pi_last_name }}\"";
+    let on = format!("on = \"files\"\nquiet = \"300ms\"\n{local}\n{more}");
+    shared_pair().replace("share = true", &on)
+}
+
+async fn site(pairs: &str) -> Site {
+    let mut site = Site::with(&Field::ALL, &[("[journal]", pairs)]).await;
+    site.start();
+    site.idle().await;
+    site
+}
+
+impl Site {
+    fn write(&self, path: &str, text: &str) {
+        let path = self.beamline.path("local/2026-03").join(path);
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn archived(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(self.beamline.path("archive/2bm").join(path)).ok()
+    }
+
+    /// Waits until a file is in the archive.
+    async fn arrives(&self, path: &str) {
+        let there = async {
+            while self.archived(path).is_none() {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(LIMIT, there).await;
+        assert!(in_time.is_ok(), "{path} never arrives; the log:\n{}", self.log());
+    }
+
+    fn transfers(&self) -> u64 {
+        self.beamline.globus.count("transfer")
+    }
+
+    /// Who can read what on the archive.
+    fn archive_readers(&self) -> Vec<String> {
+        let rules = self.beamline.globus.rules(ARCHIVE);
+        let mut paths: Vec<_> = rules.iter().map(|rule| rule["path"].as_str().unwrap().to_owned()).collect();
+        paths.sort();
+        paths
+    }
+
+    async fn says(&self, what: &str) {
+        self.record(Record::SyncMsg, |text| text.contains(what)).await;
+    }
+
+    fn edit(&self, from: &str, to: &str) {
+        let file: PathBuf = self.beamline.path("beamshare.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{text}");
+        let new = self.beamline.path("new.toml");
+        std::fs::write(&new, text.replace(from, to)).unwrap();
+        std::fs::rename(new, file).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn files_are_moved_as_they_appear_and_the_copy_is_shared_and_mailed_once() {
+    let mut site = site(&raw("share = true")).await;
+    site.tag(&garcia()).await;
+    site.delivered(ANA).await;
+    site.says("raw: no files yet").await;
+    site.record(Record::SyncSts, |text| text == "Pending").await;
+    assert_eq!((site.transfers(), site.archive_readers().len(), site.mailed_to().len()), (0, 0, 1));
+
+    site.write("Garcia/scan_001.h5", "one");
+    site.says("raw: 1 file (").await;
+    assert_eq!(site.archived("2026-03/Garcia/scan_001.h5").as_deref(), Some("one"));
+    site.record(Record::RunCount, |text| text == "2").await;
+    site.delivered(ANA).await;
+    site.record(Record::SyncSts, |text| text == "Done").await;
+    site.record(Record::SyncFiles, |text| text == "1").await;
+    site.record(Record::SyncFilesTotal, |text| text == "1").await;
+    site.record(Record::SyncTask, |text| text.len() == 36).await;
+    assert_eq!(site.archive_readers(), ["/2bm/2026-03/Garcia/"; 2], "the PI and the staff");
+    let mailed = site.mailed();
+    assert_eq!(site.mailed_to(), [ANA, ANA], "the first link and the copy's");
+
+    // What is no file's change starts nothing: an empty directory, a name in the settings, a restart.
+    std::fs::create_dir(site.beamline.path("local/2026-03/Garcia/empty")).unwrap();
+    site.edit("name = \"raw\"", "name = \"raw data\"\nlabel = \"Another label\"");
+    site.says("raw data: 1 files are there").await;
+    site.terminate();
+    site.start();
+    site.says("raw data: 1 files are there").await;
+    site.write("Garcia/scan_002.h5", "two");
+    site.says("raw data: 1 file (").await;
+    assert_eq!(site.archived("2026-03/Garcia/scan_002.h5").as_deref(), Some("two"));
+    assert_eq!(site.transfers(), 2, "one a file");
+    assert_eq!(site.mailed(), mailed, "nobody is mailed again");
+}
+
+#[tokio::test]
+async fn each_groups_files_go_to_its_own_directory_also_those_that_it_left() {
+    let mut site = site(&raw("share = true")).await;
+    site.tag(&garcia()).await;
+    site.delivered(ANA).await;
+    site.says("no files yet").await;
+    // Its last file, while the service is down and the next group is tagged.
+    site.kill();
+    site.write("Garcia/last.h5", "Garcia's");
+    site.tag(&li()).await;
+    site.start();
+    site.delivered("boli@mit.example").await;
+    site.write("Li/first.h5", "Li's");
+    site.says("raw: 1 file (").await;
+    assert_eq!(site.archived("2026-03/Li/first.h5").as_deref(), Some("Li's"));
+    assert_eq!(site.archived("2026-03/Li/last.h5"), None);
+    // Shared with each group's own: four rules, two directories.
+    site.record(Record::RunCount, |text| text == "4").await;
+    site.record(Record::Run, |text| text == "Idle" || text == "0" || text == "Done").await;
+    assert_eq!(site.archived("2026-03/Garcia/last.h5").as_deref(), Some("Garcia's"));
+    assert_eq!(site.archived("2026-03/Garcia/first.h5"), None);
+    let (garcia, li) = ("/2bm/2026-03/Garcia/", "/2bm/2026-03/Li/");
+    assert_eq!(site.archive_readers(), [garcia, garcia, li, li]);
+    assert_eq!(site.mailed_to(), [ANA, ANA, "boli@mit.example", "boli@mit.example"]);
+    site.record(Record::SyncMsg, |text| !text.contains("Garcia")).await;
+    assert!(site.log().contains("nothing more is looked for"), "{}", site.log());
+}
+
+#[tokio::test]
+async fn a_kill_in_the_middle_of_a_transfer_sends_nothing_twice() {
+    let mut site = site(&raw("")).await;
+    site.tag(&garcia()).await;
+    site.delivered(ANA).await;
+    site.beamline.globus.fault(Fault::task_stall("transfer"));
+    site.write("Garcia/scan.h5", "data");
+    let task = site.record(Record::SyncTask, |text| text.len() == 36).await;
+    site.record(Record::SyncSts, |text| text == "Running").await;
+    site.kill();
+    site.start();
+    site.record(Record::SyncTask, |text| text == task).await;
+    site.record(Record::SyncSts, |text| text == "Running").await;
+    // Pause lets nothing begin; a stop by hand ends what is under way, and the next run by hand goes on.
+    site.press(Record::Pause, 1).await;
+    let (code, said) = site.verb(&["sync", "stop", "raw"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    site.says("stopped by hand").await;
+    site.press(Record::Pause, 0).await;
+    let (code, said) = site.verb(&["sync", "run", "raw"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(site.archived("2026-03/Garcia/scan.h5").as_deref(), Some("data"));
+    site.says("1 files are there").await;
+    assert_eq!(site.transfers(), 2, "the one that was stopped and the one after it");
+    site.write("Garcia/scan2.h5", "more");
+    site.says("raw: 1 file (").await;
+}
+
+#[tokio::test]
+async fn a_failing_pair_stops_no_other() {
+    let missing = format!(
+        "[[sync]]\nname = \"logs\"\nsource = {{ collection = \"{DETECTOR}\", path = \"/not there\" }}\n\
+         destination = {{ collection = \"{ARCHIVE}\", path = \"/logs\" }}\nevery = \"1h\"\n{}",
+        raw("")
+    );
+    let site = site(&missing).await;
+    site.says("logs: next try").await;
+    site.record(Record::SyncSts, |text| text == "Failed").await;
+    site.tag(&garcia()).await;
+    site.delivered(ANA).await;
+    site.write("Garcia/scan.h5", "data");
+    site.says("raw: 1 file (").await;
+    assert_eq!(site.archived("2026-03/Garcia/scan.h5").as_deref(), Some("data"));
+    site.record(Record::SyncSts, |text| text == "Failed").await;
+    std::fs::create_dir(site.beamline.path("local/not there")).unwrap();
+    site.record(Record::SyncSts, |text| text == "Done" || text == "Pending").await;
+}
+
+#[tokio::test]
+async fn one_groups_data_never_goes_into_anothers_directory() {
+    let own = "{{ year_month }}/{{ pi_last_name }}_{{ proposal_number }}";
+    let pair = raw("")
+        .replace("/{{ year_month }}/{{ pi_last_name }}\"\ndestination", &format!("/{own}\"\ndestination"))
+        .replace("@FOLDER@/local/{{ year_month }}/{{ pi_last_name }}", &format!("@FOLDER@/local/{own}"))
+        .replace("/2bm/{{ year_month }}/{{ pi_last_name }}", "/2bm/{{ pi_last_name }}");
+    let changes =
+        [("[journal]", &*pair), ("paths = [\"{{ year_month }}/{{ pi_last_name }}\"]", &format!("paths = [\"{own}\"]"))];
+    let mut site = Site::with(&Field::ALL, &changes).await;
+    site.start();
+    site.idle().await;
+    site.tag(&li()).await;
+    site.delivered("boli@mit.example").await;
+    site.write("Li_71002/a.h5", "Bo's");
+    site.says("raw: 1 file (").await;
+    site.tag(&other_li()).await;
+    site.delivered("nali@eth.example").await;
+    site.write("Li_71003/b.h5", "Na's");
+    site.record(Record::SyncMsg, |text| text.contains("is another experiment's already") && text.contains("boli"))
+        .await;
+    site.record(Record::SyncSts, |text| text == "Failed").await;
+    // The first one's last file still goes; the other's never.
+    site.write("Li_71002/c.h5", "Bo's");
+    site.terminate();
+    site.start();
+    site.record(Record::SyncMsg, |text| text.contains("is another experiment's already")).await;
+    site.arrives("Li/c.h5").await;
+    assert_eq!(site.archived("Li/b.h5"), None);
+}
