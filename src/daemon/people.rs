@@ -79,7 +79,7 @@ impl Beamline {
                         && matches!(row.step, Step::Share | Step::Email)
                 });
                 if failed && !self.deliveries.is_running(id) {
-                    return self.deliver_to_people(id, Cause::Schedule).await;
+                    return self.deliver_beside(id, Cause::Schedule).await;
                 }
                 self.serve_owed().await
             }
@@ -111,14 +111,14 @@ impl Beamline {
             let last = self.journal.last_whole_delivery(id).await?.map(|last| last.state);
             let is_served = matches!(last, Some(DeliveryState::Done | DeliveryState::Failed));
             if is_served && !self.deliveries.is_running(id) {
-                self.deliver_to_people(id, cause).await?;
+                self.deliver_beside(id, cause).await?;
             }
         }
         Ok(())
     }
 
     /// Leaves the screen to the group that is on it.
-    async fn deliver_to_people(&mut self, id: Uuid, cause: Cause) -> Result<(), JournalError> {
+    pub(super) async fn deliver_beside(&mut self, id: Uuid, cause: Cause) -> Result<(), JournalError> {
         let Some(row) = self.journal.experiment(id).await? else { return Ok(()) };
         self.begin(id, &row.experiment, Options::all(cause, WHO)).await;
         if self.shown.as_ref().is_some_and(|shown| shown.row.id == id) {

@@ -6,10 +6,9 @@ mod seen;
 
 pub(super) use seen::Overview;
 
-use super::beamline::{Beamline, WHO};
-use super::deliveries::Order;
+use super::beamline::Beamline;
 use crate::config::Config;
-use crate::delivery::{Options, StepStatus};
+use crate::delivery::StepStatus;
 use crate::journal::{Cause, ClaimState, DeliveryState, ExperimentRow, Journal, JournalError};
 use crate::sync::manifest::PairId;
 use crate::sync::{Engine, Pair, SyncError};
@@ -174,7 +173,7 @@ impl Syncs {
 
     fn begin(&mut self, engine: &Arc<Engine>, pair: Pair, present: bool) {
         let id = pair.row.id;
-        let title = if present { pair.settings.name.clone() } else { pair.title() };
+        let title = pair.title();
         tracing::info!(pair = pair.title(), "moving its data");
         let (seen, is_seen) = watch::channel(Seen::of(title, StepStatus::Pending, String::new()));
         let (present, is_present) = watch::channel(present);
@@ -255,11 +254,7 @@ impl Beamline {
             }
             let Some(row) = self.journal.experiment(id).await? else { continue };
             tracing::info!("the copy of {} has its first files", row.experiment);
-            let (name, deliverer) = (row.experiment.to_string(), self.deliverer.clone());
-            self.deliveries.start(Order { id, name, deliverer, options: Options::all(Cause::Sync, WHO) });
-            if self.shown.as_ref().is_some_and(|shown| shown.row.id == id) {
-                self.show_experiment(id).await?;
-            }
+            self.deliver_beside(id, Cause::Sync).await?;
         }
         Ok(())
     }

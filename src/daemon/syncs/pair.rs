@@ -5,7 +5,7 @@ use super::seen::Seen;
 use crate::config::SyncOn;
 use crate::delivery::StepStatus;
 use crate::sync::events::{self, Follower};
-use crate::sync::manifest::{FileState, Limit, ManifestError, PairId};
+use crate::sync::manifest::{FileState, Limit, ManifestError, PairId, PairRow};
 use crate::sync::walk::{Filters, Tree, WalkError};
 use crate::sync::{Engine, Options, Pair, RunResult, Schedule, SyncError, SyncReport, SyncState, controls};
 use jiff::{SignedDuration, Timestamp};
@@ -23,6 +23,8 @@ const LONGEST_REST: Duration = Duration::from_secs(30 * 60);
 const OTHERS: Duration = Duration::from_secs(2);
 /// How often to look for what is old enough to be removed at the source.
 const CLEAN_EVERY: Duration = Duration::from_secs(60 * 60);
+/// How long an earlier group's pair is looked after when all its files are sent: some are written after the beam time.
+const LINGER: SignedDuration = SignedDuration::from_hours(24);
 /// How often to look for a source that is not there.
 const MISSING: Duration = Duration::from_secs(10);
 
@@ -122,10 +124,7 @@ impl Mover {
                 }
             }
         }
-        tracing::info!(
-            pair = self.pair.title(),
-            "all is sent, and another group has the beam: nothing more is looked for"
-        );
+        tracing::info!(pair = self.pair.title(), "all is sent, and its group is gone: nothing more is looked for");
         let _ = self.news.send(News::Finished(self.id()));
     }
 
@@ -136,11 +135,16 @@ impl Mover {
         let manifest = engine.manifest();
         let Some(row) = manifest.pair(self.id()).await? else { return Ok(None) };
         self.pair.row = row;
-        let present = *self.present.borrow();
-        if !present && self.is_looked_at(plan, &looked) && engine.close_if_finished(&self.pair).await? {
+        let (present, now) = (*self.present.borrow(), Timestamp::now());
+        self.seen.send_if_modified(|seen| {
+            let title = if present { self.pair.settings.name.clone() } else { self.pair.title() };
+            (seen.title, seen.earlier) = (title, !present);
+            false
+        });
+        let is_over = !present && lingered(&self.pair.row, now) && self.is_looked_at(plan, &looked);
+        if is_over && engine.close_if_finished(&self.pair).await? {
             return Ok(None);
         }
-        let now = Timestamp::now();
         let after =
             |pause: Duration| now.saturating_add(SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX));
         let soon = |pause| Ok(Some(Next::Wait(after(pause).ok())));
@@ -173,7 +177,9 @@ impl Mover {
             self.show(StepStatus::Pending, told);
             return soon(MISSING);
         }
-        let mut wake = vec![];
+        // To be closed, at the latest.
+        let mut wake: Vec<Timestamp> =
+            (!present).then(|| now.checked_add(SignedDuration::from_hours(1)).ok()).into_iter().flatten().collect();
         // By the clock; and once more for a group that has gone.
         let last = self.pair.row.walked_at.into_iter().chain(plan.last_run).max();
         if let Some(due) = plan.schedule.next(last.filter(|_| !plan.follows).or(plan.last_run), plan.began) {
@@ -338,6 +344,12 @@ impl Mover {
     }
 }
 
+/// Whether an earlier group's pair has been still for long enough.
+fn lingered(row: &PairRow, now: Timestamp) -> bool {
+    let last = row.last_success_at.unwrap_or(row.created_at);
+    now.duration_since(last) > LINGER
+}
+
 /// Keeps the manifest what the files are, beside the runs: a walk that is dropped would begin anew.
 async fn follow(mut follower: Follower, looked: watch::Sender<Looked>) {
     loop {
@@ -354,5 +366,25 @@ async fn follow(mut follower: Follower, looked: watch::Sender<Looked>) {
                 looked.send_modify(|looked| looked.trouble = Some((told, missing)));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::manifest::{Manifest, NewPair, Place};
+
+    #[tokio::test]
+    async fn an_earlier_groups_pair_is_looked_after_for_a_day_after_its_last_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = Manifest::open(&folder.path().join("m.sqlite")).await.unwrap();
+        let place = |path: &str| Place { collection: uuid::Uuid::nil(), path: path.to_owned() };
+        let (source, destination) = (place("/a"), place("/b"));
+        let new = NewPair { name: "raw".to_owned(), experiment: None, source, destination, local: None };
+        let row = manifest.open_pair(&new).await.unwrap();
+        let after = |hours| row.created_at + SignedDuration::from_hours(hours);
+        assert!(!lingered(&row, after(23)) && lingered(&row, after(25)));
+        let sent = PairRow { last_success_at: Some(after(20)), ..row.clone() };
+        assert!(!lingered(&sent, after(43)) && lingered(&sent, after(45)));
     }
 }

@@ -9,6 +9,8 @@ use uuid::Uuid;
 pub(in super::super) struct Seen {
     /// Its name, with the directory where it is an earlier group's
     pub title: String,
+    /// Whether it is an earlier group's
+    pub earlier: bool,
     pub status: StepStatus,
     pub message: String,
     /// Of its last run that had something to do
@@ -17,7 +19,7 @@ pub(in super::super) struct Seen {
 
 impl Seen {
     pub fn of(title: String, status: StepStatus, message: String) -> Seen {
-        Seen { title, status, message, report: SyncReport::default() }
+        Seen { title, status, message, ..Seen::default() }
     }
 
     /// Whether that is new.
@@ -52,6 +54,8 @@ impl Overview {
             StepStatus::Done => 3,
             StepStatus::Skipped => 4,
         };
+        // What earlier groups left is worth a word only while it moves, or can't.
+        pairs.retain(|pair| !pair.earlier || matches!(pair.status, StepStatus::Failed | StepStatus::Running));
         pairs.sort_by_key(|pair| severity(pair.status));
         let told = pairs.iter().filter(|pair| !pair.message.is_empty());
         let told: Vec<_> = told.map(|pair| format!("{}: {}", pair.title, pair.message)).collect();
@@ -89,6 +93,9 @@ mod tests {
         assert_eq!(overview.status, StepStatus::Failed);
         assert_eq!(overview.message, "raw: no space left; log: active; rec: 4 files sent");
         assert_eq!((overview.files, overview.files_total), (7, 14));
+        let earlier = |status| Seen { earlier: true, ..pair("raw (/2bm/2026-02/Xu)", status, "told", 9) };
+        assert_eq!(Overview::of(vec![earlier(StepStatus::Done)]), Overview::of(vec![]));
+        assert_eq!(Overview::of(vec![earlier(StepStatus::Failed)]).message, "raw (/2bm/2026-02/Xu): told");
         assert_eq!(Overview::of(vec![]).status, StepStatus::Skipped);
     }
 }
