@@ -125,7 +125,10 @@ impl Subject<'_> {
     }
 
     fn unit(&self, unit: &str) -> String {
-        self.shared.map_or_else(|| unit.to_owned(), |shared| shared.unit(unit, "message to"))
+        self.shared.map_or_else(
+            || unit.to_owned(),
+            |shared| shared.unit(unit, if unit == MESSAGE { "the" } else { "message to" }),
+        )
     }
 }
 

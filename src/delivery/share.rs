@@ -61,7 +61,7 @@ impl<'a> Shared<'a> {
     }
 
     fn shared_unit(&self, unit: &str) -> String {
-        self.unit(unit, "access of")
+        self.unit(unit, if unit == LOOK { "the" } else { "access of" })
     }
 
     /// Whether a rule that beamshare made is for one of these directories, or was for a former one.

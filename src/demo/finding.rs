@@ -41,7 +41,7 @@ pub async fn look(stage: &Stage, group: &Group, link: &str) -> Result<Finding> {
     if !pi.is_some_and(|pi| rules.iter().any(|rule| rule.is_for(pi.id) && rule.path == path)) {
         missing.push(format!("access rule for {} on {path}", group.email));
     }
-    let message = find_message(&stage.path("outbox"), &group.email)?;
+    let message = find_message(&stage.path("outbox"), &group.email, &COLLECTION.to_string())?;
     match &message {
         Some((_, text)) if !link.is_empty() && text.contains(link) => {}
         Some((file, _)) => missing.push(format!("link ({link}) in the message {file}")),
@@ -78,12 +78,12 @@ impl Finding {
 }
 
 /// The name of the directory that the settings of the demo make of a last name.
-fn directory_name(last_name: &str) -> Result<String> {
+pub fn directory_name(last_name: &str) -> Result<String> {
     path_component(last_name).ok_or_else(|| format!("no directory can be named after {last_name:?}"))
 }
 
 /// A client of the simulator, as the service.
-fn client(stage: &Stage) -> Result<GlobusClient> {
+pub fn client(stage: &Stage) -> Result<GlobusClient> {
     let url =
         |path: &str| Url::parse(&format!("http://{}{path}", stage.globus_address())).map_err(|error| error.to_string());
     GlobusClient::builder()
@@ -94,8 +94,8 @@ fn client(stage: &Stage) -> Result<GlobusClient> {
         .map_err(|error| error.to_string())
 }
 
-/// The newest message to this address: its file, and its headers and text as lines.
-fn find_message(folder: &Path, address: &str) -> Result<Option<(String, String)>> {
+/// A message to this address that says this, e.g. the collection of its link: its file, and its headers and text as lines.
+pub fn find_message(folder: &Path, address: &str, says: &str) -> Result<Option<(String, String)>> {
     let can_t = |error: std::io::Error| format!("can't read {}: {error}", folder.display());
     for entry in std::fs::read_dir(folder).map_err(can_t)? {
         let path = entry.map_err(can_t)?.path();
@@ -112,6 +112,9 @@ fn find_message(folder: &Path, address: &str) -> Result<Option<(String, String)>
         });
         let text = text_part(&mail).map(|part| part.get_body()).transpose().map_err(unreadable)?;
         let lines = headers.collect::<String>() + "\n" + &text.unwrap_or_default();
+        if !lines.contains(says) {
+            continue;
+        }
         return Ok(Some((path.display().to_string(), lines)));
     }
     Ok(None)

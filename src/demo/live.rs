@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// What is followed.
-const RECORDS: [Record; 18] = [
+const RECORDS: [Record; 22] = [
     Record::Status,
     Record::StatusMsg,
     Record::Run,
@@ -29,6 +29,10 @@ const RECORDS: [Record; 18] = [
     Record::EmailsSent,
     Record::EmailsFailed,
     Record::LastDuration,
+    Record::RunCount,
+    Record::SyncSts,
+    Record::SyncMsg,
+    Record::SyncFiles,
 ];
 
 /// After this long without news, everything that a delivery has to say is there.

@@ -4,6 +4,7 @@
 
 mod finding;
 mod live;
+mod moving;
 mod next;
 mod parts;
 mod stage;
@@ -131,9 +132,19 @@ async fn play(stage: &Stage, parts: &mut Parts<'_>, once: bool) -> Result<ExitCo
     if !finding.missing.is_empty() {
         return Err(format!("Status reads Done, but there is no {}", finding.missing.join(", no ")));
     }
+    moving::write(stage, &group)?;
+    live.show_from(std::time::Instant::now());
+    let moved =
+        |board: &live::Board| board.is(Record::SyncSts, "Done") && board.is(Record::RunCount, "2") && ended(board);
+    live.until("the files are moved, and their copy is shared", parts, moved).await?;
+    live.drain(parts).await?;
+    let missing = moving::look(stage, &group).await?;
+    if !missing.is_empty() {
+        return Err(format!("SyncSts reads Done, but there is no {}", missing.join(", no ")));
+    }
     if once {
         say(format_args!(
-            "\n{SHARE}Status reads {status}; the directories, the access rule and the message are there."
+            "\n{SHARE}Status reads {status}; directories, access rules, messages and the moved files are there."
         ));
         return Ok(ExitCode::SUCCESS);
     }

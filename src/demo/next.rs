@@ -22,6 +22,8 @@ All of it stays up until Ctrl-C, and changes are shown here. Try, in another ter
   beamshare history
   medm -x -macro "P={p},R={r},U={USER_INFO}" {root}/medm/beamshare.adl
 
+  # Another file: it moves, and nobody is mailed again:
+  date > "$(ls -d {folder}/data/*/* | head -1)/scan_003.h5"; beamshare sync status
   # Make sure that all is still so; what is gone is made again, nobody is mailed twice:
   rm -r {folder}/data/*; caput {SHARE}Run 1
   # The next group, by the tagging tool's ten puts:

@@ -61,7 +61,7 @@ impl<'s> Parts<'s> {
     pub async fn start_simulator(&mut self) -> Result<()> {
         let mut command = Command::new(self.stage.programs.join("globus-simulator"));
         let address = self.stage.globus_address();
-        command.args(["--listen", &address, "--root"]).arg(self.stage.path("globus"));
+        command.args(["--listen", &address, "--root"]).arg(self.stage.folder());
         command.arg("--seed").arg(self.stage.path("seed.toml"));
         self.start("Globus simulator", "globus.log", command)?;
         let listening = async {

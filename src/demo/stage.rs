@@ -14,6 +14,12 @@ pub const SECRET: &str = "open-sesame";
 /// The guest collection at the simulator.
 pub const COLLECTION: Uuid = uuid!("22222222-2222-4222-8222-222222222222");
 
+/// The collection of the directory that the detector writes to.
+pub const DETECTOR: Uuid = uuid!("33333333-3333-4333-8333-333333333333");
+/// The guest collection that the data moves to.
+pub const ARCHIVE: Uuid = uuid!("44444444-4444-4444-8444-444444444444");
+
+const COPY_TEMPLATE: &str = include_str!("../../config/message_copy.txt");
 const TEXT_TEMPLATE: &str = include_str!("../../config/message.txt");
 const HTML_TEMPLATE: &str = include_str!("../../config/message.html");
 
@@ -114,13 +120,14 @@ impl Stage {
     }
 
     fn furnish(&self) -> Result<()> {
-        for folder in ["data", "globus/2bm", "outbox"] {
+        for folder in ["data", "globus/2bm", "archive/2bm", "outbox"] {
             let path = self.path(folder);
             std::fs::create_dir_all(&path).map_err(|error| format!("can't make {}: {error}", path.display()))?;
         }
         self.write("beamshare.toml", &self.settings(), 0o644)?;
         self.write("message.txt", TEXT_TEMPLATE, 0o644)?;
         self.write("message.html", HTML_TEMPLATE, 0o644)?;
+        self.write("message_copy.txt", COPY_TEMPLATE, 0o644)?;
         self.write("globus.secret", SECRET, 0o600)?;
         self.write("seed.toml", &seed(), 0o600)?;
         self.write("env.sh", &self.shell(), 0o644)
@@ -182,13 +189,29 @@ subject = "Your data from {{{{ beamline }}}}, {{{{ year_month }}}}"
 text_template = "message.txt"
 html_template = "message.html"
 
+[email.copy]
+text_template = "message_copy.txt"
+
 [email.transport.folder]
 path = "outbox"
+
+# What the detector writes moves to the archive, where the users find a copy.
+[[sync]]
+name = "raw"
+source.collection = "{DETECTOR}"
+source.path = "/{{{{ year_month }}}}/{{{{ pi_last_name }}}}"
+source.local = "{folder}/data/{{{{ year_month }}}}/{{{{ pi_last_name }}}}"
+destination.collection = "{ARCHIVE}"
+destination.path = "/2bm/{{{{ year_month }}}}/{{{{ pi_last_name }}}}"
+on = "files"
+quiet = "1s"
+share = true
 
 [journal]
 path = "journal.sqlite"
 "#,
             globus = self.globus_address(),
+            folder = self.folder.display(),
         )
     }
 
@@ -228,7 +251,21 @@ secret = "{SECRET}"
 id = "{COLLECTION}"
 name = "2-BM data"
 kind = "guest"
-directory = "2bm"
+directory = "globus/2bm"
+owner = "{SERVICE}"
+
+[[collections]]
+id = "{DETECTOR}"
+name = "2-BM detector"
+kind = "guest"
+directory = "data"
+owner = "{SERVICE}"
+
+[[collections]]
+id = "{ARCHIVE}"
+name = "Archive"
+kind = "guest"
+directory = "archive"
 owner = "{SERVICE}"
 "#
     )

@@ -56,7 +56,15 @@ fn once_delivers_and_ends_well() {
     let output = demo().args(["--once", "--folder"]).arg(folder.path()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    for part in ["Settling", "Done", "ana.garcia@upf.example   may r ", "| Dear Ana García,", "Garcia_rec/"] {
+    for part in [
+        "Settling",
+        "Done",
+        "ana.garcia@upf.example   may r ",
+        "| Dear Ana García,",
+        "Garcia_rec/",
+        "scan_002.h5  1000000 bytes",
+        "| the first data of your",
+    ] {
         assert!(said.contains(part), "no {part:?} in\n{said}");
     }
     until("no process is left", || processes(folder.path()).is_empty());
