@@ -317,6 +317,18 @@ fn a_wrong_pair_says_what_would_be_right() {
         base.clone() + &pair("raw", "/a", "/b", &format!("{clean}\nbelow = \"500GB\"")),
         base.clone() + &pair("raw", "/a", "/b", &format!("{clean}\nbelow = \"much\"")),
         base.clone() + &pair("raw", "/a", "/b", clean) + &pair("two", "/A/x", "/B", ""),
+        // Two collections on one directory of this machine.
+        base.clone()
+            + &inline(pair("raw", "/a", "/b", clean), &local("/l")[7..])
+            + &inline(pair("two", "/", "/c", ""), &local("/l/x")[7..])
+                .replace(COLLECTIONS[0], "00000000-0000-0000-0000-00000000000c"),
+        // There and back.
+        base.clone()
+            + &pair("there", "/a", "/b", clean)
+            + &pair("back", "/b", "/a", clean)
+                .replace(COLLECTIONS[0], "x")
+                .replace(COLLECTIONS[1], COLLECTIONS[0])
+                .replace("\"x\"", &format!("{:?}", COLLECTIONS[1])),
         base.clone() + &pair("raw", "a", "/b", ""),
         base.clone() + &pair("raw", "/a/{{ pi_nmae }}", "/b", ""),
         base.clone() + &pair("raw", "/a", "/b", "share = true"),

@@ -13,7 +13,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 impl Site {
     /// Cleans the pair up; the answer has the paths that went, or would.
-    async fn clean(&self, dry_run: bool) -> (CleanUpReport, Vec<PathBuf>) {
+    pub async fn clean(&self, dry_run: bool) -> (CleanUpReport, Vec<PathBuf>) {
         let engine = self.engine().await;
         let pair = the_pair(&engine).await;
         let (sender, _) = watch::channel(SyncReport::default());
@@ -26,7 +26,7 @@ impl Site {
     }
 
     /// Sends everything with no clean-up in the settings, then puts it in.
-    async fn sent_then_clean_up(names: &[&str]) -> Site {
+    pub async fn sent_then_clean_up(names: &[&str]) -> Site {
         let site = Site::new(AT_ONCE).await;
         for name in names {
             site.write(name, format!("content of {name}"));
@@ -37,12 +37,12 @@ impl Site {
         site
     }
 
-    fn is_there(&self, name: &str) -> bool {
+    pub fn is_there(&self, name: &str) -> bool {
         self.source(name).symlink_metadata().is_ok()
     }
 }
 
-fn reasons(report: &CleanUpReport) -> String {
+pub fn reasons(report: &CleanUpReport) -> String {
     report.kept.iter().map(|kept| format!("{} {} {:?}\n", kept.files, kept.reason, kept.example)).collect()
 }
 

@@ -3,6 +3,7 @@
 
 mod cleaning;
 mod events;
+mod hostile;
 mod killed;
 mod model;
 mod moving;

@@ -1,6 +1,6 @@
 //! What arrives, and what starts a task.
 
-use super::site::{AT_ONCE, Site, age, odd, run, the_pair, tree};
+use super::site::{AT_ONCE, DESTINATION, SOURCE, Site, age, odd, run, the_pair, tree};
 use beamshare::experiment::{Experiment, Field, RelativePath, UserInfo};
 use beamshare::journal::{Acceptance, Accepted, AcceptedBy, ExperimentRow};
 use beamshare::sync::manifest::{FileState, Unsendable};
@@ -239,6 +239,20 @@ async fn each_group_has_its_own_directory_and_none_gets_anothers() {
     let taken = engine.pairs(Some(&other)).await.unwrap().remove(0).unwrap_err();
     assert!(matches!(&taken, SyncError::Taken { other, .. } if other.contains("Li")), "{taken}");
     assert!(taken.to_string().contains("proposal_number"), "{taken}");
+    // Nor by a pair that begins where another group's data goes.
+    let onward = site
+        .local_pair(AT_ONCE)
+        .replace(&format!(", local = \"{}\"", site.source("").display()), "")
+        .replace("\"raw\"", "\"onward\"")
+        .replace("/2bm/raw", &format!("/tape/{path}"))
+        .replace("/data\"", &format!("/2bm/{path}\""))
+        .replace(
+            &format!("source = {{ collection = \"{SOURCE}\""),
+            &format!("source = {{ collection = \"{DESTINATION}\""),
+        );
+    site.configure(&onward);
+    let taken = site.engine().await.pairs(Some(&other)).await.unwrap().remove(0).unwrap_err();
+    assert!(matches!(&taken, SyncError::Taken { pair, .. } if pair == "onward"), "{taken}");
 
     // The next group: what Li has left is still sent, and then the pair is closed.
     let curie = accept(&engine, "Curie", "3", "2026-03/Curie-3").await;

@@ -39,6 +39,7 @@ pub(in super::super) fn check(config: &Config, problems: &mut Problems) {
         }
         for other in &pairs[..n] {
             check_two(other, pair, n, problems);
+            check_there_and_back(other, pair, n, problems);
             let (one, two) = (&other.destination, &pair.destination);
             if other.share && pair.share && overlap(one.collection, &one.path, two.collection, &two.path) {
                 let message =
@@ -144,7 +145,12 @@ fn check_two(other: &Sync, pair: &Sync, n: usize, problems: &mut Problems) {
         return;
     }
     let (source, earlier) = (&pair.source, &other.source);
-    if overlap(source.collection, &source.path, earlier.collection, &earlier.path) {
+    // Two collections can be on one directory of this machine.
+    let on_this_machine = |one: &super::SyncSource, two: &super::SyncSource| {
+        let both = one.local.as_ref().zip(two.local.as_ref());
+        both.is_some_and(|(one, two)| overlap(Uuid::nil(), one, Uuid::nil(), two))
+    };
+    if overlap(source.collection, &source.path, earlier.collection, &earlier.path) || on_this_machine(source, earlier) {
         let message = format!(
             "{} is a source of the pair {} too, and one of them has clean_up: it would remove what the other has not sent yet",
             source.path, other.name
@@ -158,6 +164,21 @@ fn check_two(other: &Sync, pair: &Sync, n: usize, problems: &mut Problems) {
             destination.path, other.name
         );
         problems.push((key!["sync", n, "destination", "path"], message));
+    }
+}
+
+/// Pairs that send to each other: each takes what the other has sent for a reason to remove its own.
+fn check_there_and_back(one: &Sync, pair: &Sync, n: usize, problems: &mut Problems) {
+    let sends = |from: &Sync, to: &Sync| {
+        let (there, source) = (&from.destination, &to.source);
+        overlap(there.collection, &there.path, source.collection, &source.path)
+    };
+    if one.clean_up.is_some() && pair.clean_up.is_some() && sends(one, pair) && sends(pair, one) {
+        let message = format!(
+            "the pair {} sends back what this one sends, and both have clean_up: each would remove what the other relies on",
+            one.name
+        );
+        problems.push((key!["sync", n, "clean_up"], message));
     }
 }
 

@@ -1,14 +1,22 @@
 //! What Globus shows of a directory at this moment, at both ends.
 
 use super::super::engine::{Halt, Run, with_slash};
-use super::super::manifest::{FileRow, Place};
-use super::Group;
+use super::super::manifest::{FileRow, Place, SentBetween};
+use super::{Group, Known};
 use globus_transfer_client::{ErrorKind, FileEntry};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Entries of one request; the service's own limit.
 const PAGE: u32 = 100_000;
+
+/// How far the clocks of this machine and of the destination may be apart.
+const CLOCKS: SignedDuration = SignedDuration::from_mins(10);
+
+/// Why of two files that may be one at the destination neither goes.
+const ALIKE: &str =
+    "another path differs from it in capitals alone, so that the destination may have but one of the two";
 
 /// A directory as Globus shows it, none where it is not there, or why it can't be listed.
 pub(in crate::sync) type Shown = Result<Option<HashMap<String, FileEntry>>, String>;
@@ -51,14 +59,23 @@ impl Run<'_> {
     }
 
     /// Those of the files that both ends show as they were sent, and the others with the reason.
-    pub(super) async fn confirmed(&mut self, group: Group) -> Result<(Vec<FileRow>, Vec<(PathBuf, String)>), Halt> {
+    pub(super) async fn confirmed(
+        &mut self,
+        group: Group,
+        known: &Known,
+    ) -> Result<(Vec<FileRow>, Vec<(PathBuf, String)>), Halt> {
         let pair = &self.pair.row.pair;
         let (source, destination) = (pair.source.clone(), pair.destination.clone());
         let at_source = self.shown(&source, &group.directory).await?;
         let at_destination = self.shown(&destination, &group.directory).await?;
         let (mut confirmed, mut stay) = (vec![], vec![]);
+        let spellings = spellings(&at_source);
+        let alike = known.alike.contains(&group.directory);
         for file in group.files {
-            match judge(&file, &at_source, &at_destination) {
+            match judge(&file, &at_source, &at_destination, known) {
+                Ok(()) if alike || spellings.get(&folded(&file.path)).is_some_and(|count| *count > 1) => {
+                    stay.push((file.path, ALIKE.to_owned()));
+                }
                 Ok(()) => confirmed.push(file),
                 Err(reason) => stay.push((file.path, reason)),
             }
@@ -68,7 +85,7 @@ impl Run<'_> {
 }
 
 /// Whether both ends show the file as it was sent; an error says why it stays.
-fn judge<'a>(file: &FileRow, source: &'a Shown, destination: &'a Shown) -> Result<(), String> {
+fn judge<'a>(file: &FileRow, source: &'a Shown, destination: &'a Shown, known: &Known) -> Result<(), String> {
     let name = file.path.file_name().and_then(|name| name.to_str()).ok_or("its name is no UTF-8")?;
     let entry = |shown: &'a Shown, which: &str| match shown {
         Ok(entries) => {
@@ -87,9 +104,38 @@ fn judge<'a>(file: &FileRow, source: &'a Shown, destination: &'a Shown) -> Resul
         return Err(why.to_owned());
     }
     match entry(destination, "destination")? {
-        Some(entry) if entry.size == file.stat.size => Ok(()),
+        Some(entry) if entry.size == file.stat.size => {
+            let between = file.task.and_then(|task| known.tasks.get(&task));
+            match entry.last_modified.is_none_or(|at| was_written(at, file, between)) {
+                true => Ok(()),
+                false => Err("the destination has another time of change than what was sent".to_owned()),
+            }
+        }
         _ => Err("the destination does not have it (any more) in its full size".to_owned()),
     }
+}
+
+/// Whether a file of this time at the destination can be what the task wrote: it has the source's time, or, where times
+/// are not kept, one at which the task was under way.
+fn was_written(at: Timestamp, file: &FileRow, between: Option<&SentBetween>) -> bool {
+    let under_way = |between: &SentBetween| {
+        at.duration_since(between.begun_at) >= -CLOCKS && at.duration_since(between.ended_at) <= CLOCKS
+    };
+    at.as_second() == seconds_of(file.stat.mtime) || between.is_some_and(under_way)
+}
+
+/// A name as a file system has it that does not tell capitals apart.
+fn folded(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+/// How many names of a directory are one without capitals.
+fn spellings(shown: &Shown) -> HashMap<String, usize> {
+    let mut spellings = HashMap::new();
+    for name in shown.iter().flatten().flat_map(HashMap::keys) {
+        *spellings.entry(name.to_lowercase()).or_default() += 1;
+    }
+    spellings
 }
 
 /// A time of the manifest in whole seconds, as listings have it.

@@ -4,7 +4,8 @@ use super::super::beneath;
 use super::super::manifest::{FileRow, NewRemoval, RemovalEnd, RemovalRow};
 use super::super::walk::{At, Kind, Stat, look as look_at};
 use super::Judged;
-use rustix::fs::{self, AtFlags, Mode, OFlags};
+use jiff::Timestamp;
+use rustix::fs::{self, AtFlags, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -56,20 +57,35 @@ fn is_as_sent(directory: BorrowedFd<'_>, name: &OsStr, sent: Stat) -> Result<Opt
     }
 }
 
+/// When the file was made that has the name, where the file system tells.
+fn made_at(directory: BorrowedFd<'_>, name: &OsStr) -> Option<Timestamp> {
+    let stat = fs::statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME).ok()?;
+    let told = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
+    let made_at = || Timestamp::new(stat.stx_btime.tv_sec, i32::try_from(stat.stx_btime.tv_nsec).ok()?).ok();
+    told.then(made_at).flatten()
+}
+
 fn not_opened(errno: Errno) -> String {
     format!("its directory can't be opened without following links: {errno}")
 }
 
 /// A first look at files of one directory, before anything is written down. A file that is gone is in neither list.
-pub(super) fn look(top: &Path, files: Vec<FileRow>) -> Judged {
+///
+/// With each file comes when the task was begun that sent it. One that was made later is another file, which has got the
+/// inode of the one that was sent, and its time (`rsync -t`, `tar`); where the file system tells when files are made.
+pub(super) fn look(top: &Path, files: Vec<(Option<Timestamp>, FileRow)>) -> Judged {
     let (mut go, mut stay) = (vec![], vec![]);
-    let directory = files.first().and_then(|file| file.path.parent()).unwrap_or(Path::new("")).to_owned();
+    let directory = files.first().and_then(|(_, file)| file.path.parent()).unwrap_or(Path::new("")).to_owned();
     let at = match Top::open(top).and_then(|top| top.directory(&directory).map_err(not_opened)) {
         Ok(at) => at,
-        Err(why) => return (go, files.into_iter().map(|file| (file.path, why.clone())).collect()),
+        Err(why) => return (go, files.into_iter().map(|(_, file)| (file.path, why.clone())).collect()),
     };
-    for file in files {
+    for (begun_at, file) in files {
         let Some(name) = file.path.file_name() else { continue };
+        if made_at(at.as_fd(), name).zip(begun_at).is_some_and(|(made_at, begun_at)| made_at > begun_at) {
+            stay.push((file.path, "it was made anew since it was sent".to_owned()));
+            continue;
+        }
         match is_as_sent(at.as_fd(), name, file.stat) {
             Ok(Some(())) => go.push(NewRemoval { path: file.path, stat: file.stat }),
             Ok(None) => {}
@@ -151,4 +167,30 @@ fn remove_emptied(top: &Top, directory: &Path) -> u64 {
         path = above.to_owned();
     }
     removed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::manifest::FileState;
+
+    #[test]
+    fn a_file_that_was_made_after_the_task_began_is_another() {
+        let top = tempfile::tempdir().unwrap();
+        std::fs::write(top.path().join("file"), "x").unwrap();
+        let at = Top::open(top.path()).unwrap();
+        let At::File(_, stat) = at_name(at.0.as_fd(), OsStr::new("file")).unwrap() else { panic!() };
+        let judged = |begun_at: Timestamp| {
+            let file = FileRow { path: "file".into(), stat, state: FileState::Sent, task: None };
+            let (go, stay) = look(top.path(), vec![(Some(begun_at), file)]);
+            (go.len(), stay.into_iter().map(|(_, why)| why).collect::<String>())
+        };
+        let hour = jiff::SignedDuration::from_hours(1);
+        assert_eq!(judged(Timestamp::now() + hour), (1, String::new()));
+        // Inode, size and time are those that were sent: the file system gave the inode once more.
+        if made_at(at.0.as_fd(), OsStr::new("file")).is_some() {
+            let (go, why) = judged(Timestamp::now() - hour);
+            assert!(go == 0 && why.contains("made anew"), "{why}");
+        }
+    }
 }

@@ -3,18 +3,18 @@
 //! The manifest proposes files that the service listed in the successful transfers of a task with checksums, that were sent
 //! long enough ago, and that nobody has seen change since. Then, directory by directory, Globus is asked what is there
 //! now: the source must show the same size and time (so a wrong `local` removes nothing), the destination the same
-//! size. Then the file itself is looked at, the removal is written down, and only then the file goes.
+//! size, in a file that was written by then. Then the file itself is looked at, the removal is written down, and only then the file goes.
 
 mod listing;
 mod local;
 mod remote;
 
 use super::engine::{Control, Engine, Halt, Options, Pair, Progress, Run, SyncError, SyncReport, SyncState, amount};
-use super::manifest::{FileRow, FileState, NewRemoval, RemovalEnd, RemovalRow, unblocked};
+use super::manifest::{FileRow, FileState, NewRemoval, RemovalEnd, RemovalRow, SentBetween, TaskNumber, unblocked};
 use crate::config::CleanUp;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
@@ -112,6 +112,13 @@ struct Group {
     files: Vec<FileRow>,
 }
 
+/// What the manifest knows of all that was sent.
+struct Known {
+    tasks: HashMap<TaskNumber, SentBetween>,
+    /// Directories that may be one at the destination
+    alike: HashSet<PathBuf>,
+}
+
 /// Files that may go, as they are now, and files that stay, each with the reason.
 type Judged = (Vec<NewRemoval>, Vec<(PathBuf, String)>);
 
@@ -144,6 +151,11 @@ impl Run<'_> {
         self.remove_what_may_go(settings, false, &mut |_| {}).await
     }
 
+    async fn known(&self) -> Result<Known, Halt> {
+        let (manifest, pair) = (self.engine.manifest(), self.pair.row.id);
+        Ok(Known { tasks: manifest.sent_between(pair).await?, alike: manifest.directories_alike(pair).await? })
+    }
+
     async fn remove_what_may_go(
         &mut self,
         settings: &CleanUp,
@@ -163,6 +175,7 @@ impl Run<'_> {
         let keep = SignedDuration::try_from(settings.keep).unwrap_or(SignedDuration::MAX);
         let sent_before = Timestamp::now().saturating_sub(keep).unwrap_or(Timestamp::MIN);
         let mut reasons = Reasons::default();
+        let known = self.known().await?;
         let (mut cursor, mut judged) = (None, 0);
         'pages: loop {
             let manifest = self.engine.manifest();
@@ -170,13 +183,13 @@ impl Run<'_> {
             judged += page.files.len() as u64;
             let groups = by_directory(page.files);
             match &local {
-                None => self.remove_remote(groups, &mut report, &mut reasons, &mut *on_removal).await?,
+                None => self.remove_remote(groups, &known, &mut report, &mut reasons, &mut *on_removal).await?,
                 Some(top) => {
                     for group in groups {
                         if !dry_run {
                             self.go_on().await?;
                         }
-                        self.remove_local(top, group, &mut report, &mut reasons, &mut *on_removal).await?;
+                        self.remove_local(top, group, &known, &mut report, &mut reasons, &mut *on_removal).await?;
                         if !dry_run && report.removed > 0 {
                             report.enough_free = self.enough_free(settings)?;
                             if report.enough_free.is_some() {
@@ -245,17 +258,20 @@ impl Run<'_> {
         &mut self,
         top: &Path,
         group: Group,
+        known: &Known,
         report: &mut CleanUpReport,
         reasons: &mut Reasons,
         on_removal: OnRemoval<'_>,
     ) -> Result<(), Halt> {
         let directory = group.directory.clone();
-        let (files, stay) = self.confirmed(group).await?;
+        let (files, stay) = self.confirmed(group, known).await?;
         reasons.add_all(stay);
         if files.is_empty() {
             return Ok(());
         }
         let path = top.to_owned();
+        let begun_at = |file: &FileRow| file.task.and_then(|task| Some(known.tasks.get(&task)?.begun_at));
+        let files = files.into_iter().map(|file| (begun_at(&file), file)).collect();
         let (go, stay) = unblocked(move || local::look(&path, files)).await;
         reasons.add_all(stay);
         if report.dry_run {

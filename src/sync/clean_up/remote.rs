@@ -1,9 +1,11 @@
 //! Removing on a collection: by a Globus delete task for exactly the files that a fresh listing shows as they were sent.
 
 use super::super::engine::{Halt, Run, SyncState, with_slash};
-use super::super::manifest::{End, NewRemoval, NewTask, RemovalEnd, RemovalRow, Rest, TaskNumber, TaskRow, TaskState};
+use super::super::manifest::{
+    End, FileRow, FileState, NewRemoval, NewTask, RemovalEnd, RemovalRow, Rest, TaskNumber, TaskRow, TaskState,
+};
 use super::listing::{Shown, seconds_of};
-use super::{CleanUpReport, Group, OnRemoval, Reasons};
+use super::{CleanUpReport, Group, Known, OnRemoval, Reasons, by_directory};
 use globus_transfer_client::DeleteTask;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -35,13 +37,14 @@ impl Run<'_> {
     pub(super) async fn remove_remote(
         &mut self,
         groups: Vec<Group>,
+        known: &Known,
         report: &mut CleanUpReport,
         reasons: &mut Reasons,
         on_removal: OnRemoval<'_>,
     ) -> Result<(), Halt> {
         let mut go = vec![];
         for group in groups {
-            let (files, stay) = self.confirmed(group).await?;
+            let (files, stay) = self.confirmed(group, known).await?;
             reasons.add_all(stay);
             go.extend(files.into_iter().map(|file| NewRemoval { path: file.path, stat: file.stat }));
         }
@@ -76,19 +79,49 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A deletion that a killed run left behind. It is handed in again, under its own id, only if every file is as it was
-    /// or gone: it may never have reached Globus, and would only begin now.
+    /// A deletion that a killed run left behind. It is handed in again, under its own id, only if clean-up is still on, the
+    /// pair isn't stopped, and every file is gone or as it was at both ends: it may never have reached Globus, and would only
+    /// begin now.
     pub(in crate::sync) async fn finish_deletion(&mut self, task: TaskRow) -> Result<(), Halt> {
         let rows = self.engine.manifest().unfinished_removals(self.pair.row.id).await?;
         let rows: Vec<RemovalRow> = rows.into_iter().filter(|row| row.task == Some(task.number)).collect();
         if task.task_id.is_none() {
-            let states = self.states(&rows).await?;
-            if !states.iter().all(|state| matches!(state, Ok(There::Gone | There::AsSent))) {
-                let words = "beamshare was ended before Globus answered, and files have changed since".to_owned();
+            let why = match &self.pair.settings.clean_up {
+                None => Some("clean-up is off since"),
+                Some(_) if self.stopped_elsewhere().await? => Some("the pair was stopped by hand"),
+                Some(_) if self.still_may_go(&rows).await? => None,
+                Some(_) => Some("files have changed since, or the destination has not all of them any more"),
+            };
+            if let Some(why) = why {
+                let words = format!("beamshare was ended before Globus answered, and {why}");
                 return self.end_deletion(task.number, TaskState::Failed, rows, Some(words)).await.map(|_| ());
             }
         }
         self.delete(task, rows).await.map(|_| ())
+    }
+
+    /// Whether both ends show each file as it was sent, but for those that are gone at the source.
+    async fn still_may_go(&mut self, rows: &[RemovalRow]) -> Result<bool, Halt> {
+        let known = self.known().await?;
+        let mut there = vec![];
+        for (row, state) in rows.iter().zip(self.states(rows).await?) {
+            match state {
+                Ok(There::Gone) => {}
+                Ok(There::AsSent) => there.push(FileRow {
+                    path: row.path.clone(),
+                    stat: row.stat,
+                    state: FileState::Sent,
+                    task: Some(row.sent_by),
+                }),
+                Ok(There::Other) | Err(_) => return Ok(false),
+            }
+        }
+        for group in by_directory(there) {
+            if !self.confirmed(group, &known).await?.1.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Hands the deletion in, follows it, and finds out what went.

@@ -95,7 +95,9 @@ impl Engine {
         let Some(experiment) = new.experiment else { return Ok(()) };
         for row in self.manifest.pairs(true).await? {
             let Some(other) = row.pair.experiment.filter(|other| *other != experiment) else { continue };
-            let ends = [(&new.source, &row.pair.source), (&new.destination, &row.pair.destination)];
+            // Also from where another group's data goes: pairs can be one behind the other.
+            let (from, to) = (&row.pair.source, &row.pair.destination);
+            let ends = [&new.source, &new.destination].into_iter().flat_map(|ours| [(ours, from), (ours, to)]);
             for (ours, theirs) in ends {
                 if overlap(ours, theirs) {
                     let whose = self.journal.experiment(other).await?;

@@ -19,7 +19,7 @@ mod task;
 pub use compare::{Comparison, Found, Tallied};
 pub use file::{Counts, FileRow, FileState, Limit, Ready, Unsendable};
 pub use pair::{NewPair, PairId, PairRow, Place};
-pub use removal::{Cursor, Deletable, NewRemoval, RemovalEnd, RemovalNumber, RemovalRow};
+pub use removal::{Cursor, Deletable, NewRemoval, RemovalEnd, RemovalNumber, RemovalRow, SentBetween};
 pub use task::{End, NewTask, Rest, TaskFile, TaskKind, TaskNumber, TaskRow, TaskState};
 
 use jiff::Timestamp;

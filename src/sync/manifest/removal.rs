@@ -7,6 +7,7 @@ use super::{
 use crate::sync::walk::Stat;
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, params};
+use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -19,6 +20,15 @@ pub struct RemovalNumber(pub i64);
 pub struct Cursor {
     directory: i64,
     name: Vec<u8>,
+}
+
+/// When a task that has ended was under way, by the clock of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentBetween {
+    /// It was written down, after a last look at its files
+    pub begun_at: Timestamp,
+    /// Its end was written down
+    pub ended_at: Timestamp,
 }
 
 /// Files that may be removed at the source, as far as the manifest knows.
@@ -100,6 +110,40 @@ impl Manifest {
             }
             deletable.next = last;
             Ok(deletable)
+        })
+        .await
+    }
+
+    /// When the pair's verified tasks were under way that have ended.
+    pub async fn sent_between(&self, pair: PairId) -> Result<HashMap<TaskNumber, SentBetween>, ManifestError> {
+        self.read(move |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT number, begun_at, ended_at FROM task WHERE pair = ?1 AND verified AND ended_at IS NOT NULL",
+            )?;
+            let between = |row: &Row<'_>| {
+                let (begun_at, ended_at) = (parsed(row, "begun_at")?, parsed(row, "ended_at")?);
+                Ok((TaskNumber(row.get(0)?), SentBetween { begun_at, ended_at }))
+            };
+            statement.query_map([pair.0], between)?.collect()
+        })
+        .await
+    }
+
+    /// Directories with files of which the pair has another whose path differs in capitals alone. Where the destination does
+    /// not tell capitals apart, they are one there, and files of one name have replaced each other.
+    pub async fn directories_alike(&self, pair: PairId) -> Result<HashSet<PathBuf>, ManifestError> {
+        self.read(move |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT path FROM directory WHERE pair = ?1 AND path <> x'' \
+                 AND EXISTS (SELECT 1 FROM file WHERE directory = directory.id AND gone IS NULL)",
+            )?;
+            let mut rows = statement.query([pair.0])?;
+            let mut spellings: HashMap<String, Vec<PathBuf>> = HashMap::new();
+            while let Some(row) = rows.next()? {
+                let path = joined(b"", row.get_ref(0)?.as_blob()?);
+                spellings.entry(path.to_string_lossy().to_lowercase()).or_default().push(path);
+            }
+            Ok(spellings.into_values().filter(|alike| alike.len() > 1).flatten().collect())
         })
         .await
     }
