@@ -22,7 +22,7 @@ help:
 	@echo 'make demo               the whole of beamshare on this machine: soft IOC, Globus simulator, mail in files'
 	@echo 'make demo ARGS=--once   the same, checked, and ended'
 	@echo 'make test               formatting, clippy, and all tests against real parts'
-	@echo 'make bench              what it costs: latency, requests, CPU, memory'
+	@echo 'make bench              what it costs: latency, requests, CPU, memory, a walk of a million files'
 	@echo 'make install            beamshare into $(PREFIX), its records, screens and service file'
 
 # $(call debian,PACKAGES): installs those that are missing.
@@ -70,6 +70,7 @@ test: debian-test python nextest
 
 bench: debian-test python rust
 	$(CARGO) bench --locked --bench costs $(ARGS)
+	$(CARGO) bench --locked --bench sync
 
 install: build
 	$(SUDO) install -D -m 755 $(TARGET)/release/beamshare $(DESTDIR)$(PREFIX)/bin/beamshare

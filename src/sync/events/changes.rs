@@ -205,7 +205,9 @@ impl Shared {
         let unwatched = match error.kind {
             // Gone, or no directory any more: its parent's watch tells.
             ErrorKind::PathNotFound => return,
-            ErrorKind::Io(error) if matches!(error.kind(), std::io::ErrorKind::NotFound) => return,
+            ErrorKind::Io(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            // It can't be read either, which the walk tells, and its parent's watch tells when it can be.
+            ErrorKind::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return,
             ErrorKind::MaxFilesWatch => Unwatched::Limit { limit: limit() },
             kind => Unwatched::Other { path, reason: notify::Error::new(kind).to_string() },
         };

@@ -91,6 +91,10 @@ async fn where_the_limit_of_watches_is_reached_walks_see_the_rest() {
     // As the kernel says it; to reach the real limit would take this machine's watches away from everyone.
     let changes = world.follower.changes.clone().unwrap();
     let full = || notify::Error::new(notify::ErrorKind::MaxFilesWatch);
+    for gone in [std::io::ErrorKind::NotFound, std::io::ErrorKind::PermissionDenied] {
+        changes.shared().not_watched(world.path("d"), notify::Error::io(gone.into()));
+    }
+    assert_eq!(changes.unwatched(), None, "what can't be read is told by the walk");
     changes.shared().not_watched(world.path("d"), full());
     fs::create_dir(world.path("d")).unwrap();
     let Seeing::Walks(why) = (loop {

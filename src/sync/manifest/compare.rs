@@ -102,6 +102,12 @@ impl Comparison {
                     }
                 }
             }
+            // Files that were to be sent may be gone.
+            pass.transaction.execute(
+                "UPDATE directory SET has_new = EXISTS (SELECT 1 FROM file WHERE directory = id AND state = 0) \
+                 WHERE pair = ?1 AND has_new = 1",
+                [pass.pair.0],
+            )?;
             let whole = walked.iter().any(|directory| directory.as_os_str().is_empty());
             if whole && !unread.contains(Path::new("")) {
                 let sql = "UPDATE pair SET walked_at = ?2 WHERE id = ?1";
