@@ -139,6 +139,20 @@ async fn a_top_that_goes_and_comes() {
     world.until_same(&mut follower).await;
 }
 
+/// The kernel names the path that was written, not the file's other names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_written_changes_under_all_its_names() {
+    let world = World::new().await;
+    world.write("a/file", "");
+    fs::create_dir(world.path("b")).unwrap();
+    fs::hard_link(world.path("a/file"), world.path("b/other name")).unwrap();
+    let mut follower = world.follow().await;
+    world.until_same(&mut follower).await;
+    let mut file = fs::OpenOptions::new().append(true).open(world.path("a/file")).unwrap();
+    file.write_all(b"more").unwrap();
+    world.until_same(&mut follower).await;
+}
+
 /// Dropped at any moment, nothing is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_can_be_given_up() {

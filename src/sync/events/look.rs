@@ -2,10 +2,10 @@
 
 use crate::sync::beneath;
 use crate::sync::manifest::{Found, Manifest, PairId, Tallied};
-use crate::sync::walk::{At, Tree, WalkError, look as look_at};
+use crate::sync::walk::{At, Tree, WalkError, look_linked};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -34,13 +34,14 @@ pub(super) fn look(
     let mut comparison = manifest.comparison(pair, Found::Event);
     let mut directories: Vec<PathBuf> = Vec::new();
     let mut found = Vec::new();
+    let mut linked = HashSet::new();
     let mut parent: Option<(PathBuf, Result<OwnedFd, Errno>)> = None;
     for path in paths {
         // Paths are in the order of their components: a directory comes right before what is below it.
         if directories.last().is_some_and(|directory| path.starts_with(directory)) {
             continue;
         }
-        match at(top.as_fd(), &path, &mut parent) {
+        match at(top.as_fd(), &path, &mut parent, &mut linked) {
             Ok(At::File(..)) if path.file_name().is_some_and(|name| !tree.filters.wants(name)) => {}
             Ok(at) => {
                 if matches!(at, At::Directory) {
@@ -57,11 +58,29 @@ pub(super) fn look(
         }
     }
     comparison.paths(&found)?;
+    // An event names a file by the name under which it was written; its other names have changed as well.
+    if !linked.is_empty() {
+        let mut found = Vec::new();
+        for path in comparison.paths_of(&linked)? {
+            if let Ok(at) = at(top.as_fd(), &path, &mut parent, &mut HashSet::new())
+                && !matches!(at, At::Directory)
+            {
+                found.push((path, at));
+            }
+        }
+        comparison.paths(&found)?;
+    }
     Ok(Looked { tallied: comparison.tallied(), directories })
 }
 
-/// What stands at a path. The parent that was opened last is kept: paths come directory by directory.
-fn at(top: BorrowedFd<'_>, path: &Path, parent: &mut Option<(PathBuf, Result<OwnedFd, Errno>)>) -> Result<At, Errno> {
+/// What stands at a path; the inode is added to `linked` where the file has other names. The parent that was opened last is
+/// kept: paths come directory by directory.
+fn at(
+    top: BorrowedFd<'_>,
+    path: &Path,
+    parent: &mut Option<(PathBuf, Result<OwnedFd, Errno>)>,
+    linked: &mut HashSet<u64>,
+) -> Result<At, Errno> {
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::INVAL) };
     if !matches!(parent, Some((open, _)) if open == directory) {
         *parent = Some((directory.to_owned(), beneath::open_directory(top, directory)));
@@ -69,7 +88,13 @@ fn at(top: BorrowedFd<'_>, path: &Path, parent: &mut Option<(PathBuf, Result<Own
     match parent {
         Some((_, Ok(fd))) => {
             let name = CString::new(name.as_bytes()).map_err(|_| Errno::INVAL)?;
-            look_at(fd.as_fd(), &name)
+            let (at, has_other_names) = look_linked(fd.as_fd(), &name)?;
+            if let At::File(_, stat) = at
+                && has_other_names
+            {
+                linked.insert(stat.inode);
+            }
+            Ok(at)
         }
         // No directory any more, so nothing is in it.
         Some((_, Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP))) => Ok(At::Nothing),

@@ -1,6 +1,6 @@
 //! What is there now against what the manifest knows: directory by directory, both in the order of names.
 
-use super::file::{Tally, read_stat, split};
+use super::file::{Tally, joined, read_stat, split};
 use super::task::Directories;
 use super::{Durable, FileState, Manifest, ManifestError, PairId, now};
 use crate::sync::walk::{At, Entry, Listing, Stat};
@@ -85,6 +85,25 @@ impl Comparison {
                 pass.path(path, *at)?;
             }
             Ok(())
+        })
+    }
+
+    /// All known paths of these inodes. Reads the pair's whole table: for the few files that have several names.
+    pub(crate) fn paths_of(&self, inodes: &HashSet<u64>) -> Result<Vec<PathBuf>, ManifestError> {
+        let pair = self.pair;
+        self.manifest.transaction(TransactionBehavior::Deferred, Durable::Now, |transaction| {
+            let mut paths = Vec::new();
+            let mut statement = transaction.prepare_cached(
+                "SELECT inode, directory.path, name FROM directory JOIN file ON file.directory = directory.id \
+                 WHERE pair = ?1 AND gone IS NULL",
+            )?;
+            let mut rows = statement.query([pair.0])?;
+            while let Some(row) = rows.next()? {
+                if inodes.contains(&(row.get::<_, i64>(0)? as u64)) {
+                    paths.push(joined(row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob()?));
+                }
+            }
+            Ok(paths)
         })
     }
 

@@ -9,7 +9,7 @@ pub use filters::Filters;
 pub use listing::{Entry, Kind, Listing, Stat};
 pub use local::Unread;
 pub use read::At;
-pub(crate) use read::look;
+pub(crate) use read::{look, look_linked};
 
 use super::manifest::{Found, Manifest, ManifestError, PairId, Tallied};
 use local::Board;

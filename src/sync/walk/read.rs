@@ -69,17 +69,23 @@ pub enum At {
 
 /// Looks at a name without following a link.
 pub(crate) fn look(directory: BorrowedFd<'_>, name: &CStr) -> Result<At> {
+    look_linked(directory, name).map(|(at, _)| at)
+}
+
+/// The same, and whether the file has other names (hard links).
+pub(crate) fn look_linked(directory: BorrowedFd<'_>, name: &CStr) -> Result<(At, bool)> {
     let stat = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
-        Err(Errno::NOENT) => return Ok(At::Nothing),
+        Err(Errno::NOENT) => return Ok((At::Nothing, false)),
         Err(error) => return Err(error),
     };
     match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Directory => Ok(At::Directory),
+        FileType::Directory => Ok((At::Directory, false)),
         file_type => {
             let nanoseconds = stat.st_mtime.saturating_mul(1_000_000_000).saturating_add_unsigned(stat.st_mtime_nsec);
             let size = u64::try_from(stat.st_size).unwrap_or_default();
-            Ok(At::File(Kind::of(file_type), Stat { size, mtime: nanoseconds, inode: stat.st_ino }))
+            let stat_now = Stat { size, mtime: nanoseconds, inode: stat.st_ino };
+            Ok((At::File(Kind::of(file_type), stat_now), stat.st_nlink > 1))
         }
     }
 }
