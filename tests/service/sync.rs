@@ -185,6 +185,58 @@ async fn a_failing_pair_stops_no_other() {
 }
 
 #[tokio::test]
+async fn pause_lets_nothing_begin_and_an_edit_is_followed() {
+    let site = site(&raw("")).await;
+    site.tag(&garcia()).await;
+    site.delivered(ANA).await;
+    site.says("no files yet").await;
+    site.press(Record::Pause, 1).await;
+    site.says("raw: paused by the operator").await;
+    site.write("Garcia/scan.h5", "data");
+    // Ten times as long as it would have to be quiet.
+    let beat = |text: &str| text.parse::<u64>().unwrap_or_default();
+    let now = beat(&site.text(Record::Heartbeat).await);
+    site.record(Record::Heartbeat, |text| beat(text) > now + 3).await;
+    assert_eq!((site.transfers(), site.archived("2026-03/Garcia/scan.h5")), (0, None));
+    site.press(Record::Pause, 0).await;
+    site.says("raw: 1 file (").await;
+
+    // An edit while a task is under way: the same task is followed by the new settings.
+    site.beamline.globus.fault(Fault::task_pause("transfer", "for a moment"));
+    site.write("Garcia/scan2.h5", "more");
+    site.says("for a moment").await;
+    let task = site.text(Record::SyncTask).await;
+    site.edit("quiet = \"300ms\"", "quiet = \"200ms\"");
+    site.record(Record::SyncMsg, |text| !text.contains("for a moment")).await;
+    site.says("for a moment").await;
+    assert_eq!(site.text(Record::SyncTask).await, task);
+    site.beamline.globus.resume_tasks();
+    site.says("raw: 1 file (").await;
+    assert_eq!((site.transfers(), site.archived("2026-03/Garcia/scan2.h5").as_deref()), (2, Some("more")));
+}
+
+#[tokio::test]
+async fn a_pair_with_fixed_paths_runs_by_the_clock_without_a_group() {
+    let fixed = format!(
+        "[[sync]]\nname = \"logs\"\nsource = {{ collection = \"{DETECTOR}\", path = \"/logs\" }}\n\
+         destination = {{ collection = \"{ARCHIVE}\", path = \"/2bm/logs\" }}\nevery = \"1s\"\nquiet = \"1ms\"\n[journal]"
+    );
+    let mut site = Site::with(&Field::ALL, &[("[journal]", &fixed)]).await;
+    std::fs::create_dir(site.beamline.path("local/logs")).unwrap();
+    std::fs::write(site.beamline.path("local/logs/a.log"), "a").unwrap();
+    site.start();
+    site.arrives("logs/a.log").await;
+    site.record(Record::SyncSts, |text| text == "Done").await;
+    let before = site.transfers();
+    std::fs::write(site.beamline.path("local/logs/b.log"), "b").unwrap();
+    site.arrives("logs/b.log").await;
+    site.says("logs: 1 file (").await;
+    assert_eq!((before, site.transfers()), (1, 2), "a run that finds nothing hands nothing in");
+    let (_, said) = site.verb(&["check"]).await;
+    assert!(said.contains("logs: source") && said.contains("/2bm/logs/"), "{said}");
+}
+
+#[tokio::test]
 async fn one_groups_data_never_goes_into_anothers_directory() {
     let own = "{{ year_month }}/{{ pi_last_name }}_{{ proposal_number }}";
     let pair = raw("")

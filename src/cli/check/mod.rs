@@ -5,6 +5,7 @@ mod epics;
 mod hooks;
 mod schedule;
 mod storage;
+mod sync;
 
 use super::failure::Exit;
 use super::rerun::spinner;
@@ -79,14 +80,15 @@ impl Check {
     pub async fn act(self, config: &Config) -> Outcome {
         let bar = spinner();
         bar.set_message("trying what the settings name");
-        let (epics, delivery, storage, schedule) = tokio::join!(
+        let (epics, delivery, storage, schedule, sync) = tokio::join!(
             epics::check(config),
             delivery::check(config),
             storage::check(config),
-            schedule::check(config)
+            schedule::check(config),
+            sync::check(config)
         );
         bar.finish_and_clear();
-        let findings = epics.into_iter().chain(delivery).chain(storage).chain(schedule);
+        let findings = epics.into_iter().chain(delivery).chain(storage).chain(schedule).chain(sync);
         let findings: Vec<Finding> = findings.chain(hooks::check(config)).collect();
         let exit = exit_of(&findings);
         if self.format.json {
