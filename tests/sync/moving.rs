@@ -2,7 +2,7 @@
 
 use super::site::{AT_ONCE, DESTINATION, SOURCE, Site, age, odd, run, the_pair, tree};
 use beamshare::experiment::{Experiment, Field, RelativePath, UserInfo};
-use beamshare::journal::{Acceptance, Accepted, AcceptedBy, ExperimentRow};
+use beamshare::journal::{Acceptance, Accepted, AcceptedBy, DeliveryState, ExperimentRow};
 use beamshare::sync::manifest::{FileState, Unsendable};
 use beamshare::sync::{RunResult, SyncError};
 use std::os::unix::fs::symlink;
@@ -226,6 +226,12 @@ async fn each_group_has_its_own_directory_and_none_gets_anothers() {
     let engine = site.engine().await;
     assert!(engine.pairs(None).await.unwrap().is_empty(), "without an experiment there is none");
     let li = accept(&engine, "Li", "1", "2026-03/Li-1").await;
+    // While files that beamshare did not make hold the delivery, nothing is moved.
+    let delivery = engine.journal().last_whole_delivery(li.id).await.unwrap().unwrap();
+    engine.journal().end_delivery(delivery.number, DeliveryState::Held, "somebody's files").await.unwrap();
+    let held = engine.pairs(Some(&li)).await.unwrap().remove(0).unwrap_err();
+    assert!(matches!(&held, SyncError::Held { .. }), "{held}");
+    engine.journal().end_delivery(delivery.number, DeliveryState::Done, "").await.unwrap();
     let mut pairs = engine.pairs(Some(&li)).await.unwrap();
     let pair = pairs.remove(0).unwrap();
     assert_eq!(pair.row.pair.destination.path, "/2bm/2026-03/Li");

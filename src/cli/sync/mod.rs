@@ -137,7 +137,9 @@ impl From<SyncError> for Failure {
             SyncError::NoGlobus => Failure::usage(error),
             SyncError::SignIn(error) => error.into(),
             SyncError::Lock(_) | SyncError::Away(_) | SyncError::NotMade { .. } => Failure::away(error),
-            SyncError::Taken { .. } => Failure { exit: Exit::Held, message: error.to_string() },
+            SyncError::Taken { .. } | SyncError::Held { .. } => {
+                Failure { exit: Exit::Held, message: error.to_string() }
+            }
             _ => Failure::failed(error),
         }
     }

@@ -66,6 +66,17 @@ pub enum SyncError {
         /// The destination's directory
         path: String,
     },
+    /// The experiment's delivery is held
+    #[error(
+        "pair {pair}: nothing is moved for {experiment}, whose delivery waits for the operator: its directories may be \
+         another group's"
+    )]
+    Held {
+        /// The pair's name
+        pair: String,
+        /// Whose it is
+        experiment: String,
+    },
     /// Another experiment has one of the directories
     #[error(
         "pair {pair}: {path} is another experiment's already ({other}); two groups' data must not be mixed. \

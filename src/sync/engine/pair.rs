@@ -5,7 +5,7 @@ use super::request::with_slash;
 use super::{Engine, SyncError};
 use crate::config;
 use crate::experiment::Experiment;
-use crate::journal::ExperimentRow;
+use crate::journal::{DeliveryState, ExperimentRow};
 use uuid::Uuid;
 
 /// A pair of the manifest with its settings: what can be run.
@@ -74,6 +74,11 @@ impl Engine {
         };
         self.refuse_taken(&new).await?;
         if let Some(experiment) = experiment {
+            let last = self.journal.last_whole_delivery(experiment.id).await?;
+            if last.is_some_and(|last| last.state == DeliveryState::Held) {
+                let (pair, experiment) = (settings.name.clone(), experiment.experiment.to_string());
+                return Err(SyncError::Held { pair, experiment });
+            }
             self.claim(settings, experiment).await?;
         }
         let row = self.manifest.open_pair(&new).await?;
