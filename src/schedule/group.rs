@@ -1,6 +1,6 @@
 //! A user group's own beam time in the schedule: who is on its proposal, and whether it is there now.
 
-use super::{BeamTime, RunSchedule};
+use super::{BeamTime, Experimenter, RunSchedule};
 use crate::experiment::{Experiment, Field};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -8,7 +8,8 @@ use std::time::Duration;
 impl RunSchedule {
     /// The beam time that tells who is on the experiment's proposal: its proposal's where the number is known, else the
     /// only one that names the PI. The PI must be on it: a number that is left over from another group must not
-    /// bring that group's people in.
+    /// bring that group's people in. Without a number they must be its PI, where one is flagged: who has a group of their own
+    /// may be a guest on the proposal that has the beam, and its people are not of their group.
     ///
     /// # Errors
     /// Why there is none, for the operator.
@@ -33,8 +34,15 @@ impl RunSchedule {
                 let other = rest
                     .iter()
                     .find(|other| other.proposal.number != first.proposal.number || first.proposal.number.is_none());
+                let flagged: Vec<_> = first.proposal.experimenters.iter().filter(|person| person.pi).collect();
+                let is_pi = |person: &&Experimenter| person.email.address() == Some(email);
                 match other {
-                    None => Ok(first),
+                    None if flagged.is_empty() || flagged.iter().any(is_pi) => Ok(first),
+                    None => Err(format!(
+                        "{email} is on {} by the schedule, but not its PI, and no proposal number in the PVs tells whether \
+                         its people are theirs",
+                        first.summary()
+                    )),
                     Some(other) => Err(format!(
                         "the schedule names {email} twice, on {} and on {}, and no proposal number in the PVs tells which",
                         first.summary(),
@@ -97,7 +105,7 @@ impl BeamTime {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Contact, Experimenter, Proposal};
+    use super::super::{Contact, Proposal};
     use super::*;
     use crate::experiment::UserInfo;
 
@@ -191,5 +199,11 @@ mod tests {
             let why = people(email, number, day).unwrap_err();
             assert!(why.contains(told), "{why}");
         }
+        // A guest on the proposal that has the beam.
+        let mut flagged = schedule.clone();
+        flagged.beam_times[0].proposal.experimenters[0].pi = true;
+        let of = |email, number| flagged.of_group(&li(email, number), at(3), DAY).map(drop);
+        assert_eq!((of("bo@mit.edu", None), of("ana@upf.edu", Some("1"))), (Ok(()), Ok(())));
+        assert!(of("ana@upf.edu", None).unwrap_err().contains("not its PI"));
     }
 }
