@@ -71,3 +71,28 @@ fn html_in_the_text_s_place_is_sent_as_html() {
     let html = part(&parse_mail(&message.bytes).unwrap(), "text/html");
     assert!(html.contains("<p>Data link: </p>") && !html.contains("href"), "{html}");
 }
+
+/// Also a text that was taken for HTML, with values of a schedule: titles and names are whatever people wrote.
+#[test]
+fn no_value_is_read_as_a_mark_a_template_or_html() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("message.txt");
+    let template = "<p>{{ proposal_title }}, {{ recipient_name }}{% for user in users %}, {{ user.name }}, \
+                    {{ user.institution }}{% endfor %}</p>\n<p>Data link: %%DATA_LINK%%</p>\n";
+    let evil = "%%DATA_LINK%%{{ data_link }}{% raw %}<a href='https://evil.example'>\"&lt;script>";
+    let mut context = MessageContext { proposal_title: evil.to_owned(), ..sample() };
+    for user in &mut context.users {
+        (user.name, user.institution) = (evil.to_owned(), evil.to_owned());
+    }
+    for (source, kind) in [(template.to_owned(), "text/html"), (template.replace('<', "("), "text/plain")] {
+        fs::write(&file, source).unwrap();
+        let templates = Templates::load(&email(&file, None, "About {{ proposal_title }}")).unwrap();
+        let message = templates.compose(&context, &address("ada@example.org"), ID).unwrap();
+        let mail = parse_mail(&message.bytes).unwrap();
+        let body = if kind == "text/html" { part(&mail, kind) } else { mail.get_body().unwrap() };
+        assert_eq!(body.matches("%%DATA_LINK%%{{ data_link }}{% raw %}").count(), 6, "as it is: {body}");
+        let links = if kind == "text/html" { "<a " } else { "app.globus.org" };
+        assert_eq!(body.matches(links).count(), 1, "{body}");
+        assert!(!(kind == "text/html" && body.contains("<script")), "{body}");
+    }
+}
