@@ -3,10 +3,12 @@
 use crate::beamline::{
     ARCHIVE, Beamline, CONTACT, DETECTOR, PI, STAFF, accept, assert_done, deliver, experiment, li, run, shared_pair,
 };
+use beamshare::config::Config;
 use beamshare::delivery::{Deliverer, Obstacle, Options, Outcome, Step, StepStatus};
 use beamshare::journal::{Cause, ClaimState, MessageKind, MessageState};
 use beamshare::sync::manifest::{End, Found, Limit, Manifest, NewPair, NewTask, Place, Rest, TaskState};
 use beamshare::sync::walk::{Kind, Listing, Stat};
+use beamshare::sync::{Engine, SyncError};
 use globus_simulator::Fault;
 use jiff::Timestamp;
 use std::ffi::OsStr;
@@ -198,4 +200,37 @@ async fn two_groups_never_have_one_copy() {
     let told =
         Obstacle::sentences(deliverer.plan(&experiment("2026-04", "Li", OTHER, "5678")).await.unwrap().obstacles());
     assert!(told.contains("Li for") && told.contains(PI) && told.contains("5678"), "{told}");
+}
+
+#[tokio::test]
+async fn a_pair_enters_no_directory_that_the_journal_gives_to_another_and_none_that_is_not_made() {
+    let shared = beamline().await;
+    let deliverer = shared.deliverer().await;
+    let plan = deliverer.plan(&li(PI, "1234")).await.unwrap();
+    let id = accept(&deliverer, &plan).await;
+    let row = deliverer.journal().experiment(id).await.unwrap().unwrap();
+    let config = Arc::new(Config::load(&shared.path("beamshare.toml")).unwrap());
+    let engine = Engine::open(config.clone(), deliverer.journal().clone()).await.unwrap();
+    let pair = |row| engine.pair(&config.sync[0], Some(row));
+    assert!(matches!(pair(&row).await, Err(SyncError::NotMade { .. })), "accepted, not delivered");
+    run(&deliverer, id, &Options::all(Cause::UserInfo, "test")).await;
+    assert_eq!(pair(&row).await.unwrap().row.pair.experiment, Some(id));
+
+    // No pair of Li's leads there, only the first directory does: by its proposal, the other's data would go to 2026-03/Li.
+    let copy = shared_pair().replace("share = true", "").replace("/2bm/{{ year_month }}/", "/2bm/2026-03/");
+    let copy = copy.replacen("/2bm/2026-03/{{ pi_last_name }}", "/2bm/2026-03/{{ proposal_number }}", 1);
+    let plain = Beamline::with(&[("[journal]", &*copy)], |collection| collection).await;
+    let settings = plain.path("beamshare.toml");
+    let text = std::fs::read_to_string(&settings).unwrap().replace("path = \"/2bm/", "path = \"/");
+    std::fs::write(&settings, text.replace(&ARCHIVE.to_string(), &plain.collection.to_string())).unwrap();
+    let deliverer = plain.deliverer().await;
+    deliver(&deliverer, &li(PI, "1234")).await;
+    let (xu, ..) = deliver(&deliverer, &experiment("2026-03", "Xu", OTHER, "Li")).await;
+    let row = deliverer.journal().experiment(xu).await.unwrap().unwrap();
+    let config = Arc::new(Config::load(&plain.path("beamshare.toml")).unwrap());
+    let engine = Engine::open(config.clone(), deliverer.journal().clone()).await.unwrap();
+    let refused = engine.pair(&config.sync[0], Some(&row)).await.map(|pair| pair.row).unwrap_err();
+    let told = refused.to_string();
+    assert!(matches!(refused, SyncError::Taken { .. }) && told.contains(PI) && told.contains("1234"), "{told}");
+    assert!(engine.manifest().pairs(true).await.unwrap().is_empty(), "nothing is looked for there");
 }

@@ -36,7 +36,15 @@ impl Engine {
             }
         }
         let wanted: Vec<_> = from.into_iter().chain(to).collect();
-        let conflicts = self.journal.claim_added(row.id, &row.experiment.owner(), &wanted).await?;
+        let mut conflicts = self.journal.claim_added(row.id, &row.experiment.owner(), &wanted).await?;
+        // On the collection of the first directories paths are compared as a whole, however they are split into top and rest.
+        let held = self.journal.claims(row.id).await?;
+        for (end, path) in [(source.collection, &source.path), (destination.collection, &destination.path)] {
+            let Some(path) = self.below_first(end, path, row) else { continue };
+            if !held.iter().any(|held| held.path.key() == path.key()) {
+                conflicts.extend(self.journal.conflicts(&row.experiment.owner(), &path).await?);
+            }
+        }
         match conflicts.into_iter().next() {
             None => Ok(()),
             Some(conflict) => Err(SyncError::Taken {
@@ -45,5 +53,13 @@ impl Engine {
                 other: format!("{} has {}", conflict.named, conflict.path),
             }),
         }
+    }
+
+    /// The directory as a path below `[globus] top`, where it is on that collection and there.
+    fn below_first(&self, collection: Uuid, path: &SyncPath, row: &ExperimentRow) -> Option<RelativePath> {
+        let first = &self.settings;
+        let whole = format!("{}{}", path.top(), path.below()?.render(&row.experiment).ok()?);
+        let below = whole.strip_prefix(&first.top).filter(|_| collection == first.collection)?;
+        RelativePath::try_from(below.to_owned()).ok()
     }
 }
