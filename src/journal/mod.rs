@@ -10,6 +10,7 @@ mod booking;
 mod claim;
 mod delivery;
 mod experiment;
+pub(crate) mod file;
 mod lock;
 mod message;
 mod people;
@@ -32,8 +33,6 @@ use serde::de::DeserializeOwned;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, Sqlite, Transaction};
-use std::fs::{DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -131,11 +130,7 @@ impl Journal {
     /// date.
     pub async fn open(path: &Path) -> Result<Journal, JournalError> {
         let file_error = |source| JournalError::File { path: path.to_owned(), source };
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file_error)?;
-        }
-        // SQLite gives its -wal and -shm files the mode of this one.
-        OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(file_error)?;
+        file::make(path).map_err(file_error)?;
         // Two processes that bring a new file up to date at once would trip over each other's tables.
         let opening = lock::while_opening(path).await.map_err(file_error)?;
         let options = SqliteConnectOptions::new()

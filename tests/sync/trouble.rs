@@ -346,3 +346,22 @@ async fn one_failed_pair_stops_neither_the_others_nor_the_report() {
     .unwrap();
     assert!(site.subjects().contains(&"2-BM: how the data stands".to_owned()), "{:?}", site.subjects());
 }
+
+/// The service opens its databases more than once, and verbs come and go beside it.
+#[tokio::test]
+async fn a_verb_that_ends_takes_nothing_from_who_has_the_databases_open() {
+    let site = Site::new(AT_ONCE).await;
+    let (engine, _again) = (site.engine().await, site.engine().await);
+    site.write("a", "a");
+    assert_eq!(run(&engine, &the_pair(&engine).await).await.sent, 1);
+    let folder = site.folder.path().to_owned();
+    let verb = tokio::task::spawn_blocking(move || {
+        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_beamshare"));
+        command.current_dir(&folder).env_remove("BEAMSHARE_CONFIG").env_remove("BEAMSHARE_LOG");
+        command.args(["sync", "status"]).timeout(Duration::from_secs(60)).assert().success();
+    });
+    verb.await.unwrap();
+    for file in ["journal.sqlite-wal", "journal.sync.sqlite-wal"] {
+        assert!(site.path(file).exists(), "{file} is gone, with what is written after this");
+    }
+}

@@ -22,12 +22,11 @@ pub use pair::{NewPair, PairId, PairRow, Place};
 pub use removal::{Cursor, Deletable, NewRemoval, RemovalEnd, RemovalNumber, RemovalRow, SentBetween};
 pub use task::{End, NewTask, Rest, TaskFile, TaskKind, TaskNumber, TaskRow, TaskState};
 
+use crate::journal::file::make as make_file;
 use jiff::Timestamp;
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior};
 use std::error::Error;
-use std::fs::{DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -127,12 +126,7 @@ impl Manifest {
     pub async fn open(path: &Path) -> Result<Manifest, ManifestError> {
         let path = path.to_owned();
         unblocked(move || {
-            let file_error = |source| ManifestError::File { path: path.clone(), source };
-            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file_error)?;
-            }
-            // SQLite gives its -wal and -shm files the mode of this one.
-            OpenOptions::new().append(true).create(true).mode(0o600).open(&path).map_err(file_error)?;
+            make_file(&path).map_err(|source| ManifestError::File { path: path.clone(), source })?;
             let mut connection = connect(&path).map_err(|source| ManifestError::Sql { path: path.clone(), source })?;
             migrate(&mut connection, &path)?;
             Ok(Manifest { path: Arc::new(path), connection: Arc::new(Mutex::new(connection)) })
