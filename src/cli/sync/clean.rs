@@ -78,8 +78,9 @@ fn tell(title: &str, report: &CleanUpReport) {
     for kept in &report.kept {
         let example = kept.example.as_ref().map(|path| format!(", e.g. {}", print::plain(&path.to_string_lossy())));
         print::line(format_args!(
-            "{title}: stay: {} files: {}{}",
+            "{title}: stay: {} {}: {}{}",
             kept.files,
+            if kept.files == 1 { "file" } else { "files" },
             kept.reason,
             example.unwrap_or_default()
         ));

@@ -254,7 +254,8 @@ impl Run<'_> {
         }
         let links = counts.files(FileState::Unsendable(Unsendable::Link));
         if links > 0 {
-            self.remarks.push(format!("{links} symbolic links not followed and not sent"));
+            let what = if links == 1 { "symbolic link" } else { "symbolic links" };
+            self.remarks.push(format!("{links} {what} not followed and not sent"));
         }
         Ok(())
     }
