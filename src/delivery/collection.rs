@@ -4,6 +4,7 @@ use super::place::{Found, Made, Place};
 use super::{Retry, StepError};
 use crate::config::{self, Permissions, SignIn, read_secret};
 use crate::experiment::{EmailAddress, RelativePath};
+use crate::journal::AccessRow;
 use async_trait::async_trait;
 use globus_transfer_client as globus;
 use globus_transfer_client::{
@@ -72,6 +73,11 @@ impl Collection {
     pub(super) fn covers(&self, directory: &RelativePath, rule_path: &str) -> bool {
         let rule_path = format!("{}/", rule_path.trim_end_matches('/').to_lowercase());
         rule_path.starts_with(&self.path(directory).to_lowercase())
+    }
+
+    /// Whether an access is to a directory below the collection's top.
+    pub(super) fn has(&self, row: &AccessRow) -> bool {
+        row.collection == self.settings.collection && row.path.starts_with(&self.settings.top)
     }
 
     /// The link to the directory in the Globus web app.

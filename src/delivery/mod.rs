@@ -11,6 +11,7 @@ mod control;
 mod copies;
 mod dirs;
 mod email;
+mod former;
 mod hooks;
 mod people;
 pub mod place;

@@ -65,18 +65,19 @@ impl<'a> Shared<'a> {
     }
 
     /// Whether a rule that beamshare made is for one of these directories, or was for a former one.
-    fn has(&self, row: &AccessRow) -> bool {
-        row.collection == self.collection.settings().collection && row.path.starts_with(&self.collection.settings().top)
+    pub fn has(&self, row: &AccessRow) -> bool {
+        self.collection.has(row)
     }
 }
 
 /// What the look found.
-struct Looked {
-    identities: HashMap<String, Uuid>,
-    rules: Vec<AccessRule>,
-    rows: Vec<AccessRow>,
+#[derive(Clone)]
+pub(super) struct Looked {
+    pub identities: HashMap<String, Uuid>,
+    pub rules: Vec<AccessRule>,
+    pub rows: Vec<AccessRow>,
     /// When the access ends that is given
-    ends: Option<Timestamp>,
+    pub ends: Option<Timestamp>,
 }
 
 /// One person's access to be.
@@ -125,7 +126,11 @@ impl Run<'_> {
             stream::iter(give).buffer_unordered(AT_A_TIME).collect(),
             stream::iter(take_back).buffer_unordered(AT_A_TIME).collect()
         );
-        given.into_iter().chain(taken).filter_map(Result::err).collect()
+        let mut ended: Vec<Ended> = given.into_iter().chain(taken).filter_map(Result::err).collect();
+        if shared.pair.is_none() {
+            ended.extend(self.take_back_former(shared, &people, &looked).await);
+        }
+        ended
     }
 
     async fn look_for(
@@ -279,26 +284,14 @@ impl Run<'_> {
     /// What beamshare gave principal investigators' addresses of this experiment that have since been corrected, and
     /// people whom the schedule does not list any more or who were removed by hand.
     fn wrongly_given(&self, shared: &Shared<'_>, people: &[Person], looked: &Looked) -> Vec<AccessRow> {
-        let right: Vec<_> =
-            people.iter().filter_map(|person| looked.identities.get(&person.email.username())).collect();
-        let mut wrong: Vec<_> = looked
-            .rows
-            .iter()
-            .filter(|row| {
-                row.holder != Holder::Further
-                    && row.ours
-                    && row.state != AccessState::Revoked
-                    && shared.has(row)
-                    && !people.iter().any(|person| person.email == row.email)
-                    && !right.contains(&&row.identity)
-            })
-            .cloned()
-            .collect();
+        let rows = looked.rows.iter();
+        let mut wrong: Vec<_> =
+            rows.filter(|row| shared.has(row) && is_taken_back(row, people, looked)).cloned().collect();
         wrong.sort_by(|a, b| a.path.cmp(&b.path));
         wrong
     }
 
-    async fn take_back(&self, shared: &Shared<'_>, row: &AccessRow, looked: &Looked) -> Result<(), Ended> {
+    pub(super) async fn take_back(&self, shared: &Shared<'_>, row: &AccessRow, looked: &Looked) -> Result<(), Ended> {
         let (step, unit) = (shared.sharing(), &shared.shared_unit(&format!("{} ({})", row.email, row.path)));
         let collection = shared.collection;
         let once = |attempt| {
@@ -379,6 +372,14 @@ impl Run<'_> {
 
 fn rule_paths(shared: &Shared<'_>) -> Vec<String> {
     shared.paths.iter().map(|path| shared.collection.path(path)).collect()
+}
+
+/// Whether beamshare gave it to someone who is not one of these people, by this or another address.
+pub(super) fn is_taken_back(row: &AccessRow, people: &[Person], looked: &Looked) -> bool {
+    let is_right = |person: &Person| {
+        person.email == row.email || looked.identities.get(&person.email.username()) == Some(&row.identity)
+    };
+    row.holder != Holder::Further && row.ours && row.state != AccessState::Revoked && !people.iter().any(is_right)
 }
 
 /// The rule that gives the identity access to just this directory. What comes from a role can't be changed here.

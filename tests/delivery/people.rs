@@ -1,6 +1,6 @@
 //! Everyone on the proposal, by a schedule kept by hand: who comes, who goes, and who can't be reached.
 
-use crate::beamline::{Beamline, CONTACT, PI, Running, STAFF, accept, assert_done, deliver, li, run};
+use crate::beamline::{ARCHIVE, Beamline, CONTACT, PI, Running, STAFF, accept, assert_done, deliver, li, run};
 use beamshare::delivery::{Deliverer, Options, Outcome, Refreshed, Step, StepStatus};
 use beamshare::journal::{AccessState, Cause};
 use std::sync::Arc;
@@ -205,4 +205,36 @@ async fn who_is_known_does_not_wait_for_a_schedule_that_is_away() {
     assert_eq!(mailed(&beamline), [CONTACT, &PI.to_lowercase()]);
     running.controller.abort();
     assert!(matches!(running.ends().await, Outcome::Aborted));
+}
+
+/// The settings have got another collection since: what is on the former one is not forgotten.
+#[tokio::test]
+async fn who_is_removed_loses_access_to_a_former_collection() {
+    let beamline = Beamline::new().await;
+    let deliverer = beamline.deliverer().await;
+    let (id, ..) = deliver(&deliverer, &li(PI, "1234")).await;
+    let bo: beamshare::experiment::EmailAddress = "wrong@example.org".parse().unwrap();
+    deliverer.journal().add_person(id, &bo, "Bo").await.unwrap();
+    let users = Options::all(Cause::Users, "test");
+    let (outcome, report) = run(&deliverer, id, &users).await;
+    assert_done(&outcome, &report);
+    let former = || beamline.rules().into_iter().map(|(_, who, _)| who).collect::<Vec<_>>();
+    assert!(former().iter().any(|who| who == bo.as_str()), "{:?}", former());
+
+    let settings = std::fs::read_to_string(beamline.path("beamshare.toml")).unwrap();
+    let settings = settings.replace(&beamline.collection.to_string(), &ARCHIVE.to_string());
+    std::fs::write(beamline.path("beamshare.toml"), settings).unwrap();
+    let deliverer = beamline.deliverer().await;
+    let (outcome, report) = run(&deliverer, id, &users).await;
+    assert_done(&outcome, &report);
+    assert!(former().iter().any(|who| who == bo.as_str()), "still one of the people: {:?}", former());
+
+    deliverer.journal().remove_person(id, &bo).await.unwrap();
+    let (outcome, report) = run(&deliverer, id, &users).await;
+    assert_done(&outcome, &report);
+    for collection in [beamline.collection, ARCHIVE] {
+        let left: Vec<_> = beamline.rules_on(collection).into_iter().map(|(_, who, _)| who).collect();
+        assert!(!left.iter().any(|who| who == bo.as_str()), "{left:?}");
+        assert!(left.iter().any(|who| who == PI) && left.iter().any(|who| who == STAFF), "{left:?}");
+    }
 }

@@ -1,0 +1,67 @@
+//! Collections and directories that the settings do not name any more: who is no longer one of the experiment's people loses
+//! there, too, what beamshare gave. Those who still are keep it, since the data may be there alone.
+
+use super::attempt::Ended;
+use super::collection::Collection;
+use super::people::Person;
+use super::run::Run;
+use super::share::{Looked, Shared, is_taken_back};
+use super::{Step, StepError, StepStatus};
+use crate::config;
+use crate::journal::AccessRow;
+use futures::FutureExt;
+use globus_transfer_client::ErrorKind;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+impl Run<'_> {
+    /// Takes back what is left on former collections. `looked` is what the look at the present first one found.
+    pub(super) async fn take_back_former(&self, first: &Shared<'_>, people: &[Person], looked: &Looked) -> Vec<Ended> {
+        let mut former: BTreeMap<Uuid, Vec<AccessRow>> = BTreeMap::new();
+        let is_present =
+            |row: &AccessRow| first.has(row) || self.deliverer.copies.iter().any(|copy| copy.collection().has(row));
+        for row in looked.rows.iter().filter(|row| is_taken_back(row, people, looked) && !is_present(row)) {
+            former.entry(row.collection).or_default().push(row.clone());
+        }
+        let mut ended = vec![];
+        for (id, rows) in former {
+            ended.extend(self.take_back_on(first.collection, id, &rows, looked).await.err());
+        }
+        ended
+    }
+
+    async fn take_back_on(
+        &self,
+        present: &Collection,
+        id: Uuid,
+        rows: &[AccessRow],
+        looked: &Looked,
+    ) -> Result<(), Ended> {
+        let settings = config::Globus { collection: id, top: "/".to_owned(), ..present.settings().clone() };
+        let collection = Collection::new(present.client().clone(), &settings);
+        let unit = &format!("former collection {id}");
+        self.progress.expect(Step::Share, [unit.clone()]);
+        let once = |attempt| {
+            let rules = collection.client().transfer();
+            async move {
+                self.progress.show(Step::Share, unit, StepStatus::Running, "looking at its access rules");
+                let (rules, told) = match rules.access_rules(id).list().await {
+                    Ok(listed) => (Some(listed.rules), ""),
+                    // Nobody reads a collection that is gone.
+                    Err(error) if *error.kind() == ErrorKind::NotFound => (None, "is not there any more"),
+                    Err(error) => return Err(StepError::from(error).into()),
+                };
+                self.progress.note(Step::Share, unit, StepStatus::Done, attempt, told, &[]).await?;
+                Ok(rules)
+            }
+            .boxed()
+        };
+        let Some(rules) = self.attempts.until_true(Step::Share, unit, once).await? else { return Ok(()) };
+        let looked = Looked { rules, ..looked.clone() };
+        let shared = Shared::first(&collection, &[]);
+        for row in rows {
+            self.take_back(&shared, row, &looked).await?;
+        }
+        Ok(())
+    }
+}
