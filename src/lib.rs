@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod epics;
 pub mod experiment;
 pub mod hooks;
+mod host;
 pub mod journal;
 pub mod log;
 pub mod mail;

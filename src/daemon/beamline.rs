@@ -178,7 +178,7 @@ impl Beamline {
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         let mut observation = self.watcher.observation().clone();
         self.board.set_text(crate::epics::Record::Version, env!("CARGO_PKG_VERSION"));
-        self.board.set_text(crate::epics::Record::Host, &super::screen::host());
+        self.board.set_text(crate::epics::Record::Host, &crate::host::name());
         loop {
             let step = tokio::select! {
                 _ = heartbeat.tick() => self.beat().await,

@@ -154,8 +154,3 @@ impl Beamline {
 
 /// Those of a delivery; the data has a life of its own.
 const STEPS: [Step; 4] = [Step::Dirs, Step::Globus, Step::Share, Step::Email];
-
-/// The name of this machine.
-pub(super) fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}

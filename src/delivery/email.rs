@@ -10,11 +10,10 @@ use super::{Retry, Step, StepError, StepStatus};
 use crate::config;
 use crate::experiment::{EmailAddress, RelativePath};
 use crate::journal::{ClaimState, Holder, MessageKind, MessageRow, MessageState, Record};
-use crate::mail::{ComposedMessage, MailError, MailErrorKind, Mailer, MessageContext, Templates};
+use crate::mail::{ComposedMessage, MailError, MailErrorKind, Mailer, MessageContext, Templates, new_message_id};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
-use uuid::Uuid;
 
 /// How many messages are handed over at a time.
 const AT_A_TIME: usize = 4;
@@ -365,12 +364,4 @@ impl Promise {
         let place = self.not_there_on.as_ref()?;
         Some(format!("{path} is not there on {place} yet; run `beamshare dirs` first"))
     }
-}
-
-/// `<uuid@beamshare.host>`
-pub(super) fn new_message_id() -> String {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')).collect();
-    let host = host.trim_matches(['.', '-']);
-    format!("<{}@beamshare.{}>", Uuid::new_v4(), if host.is_empty() { "local" } else { host })
 }

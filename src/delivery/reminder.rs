@@ -4,10 +4,9 @@
 //! Message-ID. The rules on Globus are looked at before: nobody is reminded of an access that is gone, and where staff have moved a
 //! rule's end by hand, that end counts.
 
-use super::email::new_message_id;
 use super::{Deliverer, StepError};
 use crate::journal::{AccessRow, Holder, JournalError, MessageState, ReminderRow};
-use crate::mail::MailErrorKind;
+use crate::mail::{MailErrorKind, new_message_id};
 use globus_transfer_client::AccessRule;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;

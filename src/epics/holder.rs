@@ -16,7 +16,7 @@ pub(super) struct Holder {
 
 impl Holder {
     pub(super) fn new() -> Self {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let host = crate::host::name();
         let pid = std::process::id();
         let birth = format!("{}.{}", born(pid).ok().flatten().unwrap_or_default(), process_table());
         let claim = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();

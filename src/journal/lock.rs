@@ -108,7 +108,7 @@ impl RunLock {
             if !same.unwrap_or(false) {
                 continue;
             }
-            let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+            let host = crate::host::name();
             let holder =
                 format!("{who} (process {} on {host}, since {:.0})", std::process::id(), jiff::Timestamp::now());
             file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).map_err(file_error)?;

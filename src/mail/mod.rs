@@ -19,6 +19,7 @@ use crate::config::MailTransport;
 use crate::experiment::EmailAddress;
 use folder::Folder;
 use smtp::SmtpServer;
+use uuid::Uuid;
 
 /// Where messages go.
 pub struct Mailer(Transport);
@@ -64,4 +65,12 @@ impl Mailer {
             Transport::Folder(folder) => folder.probe().await,
         }
     }
+}
+
+/// A new Message-ID: `<uuid@beamshare.host>`
+pub fn new_message_id() -> String {
+    let host = crate::host::name();
+    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')).collect();
+    let host = host.trim_matches(['.', '-']);
+    format!("<{}@beamshare.{}>", Uuid::new_v4(), if host.is_empty() { "local" } else { host })
 }

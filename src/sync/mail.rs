@@ -4,9 +4,8 @@ use super::engine::{Ended, Engine, Pair, RunResult, SyncError, amount};
 use crate::config;
 use crate::delivery::StepError;
 use crate::experiment::EmailAddress;
-use crate::mail::{Mailer, notice};
+use crate::mail::{Mailer, new_message_id, notice};
 use lettre::message::Mailbox;
-use uuid::Uuid;
 
 /// Where mails go, and whose they are.
 pub(super) struct Post {
@@ -22,11 +21,8 @@ impl Post {
     /// Sends to each; an error tells who did not get it, and why.
     pub async fn send(&self, to: &[EmailAddress], subject: &str, text: &str) -> Result<(), String> {
         let mut wrong = vec![];
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')).collect();
         for recipient in to {
-            let id = format!("<{}@beamshare.{host}>", Uuid::new_v4());
-            let sent = match notice(&self.from, recipient, subject, text, &id) {
+            let sent = match notice(&self.from, recipient, subject, text, &new_message_id()) {
                 Ok(message) => self.mailer.send(&message, recipient).await.map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
