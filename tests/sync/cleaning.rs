@@ -283,7 +283,7 @@ async fn a_remote_source_is_cleaned_by_a_delete_task_after_a_fresh_look() {
         age(&site.source(name), MINUTE);
     }
     site.done().await;
-    site.configure(&site.local_pair(CLEAN_UP).replace(&format!(", local = \"{}\"", site.source("").display()), ""));
+    site.configure(&site.remote_pair(CLEAN_UP));
     std::fs::write(site.source("changed"), "changed since").unwrap();
     site.write("later", "x");
     let (_, would) = site.clean(true).await;
@@ -311,16 +311,15 @@ async fn a_remote_source_is_cleaned_by_a_delete_task_after_a_fresh_look() {
     assert_ne!(SOURCE, DESTINATION);
 }
 
-#[tokio::test]
-async fn a_killed_remote_clean_up_removes_nothing_that_changed_meanwhile() {
+/// A remote clean-up that was killed when its removals were written down, and not yet at Globus.
+pub async fn killed(names: &[&str]) -> Site {
     let site = Site::remote(AT_ONCE).await;
-    for name in ["a", "b"] {
+    for name in names {
         site.write(name, name);
-        age(&site.source(name), MINUTE);
+        age(&site.source(name), 60 * MINUTE);
     }
     site.done().await;
-    site.configure(&site.local_pair(CLEAN_UP).replace(&format!(", local = \"{}\"", site.source("").display()), ""));
-    // Written down and never handed in.
+    site.configure(&site.remote_pair(CLEAN_UP));
     site.globus.fault(Fault::cut_before("delete").always());
     let engine = site.engine().await;
     let pair = the_pair(&engine).await;
@@ -333,8 +332,14 @@ async fn a_killed_remote_clean_up_removes_nothing_that_changed_meanwhile() {
             shown = report.wait_for(|report| report.state == SyncState::Away) => drop(shown.unwrap()),
         }
     }
-    assert_eq!(engine.manifest().unfinished_removals(pair.row.id).await.unwrap().len(), 2);
+    assert_eq!(engine.manifest().unfinished_removals(pair.row.id).await.unwrap().len(), names.len());
     site.globus.clear_faults();
+    site
+}
+
+#[tokio::test]
+async fn a_killed_remote_clean_up_removes_nothing_that_changed_meanwhile() {
+    let site = killed(&["a", "b"]).await;
     site.write("a", "changed meanwhile");
     site.done().await;
     site.done().await;

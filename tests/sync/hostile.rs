@@ -1,20 +1,13 @@
 //! What would make clean-up remove the only whole copy of a file, put there on purpose.
 
-use super::cleaning::reasons;
+use super::cleaning::{killed, reasons};
 use super::site::{AT_ONCE, CLEAN_UP, Site, age, options, the_pair};
-use beamshare::sync::{SyncReport, SyncState, controls};
-use globus_simulator::Fault;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
-use tokio::sync::watch;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// The settings of a pair without `local`.
-fn remote_pair(site: &Site, more: &str) -> String {
-    site.local_pair(more).replace(&format!(", local = \"{}\"", site.source("").display()), "")
-}
-
 #[tokio::test]
 async fn what_was_written_over_at_the_destination_since_stays() {
     let site = Site::sent_then_clean_up(&["as it was sent", "written over"]).await;
@@ -61,32 +54,6 @@ async fn paths_that_differ_in_capitals_alone_stay() {
     assert!(!site.is_there("scan/1") && site.is_there("B.tif"));
 }
 
-/// A remote clean-up that was killed when its removals were written down, and not yet at Globus.
-async fn killed(names: &[&str]) -> Site {
-    let site = Site::remote(AT_ONCE).await;
-    for name in names {
-        site.write(name, name);
-        age(&site.source(name), HOUR);
-    }
-    site.done().await;
-    site.configure(&remote_pair(&site, CLEAN_UP));
-    site.globus.fault(Fault::cut_before("delete").always());
-    let engine = site.engine().await;
-    let pair = the_pair(&engine).await;
-    {
-        let (sender, mut report) = watch::channel(SyncReport::default());
-        let (options, mut on_removal) = (options(), |_: &Path| ());
-        let clean = engine.clean_up(&pair, &options, false, controls().1, sender, &mut on_removal);
-        tokio::select! {
-            ended = clean => panic!("{ended:?}"),
-            shown = report.wait_for(|report| report.state == SyncState::Away) => drop(shown.unwrap()),
-        }
-    }
-    assert_eq!(engine.manifest().unfinished_removals(pair.row.id).await.unwrap().len(), names.len());
-    site.globus.clear_faults();
-    site
-}
-
 async fn nothing_is_under_way(site: &Site) {
     let engine = site.engine().await;
     let pair = the_pair(&engine).await;
@@ -115,7 +82,7 @@ async fn a_killed_clean_up_does_not_go_on_when_it_is_switched_off_or_stopped() {
     assert_eq!(site.globus.count("delete"), deletions);
 
     let site = killed(&["a"]).await;
-    site.configure(&remote_pair(&site, AT_ONCE));
+    site.configure(&site.remote_pair(AT_ONCE));
     site.done().await;
     assert!(site.is_there("a"), "without clean_up the source is only read");
     nothing_is_under_way(&site).await;

@@ -40,7 +40,7 @@ impl Site {
     /// A pair whose source is on a collection only.
     pub async fn remote(pair: &str) -> Site {
         let site = Site::empty().await;
-        site.configure(&site.local_pair(pair).replace(&format!(", local = \"{}\"", site.source("").display()), ""));
+        site.configure(&site.remote_pair(pair));
         site
     }
 
@@ -68,6 +68,11 @@ impl Site {
              destination = {{ collection = \"{DESTINATION}\", path = \"/2bm/raw\" }}\nnotify = [\"staff@example.org\"]\n{more}\n",
             local.display()
         )
+    }
+
+    /// The same pair with its source on the collection only.
+    pub fn remote_pair(&self, more: &str) -> String {
+        self.local_pair(more).replace(&format!(", local = \"{}\"", self.source("").display()), "")
     }
 
     /// Writes the settings, with these pairs.
@@ -163,6 +168,14 @@ path = "journal.sqlite"
         subjects.sort();
         subjects
     }
+}
+
+/// The program in a site's folder, told by nothing but its arguments and the settings.
+pub fn program(folder: &Path) -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_beamshare"));
+    command.current_dir(folder).env_remove("BEAMSHARE_CONFIG").env_remove("BEAMSHARE_LOG");
+    command.timeout(Duration::from_secs(60));
+    command
 }
 
 pub async fn the_pair(engine: &Engine) -> Pair {

@@ -1,6 +1,6 @@
 //! What goes wrong: services away, tasks that fail, stall, pause, and people who interfere.
 
-use super::site::{AT_ONCE, DESTINATION, Site, options, run, the_pair, tree};
+use super::site::{AT_ONCE, DESTINATION, Site, options, program, run, the_pair, tree};
 use beamshare::sync::manifest::FileState;
 use beamshare::sync::{Control, Engine, Pair, RunResult, SyncError, SyncReport, SyncState, controls};
 use globus_simulator::Fault;
@@ -307,9 +307,7 @@ async fn one_failed_pair_stops_neither_the_others_nor_the_report() {
     site.write("a", "a");
     let folder = site.folder.path().to_owned();
     let act = move |arguments: &[&str]| {
-        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_beamshare"));
-        command.current_dir(&folder).env_remove("BEAMSHARE_CONFIG").env_remove("BEAMSHARE_LOG");
-        let output = command.args(arguments).timeout(Duration::from_secs(60)).output().unwrap();
+        let output = program(&folder).args(arguments).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     };
@@ -354,13 +352,8 @@ async fn a_verb_that_ends_takes_nothing_from_who_has_the_databases_open() {
     let (engine, _again) = (site.engine().await, site.engine().await);
     site.write("a", "a");
     assert_eq!(run(&engine, &the_pair(&engine).await).await.sent, 1);
-    let folder = site.folder.path().to_owned();
-    let verb = tokio::task::spawn_blocking(move || {
-        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_beamshare"));
-        command.current_dir(&folder).env_remove("BEAMSHARE_CONFIG").env_remove("BEAMSHARE_LOG");
-        command.args(["sync", "status"]).timeout(Duration::from_secs(60)).assert().success();
-    });
-    verb.await.unwrap();
+    let mut program = program(site.folder.path());
+    tokio::task::spawn_blocking(move || drop(program.args(["sync", "status"]).assert().success())).await.unwrap();
     for file in ["journal.sqlite-wal", "journal.sync.sqlite-wal"] {
         assert!(site.path(file).exists(), "{file} is gone, with what is written after this");
     }
