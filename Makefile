@@ -76,8 +76,8 @@ install: build
 	$(SUDO) install -D -m 755 $(TARGET)/release/beamshare $(DESTDIR)$(PREFIX)/bin/beamshare
 	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/db db/*
 	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/medm medm/*
-	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/pydm pydm/*
-	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/phoebus phoebus/*
+	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/pydm screens/pydm/*
+	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/phoebus screens/phoebus/*
 	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/beamshare README.md CHANGELOG.md LICENSE
 	sed 's#/usr/local#$(PREFIX)#' config/beamshare.service | \
 	  $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/beamshare.service

@@ -12,7 +12,7 @@ import ui
 from pages import PAGES
 
 ROOT = Path(__file__).resolve().parent.parent
-FORMS = (("medm", adl), ("pydm", ui), ("phoebus", bob))
+FORMS = (("medm", adl), ("screens/pydm", ui), ("screens/phoebus", bob))
 
 
 def main(check: bool) -> int:

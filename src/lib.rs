@@ -1,19 +1,20 @@
 //! beamshare watches the user-info PVs of a beamline and delivers: directories, Globus sharing, e-mail, data.
 //!
-//! The way of the data is one line, read left to right: user-info PVs → [`watch`] → [`experiment`] →
+//! The way of the data is one line, read left to right: user-info PVs → [`user_info`] → [`domain`] →
 //! [`delivery`] → status PVs ([`epics`]). docs/architecture.md draws it.
 
 pub mod config;
-pub mod daemon;
 pub mod delivery;
+pub mod domain;
 pub mod epics;
-pub mod experiment;
 pub mod hooks;
 mod host;
 pub mod journal;
 pub mod log;
 pub mod mail;
 pub mod metrics;
+pub mod places;
 pub mod schedule;
+pub mod service;
 pub mod sync;
-pub mod watch;
+pub mod user_info;

@@ -7,12 +7,13 @@ use super::service::{LIMIT, STEPS};
 use super::{history, print};
 use beamshare::config::Config;
 use beamshare::delivery::{
-    self, Control, Controller, Deliverer, DeliveryReport, Obstacle, Options, PlanError, RunError, Step, StepError,
+    self, Control, Controller, Deliverer, DeliveryReport, Obstacle, Options, PlanError, RunError,
 };
+use beamshare::domain::{Experiment, FieldError};
+use beamshare::domain::{Readings, Retry, Step, StepError};
 use beamshare::epics::CaContext;
-use beamshare::experiment::{Experiment, FieldError};
 use beamshare::journal::{Accepted, AcceptedBy, Cause, ExperimentRow, Journal};
-use beamshare::watch::{self, Hold, Observation, Readings, Release, Verdict, Watcher, judge};
+use beamshare::user_info::{self, Hold, Observation, Release, Verdict, Watcher, judge};
 use clap::Args;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -53,7 +54,7 @@ impl Present {
     /// Reads the user info and judges it as the service does.
     pub async fn read(config: &Config) -> Result<Present, Failure> {
         let context = CaContext::new()?;
-        let mut readings = watch::read_once(&context, &config.epics.user_info, LIMIT).await?;
+        let mut readings = user_info::read_once(&context, &config.epics.user_info, LIMIT).await?;
         let journal = Journal::open(&config.journal.path).await?;
         let deliverer = Deliverer::new(Arc::new(config.clone()), journal)?;
         let mut known = deliverer.known(&readings).await?;
@@ -215,7 +216,7 @@ fn print_steps(report: &DeliveryReport, steps: &[Step]) {
 impl From<StepError> for Failure {
     fn from(error: StepError) -> Failure {
         match error.retry {
-            delivery::Retry::Never => Failure::failed(error),
+            Retry::Never => Failure::failed(error),
             _ => Failure::away(error),
         }
     }

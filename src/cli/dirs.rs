@@ -1,7 +1,7 @@
 use super::Outcome;
 use super::deliver::{Deliver, Everyone};
 use beamshare::config::Config;
-use beamshare::delivery::Step;
+use beamshare::domain::Step;
 use clap::Args;
 
 /// Make the directories of the experiment that the PVs name: on this machine, on the hosts, on Globus

@@ -5,7 +5,7 @@ use super::print;
 use super::rerun::{report, wait, wait_with_progress};
 use super::service::{Board, LIMIT};
 use beamshare::config::Config;
-use beamshare::delivery::{Retry, Step};
+use beamshare::domain::{Retry, Step};
 use beamshare::epics::{CaContext, Record, Value};
 use clap::Args;
 use std::time::Duration;

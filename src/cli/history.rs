@@ -27,7 +27,7 @@ struct Document<'d> {
     cause: Cause,
     state: DeliveryState,
     error: &'d str,
-    experiment: &'d beamshare::experiment::Experiment,
+    experiment: &'d beamshare::domain::Experiment,
     path: &'d str,
 }
 

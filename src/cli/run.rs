@@ -1,8 +1,8 @@
 use super::failure::{Exit, Failure};
 use super::{Outcome, Settings, runtime};
 use beamshare::config::Config;
-use beamshare::daemon::{self, DaemonError};
 use beamshare::log;
+use beamshare::service::{self, DaemonError};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -33,7 +33,7 @@ impl Run {
         // One process has one log: that of the beamline named first.
         let settings = configs.first().map(|config| config.log.clone()).unwrap_or_default();
         let _log = log::start(&settings, log_level)?;
-        runtime()?.block_on(daemon::run(configs))?;
+        runtime()?.block_on(service::run(configs))?;
         Ok(Exit::Done)
     }
 }

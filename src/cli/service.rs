@@ -1,7 +1,7 @@
 //! The service as the control room sees it: the status records.
 
 use super::failure::Failure;
-use beamshare::delivery::Step;
+use beamshare::domain::Step;
 use beamshare::epics::{CaContext, CaError, Kind, Record, TextChannel, TextEvent};
 use futures::future;
 use futures::stream::{self, BoxStream, SelectAll, StreamExt};

@@ -2,7 +2,7 @@ use super::Outcome;
 use super::deliver::{Deliver, Everyone};
 use super::failure::Failure;
 use beamshare::config::Config;
-use beamshare::delivery::Step;
+use beamshare::domain::Step;
 use clap::Args;
 
 /// Share the Globus directory of the experiment that the PVs name with its people and those of share_with

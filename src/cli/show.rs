@@ -4,11 +4,11 @@ use super::history::{local, open_journal, word};
 use super::service::LIMIT;
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
+use beamshare::domain::{Experiment, Field, FieldError, RelativePath, UserInfo};
 use beamshare::epics::CaContext;
-use beamshare::experiment::{Experiment, Field, FieldError, RelativePath, UserInfo};
 use beamshare::journal::{ExperimentRow, Journal};
 use beamshare::schedule::{self, ScheduleError, show::Report};
-use beamshare::watch;
+use beamshare::user_info;
 use clap::Args;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub struct Show {
 impl Show {
     pub async fn act(self, config: &Config) -> Outcome {
         let context = CaContext::new()?;
-        let read = watch::read_once(&context, &config.epics.user_info, LIMIT);
+        let read = user_info::read_once(&context, &config.epics.user_info, LIMIT);
         let (readings, collections) = tokio::join!(read, Collections::of(config));
         let user_info = readings?.user_info();
         let parsed = Experiment::parse(&user_info);

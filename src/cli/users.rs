@@ -3,13 +3,13 @@ use super::history::{open_journal, word};
 use super::service::LIMIT;
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
+use beamshare::domain::{EmailAddress, Experiment, Field, FieldError};
 use beamshare::epics::CaContext;
-use beamshare::experiment::{EmailAddress, Experiment, Field, FieldError};
 use beamshare::journal::{
     AccessRow, AccessState, DeliveryState, ExperimentRow, Journal, MessageRow, MessageState, PersonRow, PersonState,
     Unreachable,
 };
-use beamshare::watch;
+use beamshare::user_info;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -100,7 +100,7 @@ impl Which {
 async fn present(config: &Config, journal: &Journal) -> Result<ExperimentRow, Failure> {
     const NAME_IT: &str = "name the experiment with --experiment (beamshare history lists them)";
     let context = CaContext::new()?;
-    let readings = watch::read_once(&context, &config.epics.user_info, LIMIT).await;
+    let readings = user_info::read_once(&context, &config.epics.user_info, LIMIT).await;
     let readings = readings.map_err(|error| Failure { message: format!("{error}; {NAME_IT}"), ..error.into() })?;
     let experiment = Experiment::parse(&readings.user_info()).map_err(|errors| {
         let errors = errors.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; ");

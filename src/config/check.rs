@@ -2,7 +2,7 @@
 
 use super::load::Key;
 use super::{Config, Email, Globus, MailTransport, Place, Schedule, ScheduleFrom, SignIn, SmtpSecurity};
-use crate::experiment::Field;
+use crate::domain::Field;
 use crate::mail::{Table, Templates};
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};

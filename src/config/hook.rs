@@ -1,5 +1,5 @@
 use super::{Config, value};
-use crate::delivery::Step;
+use crate::domain::Step;
 use crate::hooks::Command;
 use serde::Deserialize;
 use std::path::Path;

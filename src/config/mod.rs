@@ -24,7 +24,7 @@ pub use sync::{
 pub use value::to_duration;
 pub use watch::{Changes, WatchError, watch};
 
-use crate::experiment::{EmailAddress, Field, PathTemplate};
+use crate::domain::{EmailAddress, Field, PathTemplate};
 use jiff::tz::TimeZone;
 use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
 use super::*;
-use crate::delivery::Step;
+use crate::domain::Step;
 use std::time::Duration;
 use tempfile::TempDir;
 

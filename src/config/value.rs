@@ -1,7 +1,7 @@
 //! How single values of the file are read: each error says what would be right.
 
 use super::{Permissions, SmtpSecurity};
-use crate::experiment::EmailAddress;
+use crate::domain::EmailAddress;
 use jiff::{Span, SpanRelativeTo};
 use lettre::message::Mailbox;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};

@@ -3,7 +3,7 @@
 use super::control::{Aborted, Control};
 use super::plan::Obstacle;
 use super::progress::Progress;
-use super::{Retry, Step, StepError, StepStatus};
+use crate::domain::{Retry, Step, StepError, StepStatus};
 use crate::journal::JournalError;
 use backon::BackoffBuilder;
 use futures::future::BoxFuture;

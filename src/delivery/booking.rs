@@ -5,7 +5,7 @@
 
 use super::Deliverer;
 use super::run::Run;
-use crate::experiment::Experiment;
+use crate::domain::Experiment;
 use crate::journal::{ExperimentRow, JournalError};
 use crate::mail::MessageContext;
 use crate::schedule::Booking;

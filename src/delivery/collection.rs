@@ -1,10 +1,9 @@
 //! The Globus collection as beamshare needs it: directories, access rules, identities, the link.
 
-use super::place::{Found, Made, Place};
-use super::{Retry, StepError};
 use crate::config::{self, Permissions, SignIn, read_secret};
-use crate::experiment::{EmailAddress, RelativePath};
+use crate::domain::{EmailAddress, RelativePath, Retry, StepError};
 use crate::journal::AccessRow;
+use crate::places::{Found, Made, Place};
 use async_trait::async_trait;
 use globus_transfer_client as globus;
 use globus_transfer_client::{

@@ -8,9 +8,9 @@ use super::attempt::{Ended, Trouble};
 use super::collection::Collection;
 use super::run::Run;
 use super::share::Shared;
-use super::{Deliverer, Retry, Step, StepError, StepStatus, client};
+use super::{Deliverer, client};
 use crate::config::{self, Config};
-use crate::experiment::{Experiment, FieldError, PathTemplate, RelativePath};
+use crate::domain::{Experiment, FieldError, PathTemplate, RelativePath, Retry, Step, StepError, StepStatus};
 use crate::sync::manifest::{Manifest, ManifestError};
 use futures::FutureExt;
 use futures::future::join_all;
@@ -43,7 +43,7 @@ impl SharedCopy {
 
     /// Its name in the journal's claims.
     pub fn place(&self) -> &str {
-        use super::place::Place;
+        use crate::places::Place;
         self.collection.name()
     }
 

@@ -1,12 +1,11 @@
 //! Directories on this machine and on hosts, all at once; and the directory on Globus.
 
 use super::attempt::{Ended, Trouble};
-use super::place::{Made, Place};
 use super::run::Run;
 use super::share::Shared;
-use super::{Step, StepStatus};
-use crate::experiment::RelativePath;
+use crate::domain::{RelativePath, Step, StepStatus};
 use crate::journal::{Claim, ClaimState, JournalError, Record};
+use crate::places::{Made, Place};
 use futures::FutureExt;
 use futures::future::join_all;
 

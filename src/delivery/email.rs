@@ -3,14 +3,13 @@
 
 use super::attempt::{Ended, Trouble};
 use super::people::{People, Person};
-use super::place::Place;
 use super::run::Run;
 use super::share::Shared;
-use super::{Retry, Step, StepError, StepStatus};
 use crate::config;
-use crate::experiment::{EmailAddress, RelativePath};
+use crate::domain::{EmailAddress, RelativePath, Retry, Step, StepError, StepStatus};
 use crate::journal::{ClaimState, Holder, MessageKind, MessageRow, MessageState, Record};
 use crate::mail::{ComposedMessage, MailError, MailErrorKind, Mailer, MessageContext, Templates, new_message_id};
+use crate::places::Place;
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
@@ -61,7 +60,7 @@ impl super::Deliverer {
 
     /// Sends the experiment's message to the contacts alone, so that they see what the users would get. Nothing of it is
     /// in the journal.
-    pub async fn send_test(&self, experiment: &crate::experiment::Experiment) -> Result<Vec<TestMessage>, StepError> {
+    pub async fn send_test(&self, experiment: &crate::domain::Experiment) -> Result<Vec<TestMessage>, StepError> {
         let never = |message| StepError { message, retry: Retry::Never };
         let Some(post) = &self.post else { return Err(never("[email] is not configured".to_owned())) };
         let paths = self.paths(experiment).map_err(|error| never(error.to_string()))?;
@@ -95,8 +94,8 @@ impl super::Deliverer {
 
     pub(super) fn message_context(
         &self,
-        experiment: &crate::experiment::Experiment,
-        first_path: &crate::experiment::RelativePath,
+        experiment: &crate::domain::Experiment,
+        first_path: &crate::domain::RelativePath,
         ends: Option<Timestamp>,
     ) -> MessageContext {
         MessageContext {

@@ -3,8 +3,8 @@
 
 use super::attempt::{Ended, Trouble};
 use super::run::Run;
-use super::{Retry, Step, StepError, StepStatus};
 use crate::config::{Hook, When};
+use crate::domain::{Retry, Step, StepError, StepStatus};
 use crate::hooks::{self, Command, Facts};
 use crate::journal::{JournalError, StepRow};
 use futures::FutureExt;

@@ -14,7 +14,6 @@ mod email;
 mod former;
 mod hooks;
 mod people;
-pub mod place;
 mod plan;
 mod progress;
 mod recall;
@@ -22,7 +21,6 @@ mod reminder;
 mod retention;
 mod run;
 mod share;
-mod step;
 mod verify;
 
 pub(crate) use collection::place_name;
@@ -33,16 +31,14 @@ pub(crate) use people::SCHEDULE;
 pub use people::{People, Person, RefreshError, Refreshed};
 pub use plan::{Away, Obstacle, Plan, PlanError};
 pub use run::{Options, Outcome, RunError};
-pub use step::{Retry, Step, StepError, StepStatus};
 
 use crate::config::Config;
-use crate::experiment::{Experiment, FieldError, RelativePath};
+use crate::domain::{Experiment, FieldError, Readings, RelativePath, Step, StepError, StepStatus};
 use crate::journal::{ExperimentRow, Journal, JournalError};
+use crate::places::Place;
 use crate::schedule::{self, ScheduleSource};
 use crate::sync::manifest::Manifest;
-use crate::watch::Readings;
 use copies::SharedCopy;
-use place::Place;
 use plan::Looked;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,7 +86,7 @@ impl Deliverer {
     /// which file (a secret, a template) can't be used.
     pub fn new(config: Arc<Config>, journal: Journal) -> Result<Deliverer, StepError> {
         Ok(Deliverer {
-            places: place::from_config(&config.directories)?,
+            places: crate::places::from_config(&config.directories)?,
             collection: config.globus.as_ref().map(Collection::from_config).transpose()?,
             copies: copies::from_config(&config)?,
             manifest: OnceCell::new(),

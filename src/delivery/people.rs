@@ -4,11 +4,11 @@
 //! The people are in the journal. The schedule adds to them and takes from them; where it can't be asked, or its answer is
 //! of no use, they stay as they are, and the PI is always one of them.
 
+use super::Deliverer;
 use super::attempt::{Ended, Trouble};
 use super::run::Run;
-use super::{Deliverer, Retry, Step, StepError, StepStatus};
 use crate::config::Recipients;
-use crate::experiment::EmailAddress;
+use crate::domain::{EmailAddress, Retry, Step, StepError, StepStatus};
 use crate::journal::{
     Cause, ExperimentRow, Holder, JournalError, Listed, PersonRow, PersonSource, PersonState, Unreachable,
 };

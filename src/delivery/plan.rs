@@ -1,14 +1,13 @@
 //! What must be true for an experiment, and what stands in the way: rule 7, "not into someone else's directory".
 
+use super::Deliverer;
 use super::collection::{Collection, NAMES_TOLD, Principal};
-use super::place::{Found, Place};
 use super::share::Shared;
-use super::{Deliverer, StepError};
-use crate::experiment::{Experiment, FieldError, RelativePath};
+use crate::domain::{Experiment, FieldError, Readings, RelativePath, StepError};
 use crate::journal::{
     Acceptance, Accepted, AcceptedBy, Claim, ClaimState, Conflict, ExperimentRow, JournalError, PersonState,
 };
-use crate::watch::Readings;
+use crate::places::{Found, Place};
 use futures::future::join_all;
 use globus_transfer_client::AccessRule;
 use std::collections::HashMap;
@@ -401,7 +400,7 @@ async fn look_at_collection(collection: &Collection, paths: Vec<RelativePath>) -
 async fn within<T>(look: impl Future<Output = Result<T, StepError>>) -> Result<T, StepError> {
     tokio::time::timeout(LOOK_LIMIT, look).await.unwrap_or_else(|_| {
         let message = format!("no answer within {} s", LOOK_LIMIT.as_secs());
-        Err(StepError { message, retry: super::Retry::Backoff })
+        Err(StepError { message, retry: crate::domain::Retry::Backoff })
     })
 }
 

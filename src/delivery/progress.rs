@@ -1,7 +1,8 @@
 //! How the units of a delivery (hosts, people, messages) stand: in the journal, and as the report that people see.
 
+use super::DeliveryReport;
 use super::dirs::GLOBUS;
-use super::{DeliveryReport, Step, StepStatus};
+use crate::domain::{Step, StepStatus};
 use crate::journal::{Journal, JournalError, NewStep, Record};
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -4,7 +4,8 @@
 //! Message-ID. The rules on Globus are looked at before: nobody is reminded of an access that is gone, and where staff have moved a
 //! rule's end by hand, that end counts.
 
-use super::{Deliverer, StepError};
+use super::Deliverer;
+use crate::domain::StepError;
 use crate::journal::{AccessRow, Holder, JournalError, MessageState, ReminderRow};
 use crate::mail::{MailErrorKind, new_message_id};
 use globus_transfer_client::AccessRule;
@@ -119,7 +120,7 @@ impl Deliverer {
         let context = self.message_context(&row.experiment, &path.unwrap_or(row.path), Some(reminder.expires_at));
         let context = context.with_booking(booking);
         let composed = post.templates.compose_reminder(&context, &reminder.recipient, &reminder.message_id);
-        let never = |message: String| StepError { message, retry: super::Retry::Never };
+        let never = |message: String| StepError { message, retry: crate::domain::Retry::Never };
         let Some(message) = composed.map_err(|error| never(error.to_string()))? else { return Ok(false) };
         self.journal.set_reminder(&reminder).await?;
         let (recipient, experiment) = (&reminder.recipient, &row.experiment);

@@ -1,9 +1,9 @@
 //! Rule 5: who is not on the schedule gets nothing before an operator has looked.
 
 use super::Deliverer;
-use crate::experiment::Experiment;
+use crate::domain::Experiment;
 use crate::schedule::OnSchedule;
-use crate::watch::Hold;
+use crate::user_info::Hold;
 use jiff::Timestamp;
 use std::time::Duration;
 

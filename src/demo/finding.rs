@@ -3,7 +3,7 @@
 use super::stage::{COLLECTION, SECRET, SERVICE, Stage};
 use super::tagging::Group;
 use super::{Result, say};
-use beamshare::experiment::path_component;
+use beamshare::domain::path_component;
 use globus_transfer_client::{AccessRule, Authorizer, ClientCredentials, GlobusClient, Identities, PrincipalType};
 use mailparse::{MailHeaderMap, ParsedMail};
 use std::os::unix::fs::MetadataExt;

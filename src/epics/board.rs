@@ -18,7 +18,7 @@ use super::keeper;
 use super::lease::{Lease, LeaseKeeper, Release};
 use super::moment::{After, Before};
 use super::records::{Kind, Record, Status, step_index};
-use crate::delivery::{Step, StepStatus};
+use crate::domain::{Step, StepStatus};
 
 /// How long the records are searched for before their absence is reported.
 const SEARCH_LIMIT: Duration = Duration::from_secs(5);

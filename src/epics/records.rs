@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::delivery::{Step, StepStatus};
+use crate::domain::{Step, StepStatus};
 
 /// What beamshare is doing: the states of the record `Status`, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

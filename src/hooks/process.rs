@@ -185,7 +185,7 @@ impl<L: FnMut(&str)> Lines<L> {
         let bytes = std::mem::take(&mut self.line);
         let cut = if bytes.len() > LINE_MAX { "..." } else { "" };
         let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LINE_MAX)]);
-        let shown = |c: char| !c.is_control() && !crate::experiment::is_invisible(c);
+        let shown = |c: char| !c.is_control() && !crate::domain::is_invisible(c);
         let text: String = text.trim_end().chars().map(|c| if shown(c) { c } else { ' ' }).collect();
         let text = text + cut;
         if text.trim().is_empty() {

@@ -1,6 +1,6 @@
 use super::{Journal, JournalError, now, to_word};
 use crate::config::Permissions;
-use crate::experiment::EmailAddress;
+use crate::domain::EmailAddress;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;

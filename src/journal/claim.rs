@@ -1,5 +1,5 @@
 use super::{Journal, JournalError, now, to_word};
-use crate::experiment::{Experiment, Owner, RelativePath};
+use crate::domain::{Experiment, Owner, RelativePath};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};

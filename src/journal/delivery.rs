@@ -1,5 +1,5 @@
 use super::{ExperimentRow, Journal, JournalError, now, to_word};
-use crate::delivery::{Step, StepStatus};
+use crate::domain::{Step, StepStatus};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;

@@ -1,7 +1,6 @@
 use super::claim::owner_key;
 use super::{Cause, Claim, Conflict, Journal, JournalError, NewDelivery, now, to_json, to_word};
-use crate::experiment::{EmailAddress, Experiment, Owner, RelativePath};
-use crate::watch::Readings;
+use crate::domain::{EmailAddress, Experiment, Owner, Readings, RelativePath};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;

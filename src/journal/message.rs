@@ -1,5 +1,5 @@
 use super::{Journal, JournalError, now, to_word};
-use crate::experiment::EmailAddress;
+use crate::domain::EmailAddress;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};

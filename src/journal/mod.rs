@@ -25,8 +25,8 @@ pub use message::{MessageKind, MessageRow, MessageState};
 pub use people::{Listed, PersonRow, PersonSource, PersonState, Unreachable};
 pub use retention::ReminderRow;
 
-use crate::experiment::UserInfo;
-use crate::watch::{Memory, Readings};
+use crate::domain::{Readings, UserInfo};
+use crate::user_info::Memory;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

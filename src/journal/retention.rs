@@ -1,5 +1,5 @@
 use super::{AccessRow, Journal, JournalError, MessageState, now, to_word};
-use crate::experiment::EmailAddress;
+use crate::domain::EmailAddress;
 use jiff::Timestamp;
 use sqlx::Row;
 use uuid::Uuid;

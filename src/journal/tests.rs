@@ -1,7 +1,5 @@
 use super::*;
-use crate::delivery::{Step, StepStatus};
-use crate::experiment::{Experiment, Field, RelativePath};
-use crate::watch::Reading;
+use crate::domain::{Experiment, Field, Reading, RelativePath, Step, StepStatus};
 use std::os::unix::fs::PermissionsExt;
 
 fn experiment(email: &str, proposal: Option<&str>) -> Experiment {
@@ -226,7 +224,7 @@ async fn people_are_who_the_schedule_lists_and_the_hand_has_the_last_word() {
     else {
         panic!()
     };
-    let address = |text: &str| text.parse::<crate::experiment::EmailAddress>().unwrap();
+    let address = |text: &str| text.parse::<crate::domain::EmailAddress>().unwrap();
     let list = |emails: &[&str]| {
         let listed = emails.iter().map(|email| Listed { email: address(email), name: "A".to_owned() });
         let listed: Vec<_> = listed.collect();

@@ -1,4 +1,4 @@
-use crate::experiment::{Experiment, Field};
+use crate::domain::{Experiment, Field};
 use crate::schedule::{BookedUser, Booking};
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-use crate::delivery::{Retry, StepError};
+use crate::domain::{Retry, StepError};
 
 /// Why a message was not handed over: what was tried, on what, what came back, what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

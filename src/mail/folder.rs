@@ -1,6 +1,6 @@
 use super::ComposedMessage;
 use super::error::{MailError, MailErrorKind};
-use crate::experiment::EmailAddress;
+use crate::domain::EmailAddress;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;

@@ -16,7 +16,7 @@ pub use templates::{ComposedMessage, TemplateError, Templates};
 pub use wording::Table;
 
 use crate::config::MailTransport;
-use crate::experiment::EmailAddress;
+use crate::domain::EmailAddress;
 use folder::Folder;
 use smtp::SmtpServer;
 use uuid::Uuid;

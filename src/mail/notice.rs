@@ -1,5 +1,5 @@
 use super::{ComposedMessage, TemplateError};
-use crate::experiment::EmailAddress;
+use crate::domain::EmailAddress;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, SinglePart};
 use lettre::{Address, Message};

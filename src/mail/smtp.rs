@@ -1,7 +1,7 @@
 use super::ComposedMessage;
 use super::error::{MailError, MailErrorKind};
 use crate::config::{self, MailTransport, SmtpSecurity};
-use crate::experiment::EmailAddress;
+use crate::domain::EmailAddress;
 use lettre::Address;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};

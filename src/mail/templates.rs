@@ -1,7 +1,7 @@
 use super::MessageContext;
 use super::wording::{Sources, Table, Wording};
 use crate::config;
-use crate::experiment::EmailAddress;
+use crate::domain::EmailAddress;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};

@@ -1,7 +1,7 @@
 use super::experimenter::{Experimenter, once_each};
 use super::time::shown;
 use super::{Contact, ScheduleError};
-use crate::experiment::EmailAddress;
+use crate::domain::EmailAddress;
 use jiff::{Timestamp, Zoned};
 use serde::{Serialize, Serializer};
 

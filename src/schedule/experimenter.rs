@@ -1,5 +1,5 @@
 use super::text::one_line;
-use crate::experiment::EmailAddress;
+use crate::domain::EmailAddress;
 use serde::Serialize;
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! A user group's own beam time in the schedule: who is on its proposal, and whether it is there now.
 
 use super::{BeamTime, Experimenter, RunSchedule};
-use crate::experiment::{Experiment, Field};
+use crate::domain::{Experiment, Field};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ impl BeamTime {
 mod tests {
     use super::super::{Contact, Proposal};
     use super::*;
-    use crate::experiment::UserInfo;
+    use crate::domain::UserInfo;
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

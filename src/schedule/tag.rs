@@ -6,8 +6,8 @@
 
 use super::BeamTime;
 use super::text::fitting;
+use crate::domain::{Experiment, Field, FieldError, UserInfo};
 use crate::epics::{CaContext, CaError, FieldType, TextChannel};
-use crate::experiment::{Experiment, Field, FieldError, UserInfo};
 use futures::future::try_join_all;
 use jiff::Zoned;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Texts of a schedule, for screens and records.
 
-use crate::experiment::is_invisible;
+use crate::domain::is_invisible;
 
 /// The text on one line: line ends, tabs and other control characters become a blank, several blanks one, and what no
 /// screen shows goes. Titles come with line ends in them, and a schedule's texts end on operators' terminals.

@@ -2,8 +2,7 @@
 
 use super::engine::{Ended, Engine, Pair, RunResult, SyncError, amount};
 use crate::config;
-use crate::delivery::StepError;
-use crate::experiment::EmailAddress;
+use crate::domain::{EmailAddress, StepError};
 use crate::mail::{Mailer, new_message_id, notice};
 use lettre::message::Mailbox;
 

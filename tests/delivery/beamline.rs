@@ -1,10 +1,8 @@
 //! A beamline for one test: directories of this machine, the Globus simulator on another one, mail into files.
 
 use beamshare::config::Config;
-use beamshare::delivery::{
-    Controller, Deliverer, DeliveryReport, Options, Outcome, Plan, RunError, Step, StepStatus, controls,
-};
-use beamshare::experiment::{Experiment, Field, UserInfo};
+use beamshare::delivery::{Controller, Deliverer, DeliveryReport, Options, Outcome, Plan, RunError, controls};
+use beamshare::domain::{Experiment, Field, Step, StepStatus, UserInfo};
 use beamshare::journal::{Accepted, AcceptedBy, Cause, Journal};
 use globus_simulator::{Account, App, Collection, Seed, Simulator};
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
 //! Pause, abort, hurry, and the lock.
 
 use crate::beamline::{Beamline, PI, Running, accept, assert_done, li, run};
-use beamshare::delivery::{Controller, Deliverer, DeliveryReport, Options, Outcome, RunError, StepStatus, controls};
+use beamshare::delivery::{Controller, Deliverer, DeliveryReport, Options, Outcome, RunError, controls};
+use beamshare::domain::StepStatus;
 use beamshare::journal::{Cause, DeliveryState};
 use globus_simulator::Fault;
 use std::sync::Arc;

@@ -4,7 +4,8 @@ use crate::beamline::{
     ARCHIVE, Beamline, CONTACT, DETECTOR, PI, STAFF, accept, assert_done, deliver, experiment, li, run, shared_pair,
 };
 use beamshare::config::Config;
-use beamshare::delivery::{Deliverer, Obstacle, Options, Outcome, Step, StepStatus};
+use beamshare::delivery::{Deliverer, Obstacle, Options, Outcome};
+use beamshare::domain::{Step, StepStatus};
 use beamshare::journal::{Cause, ClaimState, MessageKind, MessageState};
 use beamshare::sync::manifest::{End, Found, Limit, Manifest, NewPair, NewTask, Place, Rest, TaskState};
 use beamshare::sync::walk::{Kind, Listing, Stat};

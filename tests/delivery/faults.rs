@@ -126,6 +126,6 @@ async fn what_stays_away_is_given_up_in_the_end_with_its_reason() {
     for part in ["given up after", "make the directory /2026-03/", "503", "put 1 to Run"] {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
-    assert!(report.steps[&beamshare::delivery::Step::Email].1.contains("not sent"), "{report:#?}");
+    assert!(report.steps[&beamshare::domain::Step::Email].1.contains("not sent"), "{report:#?}");
     assert!(beamline.rules().is_empty() && beamline.messages().is_empty());
 }

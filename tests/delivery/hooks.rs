@@ -1,7 +1,8 @@
 //! Hooks with real programs.
 
 use crate::beamline::{Beamline, PI, Running, accept, assert_done, deliver, deliverer, li, run};
-use beamshare::delivery::{Options, Outcome, Step, StepStatus};
+use beamshare::delivery::{Options, Outcome};
+use beamshare::domain::{Step, StepStatus};
 use beamshare::journal::Cause;
 use rustix::process::{Pid, test_kill_process};
 use std::fs;
@@ -102,7 +103,7 @@ async fn a_program_is_told_everything_and_hostile_values_stay_values() {
     let deliverer = beamline.deliverer().await;
     let mut experiment = li(PI, "1234");
     let title = "$(touch hacked); `touch hacked` \"'\\ --x=1 BEAMSHARE_PATH=/etc";
-    experiment.details.insert(beamshare::experiment::Field::ProposalTitle, title.to_owned());
+    experiment.details.insert(beamshare::domain::Field::ProposalTitle, title.to_owned());
     let (_, outcome, report) = deliver(&deliverer, &experiment).await;
     assert_done(&outcome, &report);
     let arguments = text(&beamline, "arguments");
@@ -148,7 +149,7 @@ async fn a_value_that_would_be_an_option_runs_nothing() {
     let command = "before = \"dirs\"\ncommand = [\"./hook0\", \"{{ proposal_title }}\"]";
     let beamline = with(&[(command, "touch ran")]).await;
     let mut experiment = li(PI, "1234");
-    experiment.details.insert(beamshare::experiment::Field::ProposalTitle, "--purge".to_owned());
+    experiment.details.insert(beamshare::domain::Field::ProposalTitle, "--purge".to_owned());
     let (_, outcome, report) = deliver(&beamline.deliverer().await, &experiment).await;
     assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
     let (status, message) = &report.steps[&Step::Dirs];

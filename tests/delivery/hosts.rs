@@ -3,7 +3,8 @@
 use crate::beamline::{Beamline, PI, Running, accept, li, run};
 use crate::support::free_port;
 use crate::support::sshd::Sshd;
-use beamshare::delivery::{Options, Outcome, Step, StepStatus};
+use beamshare::delivery::{Options, Outcome};
+use beamshare::domain::{Step, StepStatus};
 use beamshare::journal::Cause;
 use std::net::TcpListener;
 

@@ -3,7 +3,8 @@
 use crate::beamline::{Beamline, CONTACT, PI, Running, accept, assert_done, deliver, li, run};
 use crate::support::free_port;
 use crate::support::smtp::{Received, SmtpServer};
-use beamshare::delivery::{Options, Outcome, Step, StepStatus};
+use beamshare::delivery::{Options, Outcome};
+use beamshare::domain::{Step, StepStatus};
 use beamshare::journal::{Cause, MessageState};
 use serde_json::json;
 

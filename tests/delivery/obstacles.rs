@@ -1,8 +1,8 @@
 //! Rule 7: nobody gets into someone else's directory without an operator's word.
 
 use crate::beamline::{Beamline, PI, STAFF, accept, assert_done, deliver, experiment, li, run};
-use beamshare::delivery::{Deliverer, Obstacle, Options, Outcome, Plan, Step};
-use beamshare::experiment::Experiment;
+use beamshare::delivery::{Deliverer, Obstacle, Options, Outcome, Plan};
+use beamshare::domain::{Experiment, Step};
 use beamshare::journal::{Accepted, AcceptedBy, Cause, ClaimState};
 use globus_simulator::Fault;
 use std::path::Path;
@@ -81,7 +81,7 @@ async fn directories_above_and_below_are_someone_elses_too() {
     let deliverer = beamline.deliverer().await;
     let below = |experiment: Experiment| {
         let mut details = experiment.details.clone();
-        details.insert(beamshare::experiment::Field::Esaf, "77".into());
+        details.insert(beamshare::domain::Field::Esaf, "77".into());
         Experiment { details, ..experiment }
     };
     deliver(&deliverer, &below(li(PI, "1234"))).await;

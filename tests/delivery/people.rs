@@ -1,7 +1,8 @@
 //! Everyone on the proposal, by a schedule kept by hand: who comes, who goes, and who can't be reached.
 
 use crate::beamline::{ARCHIVE, Beamline, CONTACT, PI, Running, STAFF, accept, assert_done, deliver, li, run};
-use beamshare::delivery::{Deliverer, Options, Outcome, Refreshed, Step, StepStatus};
+use beamshare::delivery::{Deliverer, Options, Outcome, Refreshed};
+use beamshare::domain::{Step, StepStatus};
 use beamshare::journal::{AccessState, Cause};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -166,7 +167,7 @@ async fn a_rule_that_two_experiments_need_ends_with_the_second() {
     let mut plan = deliverer.plan(&li("other@example.org", "5678")).await.unwrap();
     plan.approve();
     let two = accept(&deliverer, &plan).await;
-    let bo: beamshare::experiment::EmailAddress = "wrong@example.org".parse().unwrap();
+    let bo: beamshare::domain::EmailAddress = "wrong@example.org".parse().unwrap();
     let has_access = || beamline.rules().iter().any(|(_, who, _)| who == bo.as_str());
     let again = |id| {
         let deliverer = &deliverer;
@@ -213,7 +214,7 @@ async fn who_is_removed_loses_access_to_a_former_collection() {
     let beamline = Beamline::new().await;
     let deliverer = beamline.deliverer().await;
     let (id, ..) = deliver(&deliverer, &li(PI, "1234")).await;
-    let bo: beamshare::experiment::EmailAddress = "wrong@example.org".parse().unwrap();
+    let bo: beamshare::domain::EmailAddress = "wrong@example.org".parse().unwrap();
     deliverer.journal().add_person(id, &bo, "Bo").await.unwrap();
     let users = Options::all(Cause::Users, "test");
     let (outcome, report) = run(&deliverer, id, &users).await;

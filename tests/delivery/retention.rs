@@ -1,7 +1,8 @@
 //! When access ends, and who is reminded of it.
 
 use crate::beamline::{Beamline, CONTACT, PI, accept, assert_done, deliver, li, run};
-use beamshare::delivery::{Deliverer, Options, Step, StepStatus};
+use beamshare::delivery::{Deliverer, Options};
+use beamshare::domain::{Step, StepStatus};
 use beamshare::journal::{Cause, MessageState, ReminderRow};
 use globus_transfer_client::{Authorizer, ClientCredentials, GlobusClient};
 use jiff::{SignedDuration, Timestamp};

@@ -1,5 +1,6 @@
 use crate::beamline::{Beamline, CONTACT, PI, STAFF, accept, assert_done, deliver, experiment, li, run};
-use beamshare::delivery::{Options, Outcome, Step, StepStatus};
+use beamshare::delivery::{Options, Outcome};
+use beamshare::domain::{Step, StepStatus};
 use beamshare::journal::{Cause, DeliveryState};
 
 fn rule(who: &str) -> (String, String, String) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use beamshare::delivery::{Step, StepStatus};
+use beamshare::domain::{Step, StepStatus};
 use beamshare::epics::{CaContext, Lease, Record, Status, StatusBoard, TextChannel, TextEvent, Value};
 
 use crate::support::ioc::{CaTest, repository};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use beamshare::delivery::{Step, StepStatus};
+use beamshare::domain::{Step, StepStatus};
 use beamshare::epics::{CaContext, Record, Status, StatusBoard, TextChannel, Value};
 
 use crate::support::ioc::CaTest;

@@ -9,7 +9,7 @@ mod smtp;
 mod templates;
 
 use beamshare::config;
-use beamshare::experiment::EmailAddress;
+use beamshare::domain::EmailAddress;
 use beamshare::mail::{ComposedMessage, MessageContext, Templates};
 use mailparse::{MailHeaderMap, ParsedMail};
 use std::path::Path;

@@ -2,7 +2,7 @@ use super::support::free_port;
 use super::support::smtp::{Certificates, SmtpServer};
 use super::{ID, address, header, message};
 use beamshare::config::{MailTransport, SmtpSecurity};
-use beamshare::delivery::Retry;
+use beamshare::domain::Retry;
 use beamshare::mail::{MailError, MailErrorKind, Mailer};
 use mailparse::parse_mail;
 use serde_json::{Value, json};

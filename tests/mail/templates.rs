@@ -1,6 +1,6 @@
 use super::support::ioc::repository;
 use super::{ID, address, email, header, message, part, templates};
-use beamshare::experiment::Field;
+use beamshare::domain::Field;
 use beamshare::mail::{MessageContext, Templates};
 use beamshare::schedule::BookedUser;
 use mailparse::parse_mail;

@@ -1,7 +1,7 @@
 use super::{mode, path, place, says, some_group};
 use beamshare::config;
-use beamshare::delivery::Retry;
-use beamshare::delivery::place::{Found, LocalPlace, Made, Place, Rights, from_config};
+use beamshare::domain::Retry;
+use beamshare::places::{Found, LocalPlace, Made, Place, Rights, from_config};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;

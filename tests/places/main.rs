@@ -7,8 +7,7 @@ mod ssh;
 mod ssh_trouble;
 
 use beamshare::config;
-use beamshare::delivery::StepError;
-use beamshare::experiment::RelativePath;
+use beamshare::domain::{RelativePath, StepError};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 use super::support::sshd::{Agent, Sshd, make_key, make_key_with};
 use super::{mode, path, place, says, some_group};
 use beamshare::config;
-use beamshare::delivery::Retry;
-use beamshare::delivery::place::{Found, Home, Made, Place, Rights, SshPlace};
+use beamshare::domain::Retry;
+use beamshare::places::{Found, Home, Made, Place, Rights, SshPlace};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::Command;

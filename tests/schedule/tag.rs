@@ -3,7 +3,7 @@
 use crate::server::{PASSWORD, RUNS, Reply, SCHEDULED, Server, activity, person};
 use crate::support::ioc::CaTest;
 use assert_cmd::Command;
-use beamshare::experiment::Field;
+use beamshare::domain::Field;
 use jiff::{Span, Zoned};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

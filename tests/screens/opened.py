@@ -56,7 +56,7 @@ def put(name, value):
 
 
 def opened(page, **macros):
-    display = load_file(str(ROOT / "pydm" / f"{page}.ui"), macros=MACROS | macros, target=None)
+    display = load_file(str(ROOT / "screens" / "pydm" / f"{page}.ui"), macros=MACROS | macros, target=None)
     display.show()
     return display
 

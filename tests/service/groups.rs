@@ -1,8 +1,8 @@
 //! Who gets what when groups come and go.
 
 use crate::site::{LIMIT, Site, garcia, li, other_li};
+use beamshare::domain::Field;
 use beamshare::epics::Record;
-use beamshare::experiment::Field;
 use std::time::Duration;
 
 fn reader(path: &str, who: &str) -> (String, String) {

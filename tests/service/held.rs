@@ -1,8 +1,8 @@
 //! What waits for an operator, and what releases it.
 
 use crate::site::{Site, garcia, group, li, other_li};
+use beamshare::domain::Field;
 use beamshare::epics::Record;
-use beamshare::experiment::Field;
 
 #[tokio::test]
 async fn a_tool_that_dies_after_any_put_shares_nothing_wrong() {

@@ -2,8 +2,8 @@
 
 use crate::site::{LIMIT, Site, garcia};
 use crate::support;
+use beamshare::domain::Field;
 use beamshare::epics::Record;
-use beamshare::experiment::Field;
 use std::collections::BTreeMap;
 use std::time::Instant;
 

@@ -1,8 +1,8 @@
 //! The service reminds of access that ends, also where it was down when that came due.
 
 use crate::site::{LIMIT, Site, garcia};
+use beamshare::domain::Field;
 use beamshare::epics::Record;
-use beamshare::experiment::Field;
 use std::time::{Duration, Instant};
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use crate::beamline::{Beamline, Changes};
 use crate::support::ioc::{CaTest, Ioc, repository};
+use beamshare::domain::Field;
 use beamshare::epics::{CaContext, Channel, Record, TextChannel, Value};
-use beamshare::experiment::Field;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;

@@ -2,8 +2,8 @@
 
 use crate::beamline::{ARCHIVE, DETECTOR, shared_pair};
 use crate::site::{LIMIT, Site, garcia, li, other_li};
+use beamshare::domain::Field;
 use beamshare::epics::Record;
-use beamshare::experiment::Field;
 use globus_simulator::Fault;
 use std::path::PathBuf;
 

@@ -3,8 +3,8 @@
 use crate::site::{LIMIT, Site, garcia, li};
 use crate::support::ioc::repository;
 use beamshare::config::Config;
+use beamshare::domain::Field;
 use beamshare::epics::Record;
-use beamshare::experiment::Field;
 use beamshare::journal::Journal;
 use globus_simulator::Fault;
 

@@ -1,7 +1,7 @@
 //! OpenSSH's sshd on loopback for one test, run by this account, with keys of its own.
 
 use super::free_port;
-use beamshare::delivery::place::Home;
+use beamshare::places::Home;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -1,7 +1,7 @@
 //! What arrives, and what starts a task.
 
 use super::site::{AT_ONCE, DESTINATION, SOURCE, Site, age, odd, run, the_pair, tree};
-use beamshare::experiment::{Experiment, Field, RelativePath, UserInfo};
+use beamshare::domain::{Experiment, Field, RelativePath, UserInfo};
 use beamshare::journal::{Acceptance, Accepted, AcceptedBy, DeliveryState, ExperimentRow};
 use beamshare::sync::manifest::{FileState, Unsendable};
 use beamshare::sync::{RunResult, SyncError};

@@ -1,7 +1,9 @@
 use super::{Finding, State};
 use beamshare::config::{Config, Email, Globus};
-use beamshare::delivery::{StepError, client, place};
+use beamshare::delivery::client;
+use beamshare::domain::StepError;
 use beamshare::mail::{Mailer, Templates};
+use beamshare::places;
 use futures::future;
 use globus_transfer_client::transfer::Collection;
 use globus_transfer_client::{ACCESS_RULE_LIMIT, ErrorKind, GlobusClient};
@@ -17,7 +19,7 @@ pub async fn check(config: &Config) -> Vec<Finding> {
 
 async fn places(config: &Config) -> Vec<Finding> {
     const SECTION: &str = "directories";
-    let places = match place::from_config(&config.directories) {
+    let places = match places::from_config(&config.directories) {
         Ok(places) => places,
         Err(error) => return vec![Finding::of_step(SECTION, "places", Err(error))],
     };

@@ -1,8 +1,8 @@
 use super::super::service::{Board, LIMIT};
 use super::{Finding, State};
 use beamshare::config::Config;
+use beamshare::domain::{Experiment, Field, UserInfo};
 use beamshare::epics::{CaContext, CaError, Record, Severity, Text, TextChannel};
-use beamshare::experiment::{Experiment, Field, UserInfo};
 use futures::future;
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use super::failure::Exit;
 use super::rerun::spinner;
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
-use beamshare::delivery::{Retry, StepError};
+use beamshare::domain::{Retry, StepError};
 use clap::Args;
 use comfy_table::{Cell, Color};
 use serde::Serialize;

@@ -1,6 +1,7 @@
 use super::Finding;
 use beamshare::config::{Config, SyncPath};
-use beamshare::delivery::{StepError, client};
+use beamshare::delivery::client;
+use beamshare::domain::StepError;
 use futures::future;
 use globus_transfer_client::GlobusClient;
 use uuid::Uuid;

@@ -109,7 +109,7 @@ async fn find(journal: &Journal, text: &str) -> Result<ExperimentRow, Failure> {
     }
     let mut found: Vec<ExperimentRow> = vec![];
     for (_, row) in journal.history(u32::MAX).await? {
-        let proposal = row.experiment.text(beamshare::experiment::Field::ProposalNumber);
+        let proposal = row.experiment.text(beamshare::domain::Field::ProposalNumber);
         let fits = row.path.as_str().eq_ignore_ascii_case(text) || proposal.as_deref() == Some(text);
         if fits && !found.iter().any(|other| other.id == row.id) {
             found.push(row);

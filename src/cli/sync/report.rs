@@ -2,7 +2,7 @@ use super::super::failure::{Exit, Failure};
 use super::super::{Outcome, print};
 use super::{engine, status};
 use beamshare::config::Config;
-use beamshare::experiment::EmailAddress;
+use beamshare::domain::EmailAddress;
 use clap::Args;
 
 /// Mail a summary of all pairs, to everyone that their `notify` names

@@ -9,7 +9,7 @@ pub use path::{LabelTemplate, SyncPath};
 pub use value::TimeOfDay;
 
 use super::value as shared;
-use crate::experiment::{EmailAddress, Experiment, FieldError};
+use crate::domain::{EmailAddress, Experiment, FieldError};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Directories of a pair, and the name of its tasks.
 
-use crate::experiment::{Experiment, Field, FieldError, PathTemplate};
+use crate::domain::{Experiment, Field, FieldError, PathTemplate};
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -146,7 +146,7 @@ impl TryFrom<String> for LabelTemplate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::UserInfo;
+    use crate::domain::UserInfo;
 
     fn li() -> Experiment {
         let fields = [

@@ -3,7 +3,7 @@
 use super::{Engine, SyncError};
 use crate::config::{self, SyncPath};
 use crate::delivery::place_name;
-use crate::experiment::RelativePath;
+use crate::domain::RelativePath;
 use crate::journal::{ClaimState, ExperimentRow};
 use uuid::Uuid;
 

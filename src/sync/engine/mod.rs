@@ -20,8 +20,8 @@ pub(super) use run::Run;
 
 use super::manifest::{Manifest, ManifestError, PairId};
 use crate::config::{self, Config};
-use crate::delivery::{self, StepError};
-use crate::experiment::FieldError;
+use crate::delivery::{self};
+use crate::domain::{FieldError, StepError};
 use crate::journal::{Journal, JournalError, LockError, RunLock};
 use globus_transfer_client as globus;
 use globus_transfer_client::GlobusClient;

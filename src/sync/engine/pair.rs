@@ -4,7 +4,7 @@ use super::super::manifest::{NewPair, PairRow, Place};
 use super::request::with_slash;
 use super::{Engine, SyncError};
 use crate::config;
-use crate::experiment::Experiment;
+use crate::domain::Experiment;
 use crate::journal::{DeliveryState, ExperimentRow};
 use uuid::Uuid;
 

@@ -1,0 +1,22 @@
+//! Domain types: values that exist only if they are safe to use, and the words that all other modules share.
+//!
+//! Anyone on the controls network can put to a PV, so each text is hostile until it has been parsed into one of these
+//! types. [`Experiment`] is made by [`Experiment::parse`] alone. This module does no I/O and imports nothing of beamshare.
+
+mod email;
+mod experiment;
+mod name;
+mod path;
+mod reading;
+mod step;
+mod text;
+mod year_month;
+
+pub use email::EmailAddress;
+pub use experiment::{Experiment, Field, FieldError, Owner, UserInfo};
+pub use name::{PiLastName, path_component};
+pub use path::{PathTemplate, RelativePath};
+pub use reading::{Reading, Readings};
+pub use step::{Retry, Step, StepError, StepStatus};
+pub(crate) use text::is_invisible;
+pub use year_month::YearMonth;

@@ -1,0 +1,215 @@
+//! Directories on a host, by SFTP alone: no shell ever sees a name.
+
+use super::super::tree::{BEING_MADE, Directory, Entry, wanted_mode};
+use super::super::{Rights, backoff, never};
+use super::connect::{Connection, sort};
+use crate::domain::StepError;
+use ssh2::{ErrorCode, FileStat, FileType, Sftp};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// SFTP's answers (draft-ietf-secsh-filexfer-02, 7).
+const NO_SUCH_FILE: i32 = 2;
+const PERMISSION_DENIED: i32 = 3;
+const FAILURE: i32 = 4;
+const NO_SUCH_PATH: i32 = 10;
+const FILE_ALREADY_EXISTS: i32 = 11;
+/// libssh2's end of a list.
+const END_OF_LIST: i32 = -16;
+/// More than any group file has; one that never ends must not fill the memory.
+const GROUP_FILE_LIMIT: u64 = 8 << 20;
+
+/// A directory on a host. SFTP names files by path only, so the check for links and the use are two calls: whoever may
+/// write in the parent could put a link there in between. Directories of beamshare's own making are closed to others until
+/// they are ready ([`BEING_MADE`]).
+pub(super) struct SshDirectory<'a> {
+    connection: &'a Connection,
+    deadline: Instant,
+    /// `place (user@host)`, for errors
+    at: &'a str,
+    path: PathBuf,
+    stat: FileStat,
+}
+
+impl<'a> SshDirectory<'a> {
+    /// The top itself may be reached through links: it is the configuration's word, not a PV's.
+    pub(super) fn open_top(
+        connection: &'a Connection,
+        at: &'a str,
+        top: &Path,
+        deadline: Instant,
+    ) -> Result<Self, StepError> {
+        let mut directory = SshDirectory {
+            connection,
+            deadline,
+            at,
+            path: top.to_owned(),
+            stat: FileStat { size: None, uid: None, gid: None, perm: None, atime: None, mtime: None },
+        };
+        directory.stat = directory.sftp().stat(top).map_err(|error| {
+            if is_missing(&error) {
+                never(format!("{at}: top {} does not exist there: make it, or correct the place's top", top.display()))
+            } else {
+                directory.error("look at", top, &error)
+            }
+        })?;
+        if !directory.stat.is_dir() {
+            return Err(never(format!("{at}: top {} is no directory: correct the place's top", top.display())));
+        }
+        Ok(directory)
+    }
+
+    /// How the session came about, for `check`.
+    pub(super) fn signed_in(&self) -> String {
+        format!("host known by its {} key, signed in by {}", self.connection.known_by, self.connection.signed_in_by)
+    }
+
+    fn sftp(&self) -> &Sftp {
+        self.connection.arm(self.deadline);
+        &self.connection.sftp
+    }
+
+    fn error(&self, action: &str, path: &Path, error: &ssh2::Error) -> StepError {
+        let tried = format!("{}: can't {action} {}", self.at, path.display());
+        match error.code() {
+            ErrorCode::SFTP(PERMISSION_DENIED) => {
+                never(format!("{tried}: permission denied. Let the account write there, or correct the place's top"))
+            }
+            // The third version of SFTP, which OpenSSH speaks, has one word for disks that are full or read-only and more.
+            ErrorCode::SFTP(FAILURE) => backoff(format!(
+                "{tried}: the host says only \"failure\". See there whether the disk is full, or read-only"
+            )),
+            ErrorCode::SFTP(_) => never(format!("{tried}: {}", error.message())),
+            ErrorCode::Session(_) => sort(self.at, &format!("an attempt to {action} {}", path.display()), error),
+        }
+    }
+
+    fn set(&self, action: &str, change: FileStat) -> Result<(), StepError> {
+        self.sftp().setstat(&self.path, change).map_err(|error| match error.code() {
+            ErrorCode::SFTP(PERMISSION_DENIED) => never(format!(
+                "{}: can't {action}: permission denied. The directory belongs to user {}; have its owner or root put it right, \
+                 and see that the account is in the group",
+                self.at,
+                self.stat.uid.map_or_else(|| "?".to_owned(), |uid| uid.to_string()),
+            )),
+            _ => self.error(action, &self.path, &error),
+        })
+    }
+
+    /// The number of a group of the host by its name or number. SFTP knows numbers only, so names are looked up in the
+    /// host's own group file.
+    fn group_id(&self, group: &str) -> Result<u32, StepError> {
+        if let Ok(number) = group.parse() {
+            return Ok(number);
+        }
+        let file = Path::new("/etc/group");
+        let opened = self.sftp().open(file).map_err(|error| self.error("read", file, &error))?;
+        self.connection.arm(self.deadline);
+        let mut bytes = vec![];
+        opened
+            .take(GROUP_FILE_LIMIT)
+            .read_to_end(&mut bytes)
+            .map_err(|error| backoff(format!("{}: can't read /etc/group: {error}", self.at)))?;
+        find_group(&String::from_utf8_lossy(&bytes), group).ok_or_else(|| {
+            never(format!(
+                "{}: group {group} does not stand in the host's /etc/group. Make it there; or, where the group comes from LDAP, \
+                 give its number (there: getent group {group}) as the place's group",
+                self.at
+            ))
+        })
+    }
+}
+
+impl Directory for SshDirectory<'_> {
+    fn shown(&self) -> String {
+        format!("{}: {}", self.at, self.path.display())
+    }
+
+    fn entry(&self, name: &str) -> Result<Entry<Self>, StepError> {
+        let path = self.path.join(name);
+        let stat = match self.sftp().lstat(&path) {
+            Ok(stat) => stat,
+            Err(error) if is_missing(&error) => return Ok(Entry::Missing),
+            Err(error) => return Err(self.error("look at", &path, &error)),
+        };
+        Ok(match stat.file_type() {
+            FileType::Directory => Entry::Directory(SshDirectory { path, stat, ..*self }),
+            FileType::Symlink => Entry::Link,
+            _ => Entry::Other,
+        })
+    }
+
+    fn make(&self, name: &str) -> Result<(), StepError> {
+        let path = self.path.join(name);
+        let Err(error) = self.sftp().mkdir(&path, BEING_MADE as i32) else { return Ok(()) };
+        match error.code() {
+            // Also the answer where someone has made it in the meantime.
+            ErrorCode::SFTP(FAILURE | FILE_ALREADY_EXISTS) if !matches!(self.entry(name)?, Entry::Missing) => Ok(()),
+            ErrorCode::SFTP(NO_SUCH_FILE | NO_SUCH_PATH) => {
+                Err(backoff(format!("{}: {} went away while {name} was made in it", self.at, self.path.display())))
+            }
+            _ => Err(self.error("make directory", &path, &error)),
+        }
+    }
+
+    fn remove(&self, name: &str) -> Result<(), StepError> {
+        let path = self.path.join(name);
+        self.sftp().rmdir(&path).map_err(|error| self.error("remove", &path, &error))
+    }
+
+    fn names(&self, limit: usize) -> Result<Vec<String>, StepError> {
+        let failed = |error: ssh2::Error| self.error("list", &self.path, &error);
+        let mut list = self.sftp().opendir(&self.path).map_err(failed)?;
+        let mut names = vec![];
+        while names.len() < limit {
+            self.connection.arm(self.deadline);
+            match list.readdir() {
+                Ok((name, _)) => {
+                    let name = name.to_string_lossy().into_owned();
+                    if !matches!(name.as_str(), "." | "..") {
+                        names.push(name);
+                    }
+                }
+                Err(error) if error.code() == ErrorCode::Session(END_OF_LIST) => break,
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(names)
+    }
+
+    fn is_unfinished(&self) -> Result<bool, StepError> {
+        // Nobody but its owner can settle it; whose account this is, SFTP doesn't say.
+        Ok(self.stat.perm.is_some_and(|mode| mode & 0o7777 & !0o2000 == BEING_MADE))
+    }
+
+    fn settle(&self, rights: &Rights) -> Result<(), StepError> {
+        let nothing = FileStat { size: None, uid: None, gid: None, perm: None, atime: None, mtime: None };
+        if let Some(group) = &rights.group {
+            let gid = self.group_id(group)?;
+            if self.stat.gid != Some(gid) {
+                let action = format!("give {} to group {group}", self.path.display());
+                self.set(&action, FileStat { uid: self.stat.uid, gid: Some(gid), ..nothing.clone() })?;
+            }
+        }
+        let present = self.stat.perm.unwrap_or(0) & 0o7777;
+        let mode = wanted_mode(rights, present);
+        if mode != present {
+            let action = format!("give {} the mode {mode:04o}", self.path.display());
+            self.set(&action, FileStat { perm: Some(mode), ..nothing })?;
+        }
+        Ok(())
+    }
+}
+
+fn is_missing(error: &ssh2::Error) -> bool {
+    matches!(error.code(), ErrorCode::SFTP(NO_SUCH_FILE | NO_SUCH_PATH))
+}
+
+/// group(5): name:password:number:members
+fn find_group(file: &str, group: &str) -> Option<u32> {
+    file.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(group)).then(|| fields.nth(1)?.parse().ok())?
+    })
+}

@@ -1,0 +1,123 @@
+//! Looking at and making directories below a top directory, component by component, whatever the directories are on.
+
+use super::{Found, Made, Rights, never};
+use crate::domain::{RelativePath, StepError};
+
+/// The mode of a directory that is being made. A new directory appears with it at once, and loses it when group and mode are
+/// right. So after a crash between the two, the sticky bit tells it from a directory that someone closed on purpose, and
+/// [`make`] finishes it.
+pub(super) const BEING_MADE: u32 = 0o1700;
+
+/// What a name stands for in a directory.
+pub(super) enum Entry<D> {
+    Missing,
+    Directory(D),
+    Link,
+    /// A file, a socket …
+    Other,
+}
+
+/// A directory, here or on a host.
+pub(super) trait Directory: Sized {
+    /// The path as errors name it, with the place.
+    fn shown(&self) -> String;
+    /// What stands at this name, never through a symbolic link.
+    fn entry(&self, name: &str) -> Result<Entry<Self>, StepError>;
+    /// Makes a directory of mode [`BEING_MADE`]; fine where someone else has made one meanwhile.
+    fn make(&self, name: &str) -> Result<(), StepError>;
+    /// Removes an empty directory.
+    fn remove(&self, name: &str) -> Result<(), StepError>;
+    /// Up to this many of the names in it.
+    fn names(&self, limit: usize) -> Result<Vec<String>, StepError>;
+    /// Whether this account began to make it and was interrupted: its mode is [`BEING_MADE`].
+    fn is_unfinished(&self) -> Result<bool, StepError>;
+    /// Puts group and mode right, the mode last.
+    fn settle(&self, rights: &Rights) -> Result<(), StepError>;
+}
+
+/// The mode that a directory shall have that has `present` now.
+pub(super) fn wanted_mode(rights: &Rights, present: u32) -> u32 {
+    const SET_GROUP_ID: u32 = 0o2000;
+    if rights.mode & 0o7000 == 0 { rights.mode | (present & SET_GROUP_ID) } else { rights.mode }
+}
+
+/// See [`super::Place::look`].
+pub(super) fn look<D: Directory>(top: D, path: &RelativePath) -> Result<Found, StepError> {
+    let mut directory = top;
+    let mut components = path.components().peekable();
+    while let Some(name) = components.next() {
+        directory = match directory.entry(name)? {
+            Entry::Missing => return Ok(Found::Missing),
+            Entry::Directory(inner) => inner,
+            Entry::Link => return Err(link(&directory, name)),
+            Entry::Other if components.peek().is_none() => return Ok(Found::Occupied(vec![name.to_owned()])),
+            Entry::Other => return Err(no_directory(&directory, name)),
+        };
+    }
+    let names = directory.names(3)?;
+    // Names come from whoever could write there, and go to the screen.
+    let mut names: Vec<String> = names.iter().map(|name| name.escape_debug().to_string()).collect();
+    names.sort();
+    Ok(if names.is_empty() { Found::Empty } else { Found::Occupied(names) })
+}
+
+/// See [`super::Place::make`].
+pub(super) fn make<D: Directory>(top: D, path: &RelativePath, rights: &Rights) -> Result<Made, StepError> {
+    let mut directory = top;
+    let mut made = Made::Existed;
+    let mut components = path.components().peekable();
+    while let Some(name) = components.next() {
+        let last = components.peek().is_none();
+        let inner = match directory.entry(name)? {
+            Entry::Directory(inner) => {
+                if last || inner.is_unfinished()? {
+                    inner.settle(rights)?;
+                }
+                inner
+            }
+            Entry::Missing => {
+                directory.make(name)?;
+                match directory.entry(name)? {
+                    Entry::Directory(inner) => {
+                        inner.settle(rights)?;
+                        if last {
+                            made = Made::Created;
+                        }
+                        inner
+                    }
+                    Entry::Link => return Err(link(&directory, name)),
+                    _ => return Err(no_directory(&directory, name)),
+                }
+            }
+            Entry::Link => return Err(link(&directory, name)),
+            Entry::Other => return Err(no_directory(&directory, name)),
+        };
+        directory = inner;
+    }
+    Ok(made)
+}
+
+/// Makes a directory with these rights in the top and takes it away again.
+pub(super) fn try_out<D: Directory>(top: D, rights: &Rights) -> Result<(), StepError> {
+    let name = format!(".beamshare-check-{}", uuid::Uuid::new_v4().simple());
+    top.make(&name)?;
+    let settled = match top.entry(&name) {
+        Ok(Entry::Directory(inner)) => inner.settle(rights),
+        Ok(_) => Err(no_directory(&top, &name)),
+        Err(error) => Err(error),
+    };
+    let removed = top.remove(&name);
+    settled.and(removed)
+}
+
+fn link<D: Directory>(directory: &D, name: &str) -> StepError {
+    never(format!(
+        "{}/{name} is a symbolic link; beamshare does not follow links below the top directory. Make a directory of it, or \
+         set the place's top to where the link leads",
+        directory.shown()
+    ))
+}
+
+fn no_directory<D: Directory>(directory: &D, name: &str) -> StepError {
+    never(format!("{}/{name} is there and is no directory. Move it away, then run again", directory.shown()))
+}

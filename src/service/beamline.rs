@@ -1,0 +1,355 @@
+use super::DaemonError;
+use super::deliveries::{Deliveries, Order};
+use super::judging::Planned;
+use super::people::{Asked, Pauses};
+use super::situation::{Held, Situation};
+use super::syncs::{News, Syncs};
+use crate::config::{self, Changes, Config, ConfigError};
+use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome};
+use crate::domain::{Experiment, Readings};
+use crate::epics::{CaContext, Commands, Lease, StatusBoard};
+use crate::journal::{DeliveryRow, ExperimentRow, Journal, JournalError, RunLock};
+use crate::metrics::Facts;
+use crate::user_info::Watcher;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+/// Who delivers, for those who find an experiment locked.
+pub(super) const WHO: &str = "beamshare run";
+/// How often the heart beats; the IOC's watchdog waits for ten times that.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long the last truth may take to reach the IOC at the end.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+/// After how many heartbeats beamshare's own trouble (its journal) is tried again.
+const TROUBLE_BEATS: u32 = 10;
+
+/// After how many heartbeats pairs of `[[sync]]` that could not begin are looked at again.
+const SYNC_BEATS: u32 = 5;
+
+/// One beamline: what its PVs mean, what is done about it, and what the screen says.
+///
+/// A single task owns all of it, so that there is no moment at which two parts disagree.
+pub(super) struct Beamline {
+    pub(super) config: Arc<Config>,
+    pub(super) context: CaContext,
+    pub(super) journal: Journal,
+    pub(super) deliverer: Arc<Deliverer>,
+    pub(super) watcher: Watcher,
+    pub(super) board: StatusBoard,
+    pub(super) commands: Commands,
+    /// What is told to Prometheus
+    pub(super) facts: watch::Sender<Facts>,
+    /// Whether these records are this beamshare's to serve, or another one's
+    pub(super) lease: watch::Receiver<Lease>,
+    /// What has been made of it: without the lease nothing is looked at, delivered or shown
+    pub(super) serves: bool,
+    changes: Option<Changes>,
+    /// The operator's switches; `None` before the IOC has said how `Auto` stands
+    pub(super) auto: Option<bool>,
+    pub(super) paused: bool,
+    /// The last settled set, until a PV changes
+    pub(super) readings: Option<Readings>,
+    pub(super) situation: Situation,
+    pub(super) plans: JoinSet<Planned>,
+    /// When a schedule that could not be asked about the held group is asked again
+    pub(super) ask_again: Pauses,
+    /// What the schedule is being asked about the people of the group on the screen, and when it is the next time
+    pub(super) asking: JoinSet<Asked>,
+    /// The reminders being sent
+    pub(super) reminding: JoinSet<()>,
+    pub(super) next_reminding: u32,
+    pub(super) next_asking: Option<(Uuid, Pauses)>,
+    pub(super) deliveries: Deliveries,
+    /// The data that moves
+    pub(super) syncs: Syncs,
+    pub(super) shown: Option<Shown>,
+    /// What is wrong with the last edit of the configuration
+    pub(super) config_trouble: Option<String>,
+    /// Deliveries since the installation, and failed ones among them
+    pub(super) counts: (i64, i64),
+    beats: u32,
+    /// Nobody else serves this journal meanwhile
+    _lock: RunLock,
+}
+
+/// The experiment on the screen.
+pub(super) struct Shown {
+    pub row: ExperimentRow,
+    pub report: DeliveryReport,
+    /// Its last delivery
+    pub last: Option<DeliveryRow>,
+    /// News of the running delivery
+    news: Option<watch::Receiver<DeliveryReport>>,
+}
+
+impl Beamline {
+    pub async fn start(context: CaContext, config: Config) -> Result<Beamline, DaemonError> {
+        let config = Arc::new(config);
+        let journal = Journal::open(&config.journal.path).await?;
+        let lock = journal.lock_service(WHO)?;
+        let deliverer = Arc::new(Deliverer::new(config.clone(), journal.clone()).map_err(DaemonError::SetUp)?);
+        let syncs = Syncs::new(&config, &journal).await.map_err(DaemonError::Sync)?;
+        let watcher = Watcher::start(&context, &config.epics.user_info, config.rules.settle)?;
+        let (board, commands) = StatusBoard::new(&context, &config.epics.prefix)?;
+        let changes = config::watch(&config).inspect_err(|error| tracing::warn!("{error}")).ok();
+        let lease = board.lease();
+        let facts = Facts { beamline: config.beamline.name.clone(), board: board.clone(), last_run: None };
+        Ok(Beamline {
+            context,
+            journal,
+            deliverer,
+            watcher,
+            board,
+            commands,
+            lease,
+            facts: watch::Sender::new(facts),
+            serves: false,
+            changes,
+            auto: None,
+            paused: false,
+            readings: None,
+            situation: Situation::Waiting("Connecting to the user-info PVs".to_owned()),
+            plans: JoinSet::new(),
+            ask_again: Pauses::default(),
+            asking: JoinSet::new(),
+            reminding: JoinSet::new(),
+            next_reminding: 0,
+            next_asking: None,
+            deliveries: Deliveries::new(),
+            syncs,
+            shown: None,
+            config_trouble: None,
+            counts: (0, 0),
+            beats: 0,
+            _lock: lock,
+            config,
+        })
+    }
+
+    /// The lease was had or lost. Who has lost it breaks off what it does, as a kill would: the journal knows how far it came.
+    pub(super) async fn lease_changed(&mut self) -> Result<(), JournalError> {
+        let serves = *self.lease.borrow_and_update() == Lease::Held;
+        if serves == std::mem::replace(&mut self.serves, serves) {
+            return Ok(());
+        }
+        if serves {
+            self.resume().await?;
+            let seen = self.watcher.observation().borrow().clone();
+            self.observed(seen).await
+        } else {
+            tracing::warn!("delivering nothing until the lease of {} is had again", self.config.epics.prefix);
+            self.plans.abort_all();
+            self.asking.abort_all();
+            self.reminding.abort_all();
+            self.readings = None;
+            self.situation = Situation::Waiting("Waiting for the lease".to_owned());
+            self.deliveries.break_off().await;
+            self.syncs.break_off().await;
+            Ok(())
+        }
+    }
+
+    /// Shows the experiment that was accepted last, and goes on with what was killed in the middle.
+    async fn resume(&mut self) -> Result<(), JournalError> {
+        if let Some(row) = self.journal.latest_experiment().await? {
+            self.show_experiment(row.id).await?;
+        }
+        let unfinished = self.journal.unfinished().await?;
+        let whole: Vec<_> = unfinished.iter().filter(|row| row.only.is_none()).map(|row| row.experiment).collect();
+        for row in unfinished {
+            if row.only.is_some() && whole.contains(&row.experiment) {
+                continue; // the delivery of all steps takes it over
+            }
+            if let Some(experiment) = self.journal.experiment(row.experiment).await? {
+                tracing::info!(delivery = row.number, "going on with {}", experiment.experiment);
+                self.start_delivery(row.experiment, &experiment.experiment, Options::of(&row, WHO)).await?;
+            }
+        }
+        self.serve_owed().await?;
+        self.refresh_syncs().await
+    }
+
+    /// Serves until `stopped` ends.
+    pub async fn serve(mut self, mut stopped: watch::Receiver<()>) {
+        tracing::info!(prefix = self.config.epics.prefix, "watching the user-info PVs");
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        let mut observation = self.watcher.observation().clone();
+        self.board.set_text(crate::epics::Record::Version, env!("CARGO_PKG_VERSION"));
+        self.board.set_text(crate::epics::Record::Host, &crate::host::name());
+        loop {
+            let step = tokio::select! {
+                _ = heartbeat.tick() => self.beat().await,
+                Ok(()) = observation.changed() => {
+                    let seen = observation.borrow_and_update().clone();
+                    self.observed(seen).await
+                }
+                Ok(()) = self.lease.changed() => self.lease_changed().await,
+                Some(command) = self.commands.next() => self.command(command).await,
+                Some(planned) = self.plans.join_next() => match planned {
+                    Ok(planned) => self.planned(planned).await,
+                    Err(_) => Ok(()), // broken off, since a PV has changed
+                },
+                Some(_) = self.reminding.join_next() => Ok(()),
+                Some(asked) = self.asking.join_next() => match asked {
+                    Ok(asked) => self.asked(asked).await,
+                    Err(_) => Ok(()), // broken off, since the lease was lost
+                },
+                (id, outcome) = self.deliveries.ended() => self.ended(id, outcome).await,
+                news = self.syncs.news() => match news {
+                    News::Seen | News::Finished(_) => Ok(()),
+                    News::Ran => self.refresh_syncs().await,
+                },
+                report = news(&mut self.shown) => {
+                    if let Some(shown) = &mut self.shown {
+                        shown.report = report;
+                    }
+                    Ok(())
+                }
+                change = changed(&mut self.changes) => {
+                    let result = self.configure(change).await;
+                    observation = self.watcher.observation().clone();
+                    observation.mark_changed();
+                    result
+                }
+                _ = stopped.changed() => break,
+            };
+            if let Err(error) = step {
+                self.trouble(error.to_string());
+            }
+            self.show();
+        }
+        self.plans.abort_all();
+        self.asking.abort_all();
+        self.reminding.abort_all();
+        if self.serves {
+            self.farewell();
+            self.deliveries.break_off().await;
+            self.syncs.break_off().await;
+            if let Err(not_shown) = self.board.flush(FLUSH_LIMIT).await {
+                tracing::debug!("{not_shown}");
+            }
+        }
+        self.board.release(FLUSH_LIMIT).await;
+        self.journal.close().await;
+    }
+
+    fn trouble(&mut self, message: String) {
+        match &self.situation {
+            Situation::Trouble(before) if *before == message => {}
+            _ => tracing::error!("{message}"),
+        }
+        self.situation = Situation::Trouble(message);
+    }
+
+    async fn beat(&mut self) -> Result<(), JournalError> {
+        self.board.beat();
+        self.beats = self.beats.wrapping_add(1);
+        if !self.serves {
+            return Ok(());
+        }
+        let in_trouble = matches!(self.situation, Situation::Trouble(_));
+        let others = self.journal.changed_by_others().await?;
+        if in_trouble && self.beats.is_multiple_of(TROUBLE_BEATS) {
+            let seen = self.watcher.observation().borrow().clone();
+            self.observed(seen).await?;
+        } else if others {
+            // A verb of the command line has delivered or accepted something.
+            if let Some(id) = self.shown.as_ref().map(|shown| shown.row.id) {
+                self.show_experiment(id).await?;
+            }
+            self.judge_again().await?;
+            self.serve_owed().await?;
+        }
+        if others || self.beats.is_multiple_of(SYNC_BEATS) {
+            self.refresh_syncs().await?;
+        }
+        self.ask_again_when_due().await?;
+        self.ask_about_people_when_due();
+        self.remind_when_due();
+        Ok(())
+    }
+
+    pub(super) async fn start_delivery(
+        &mut self,
+        id: Uuid,
+        experiment: &Experiment,
+        options: Options,
+    ) -> Result<(), JournalError> {
+        self.begin(id, experiment, options).await;
+        self.show_experiment(id).await
+    }
+
+    /// Begins a delivery, whatever is on the screen. It is in the journal already or to be: nothing may keep it from being
+    /// begun, so what it shows before it has looked is done without where the journal can't tell.
+    pub(super) async fn begin(&mut self, id: Uuid, experiment: &Experiment, options: Options) {
+        let before = match self.deliverer.report_before(id, &options).await {
+            Ok(before) => before,
+            Err(error) => {
+                tracing::warn!("{error}");
+                DeliveryReport::default()
+            }
+        };
+        let (name, deliverer) = (experiment.to_string(), self.deliverer.clone());
+        self.deliveries.start(Order { id, name, deliverer, options }, before);
+    }
+
+    async fn ended(&mut self, id: Uuid, outcome: Outcome) -> Result<(), JournalError> {
+        if let Outcome::Held { obstacles } = outcome
+            && let Some(row) = self.journal.experiment(id).await?
+        {
+            let obstacles: Vec<_> = obstacles.iter().map(Obstacle::to_string).collect();
+            match &self.readings {
+                Some(readings) if matches!(self.situation, Situation::Served(served) if served == id) => {
+                    let (experiment, readings, paths) = (row.experiment, readings.clone(), vec![row.path]);
+                    self.situation = Situation::Held(Held { experiment, paths, readings, holds: vec![], obstacles });
+                }
+                _ => tracing::warn!("{} is held, and not the group of the PVs any more", row.experiment),
+            }
+        }
+        if self.shown.as_ref().is_some_and(|shown| shown.row.id == id) {
+            self.show_experiment(id).await?;
+        }
+        if self.deliverer.serves_everyone() {
+            self.asked_lately(id);
+        }
+        self.syncs.look_again();
+        // Who was added while it ran, and what has arrived.
+        self.serve_owed().await?;
+        self.refresh_syncs().await
+    }
+
+    /// Puts the experiment on the screen, as the journal or its running delivery tells.
+    pub(super) async fn show_experiment(&mut self, id: Uuid) -> Result<(), JournalError> {
+        let Some(row) = self.journal.experiment(id).await? else { return Ok(()) };
+        let news = self.deliveries.report(id);
+        let report = match &news {
+            Some(news) => news.borrow().clone(),
+            None => self.deliverer.report_of(&row).await?,
+        };
+        let last = self.journal.last_delivery(id).await?;
+        self.counts = self.journal.counts().await?;
+        self.shown = Some(Shown { row, report, last, news });
+        Ok(())
+    }
+}
+
+/// The next report of the shown experiment's running delivery; waits for ever where none runs. Cancel-safe.
+async fn news(shown: &mut Option<Shown>) -> DeliveryReport {
+    if let Some(news) = shown.as_mut().and_then(|shown| shown.news.as_mut())
+        && news.changed().await.is_ok()
+    {
+        return news.borrow_and_update().clone();
+    }
+    std::future::pending().await
+}
+
+/// The next change of the configuration; waits for ever where the files can't be watched. Cancel-safe.
+async fn changed(changes: &mut Option<Changes>) -> Result<Config, ConfigError> {
+    match changes {
+        Some(changes) => changes.next().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,232 @@
+//! What a settled set means, and what is to be done about it: the rules, the schedule, the look at the places.
+
+use super::beamline::{Beamline, WHO};
+use super::people::Pauses;
+use super::situation::{Held, Press, Situation, accepted_by};
+use crate::delivery::{Obstacle, Options, Plan, PlanError};
+use crate::domain::{Experiment, Readings};
+use crate::journal::{Accepted, AcceptedBy, DeliveryState, ExperimentRow, JournalError};
+use crate::user_info::{Hold, Observation, Verdict, judge};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// How long the schedule may take at first: then the screen says that it is waited for.
+const SCHEDULE_LIMIT: Duration = Duration::from_secs(10);
+
+/// What is to be planned.
+pub(super) struct ToPlan {
+    pub experiment: Experiment,
+    pub readings: Readings,
+    /// What the rules say
+    pub holds: Vec<Hold>,
+    /// Rule 5: the schedule has a say, unless it was asked already or the experiment was accepted before
+    pub ask_schedule: bool,
+    /// The button that an operator has pressed
+    pub press: Option<Press>,
+    /// Behind what the screen says, which stays until there is news
+    pub quietly: bool,
+}
+
+impl ToPlan {
+    /// Against which nothing is to be held but what stands in its way.
+    pub fn accepted(experiment: Experiment, readings: Readings) -> ToPlan {
+        ToPlan { experiment, readings, holds: vec![], ask_schedule: false, press: None, quietly: false }
+    }
+}
+
+/// A plan, and what it was made for.
+pub(super) struct Planned {
+    readings: Readings,
+    experiment: Experiment,
+    holds: Vec<Hold>,
+    press: Option<Press>,
+    plan: Result<Plan, PlanError>,
+}
+
+impl Beamline {
+    pub(super) async fn observed(&mut self, observation: Observation) -> Result<(), JournalError> {
+        self.forget_plans();
+        self.ask_again = Pauses::default();
+        self.readings = None;
+        if !self.serves {
+            return Ok(());
+        }
+        match observation {
+            Observation::Waiting(reason) => self.situation = Situation::Waiting(reason),
+            Observation::Settling => self.situation = Situation::Settling,
+            Observation::Settled(readings) => {
+                self.readings = Some(readings);
+                self.judge_again().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Also a plan that is finished and not yet heard of: what it was made for is judged anew.
+    fn forget_plans(&mut self) {
+        self.plans = JoinSet::new();
+    }
+
+    /// Judges the settled set, if there is one: it is new, or a switch or the journal has changed.
+    pub(super) async fn judge_again(&mut self) -> Result<(), JournalError> {
+        self.judge(false).await
+    }
+
+    /// Asks a schedule again that could not be asked about the held group.
+    pub(super) async fn ask_again_when_due(&mut self) -> Result<(), JournalError> {
+        let waits = |held: &Held| held.holds.iter().any(|hold| hold.asked_again);
+        if matches!(&self.situation, Situation::Held(held) if waits(held))
+            && self.plans.is_empty()
+            && self.ask_again.is_over()
+        {
+            self.judge(true).await?;
+        }
+        Ok(())
+    }
+
+    async fn judge(&mut self, quietly: bool) -> Result<(), JournalError> {
+        self.forget_plans();
+        let Some(readings) = self.readings.clone() else { return Ok(()) };
+        let known = self.deliverer.served(&readings).await?;
+        let mut memory = self.journal.memory().await?;
+        if let Some(reference) = &mut memory.reference
+            && reference.follow_boot(&readings)
+        {
+            self.journal.set_reference(reference).await?;
+        }
+        let is_known = |_: &Experiment| known.is_some();
+        let verdict = judge(&readings, &memory, is_known, &self.config.rules);
+        if memory.reference.is_none() {
+            self.journal.set_reference(&readings).await?;
+        }
+        match verdict {
+            Verdict::Nobody => self.situation = Situation::Nobody,
+            Verdict::Incomplete(reason) => self.situation = Situation::Waiting(reason),
+            Verdict::Invalid(errors) => {
+                let pv = |field| self.config.epics.user_info.get(field).map(String::as_str).unwrap_or_default();
+                let told: Vec<_> = errors.iter().map(|error| format!("{error} (PV {})", pv(&error.field))).collect();
+                let told = told.join(". ");
+                tracing::warn!("the user info can't be used: {told}");
+                self.situation = Situation::Invalid(told);
+            }
+            Verdict::Group { experiment, holds } => match known {
+                Some(row) => self.serve_known(row, &readings, memory.reference).await?,
+                None => {
+                    let user_info = readings.user_info();
+                    if holds.iter().any(|hold| hold.half) && memory.half.as_ref() != Some(&user_info) {
+                        self.journal.set_half_set(&user_info).await?;
+                    }
+                    let accepted = ToPlan::accepted(*experiment, readings);
+                    self.plan(ToPlan { holds, ask_schedule: true, quietly, ..accepted });
+                }
+            },
+        }
+        Ok(())
+    }
+
+    async fn serve_known(
+        &mut self,
+        row: ExperimentRow,
+        readings: &Readings,
+        reference: Option<Readings>,
+    ) -> Result<(), JournalError> {
+        if reference.as_ref() != Some(readings) {
+            self.journal.set_reference(readings).await?;
+        }
+        let last = self.journal.last_delivery(row.id).await?;
+        if last.is_some_and(|last| last.state == DeliveryState::Held) {
+            // What held it may be gone; otherwise the screen says it again.
+            self.plan(ToPlan::accepted(row.experiment, readings.clone()));
+            return Ok(());
+        }
+        self.situation = Situation::Served(row.id);
+        self.show_experiment(row.id).await
+    }
+
+    /// Looks at the places, and asks the schedule; [`Beamline::planned`] goes on.
+    pub(super) fn plan(&mut self, to_plan: ToPlan) {
+        let ToPlan { experiment, readings, mut holds, ask_schedule, press, quietly } = to_plan;
+        match self.auto {
+            _ if press.is_some() => {}
+            Some(true) => {}
+            Some(false) => holds.push(Hold::run("Auto is Off: press Run to serve this group")),
+            None => {
+                holds.push(Hold::run(format!(
+                    "Waiting for {}Auto, which says whether to go on",
+                    self.config.epics.prefix
+                )));
+            }
+        }
+        if self.paused && press.is_none() {
+            holds.push(Hold::run("Paused: set Pause to Go, or press Run"));
+        }
+        if !quietly {
+            self.situation = Situation::Planning { pressed: press.is_some() };
+        }
+        let deliverer = self.deliverer.clone();
+        self.forget_plans();
+        self.plans.spawn_local(async move {
+            let limit = (!quietly).then_some(SCHEDULE_LIMIT);
+            let schedule = async {
+                match ask_schedule {
+                    true => deliverer.schedule_hold(&experiment, limit).await,
+                    false => None,
+                }
+            };
+            let (plan, unscheduled) = tokio::join!(deliverer.plan(&experiment), schedule);
+            // First: what else is held may be released by less, and the record may cut it.
+            holds.splice(0..0, unscheduled);
+            Planned { readings, experiment, holds, press, plan }
+        });
+    }
+
+    pub(super) async fn planned(&mut self, planned: Planned) -> Result<(), JournalError> {
+        let Planned { readings, experiment, holds, press, plan } = planned;
+        if self.readings.as_ref() != Some(&readings) {
+            return Ok(()); // a PV has changed meanwhile: another set comes
+        }
+        let mut plan = match plan {
+            Ok(plan) => plan,
+            Err(PlanError::Journal(error)) => return Err(error),
+            Err(error) => {
+                self.situation = Situation::Invalid(error.to_string());
+                return Ok(());
+            }
+        };
+        for away in &plan.away {
+            tracing::warn!("{} is away and is looked at when it is back: {}", away.place, away.reason);
+        }
+        let obstacles: Vec<_> = plan.obstacles().iter().map(Obstacle::to_string).collect();
+        let Some(by) = accepted_by(&holds, &obstacles, press.as_ref()) else {
+            let paths = plan.paths.clone();
+            if holds.iter().any(|hold| hold.asked_again) {
+                self.ask_again.lengthen();
+            }
+            let held = Held { experiment, paths, readings, holds, obstacles };
+            if !matches!(&self.situation, Situation::Held(before) if before.message() == held.message()) {
+                tracing::warn!("held: {}", held.message());
+            }
+            self.situation = Situation::Held(held);
+            return Ok(());
+        };
+        if by == AcceptedBy::Approve {
+            plan.approve();
+        }
+        match self.deliverer.accept(&plan, by, Some(&readings)).await {
+            Ok(Accepted::Accepted { id, corrected_from, .. }) => {
+                if let Some(former) = corrected_from {
+                    tracing::info!("{experiment} corrects {former}");
+                }
+                self.situation = Situation::Served(id);
+                self.start_delivery(id, &experiment, Options::all(by.into(), WHO)).await
+            }
+            // Someone took the directory between the look and now: look again, which tells who.
+            Ok(Accepted::Taken(_)) | Err(PlanError::NotApproved(_)) => self.judge_again().await,
+            Err(PlanError::Journal(error)) => Err(error),
+            Err(error) => {
+                self.situation = Situation::Invalid(error.to_string());
+                Ok(())
+            }
+        }
+    }
+}

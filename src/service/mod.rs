@@ -1,0 +1,133 @@
+//! The service: one actor a beamline joins the user-info PVs, the deliveries and the status records.
+
+mod beamline;
+mod configure;
+mod deliveries;
+mod judging;
+mod operator;
+mod people;
+mod reminding;
+mod screen;
+mod situation;
+mod syncs;
+
+use crate::config::Config;
+use crate::domain::StepError;
+use crate::epics::{CaContext, CaError};
+use crate::journal::{JournalError, LockError};
+use crate::metrics::{self, Facts};
+use crate::sync::SyncError;
+use beamline::Beamline;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::{JoinSet, LocalSet};
+use tracing::Instrument;
+
+/// Why the service can't start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// Two configurations share what each needs for itself
+    #[error("{} and {} both have {what}; give each beamline its own", first.display(), second.display())]
+    Shared {
+        /// A configuration file
+        first: PathBuf,
+        /// Another one
+        second: PathBuf,
+        /// The key and value that they share
+        what: String,
+    },
+    /// The journal can't be opened
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Another service has the journal
+    #[error(transparent)]
+    Locked(#[from] LockError),
+    /// Channel Access can't be used
+    #[error(transparent)]
+    ChannelAccess(#[from] CaError),
+    /// What deliveries need can't be set up
+    #[error(transparent)]
+    SetUp(StepError),
+    /// What moves the data can't be set up
+    #[error(transparent)]
+    Sync(SyncError),
+    /// The system refused a signal handler
+    #[error("can't be told to stop by signals: {0}")]
+    Signals(#[from] std::io::Error),
+    /// A beamline's actor has panicked: a fault of beamshare
+    #[error("a beamline's service ended by a fault of beamshare ({0}); please report it with the log")]
+    Fault(String),
+}
+
+/// Serves the beamlines of these configurations until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Before anything is served: what is wrong with a journal, a template or a secret's file. Later: only a fault of
+/// beamshare itself; everything else is shown on the screen and tried again.
+pub async fn run(configs: Vec<Config>) -> Result<(), DaemonError> {
+    // All actors and their deliveries take turns on one thread: they wait much more than they work, and what blocks (SSH,
+    // file systems) has threads of its own. The heartbeat is one of them, so a hang is seen from outside.
+    LocalSet::new().run_until(serve(configs)).await
+}
+
+async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
+    check_apart(&configs)?;
+
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (stop, stopped) = watch::channel(());
+    let context = CaContext::new()?;
+    let mut beamlines = JoinSet::new();
+    let mut metrics: BTreeMap<SocketAddr, Vec<watch::Receiver<Facts>>> = BTreeMap::new();
+    for config in configs {
+        let span = tracing::info_span!("beamline", beamline = config.beamline.name);
+        let listen = config.metrics.listen;
+        let beamline = Beamline::start(context.clone(), config).instrument(span.clone()).await?;
+        if let Some(listen) = listen {
+            metrics.entry(listen).or_default().push(beamline.facts.subscribe());
+        }
+        beamlines.spawn_local(beamline.serve(stopped.clone()).instrument(span));
+    }
+    drop(stopped);
+    // They end with this set.
+    let mut endpoints = JoinSet::new();
+    for (listen, facts) in metrics {
+        endpoints.spawn(tell(listen, facts));
+    }
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
+        _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
+        Some(ended) = beamlines.join_next() => ended.map_err(|fault| DaemonError::Fault(fault.to_string()))?,
+    }
+    drop(stop);
+    while let Some(ended) = beamlines.join_next().await {
+        ended.map_err(|fault| DaemonError::Fault(fault.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Metrics are of less weight than deliveries: where they can't be served, the rest goes on.
+async fn tell(listen: SocketAddr, facts: Vec<watch::Receiver<Facts>>) {
+    if let Err(error) = metrics::serve(listen, facts).await {
+        tracing::error!("no metrics at {listen}: {error}; give [metrics] listen another address, and start again");
+    }
+}
+
+/// Each beamline has its own journal and its own records.
+fn check_apart(configs: &[Config]) -> Result<(), DaemonError> {
+    for (n, second) in configs.iter().enumerate() {
+        for first in &configs[..n] {
+            let what = if first.journal.path == second.journal.path {
+                format!("the journal {}", first.journal.path.display())
+            } else if first.epics.prefix == second.epics.prefix {
+                format!("the record prefix {}", first.epics.prefix)
+            } else {
+                continue;
+            };
+            return Err(DaemonError::Shared { first: first.file.clone(), second: second.file.clone(), what });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,266 @@
+//! The pairs of `[[sync]]` while the service runs: those of the present group, and those of earlier groups until all their
+//! files are sent. Different pairs run side by side; one that fails rests, and holds up no other.
+
+mod pair;
+mod seen;
+
+pub(super) use seen::Overview;
+
+use super::beamline::Beamline;
+use crate::config::Config;
+use crate::domain::StepStatus;
+use crate::journal::{Cause, ClaimState, DeliveryState, ExperimentRow, Journal, JournalError};
+use crate::sync::manifest::PairId;
+use crate::sync::{Engine, Pair, SyncError};
+use pair::Mover;
+use seen::Seen;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use uuid::Uuid;
+
+/// What a pair tells the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// Something else is to be seen
+    Seen,
+    /// A run has ended
+    Ran,
+    /// All of an earlier group's is sent
+    Finished(PairId),
+}
+
+/// The pairs that are moved.
+pub(super) struct Syncs {
+    engine: Option<Arc<Engine>>,
+    moved: HashMap<PairId, Moved>,
+    movers: JoinSet<()>,
+    /// Pairs that can't be: name and why
+    held: Vec<(String, String)>,
+    /// For which group all was found that is to be moved
+    settled: Option<Option<Uuid>>,
+    paused: watch::Sender<bool>,
+    news: mpsc::UnboundedSender<News>,
+    heard: mpsc::UnboundedReceiver<News>,
+}
+
+struct Moved {
+    task: AbortHandle,
+    present: watch::Sender<bool>,
+    seen: watch::Receiver<Seen>,
+}
+
+impl Syncs {
+    /// None runs yet. Until [`Syncs::pause`] says how the operator's switch stands, nothing begins.
+    pub async fn new(config: &Arc<Config>, journal: &Journal) -> Result<Syncs, SyncError> {
+        let (news, heard) = mpsc::unbounded_channel();
+        let mut syncs = Syncs {
+            engine: None,
+            moved: HashMap::new(),
+            movers: JoinSet::new(),
+            held: vec![],
+            settled: None,
+            paused: watch::Sender::new(true),
+            news,
+            heard,
+        };
+        syncs.configure(config, journal).await?;
+        Ok(syncs)
+    }
+
+    /// Takes over other settings: what is under way is left to Globus, and followed by the same pair under them.
+    pub async fn configure(&mut self, config: &Arc<Config>, journal: &Journal) -> Result<(), SyncError> {
+        let engine = match config.sync.is_empty() {
+            true => None,
+            false => Some(Arc::new(Engine::open(config.clone(), journal.clone()).await?)),
+        };
+        self.break_off().await;
+        self.engine = engine;
+        Ok(())
+    }
+
+    pub fn pause(&self, paused: bool) {
+        self.paused.send_if_modified(|now| std::mem::replace(now, paused) != paused);
+    }
+
+    /// Leaves all of them, as a kill would do: tasks go on at Globus, and the manifest knows them.
+    pub async fn break_off(&mut self) {
+        self.moved.clear();
+        self.held.clear();
+        self.settled = None;
+        self.movers.shutdown().await;
+    }
+
+    /// What was found may be found otherwise now: a delivery has ended.
+    pub fn look_again(&mut self) {
+        self.settled = None;
+    }
+
+    /// The next news; waits for ever where no pair runs. Cancel-safe.
+    pub async fn news(&mut self) -> News {
+        let news = self.heard.recv().await;
+        match news {
+            Some(News::Finished(id)) => drop(self.moved.remove(&id)),
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+        // Ended movers, of finished pairs.
+        while self.movers.try_join_next().is_some() {}
+        news.unwrap_or(News::Seen)
+    }
+
+    /// What the screen says; `None` where there is no `[[sync]]`.
+    pub fn overview(&self) -> Option<Overview> {
+        self.engine.as_ref()?;
+        let held = self.held.iter().map(|(name, why)| Seen::of(name.clone(), StepStatus::Failed, why.clone()));
+        let mut moved: Vec<_> = self.moved.iter().collect();
+        moved.sort_by_key(|(id, _)| **id);
+        let moved = moved.into_iter().map(|(_, moved)| moved.seen.borrow().clone());
+        Some(Overview::of(moved.chain(held).collect()))
+    }
+
+    /// Moves the pairs of this group, those that are the same for everyone, and what earlier groups have left.
+    async fn refresh(&mut self, present: Option<&ExperimentRow>) -> Result<(), SyncError> {
+        let Some(engine) = self.engine.clone() else { return Ok(()) };
+        let group = present.map(|row| row.id);
+        if self.settled == Some(group) {
+            return Ok(());
+        }
+        let mut held = vec![];
+        let mut wanted: Vec<(Pair, bool)> = vec![];
+        for (settings, pair) in engine.config().sync.iter().zip(engine_pairs(&engine, present).await?) {
+            match pair {
+                None => {}
+                Some(Ok(pair)) => wanted.push((pair, true)),
+                Some(Err(
+                    error @ (SyncError::Path { .. }
+                    | SyncError::Taken { .. }
+                    | SyncError::Held { .. }
+                    | SyncError::NotMade { .. }),
+                )) => {
+                    let why = error.to_string();
+                    let prefix = format!("pair {}: ", settings.name);
+                    held.push((settings.name.clone(), why.strip_prefix(&prefix).unwrap_or(&why).to_owned()));
+                }
+                Some(Err(error)) => return Err(error),
+            }
+        }
+        for pair in engine.earlier(group).await? {
+            let Some(id) = pair.row.pair.experiment else { continue };
+            let last = engine.journal().last_whole_delivery(id).await?;
+            if last.is_some_and(|last| last.state != DeliveryState::Held) {
+                wanted.push((pair, false));
+            }
+        }
+        self.settled = held.is_empty().then_some(group);
+        for (name, why) in held.iter().filter(|one| !self.held.contains(one)) {
+            tracing::warn!(pair = name, "{why}");
+        }
+        self.held = held;
+        self.moved.retain(|id, moved| {
+            let stays = wanted.iter().any(|(pair, _)| pair.row.id == *id);
+            if !stays {
+                moved.task.abort();
+            }
+            stays
+        });
+        for (pair, present) in wanted {
+            match self.moved.get(&pair.row.id) {
+                Some(moved) => {
+                    moved.present.send_if_modified(|now| std::mem::replace(now, present) != present);
+                }
+                None => self.begin(&engine, pair, present),
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, engine: &Arc<Engine>, pair: Pair, present: bool) {
+        let id = pair.row.id;
+        let title = pair.title();
+        tracing::info!(pair = pair.title(), "moving its data");
+        let (seen, is_seen) = watch::channel(Seen::of(title, StepStatus::Pending, String::new()));
+        let (present, is_present) = watch::channel(present);
+        let (engine, paused, news) = (engine.clone(), self.paused.subscribe(), self.news.clone());
+        let mover = Mover { engine, pair, present: is_present, paused, seen, news };
+        let task = self.movers.spawn_local(mover.go_on());
+        self.moved.insert(id, Moved { task, present, seen: is_seen });
+    }
+}
+
+/// The pairs of the settings, in their order; none where it is an experiment's and there is none.
+async fn engine_pairs(
+    engine: &Engine,
+    present: Option<&ExperimentRow>,
+) -> Result<Vec<Option<Result<Pair, SyncError>>>, SyncError> {
+    let mut pairs = vec![];
+    for settings in &engine.config().sync {
+        let is_there = present.is_some() || !settings.is_per_experiment();
+        pairs.push(if is_there { Some(engine.pair(settings, present).await) } else { None });
+    }
+    Ok(pairs)
+}
+
+impl Beamline {
+    /// Something has happened by which other pairs may be due, or a copy has arrived.
+    pub(super) async fn refresh_syncs(&mut self) -> Result<(), JournalError> {
+        if !self.serves {
+            return Ok(());
+        }
+        let present = match &self.shown {
+            Some(shown) if self.may_move(shown.row.id).await? => Some(shown.row.clone()),
+            _ => None,
+        };
+        match self.syncs.refresh(present.as_ref()).await {
+            Ok(()) => {}
+            Err(SyncError::Journal(error)) => return Err(error),
+            // Tried again with the heart; what runs goes on.
+            Err(error) => tracing::error!("{error}"),
+        }
+        self.serve_arrived().await
+    }
+
+    /// Whether the group's delivery has found its directories to be its own. While something holds it, nothing is moved
+    /// into or out of them.
+    async fn may_move(&self, id: Uuid) -> Result<bool, JournalError> {
+        let Some(last) = self.journal.last_whole_delivery(id).await? else { return Ok(false) };
+        match last.state {
+            DeliveryState::Held => Ok(false),
+            DeliveryState::Done | DeliveryState::Failed | DeliveryState::Aborted => Ok(true),
+            // A host that is away can keep a delivery running for hours; its directory on Globus is enough.
+            DeliveryState::Running => {
+                let Some(collection) = self.config.globus.as_ref().map(|globus| globus.collection) else {
+                    return Ok(false);
+                };
+                let place = format!("globus:{collection}");
+                let claims = self.journal.claims(id).await?;
+                let mut there = claims.iter().filter(|claim| claim.place == place).peekable();
+                Ok(there.peek().is_some() && there.all(|claim| claim.state == ClaimState::Made))
+            }
+        }
+    }
+
+    /// Shares copies whose first files have arrived since their group was served. What waits for the operator (a hold, an
+    /// abort) goes on with Run, which serves them too.
+    async fn serve_arrived(&mut self) -> Result<(), JournalError> {
+        let arrived = match self.deliverer.arrived_copies().await {
+            Ok(arrived) => arrived,
+            Err(error) => {
+                tracing::error!("{error}");
+                return Ok(());
+            }
+        };
+        for (id, at) in arrived {
+            let Some(last) = self.journal.last_whole_delivery(id).await? else { continue };
+            let is_served = matches!(last.state, DeliveryState::Done | DeliveryState::Failed);
+            if !is_served || last.started_at > at || self.deliveries.is_running(id) {
+                continue;
+            }
+            let Some(row) = self.journal.experiment(id).await? else { continue };
+            tracing::info!("the copy of {} has its first files", row.experiment);
+            self.deliver_beside(id, Cause::Sync).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,390 @@
+//! One pair of `[[sync]]`, for as long as the service moves its data: when it runs, and what is seen of it.
+
+use super::News;
+use super::seen::Seen;
+use crate::config::SyncOn;
+use crate::domain::StepStatus;
+use crate::sync::events::{self, Follower};
+use crate::sync::manifest::{FileState, Limit, ManifestError, PairId, PairRow};
+use crate::sync::walk::{Filters, Tree, WalkError};
+use crate::sync::{Engine, Options, Pair, RunResult, Schedule, SyncError, SyncReport, SyncState, controls};
+use jiff::{SignedDuration, Timestamp};
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// How long a failed pair rests, the first time; each failure doubles it.
+const FIRST_REST: Duration = Duration::from_secs(10);
+/// The longest rest.
+const LONGEST_REST: Duration = Duration::from_secs(30 * 60);
+/// How often to look what another process does with the pair: runs it, stops it.
+const OTHERS: Duration = Duration::from_secs(2);
+/// How often to look for what is old enough to be removed at the source.
+const CLEAN_EVERY: Duration = Duration::from_secs(60 * 60);
+/// How long an earlier group's pair is looked after when all its files are sent: some are written after the beam time.
+const LINGER: SignedDuration = SignedDuration::from_hours(24);
+/// How often to look for a source that is not there.
+const MISSING: Duration = Duration::from_secs(10);
+
+/// Moves the data of one pair.
+pub(super) struct Mover {
+    pub engine: Arc<Engine>,
+    pub pair: Pair,
+    /// Whether its group is the one that has the beam; a pair of an earlier one ends when all is sent
+    pub present: watch::Receiver<bool>,
+    /// While this is so, nothing begins
+    pub paused: watch::Receiver<bool>,
+    pub seen: watch::Sender<Seen>,
+    pub news: mpsc::UnboundedSender<News>,
+}
+
+/// What the follower of the files has come to.
+#[derive(Clone, Debug, Default)]
+struct Looked {
+    /// A whole walk has ended
+    walked: bool,
+    /// The source can't be looked at: why, and whether it is only not there
+    trouble: Option<(String, bool)>,
+}
+
+/// When it runs next.
+struct Plan {
+    schedule: Schedule,
+    began: Timestamp,
+    follows: bool,
+    /// When files that changed a moment ago are quiet
+    quiet_at: Option<Timestamp>,
+    /// After a failure, nothing begins before
+    rest_until: Option<Timestamp>,
+    failures: u32,
+    /// When what is old enough may be removed
+    clean_at: Option<Timestamp>,
+    last_run: Option<Timestamp>,
+}
+
+/// Why nothing begins, or what does.
+enum Next {
+    /// A run; with a walk of its own or on what the follower has found
+    Run { walk: bool },
+    /// Nothing before this time; without one, before something happens
+    Wait(Option<Timestamp>),
+}
+
+impl Mover {
+    fn id(&self) -> PairId {
+        self.pair.row.id
+    }
+
+    /// Goes on until all of an earlier group's is sent. Dropping it leaves a task to Globus.
+    pub async fn go_on(mut self) {
+        let settings = &self.pair.settings;
+        let local = self.pair.row.pair.local.clone();
+        let follows = settings.on == Some(SyncOn::Files) && local.is_some();
+        let (sender, mut looked) = watch::channel(Looked::default());
+        let mut follower = JoinSet::new();
+        if let Some(top) = local.filter(|_| follows) {
+            let tree = Tree { top, filters: Arc::new(Filters::new(&settings.filters)) };
+            let quiet = events::Options::default();
+            follower.spawn_local(follow(Follower::new(self.engine.manifest().clone(), self.id(), tree, quiet), sender));
+        }
+        let mut plan = Plan {
+            schedule: Schedule::new(settings, self.engine.config().beamline.zone()),
+            began: Timestamp::now(),
+            follows,
+            quiet_at: None,
+            rest_until: None,
+            failures: 0,
+            clean_at: None,
+            last_run: None,
+        };
+        loop {
+            let next = match self.next(&mut plan, &looked).await {
+                Ok(Some(next)) => next,
+                Ok(None) => break,
+                Err(error) => {
+                    self.failed(&mut plan, error.to_string());
+                    Next::Wait(plan.rest_until)
+                }
+            };
+            match next {
+                Next::Run { walk } => self.run(walk, &mut plan).await,
+                Next::Wait(until) => {
+                    let pause = until.map(|until| until.duration_since(Timestamp::now()));
+                    // A little late rather than a moment early.
+                    let pause =
+                        pause.map(|pause| Duration::try_from(pause).unwrap_or_default() + Duration::from_millis(5));
+                    tokio::select! {
+                        Ok(()) = looked.changed() => {}
+                        Ok(()) = self.present.changed() => {}
+                        Ok(()) = self.paused.changed() => {}
+                        () = tokio::time::sleep(pause.unwrap_or(Duration::MAX)) => {}
+                    }
+                }
+            }
+        }
+        tracing::info!(pair = self.pair.title(), "all is sent, and its group is gone: nothing more is looked for");
+        let _ = self.news.send(News::Finished(self.id()));
+    }
+
+    /// What is to be done now; `None` when there is nothing left to do for the group, which is gone.
+    async fn next(&mut self, plan: &mut Plan, looked: &watch::Receiver<Looked>) -> Result<Option<Next>, SyncError> {
+        let looked = looked.borrow().clone();
+        let engine = self.engine.clone();
+        let manifest = engine.manifest();
+        let Some(row) = manifest.pair(self.id()).await? else { return Ok(None) };
+        self.pair.row = row;
+        let (present, now) = (*self.present.borrow(), Timestamp::now());
+        self.seen.send_if_modified(|seen| {
+            let title = if present { self.pair.settings.name.clone() } else { self.pair.title() };
+            (seen.title, seen.earlier) = (title, !present);
+            false
+        });
+        let is_over = !present && lingered(&self.pair.row, now) && self.is_looked_at(plan, &looked);
+        if is_over && engine.close_if_finished(&self.pair).await? {
+            return Ok(None);
+        }
+        let after =
+            |pause: Duration| now.saturating_add(SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX));
+        let soon = |pause| Ok(Some(Next::Wait(after(pause).ok())));
+        if let Some(since) = self.pair.row.stopped_at {
+            let since = since.to_zoned(engine.config().beamline.zone()).strftime("%Y-%m-%d %H:%M");
+            let name = &self.pair.settings.name;
+            self.show(StepStatus::Pending, format!("stopped by hand at {since}; go on: beamshare sync run {name}"));
+            return soon(OTHERS);
+        }
+        if *self.paused.borrow() {
+            self.show_waiting("paused by the operator: set Pause to Go");
+            return Ok(Some(Next::Wait(None)));
+        }
+        if let Some(until) = plan.rest_until.filter(|until| *until > now) {
+            return Ok(Some(Next::Wait(Some(until))));
+        }
+        // What was begun before a kill, or before the pair was left.
+        if manifest.unfinished_task(self.id()).await?.is_some() {
+            return Ok(Some(Next::Run { walk: false }));
+        }
+        if let Some((trouble, missing)) = looked.trouble.clone().filter(|_| plan.follows) {
+            let status = if missing { StepStatus::Pending } else { StepStatus::Failed };
+            self.show(status, trouble);
+            return Ok(Some(Next::Wait(None)));
+        }
+        if !plan.follows
+            && let Some(top) = self.pair.row.pair.local.as_ref().filter(|top| !top.exists())
+        {
+            let told = format!("waits for the source {}: it is not there", top.display());
+            self.show(StepStatus::Pending, told);
+            return soon(MISSING);
+        }
+        // To be closed, at the latest.
+        let mut wake: Vec<Timestamp> =
+            (!present).then(|| now.checked_add(SignedDuration::from_hours(1)).ok()).into_iter().flatten().collect();
+        // By the clock; and once more for a group that has gone.
+        let last = self.pair.row.walked_at.into_iter().chain(plan.last_run).max();
+        if let Some(due) = plan.schedule.next(last.filter(|_| !plan.follows).or(plan.last_run), plan.began) {
+            if due <= now && (!plan.follows || looked.walked) {
+                return Ok(Some(Next::Run { walk: !plan.follows }));
+            }
+            wake.push(due);
+        }
+        let once_more = !present && plan.last_run.is_none() || plan.failures > 0;
+        if once_more && !plan.follows && self.runs_by_itself() {
+            return Ok(Some(Next::Run { walk: true }));
+        }
+        if plan.follows && looked.walked {
+            let quiet = SignedDuration::try_from(self.pair.settings.quiet).unwrap_or(SignedDuration::MAX);
+            let quiet_since = now.saturating_sub(quiet).unwrap_or(Timestamp::MIN);
+            let ready = manifest.ready(self.id(), quiet_since, Limit { files: 1, bytes: u64::MAX }).await?;
+            if !ready.files.is_empty() {
+                return Ok(Some(Next::Run { walk: false }));
+            }
+            plan.quiet_at = ready.oldest_waiting.and_then(|since| since.checked_add(quiet).ok());
+            wake.extend(plan.quiet_at);
+        }
+        if self.pair.settings.clean_up.is_some() && self.runs_by_itself() {
+            let due = *plan.clean_at.get_or_insert(now);
+            let sent = manifest.counts(self.id()).await?.files(FileState::Sent);
+            if due <= now && sent > 0 && (!plan.follows || looked.walked) {
+                return Ok(Some(Next::Run { walk: false }));
+            }
+            wake.push(if due <= now { after(CLEAN_EVERY).unwrap_or(Timestamp::MAX) } else { due });
+        }
+        self.show_at_rest(plan, &looked).await?;
+        Ok(Some(Next::Wait(wake.into_iter().min())))
+    }
+
+    /// Whether the source was seen as a whole since the service began with it.
+    fn is_looked_at(&self, plan: &Plan, looked: &Looked) -> bool {
+        if plan.follows { looked.walked } else { plan.last_run.is_some() || !self.runs_by_itself() }
+    }
+
+    fn runs_by_itself(&self) -> bool {
+        let settings = &self.pair.settings;
+        settings.on.is_some() || settings.every.is_some() || settings.at.is_some()
+    }
+
+    async fn run(&mut self, walk: bool, plan: &mut Plan) {
+        let engine = self.engine.clone();
+        let options = Options { walk, wait_for_quiet: walk, ..Options::of_service(engine.config()) };
+        let (controller, control) = controls();
+        let (report, mut told) = watch::channel(SyncReport::default());
+        plan.last_run = Some(Timestamp::now());
+        let clean = SignedDuration::try_from(CLEAN_EVERY).unwrap_or_default();
+        plan.clean_at = plan.last_run.and_then(|last| last.checked_add(clean).ok());
+        let pair = self.pair.clone();
+        let run = engine.run(&pair, &options, control, report);
+        tokio::pin!(run);
+        let ended = loop {
+            tokio::select! {
+                ended = &mut run => break ended,
+                Ok(()) = told.changed() => {
+                    let report = told.borrow_and_update().clone();
+                    self.show_run(report);
+                }
+                // What is under way at Globus ends; nothing further begins.
+                Ok(()) = self.paused.changed() => if *self.paused.borrow_and_update() { controller.finish() },
+            }
+        };
+        let _ = self.news.send(News::Ran);
+        match ended {
+            Ok(ended) => {
+                plan.quiet_at = ended.waiting_until;
+                match &ended.result {
+                    RunResult::Done => {
+                        (plan.failures, plan.rest_until) = (0, None);
+                        let last = told.borrow().clone();
+                        if ended.sent + ended.present > 0 || !ended.remarks.is_empty() {
+                            self.show_end(last, ended.sentence());
+                        }
+                    }
+                    // What is shown then is looked up at once.
+                    RunResult::Stopped | RunResult::Left => {}
+                    RunResult::Failed(why) | RunResult::Away(why) => self.failed(plan, why.clone()),
+                }
+            }
+            Err(SyncError::Lock(error)) => {
+                self.show(StepStatus::Running, error.to_string());
+                plan.last_run = None;
+                plan.rest_until =
+                    Timestamp::now().checked_add(SignedDuration::try_from(OTHERS).unwrap_or_default()).ok();
+            }
+            Err(error) => self.failed(plan, error.to_string()),
+        }
+    }
+
+    /// It rests, longer each time; the others go on.
+    fn failed(&mut self, plan: &mut Plan, why: String) {
+        let rest = FIRST_REST.saturating_mul(1 << plan.failures.min(10)).min(LONGEST_REST);
+        plan.failures += 1;
+        let until = Timestamp::now().saturating_add(SignedDuration::try_from(rest).unwrap_or_default());
+        plan.rest_until = until.ok();
+        tracing::error!(pair = self.pair.title(), "{why}; trying again in {} s", rest.as_secs());
+        let next = plan.rest_until.unwrap_or(Timestamp::MAX).to_zoned(self.engine.config().beamline.zone());
+        self.show(StepStatus::Failed, format!("next try at {}: {why}", next.strftime("%H:%M:%S")));
+    }
+
+    /// What there is to say while nothing runs and nothing is wrong.
+    async fn show_at_rest(&self, plan: &Plan, looked: &Looked) -> Result<(), ManifestError> {
+        let counts = self.engine.manifest().counts(self.id()).await?;
+        let there = counts.files(FileState::Sent) + counts.files(FileState::Present);
+        let (status, told) = match () {
+            () if !self.runs_by_itself() => {
+                let name = &self.pair.settings.name;
+                (StepStatus::Skipped, format!("by hand: beamshare sync run {name}"))
+            }
+            () if plan.follows && !looked.walked => (StepStatus::Running, "looking for files".to_owned()),
+            () if plan.quiet_at.is_some() => (StepStatus::Running, "waits until new files are quiet".to_owned()),
+            () if there > 0 => (StepStatus::Done, format!("{there} files are there")),
+            () => (StepStatus::Pending, "no files yet".to_owned()),
+        };
+        let is_new = self.seen.send_if_modified(|seen| {
+            // The end of the last run tells more.
+            let tells_more = status == StepStatus::Done && seen.status == status && !seen.message.is_empty();
+            !tells_more && seen.say(status, told)
+        });
+        if is_new {
+            let _ = self.news.send(News::Seen);
+        }
+        Ok(())
+    }
+
+    fn show(&self, status: StepStatus, message: String) {
+        if self.seen.send_if_modified(|seen| seen.say(status, message)) {
+            let _ = self.news.send(News::Seen);
+        }
+    }
+
+    /// It waits for something that has nothing to do with how far it is.
+    fn show_waiting(&self, message: &str) {
+        self.show(StepStatus::Pending, message.to_owned());
+    }
+
+    fn show_run(&self, report: SyncReport) {
+        let status = match report.state {
+            SyncState::Failed => StepStatus::Failed,
+            // Said when it has ended: a run that finds nothing to do is not worth a word.
+            SyncState::Idle | SyncState::Done | SyncState::Stopped => return,
+            SyncState::Looking if report.files_total == 0 => return,
+            _ => StepStatus::Running,
+        };
+        self.seen.send_modify(|seen| {
+            seen.say(status, report.message.clone());
+            seen.report = report;
+        });
+        let _ = self.news.send(News::Seen);
+    }
+
+    fn show_end(&self, report: SyncReport, message: String) {
+        self.seen.send_modify(|seen| {
+            seen.say(StepStatus::Done, message);
+            seen.report = report;
+        });
+        let _ = self.news.send(News::Seen);
+    }
+}
+
+/// Whether an earlier group's pair has been still for long enough.
+fn lingered(row: &PairRow, now: Timestamp) -> bool {
+    let last = row.last_success_at.unwrap_or(row.created_at);
+    now.duration_since(last) > LINGER
+}
+
+/// Keeps the manifest what the files are, beside the runs: a walk that is dropped would begin anew.
+async fn follow(mut follower: Follower, looked: watch::Sender<Looked>) {
+    loop {
+        match follower.next().await {
+            Ok(_) => looked.send_modify(|looked| *looked = Looked { walked: true, trouble: None }),
+            Err(error) => {
+                let missing = matches!(&error, WalkError::Top { source, .. } if source.kind() == ErrorKind::NotFound);
+                let told = match &error {
+                    WalkError::Top { path, .. } if missing => {
+                        format!("waits for the source {}: it is not there", path.display())
+                    }
+                    _ => error.to_string(),
+                };
+                looked.send_modify(|looked| looked.trouble = Some((told, missing)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::manifest::{Manifest, NewPair, Place};
+
+    #[tokio::test]
+    async fn an_earlier_groups_pair_is_looked_after_for_a_day_after_its_last_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = Manifest::open(&folder.path().join("m.sqlite")).await.unwrap();
+        let place = |path: &str| Place { collection: uuid::Uuid::nil(), path: path.to_owned() };
+        let (source, destination) = (place("/a"), place("/b"));
+        let new = NewPair { name: "raw".to_owned(), experiment: None, source, destination, local: None };
+        let row = manifest.open_pair(&new).await.unwrap();
+        let after = |hours| row.created_at + SignedDuration::from_hours(hours);
+        assert!(!lingered(&row, after(23)) && lingered(&row, after(25)));
+        let sent = PairRow { last_success_at: Some(after(20)), ..row.clone() };
+        assert!(!lingered(&sent, after(43)) && lingered(&sent, after(45)));
+    }
+}
