@@ -157,21 +157,23 @@ impl Journal {
         new: &NewDelivery,
     ) -> Result<DeliveryRow, JournalError> {
         let experiment = new.experiment.to_string();
-        let taken_over = match new.only {
-            None => "state = 'running'",
-            Some(_) => "state = 'running' AND only_steps <> ''",
-        };
-        let owed: Option<i64> =
-            sqlx::query_scalar(&format!("SELECT MAX(generation) FROM delivery WHERE experiment = $1 AND {taken_over}"))
-                .bind(&experiment)
-                .fetch_one(&mut **transaction)
-                .await
-                .map_err(|e| self.sql(e))?;
-        sqlx::query(&format!(
-            "UPDATE delivery SET state = 'aborted', ended_at = $2, error = 'taken over by the next delivery' \
-             WHERE experiment = $1 AND {taken_over}"
-        ))
+        // A delivery of single steps takes over only from others of its kind.
+        let takes_all = new.only.is_none();
+        let owed: Option<i64> = sqlx::query_scalar(
+            "SELECT MAX(generation) FROM delivery \
+             WHERE experiment = $1 AND state = 'running' AND ($2 OR only_steps <> '')",
+        )
         .bind(&experiment)
+        .bind(takes_all)
+        .fetch_one(&mut **transaction)
+        .await
+        .map_err(|e| self.sql(e))?;
+        sqlx::query(
+            "UPDATE delivery SET state = 'aborted', ended_at = $3, error = 'taken over by the next delivery' \
+             WHERE experiment = $1 AND state = 'running' AND ($2 OR only_steps <> '')",
+        )
+        .bind(&experiment)
+        .bind(takes_all)
         .bind(now())
         .execute(&mut **transaction)
         .await
