@@ -6,7 +6,8 @@ mod support;
 
 mod service;
 
-use beamshare::epics::{CaContext, Channel, Event, Record, TextChannel};
+use beamshare::epics::Record;
+use channel_access::{Channel, Context, Event, TextChannel};
 use comfy_table::{Table, presets};
 use service::{HOSTS, Peers, RECIPIENTS, SETTLE, Service};
 use std::collections::BTreeMap;
@@ -41,7 +42,7 @@ async fn measure(ca: &CaTest) {
     let mut service = None;
     for _ in 0..TIMES {
         drop(service.take());
-        let context = CaContext::new().expect("Channel Access");
+        let context = Context::new().expect("Channel Access");
         let status = Screen::new(&context, Record::Status).await;
         let begin = Instant::now();
         service = Some(Service::start(&peers, ca));
@@ -52,7 +53,7 @@ async fn measure(ca: &CaTest) {
     let service = service.expect("at least one start");
     let idle = service.memory().now;
 
-    let context = CaContext::new().expect("Channel Access");
+    let context = Context::new().expect("Channel Access");
     let status = Screen::new(&context, Record::Status).await;
     let tool = Tool::new(&context);
     let (mut latencies, mut first, mut requests) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
@@ -127,7 +128,7 @@ fn kinds(requests: &BTreeMap<String, u64>) -> String {
 }
 
 /// From the request for the channels to the last one's first value.
-async fn first_values(context: &CaContext) -> Duration {
+async fn first_values(context: &Context) -> Duration {
     let begin = Instant::now();
     let channels: Vec<Channel> =
         (0..CHANNELS).map(|n| context.channel(&format!("bench:{n}")).expect("a channel")).collect();
@@ -141,7 +142,7 @@ async fn first_values(context: &CaContext) -> Duration {
 struct Screen(Channel);
 
 impl Screen {
-    async fn new(context: &CaContext, record: Record) -> Screen {
+    async fn new(context: &Context, record: Record) -> Screen {
         let channel = context.channel_with_labels(&format!("bench:Share:{record}")).expect("a channel");
         channel.connected(LIMIT).await.expect("the IOC answers");
         Screen(channel)
@@ -177,7 +178,7 @@ impl Screen {
 struct Tool([TextChannel; 10]);
 
 impl Tool {
-    fn new(context: &CaContext) -> Tool {
+    fn new(context: &Context) -> Tool {
         Tool(service::TOOL.map(|name| TextChannel::new(context, &format!("bench:TomoScan:{name}")).expect("a channel")))
     }
 

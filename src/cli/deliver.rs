@@ -11,9 +11,9 @@ use beamshare::delivery::{
 };
 use beamshare::domain::{Experiment, FieldError};
 use beamshare::domain::{Readings, Retry, Step, StepError};
-use beamshare::epics::CaContext;
 use beamshare::journal::{Accepted, AcceptedBy, Cause, ExperimentRow, Journal};
 use beamshare::user_info::{self, Hold, Observation, Release, Verdict, Watcher, judge};
+use channel_access::Context;
 use clap::Args;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub struct Present {
 impl Present {
     /// Reads the user info and judges it as the service does.
     pub async fn read(config: &Config) -> Result<Present, Failure> {
-        let context = CaContext::new()?;
+        let context = Context::new()?;
         let mut readings = user_info::read_once(&context, &config.epics.user_info, LIMIT).await?;
         let journal = Journal::open(&config.journal.path).await?;
         let deliverer = Deliverer::new(Arc::new(config.clone()), journal)?;
@@ -76,7 +76,7 @@ impl Present {
     }
 }
 
-async fn settled(context: &CaContext, config: &Config) -> Result<Readings, Failure> {
+async fn settled(context: &Context, config: &Config) -> Result<Readings, Failure> {
     let bar = spinner();
     let settle = config.rules.settle;
     bar.set_message(format!("waiting until the user info has been quiet for {settle:?}"));

@@ -6,7 +6,8 @@ use super::rerun::{report, wait, wait_with_progress};
 use super::service::{Board, LIMIT};
 use beamshare::config::Config;
 use beamshare::domain::{Retry, Step};
-use beamshare::epics::{CaContext, Record, Value};
+use beamshare::epics::Record;
+use channel_access::{Context, Value};
 use clap::Args;
 use std::time::Duration;
 
@@ -69,12 +70,12 @@ async fn test(config: &Config) -> Outcome {
 }
 
 async fn service_runs(config: &Config) -> Result<bool, Failure> {
-    let context = CaContext::new()?;
+    let context = Context::new()?;
     Ok(Board::read(&context, &config.epics.prefix).await?.is_alive())
 }
 
 async fn resend_by_service(config: &Config) -> Outcome {
-    let context = CaContext::new()?;
+    let context = Context::new()?;
     let prefix = &config.epics.prefix;
     let channel = |record| context.channel(&format!("{prefix}{record}"));
     let run = channel(Record::Run)?;

@@ -1,9 +1,9 @@
 use beamshare::config::ConfigError;
-use beamshare::epics::CaError;
 use beamshare::journal::JournalError;
 use beamshare::log::LogError;
 use beamshare::schedule::ScheduleError;
 use beamshare::schedule::tag::TagError;
+use channel_access::CaError;
 use std::process::ExitCode;
 
 /// The exit codes that `beamshare --help` documents.

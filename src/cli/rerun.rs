@@ -3,7 +3,8 @@ use super::failure::{Exit, Failure};
 use super::service::{Board, LIMIT};
 use super::{print, status};
 use beamshare::config::Config;
-use beamshare::epics::{CaContext, Channel, Event, Record, TextChannel, TextEvent, Value};
+use beamshare::epics::Record;
+use channel_access::{Channel, Context, Event, TextChannel, TextEvent, Value};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -33,7 +34,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 impl Rerun {
     pub async fn act(self, config: &Config) -> Outcome {
-        let context = CaContext::new()?;
+        let context = Context::new()?;
         let prefix = &config.epics.prefix;
         Board::read(&context, prefix).await?.require_alive()?;
         let run = context.channel(&format!("{prefix}{}", Record::Run))?;
@@ -59,7 +60,7 @@ const AT_REST: Duration = Duration::from_secs(1);
 /// Waits until nothing runs any more, with StatusMsg on a line of its own where someone looks. False when the time is
 /// over.
 pub async fn wait_with_progress(
-    context: &CaContext,
+    context: &Context,
     prefix: &str,
     run: &Channel,
     limit: Option<Duration>,
@@ -114,7 +115,7 @@ pub async fn wait_with_progress(
 }
 
 /// How it ended, by the status records.
-pub async fn report(context: &CaContext, prefix: &str, ended: bool) -> Outcome {
+pub async fn report(context: &Context, prefix: &str, ended: bool) -> Outcome {
     let board = Board::read(context, prefix).await?;
     let (state, message) = (board.text(Record::Status), print::plain(board.text(Record::StatusMsg)));
     if !ended {

@@ -2,7 +2,8 @@
 
 use super::failure::Failure;
 use beamshare::domain::Step;
-use beamshare::epics::{CaContext, CaError, Kind, Record, TextChannel, TextEvent};
+use beamshare::epics::{Kind, Record};
+use channel_access::{CaError, Context, TextChannel, TextEvent};
 use futures::future;
 use futures::stream::{self, BoxStream, SelectAll, StreamExt};
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ pub struct Board {
 
 impl Board {
     /// Reads all records at once; one that can't be read is known by what came back.
-    pub async fn read(context: &CaContext, prefix: &str) -> Result<Board, CaError> {
+    pub async fn read(context: &Context, prefix: &str) -> Result<Board, CaError> {
         let read = shown().map(|record| async move {
             let channel = TextChannel::new(context, &format!("{prefix}{record}"))?;
             Ok((record, channel.get(LIMIT).await.map(|text| text.text)))
@@ -100,7 +101,7 @@ pub struct Live {
 }
 
 impl Live {
-    pub async fn start(context: &CaContext, prefix: &str) -> Result<Live, CaError> {
+    pub async fn start(context: &Context, prefix: &str) -> Result<Live, CaError> {
         let board = Board::read(context, prefix).await?;
         let mut events = SelectAll::new();
         for record in shown() {

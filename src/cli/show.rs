@@ -5,10 +5,10 @@ use super::service::LIMIT;
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
 use beamshare::domain::{Experiment, Field, FieldError, RelativePath, UserInfo};
-use beamshare::epics::CaContext;
 use beamshare::journal::{ExperimentRow, Journal};
 use beamshare::schedule::{self, ScheduleError, show::Report};
 use beamshare::user_info;
+use channel_access::Context;
 use clap::Args;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct Show {
 
 impl Show {
     pub async fn act(self, config: &Config) -> Outcome {
-        let context = CaContext::new()?;
+        let context = Context::new()?;
         let read = user_info::read_once(&context, &config.epics.user_info, LIMIT);
         let (readings, collections) = tokio::join!(read, Collections::of(config));
         let user_info = readings?.user_info();

@@ -2,7 +2,8 @@ use super::failure::{Exit, Failure};
 use super::service::{Board, Live, STEPS};
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
-use beamshare::epics::{CaContext, Record, holder_name};
+use beamshare::epics::{Record, holder_name};
+use channel_access::Context;
 use clap::Args;
 use console::Term;
 use serde::Serialize;
@@ -69,7 +70,7 @@ const EXPERIMENT: [(&str, Record); 6] = [
 
 impl Status {
     pub async fn act(self, config: &Config) -> Outcome {
-        let context = CaContext::new()?;
+        let context = Context::new()?;
         let prefix = &config.epics.prefix;
         if self.watch {
             return self.follow(config, Live::start(&context, prefix).await?).await;

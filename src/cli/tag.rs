@@ -4,9 +4,9 @@ use super::service::LIMIT;
 use super::{Outcome, print};
 use beamshare::config::Config;
 use beamshare::domain::{Field, FieldError, UserInfo};
-use beamshare::epics::CaContext;
 use beamshare::schedule::tag::{Put, Tagger, usable, user_info};
 use beamshare::schedule::{self, BeamTime, show};
+use channel_access::Context;
 use clap::Args;
 use jiff::Zoned;
 use std::io::{BufRead, IsTerminal, Write};
@@ -113,7 +113,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 impl Tag {
     pub async fn act(self, config: &Config) -> Outcome {
-        let context = CaContext::new()?;
+        let context = Context::new()?;
         let tagger = Tagger::new(&context, &config.epics.user_info, LIMIT)?;
         match self.every {
             Some(every) => self.until_stopped(config, &tagger, every).await,

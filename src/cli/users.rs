@@ -4,12 +4,12 @@ use super::service::LIMIT;
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
 use beamshare::domain::{EmailAddress, Experiment, Field, FieldError};
-use beamshare::epics::CaContext;
 use beamshare::journal::{
     AccessRow, AccessState, DeliveryState, ExperimentRow, Journal, MessageRow, MessageState, PersonRow, PersonState,
     Unreachable,
 };
 use beamshare::user_info;
+use channel_access::Context;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -99,7 +99,7 @@ impl Which {
 /// The experiment that the PVs name. No other stands in for it: people are added to the one that is meant, or to none.
 async fn present(config: &Config, journal: &Journal) -> Result<ExperimentRow, Failure> {
     const NAME_IT: &str = "name the experiment with --experiment (beamshare history lists them)";
-    let context = CaContext::new()?;
+    let context = Context::new()?;
     let readings = user_info::read_once(&context, &config.epics.user_info, LIMIT).await;
     let readings = readings.map_err(|error| Failure { message: format!("{error}; {NAME_IT}"), ..error.into() })?;
     let experiment = Experiment::parse(&readings.user_info()).map_err(|errors| {

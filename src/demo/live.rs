@@ -2,7 +2,8 @@
 
 use super::parts::Parts;
 use super::{LIMIT, Result, SHARE, say};
-use beamshare::epics::{CaContext, Record, TextChannel, TextEvent};
+use beamshare::epics::Record;
+use channel_access::{Context, TextChannel, TextEvent};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -66,7 +67,7 @@ pub struct Live {
 }
 
 impl Live {
-    pub fn new(context: &CaContext) -> Result<Live> {
+    pub fn new(context: &Context) -> Result<Live> {
         let (sender, news) = mpsc::unbounded_channel();
         for record in RECORDS {
             let channel = TextChannel::new(context, &format!("{SHARE}{record}")).map_err(|error| error.to_string())?;

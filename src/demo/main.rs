@@ -21,7 +21,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tagging::{Group, Tag};
 
-use beamshare::epics::{CaContext, Record, Status, TextChannel};
+use beamshare::epics::{Record, Status};
+use channel_access::{Context, TextChannel};
 
 /// The prefix of the demo's user-info records; as in config/beamshare.toml.
 const USER_INFO: &str = "2bmb:TomoScan:";
@@ -97,7 +98,7 @@ fn demo(arguments: Arguments) -> Result<ExitCode> {
 
 async fn play(stage: &Stage, parts: &mut Parts<'_>, once: bool) -> Result<ExitCode> {
     say(format_args!("Starting, in {}", stage.folder().display()));
-    let context = CaContext::new().map_err(|error| error.to_string())?;
+    let context = Context::new().map_err(|error| error.to_string())?;
     let mut live = Live::new(&context)?;
     parts.start_ioc()?;
     live.until("the soft IOC serves the records", parts, |board| board.says(Record::Alive)).await?;

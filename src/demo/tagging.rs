@@ -1,7 +1,7 @@
 //! The tagging tool (DTagging, `dmagic tag`), as far as Channel Access sees it: ten PVs, put one by one in its order.
 
 use super::{LIMIT, Result, USER_INFO, say};
-use beamshare::epics::{CaContext, TextChannel};
+use channel_access::{Context, TextChannel};
 use clap::Args;
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ pub struct Tag {
 
 impl Tag {
     pub async fn act(self) -> Result<()> {
-        let context = CaContext::new().map_err(|error| error.to_string())?;
+        let context = Context::new().map_err(|error| error.to_string())?;
         let group = Group {
             first: self.first,
             last: self.last,
@@ -69,7 +69,7 @@ impl Group {
 }
 
 /// Puts the group's values, the first `puts` of them or all; returns when the last one was taken.
-pub async fn tag(context: &CaContext, group: &Group, prefix: &str, puts: Option<usize>) -> Result<Instant> {
+pub async fn tag(context: &Context, group: &Group, prefix: &str, puts: Option<usize>) -> Result<Instant> {
     let updated = jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
     let values = [
         ("UserName", &group.first),

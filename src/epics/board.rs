@@ -12,13 +12,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::commands::{self, Commands};
-use super::context::CaContext;
-use super::error::{CaError, search_settings};
 use super::keeper;
 use super::lease::{Lease, LeaseKeeper, Release};
 use super::moment::{After, Before};
 use super::records::{Kind, Record, Status, step_index};
 use crate::domain::{Step, StepStatus};
+use channel_access::Context;
+use channel_access::{CaError, search_settings};
 
 /// How long the records are searched for before their absence is reported.
 const SEARCH_LIMIT: Duration = Duration::from_secs(5);
@@ -89,7 +89,7 @@ impl StatusBoard {
     ///
     /// # Errors
     /// [`CaError::BadName`].
-    pub fn new(context: &CaContext, prefix: &str) -> Result<(Self, Commands), CaError> {
+    pub fn new(context: &Context, prefix: &str) -> Result<(Self, Commands), CaError> {
         let (alive, end) = watch::channel(());
         let (connected_tx, connected) = watch::channel(BTreeSet::new());
         let links = Links(Arc::new(connected_tx));

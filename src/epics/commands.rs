@@ -4,10 +4,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::board::Link;
-use super::channel::{Channel, Event};
 use super::lease::Lease;
 use super::records::Record;
-use super::value::{FieldType, Value};
+use channel_access::{Channel, Event};
+use channel_access::{FieldType, Value};
 
 /// How long the reset of a button may take.
 const RESET_LIMIT: Duration = Duration::from_secs(2);

@@ -6,10 +6,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::board::{Link, Shown, Wanted};
-use super::channel::{Channel, Connection, Event};
 use super::lease::Lease;
 use super::records::Kind;
-use super::value::{FieldType, STRING_SIZE, Value, until_nul};
+use channel_access::{Channel, Connection, Event};
+use channel_access::{FieldType, STRING_SIZE, Value, until_nul};
 
 /// How long one write may take.
 const PUT_LIMIT: Duration = Duration::from_secs(5);

@@ -19,10 +19,10 @@ use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
-use super::channel::{Channel, Event};
-use super::error::CaError;
 use super::holder::Holder;
-use super::value::{Sample, Value, until_nul};
+use channel_access::CaError;
+use channel_access::{Channel, Event};
+use channel_access::{Sample, Value, until_nul};
 
 /// A holder whose heart has stood still for so long has ended: as the watchdog of db/beamshare.db has it.
 const TAKEOVER: Duration = Duration::from_secs(10);

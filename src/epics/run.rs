@@ -14,11 +14,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::board::{Link, Shown, Wanted};
-use super::channel::{Channel, Event};
 use super::commands::{Command, as_bool, is_button};
 use super::keeper::pause;
 use super::lease::Lease;
-use super::value::Value;
+use channel_access::Value;
+use channel_access::{Channel, Event};
 
 /// How long a write may wait to be sent.
 const PUT_LIMIT: Duration = Duration::from_secs(5);

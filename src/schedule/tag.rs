@@ -7,7 +7,7 @@
 use super::BeamTime;
 use super::text::fitting;
 use crate::domain::{Experiment, Field, FieldError, UserInfo};
-use crate::epics::{CaContext, CaError, FieldType, TextChannel};
+use channel_access::{CaError, Context, FieldType, TextChannel};
 use futures::future::try_join_all;
 use jiff::Zoned;
 use std::collections::BTreeMap;
@@ -136,7 +136,7 @@ impl Tagger {
     ///
     /// # Errors
     /// A name that can't be a PV's.
-    pub fn new(context: &CaContext, pvs: &BTreeMap<Field, String>, limit: Duration) -> Result<Tagger, CaError> {
+    pub fn new(context: &Context, pvs: &BTreeMap<Field, String>, limit: Duration) -> Result<Tagger, CaError> {
         let channel = |(field, pv): (&Field, &String)| Ok((*field, TextChannel::new(context, pv)?));
         Ok(Tagger { channels: pvs.iter().map(channel).collect::<Result<_, CaError>>()?, limit })
     }

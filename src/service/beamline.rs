@@ -7,10 +7,11 @@ use super::syncs::{News, Syncs};
 use crate::config::{self, Changes, Config, ConfigError};
 use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome};
 use crate::domain::{Experiment, Readings};
-use crate::epics::{CaContext, Commands, Lease, StatusBoard};
+use crate::epics::{Commands, Lease, StatusBoard};
 use crate::journal::{DeliveryRow, ExperimentRow, Journal, JournalError, RunLock};
 use crate::metrics::Facts;
 use crate::user_info::Watcher;
+use channel_access::Context;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -34,7 +35,7 @@ const SYNC_BEATS: u32 = 5;
 /// A single task owns all of it, so that there is no moment at which two parts disagree.
 pub(super) struct Beamline {
     pub(super) config: Arc<Config>,
-    pub(super) context: CaContext,
+    pub(super) context: Context,
     pub(super) journal: Journal,
     pub(super) deliverer: Arc<Deliverer>,
     pub(super) watcher: Watcher,
@@ -86,7 +87,7 @@ pub(super) struct Shown {
 }
 
 impl Beamline {
-    pub async fn start(context: CaContext, config: Config) -> Result<Beamline, DaemonError> {
+    pub async fn start(context: Context, config: Config) -> Result<Beamline, DaemonError> {
         let config = Arc::new(config);
         let journal = Journal::open(&config.journal.path).await?;
         let lock = journal.lock_service(WHO)?;

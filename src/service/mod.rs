@@ -13,11 +13,11 @@ mod syncs;
 
 use crate::config::Config;
 use crate::domain::StepError;
-use crate::epics::{CaContext, CaError};
 use crate::journal::{JournalError, LockError};
 use crate::metrics::{self, Facts};
 use crate::sync::SyncError;
 use beamline::Beamline;
+use channel_access::{CaError, Context};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -78,7 +78,7 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
 
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stop, stopped) = watch::channel(());
-    let context = CaContext::new()?;
+    let context = Context::new()?;
     let mut beamlines = JoinSet::new();
     let mut metrics: BTreeMap<SocketAddr, Vec<watch::Receiver<Facts>>> = BTreeMap::new();
     for config in configs {

@@ -1,7 +1,7 @@
 //! Rules 1 to 3: the user-info PVs are connected, have been quiet, and read the same by a fresh get.
 
 use crate::domain::{Field, Reading, Readings};
-use crate::epics::{CaContext, CaError, Severity, Text, TextChannel, TextEvent};
+use channel_access::{CaError, Context, Severity, Text, TextChannel, TextEvent};
 use futures::stream::{self, BoxStream, SelectAll, StreamExt};
 use futures::{FutureExt, future};
 use jiff::Timestamp;
@@ -39,7 +39,7 @@ impl Watcher {
     ///
     /// # Errors
     /// A name that can't be a PV's.
-    pub fn start(context: &CaContext, pvs: &BTreeMap<Field, String>, settle: Duration) -> Result<Watcher, CaError> {
+    pub fn start(context: &Context, pvs: &BTreeMap<Field, String>, settle: Duration) -> Result<Watcher, CaError> {
         let channels = pvs
             .iter()
             .map(|(field, pv)| Ok((*field, Arc::new(TextChannel::new(context, pv)?))))
@@ -65,11 +65,7 @@ impl Drop for Watcher {
 ///
 /// # Errors
 /// The first PV that can't be read within `limit`.
-pub async fn read_once(
-    context: &CaContext,
-    pvs: &BTreeMap<Field, String>,
-    limit: Duration,
-) -> Result<Readings, CaError> {
+pub async fn read_once(context: &Context, pvs: &BTreeMap<Field, String>, limit: Duration) -> Result<Readings, CaError> {
     let channels = pvs
         .iter()
         .map(|(field, pv)| Ok((*field, Arc::new(TextChannel::new(context, pv)?))))

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use beamshare::domain::{Step, StepStatus};
-use beamshare::epics::{CaContext, Lease, Record, Status, StatusBoard, TextChannel, TextEvent, Value};
+use beamshare::epics::{Lease, Record, Status, StatusBoard};
+use channel_access::{Context, TextChannel, TextEvent, Value};
 
 use crate::support::ioc::{CaTest, repository};
-use crate::{LIMIT, sample};
+use crate::{LIMIT, beamshare_ioc, sample};
 
 const PREFIX: &str = "test:Share:";
 
 /// Waits until the record reads so, whatever it read before.
-async fn reads(ca: &CaContext, record: Record, wanted: &str) {
+async fn reads(ca: &Context, record: Record, wanted: &str) {
     let channel = TextChannel::new(ca, &format!("{PREFIX}{record}")).unwrap();
     let mut last = None;
     let search = async {
@@ -39,7 +40,7 @@ fn show_something(board: &StatusBoard) {
     board.beat();
 }
 
-async fn something_is_shown(ca: &CaContext) {
+async fn something_is_shown(ca: &Context) {
     reads(ca, Record::Status, "Running").await;
     reads(ca, Record::StatusMsg, "Making directories for Muller").await; // ASCII, for MEDM
     reads(ca, Record::Run, "Running").await;
@@ -56,8 +57,8 @@ async fn something_is_shown(ca: &CaContext) {
 #[tokio::test]
 async fn what_is_set_is_shown() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
     show_something(&board);
     board.flush(LIMIT).await.unwrap();
@@ -76,7 +77,7 @@ async fn what_is_set_is_shown() {
 #[tokio::test]
 async fn the_latest_state_is_shown_when_the_ioc_comes_and_comes_back() {
     let test = CaTest::new();
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
     for n in 0..1000 {
         board.set_count(Record::UsersTotal, n); // nobody waits for an IOC
@@ -85,7 +86,7 @@ async fn the_latest_state_is_shown_when_the_ioc_comes_and_comes_back() {
     let late = board.flush(Duration::from_millis(10)).await.unwrap_err();
     assert!(late.records.contains(&Record::Status) && late.to_string().contains("StatusMsg"), "{late}");
     assert_eq!(board.missing().len(), Record::ALL.len() - 3);
-    let ioc = test.ioc_with_beamshare();
+    let ioc = beamshare_ioc(&test);
     something_is_shown(&ca).await;
     board.flush(LIMIT).await.unwrap();
     ioc.kill();
@@ -96,7 +97,7 @@ async fn the_latest_state_is_shown_when_the_ioc_comes_and_comes_back() {
     };
     tokio::time::timeout(LIMIT, gone).await.unwrap();
     board.set_status(Status::Done);
-    let _ioc = test.ioc_with_beamshare();
+    let _ioc = beamshare_ioc(&test);
     board.flush(LIMIT).await.unwrap();
     reads(&ca, Record::Status, "Done").await;
     reads(&ca, Record::DirsMsg, "detector: refused").await;
@@ -107,8 +108,8 @@ async fn the_latest_state_is_shown_when_the_ioc_comes_and_comes_back() {
 #[tokio::test]
 async fn what_another_client_writes_is_put_right() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
     board.set_status(Status::Done);
     board.set_text(Record::LastName, "Li");
@@ -127,8 +128,8 @@ async fn what_another_client_writes_is_put_right() {
 #[tokio::test]
 async fn texts_longer_than_their_record_are_cut() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
     board.set_text(Record::StatusMsg, &"é".repeat(1000));
     board.set_text(Record::Email, &"é".repeat(1000)); // an address is shown as it is
@@ -150,7 +151,7 @@ async fn records_that_are_missing_or_of_another_type_hold_up_no_other() {
         .collect();
     let own = r#"record(stringout, "test:Share:Status") { } record(stringout, "test:Share:StatusMsg") { }"#;
     let _ioc = test.ioc_with_records(&(kept.concat().replace("$(AUTO=1)", "1") + own));
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
     show_something(&board);
     board.set_text(Record::SyncTask, "none");
@@ -168,8 +169,8 @@ async fn records_that_are_missing_or_of_another_type_hold_up_no_other() {
 #[tokio::test]
 async fn a_record_that_refuses_is_written_when_it_takes() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let disp = ca.channel("test:Share:StatusMsg.DISP").unwrap();
     disp.put(Value::Char(vec![1]), LIMIT).await.unwrap();
     let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
@@ -186,12 +187,11 @@ async fn a_record_that_refuses_is_written_when_it_takes() {
 #[tokio::test]
 async fn the_watchdog_tells_a_beating_heart_from_a_stopped_one() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let alive = ca.channel("test:Share:Alive").unwrap();
-    let stopped = |s: &beamshare::epics::Sample| s.value == Value::Enum(vec![0]) && s.severity.to_string() == "MAJOR";
-    let running =
-        |s: &beamshare::epics::Sample| s.value == Value::Enum(vec![1]) && s.severity.to_string() == "NO_ALARM";
+    let stopped = |s: &channel_access::Sample| s.value == Value::Enum(vec![0]) && s.severity.to_string() == "MAJOR";
+    let running = |s: &channel_access::Sample| s.value == Value::Enum(vec![1]) && s.severity.to_string() == "NO_ALARM";
     // The IOC has just started, and there is no beamshare.
     assert!(stopped(&alive.get(LIMIT).await.unwrap()));
     sample(&alive, stopped).await;

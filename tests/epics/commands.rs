@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use beamshare::epics::{CaContext, Channel, Command, Commands, Record, Sample, StatusBoard, Value};
+use beamshare::epics::{Command, Commands, Record, StatusBoard};
+use channel_access::{Channel, Context, Sample, Value};
 
 use crate::support::ioc::CaTest;
-use crate::{LIMIT, sample};
+use crate::{LIMIT, beamshare_ioc, sample};
 
 const PREFIX: &str = "test:Share:";
 
@@ -25,7 +26,7 @@ async fn order(commands: &mut Commands) -> Command {
 
 /// Fails if there is an order among what was heard so far. What an operator would press after it, `Resend`, is the
 /// mark up to which is listened.
-async fn no_order(ca: &CaContext, commands: &mut Commands) {
+async fn no_order(ca: &Context, commands: &mut Commands) {
     // A press that comes before the board has found the button again after a restart of the IOC is nobody's: press again.
     let mark = async {
         loop {
@@ -39,7 +40,7 @@ async fn no_order(ca: &CaContext, commands: &mut Commands) {
     assert_eq!(heard, Command::Resend);
 }
 
-async fn press(ca: &CaContext, record: &str) {
+async fn press(ca: &Context, record: &str) {
     let button = ca.channel(&format!("{PREFIX}{record}")).unwrap();
     button.put(Value::Enum(vec![1]), LIMIT).await.unwrap();
 }
@@ -48,7 +49,7 @@ fn is(value: u16) -> impl Fn(&Sample) -> bool {
     move |sample| sample.value == Value::Enum(vec![value])
 }
 
-async fn board(ca: &CaContext) -> (StatusBoard, Commands) {
+async fn board(ca: &Context) -> (StatusBoard, Commands) {
     let (board, mut commands) = StatusBoard::new(ca, PREFIX).unwrap();
     // Both switches have been heard, and Run reads 0: beamshare is in service.
     let (a, b) = (next(&mut commands).await, next(&mut commands).await);
@@ -57,7 +58,7 @@ async fn board(ca: &CaContext) -> (StatusBoard, Commands) {
     (board, commands)
 }
 
-async fn run_channel(ca: &CaContext) -> Channel {
+async fn run_channel(ca: &Context) -> Channel {
     let run = ca.channel("test:Share:Run").unwrap();
     run.connected(LIMIT).await.unwrap();
     run
@@ -66,8 +67,8 @@ async fn run_channel(ca: &CaContext) -> Channel {
 #[tokio::test]
 async fn buttons_and_switches_are_heard() {
     let test = CaTest::new();
-    let ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let (_board, mut commands) = board(&ca).await;
     for (record, command) in [
         ("Approve", Command::Approve),
@@ -89,7 +90,7 @@ async fn buttons_and_switches_are_heard() {
     assert_eq!(next(&mut commands).await, Command::Pause(true));
     // A restart of the IOC: it has the switches' states, and beamshare does not write them.
     ioc.kill();
-    let _ioc = test.ioc_with_beamshare();
+    let _ioc = beamshare_ioc(&test);
     let (a, b) = (next(&mut commands).await, next(&mut commands).await);
     assert!([a, b].contains(&Command::Auto(true)) && [a, b].contains(&Command::Pause(false)), "{a:?} {b:?}");
 }
@@ -97,13 +98,13 @@ async fn buttons_and_switches_are_heard() {
 #[tokio::test]
 async fn a_button_that_was_pressed_before_beamshare_came_is_not_obeyed() {
     let test = CaTest::new();
-    let mut ioc = test.ioc_with_beamshare();
+    let mut ioc = beamshare_ioc(&test);
     // As if HIGH were not in the record: pressed long ago, and still 1.
     for button in ["Approve", "Abort", "Run"] {
         ioc.shell(&format!("dbpf test:Share:{button}.HIGH 0"));
         ioc.shell(&format!("dbpf test:Share:{button} 1"));
     }
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let abort = ca.channel("test:Share:Abort").unwrap();
     sample(&abort, is(1)).await;
     let run = run_channel(&ca).await;
@@ -121,8 +122,8 @@ async fn a_button_that_was_pressed_before_beamshare_came_is_not_obeyed() {
 #[tokio::test]
 async fn run_pressed_a_hundred_times_is_one_run() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let (board, mut commands) = board(&ca).await;
     let run = run_channel(&ca).await;
     for _ in 0..50 {
@@ -143,8 +144,8 @@ async fn run_pressed_a_hundred_times_is_one_run() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beamshare_never_hears_itself() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let (board, mut commands) = board(&ca).await;
     for n in 0..300u32 {
         board.set_run(true);
@@ -173,8 +174,8 @@ async fn beamshare_never_hears_itself() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_press_between_deliveries_is_never_lost() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let (board, mut commands) = board(&ca).await;
     let operator = run_channel(&ca).await;
     sample(&operator, is(0)).await;
@@ -199,8 +200,8 @@ async fn a_press_between_deliveries_is_never_lost() {
 #[tokio::test]
 async fn a_zero_put_to_run_is_put_right_and_ends_nothing() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let (board, mut commands) = board(&ca).await;
     board.set_run(true);
     board.flush(LIMIT).await.unwrap();
@@ -220,8 +221,8 @@ async fn a_zero_put_to_run_is_put_right_and_ends_nothing() {
 #[tokio::test]
 async fn a_press_that_the_program_does_not_answer_springs_back() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let (_board, mut commands) = board(&ca).await;
     let run = run_channel(&ca).await;
     run.put(Value::Enum(vec![1]), LIMIT).await.unwrap();
@@ -235,8 +236,8 @@ async fn a_press_that_the_program_does_not_answer_springs_back() {
 #[tokio::test]
 async fn a_zero_that_the_ioc_refuses_is_no_press() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let (board, mut commands) = board(&ca).await;
     board.set_run(true);
     board.flush(LIMIT).await.unwrap();
@@ -255,18 +256,18 @@ async fn a_zero_that_the_ioc_refuses_is_no_press() {
 #[tokio::test]
 async fn run_is_right_after_a_restart_of_the_ioc() {
     let test = CaTest::new();
-    let ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let (board, mut commands) = board(&ca).await;
     board.set_run(true);
     board.flush(LIMIT).await.unwrap();
     ioc.kill();
-    let ioc = test.ioc_with_beamshare();
+    let ioc = beamshare_ioc(&test);
     let run = run_channel(&ca).await;
     sample(&run, is(1)).await;
     ioc.kill();
     board.set_run(false);
-    let _ioc = test.ioc_with_beamshare();
+    let _ioc = beamshare_ioc(&test);
     board.flush(LIMIT).await.unwrap();
     no_order(&ca, &mut commands).await;
 }

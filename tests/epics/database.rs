@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use beamshare::epics::{CaContext, Kind, Record, STEP_STATES, Status, TextChannel, Value};
+use beamshare::epics::{Kind, Record, STEP_STATES, Status};
+use channel_access::{Context, TextChannel, Value};
 
 use crate::LIMIT;
 use crate::support::ioc::{CaTest, repository};
@@ -23,7 +24,7 @@ fn records(file: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-async fn field(ca: &CaContext, name: &str) -> String {
+async fn field(ca: &Context, name: &str) -> String {
     TextChannel::new(ca, name).unwrap().get(LIMIT).await.unwrap_or_else(|e| panic!("{e}")).text
 }
 
@@ -38,7 +39,7 @@ fn the_program_and_the_file_have_the_same_records() {
 async fn every_record_is_served_with_its_type_description_and_states() {
     let test = CaTest::new();
     let _ioc = test.ioc(&[(&repository("db/beamshare.db"), "")]);
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     for record in Record::ALL {
         let name = format!("2bmb:Share:{record}"); // the macros' defaults
         assert_eq!(field(&ca, &format!("{name}.RTYP")).await, record.record_type(), "{name}");
@@ -134,7 +135,7 @@ async fn access_security_guards_commands_and_status() {
     let acf = repository("db/beamshare.acf");
     let db = repository("db/beamshare.db");
     let ioc = test.ioc_with_security(&[(&db, "P=test:")], &acf, "SERVICE=nobody-else,STAFF=\"a,b\"");
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     for name in ["Run", "Approve", "Auto", "Status", "StatusMsg"] {
         let channel = ca.channel(&format!("test:Share:{name}")).unwrap();
         let access = channel.connected(LIMIT).await.unwrap().access;

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use beamshare::epics::{CaContext, Command, Commands, Lease, Record, Sample, Status, StatusBoard, TextChannel, Value};
+use beamshare::epics::{Command, Commands, Lease, Record, Status, StatusBoard};
+use channel_access::{Context, Sample, TextChannel, Value};
 use tokio::task::JoinHandle;
 
 use crate::support::ioc::CaTest;
-use crate::{LIMIT, sample};
+use crate::{LIMIT, beamshare_ioc, sample};
 
 const PREFIX: &str = "test:Share:";
 
@@ -18,7 +19,7 @@ struct Service {
 }
 
 impl Service {
-    fn start(ca: &CaContext, number: u64) -> Service {
+    fn start(ca: &Context, number: u64) -> Service {
         let (board, commands) = StatusBoard::new(ca, PREFIX).unwrap();
         board.set_count(Record::RunCount, number);
         board.set_status(Status::Done);
@@ -57,15 +58,15 @@ impl Service {
     }
 }
 
-async fn text(ca: &CaContext, record: Record) -> String {
+async fn text(ca: &Context, record: Record) -> String {
     TextChannel::new(ca, &format!("{PREFIX}{record}")).unwrap().get(LIMIT).await.unwrap().text
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_three_that_start_in_the_same_instant_one_serves() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     for round in 0..5 {
         let services: Vec<_> = (1..=3).map(|n| Service::start(&ca, n)).collect();
         let mut leases: Vec<_> = services.iter().map(|service| service.board.lease()).collect();
@@ -104,8 +105,8 @@ async fn of_three_that_start_in_the_same_instant_one_serves() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_second_touches_nothing_and_takes_over_when_the_first_has_ended() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let first = Service::start(&ca, 1);
     first.holds().await;
     first.board.flush(LIMIT).await.unwrap();
@@ -151,8 +152,8 @@ async fn the_second_touches_nothing_and_takes_over_when_the_first_has_ended() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_of_the_ioc_leaves_the_lease_where_it_was() {
     let test = CaTest::new();
-    let ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let first = Service::start(&ca, 1);
     first.holds().await;
     let second = Service::start(&ca, 2);
@@ -160,7 +161,7 @@ async fn a_restart_of_the_ioc_leaves_the_lease_where_it_was() {
     let (mut first_lease, second_lease) = (first.board.lease(), second.board.lease());
     first_lease.borrow_and_update();
     ioc.kill();
-    let _ioc = test.ioc_with_beamshare();
+    let _ioc = beamshare_ioc(&test);
     // The IOC's records are empty now; the first writes its name again, the second leaves it the time for that.
     let holder = ca.channel("test:Share:LeaseHolder").unwrap();
     sample(&holder, |s| matches!(&s.value, Value::Char(bytes) if bytes.first().is_some_and(|b| *b != 0))).await;
@@ -180,8 +181,8 @@ async fn a_restart_of_the_ioc_leaves_the_lease_where_it_was() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_somebody_writes_over_the_holders_is_put_right() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let first = Service::start(&ca, 1);
     first.holds().await;
     let mine = text(&ca, Record::LeaseHolder).await;
@@ -201,8 +202,8 @@ async fn a_name_that_somebody_writes_over_the_holders_is_put_right() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_that_is_known_to_be_dead_is_followed_at_once() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let first = Service::start(&ca, 1);
     first.holds().await;
     let name = text(&ca, Record::LeaseHolder).await;
@@ -221,8 +222,8 @@ async fn a_holder_that_is_known_to_be_dead_is_followed_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_that_is_overwritten_before_it_has_stood_is_none() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let holder = ca.channel("test:Share:LeaseHolder").unwrap();
     holder.get(LIMIT).await.unwrap();
     let rival = "elsewhere:1:2.3.4:5";

@@ -3,17 +3,21 @@
 mod support;
 
 mod board;
-mod channels;
 mod commands;
 mod database;
 mod lease;
 mod moment;
 
-mod texts;
-
 use std::time::Duration;
 
-use beamshare::epics::{Channel, Connection, Event, Sample};
+use channel_access::{Channel, Connection, Event, Sample};
+
+use support::ioc::{CaTest, Ioc, repository};
+
+/// Starts an IOC with db/beamshare.db and the prefix `test:Share:`.
+pub fn beamshare_ioc(test: &CaTest) -> Ioc {
+    test.ioc(&[(&repository("db/beamshare.db"), "P=test:")])
+}
 
 /// How long anything may take: an IOC is found within a second as a rule, but libca's search may take up to 25 s.
 pub const LIMIT: Duration = Duration::from_secs(30);

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use beamshare::domain::{Step, StepStatus};
-use beamshare::epics::{CaContext, Record, Status, StatusBoard, TextChannel, Value};
+use beamshare::epics::{Record, Status, StatusBoard};
+use channel_access::{Context, TextChannel, Value};
 
 use crate::support::ioc::CaTest;
-use crate::{LIMIT, sample};
+use crate::{LIMIT, beamshare_ioc, sample};
 
 const PREFIX: &str = "test:Share:";
 
@@ -30,8 +31,8 @@ fn show(board: &StatusBoard, round: u64, runs: bool) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_waits_for_run_or_status_reads_nothing_old() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
     board.flush(LIMIT).await.unwrap();
     let records = [
@@ -79,8 +80,8 @@ async fn who_waits_for_run_or_status_reads_nothing_old() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_refuses_does_not_keep_run_at_one() {
     let test = CaTest::new();
-    let _ioc = test.ioc_with_beamshare();
-    let ca = CaContext::new().unwrap();
+    let _ioc = beamshare_ioc(&test);
+    let ca = Context::new().unwrap();
     let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
     show(&board, 1, true);
     board.flush(LIMIT).await.unwrap();

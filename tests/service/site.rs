@@ -3,7 +3,8 @@
 use crate::beamline::{Beamline, Changes};
 use crate::support::ioc::{CaTest, Ioc, repository};
 use beamshare::domain::Field;
-use beamshare::epics::{CaContext, Channel, Record, TextChannel, Value};
+use beamshare::epics::Record;
+use channel_access::{Channel, Context, TextChannel, Value};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
@@ -51,7 +52,7 @@ pub struct Site {
     pub ca: CaTest,
     pub beamline: Beamline,
     pub ioc: Option<Ioc>,
-    context: CaContext,
+    context: Context,
     pvs: BTreeMap<Field, TextChannel>,
     service: Option<Child>,
     starts: u32,
@@ -77,7 +78,7 @@ impl Site {
         ];
         all.extend_from_slice(changes);
         let beamline = Beamline::with(&all, |collection| collection).await;
-        let context = CaContext::new().unwrap();
+        let context = Context::new().unwrap();
         let channel = |field: Field| TextChannel::new(&context, &pv(field)).unwrap();
         let pvs = Field::ALL.into_iter().map(|field| (field, channel(field))).collect();
         let mut site = Site { ca, beamline, ioc: None, context, pvs, service: None, starts: 0 };
@@ -195,7 +196,7 @@ impl Site {
         let mut last = String::new();
         let found = tokio::time::timeout(LIMIT, async {
             loop {
-                if let beamshare::epics::TextEvent::Text(text) = channel.next().await {
+                if let channel_access::TextEvent::Text(text) = channel.next().await {
                     last = text.text;
                     if wanted(&last) {
                         return;

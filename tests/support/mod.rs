@@ -1,6 +1,6 @@
 //! Real parts for the tests.
 #![allow(dead_code)] // each test binary uses some of it
-pub mod ioc;
+pub use soft_ioc as ioc;
 pub mod proxy;
 pub mod smtp;
 pub mod sshd;

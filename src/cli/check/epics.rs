@@ -2,14 +2,15 @@ use super::super::service::{Board, LIMIT};
 use super::{Finding, State};
 use beamshare::config::Config;
 use beamshare::domain::{Experiment, Field, UserInfo};
-use beamshare::epics::{CaContext, CaError, Record, Severity, Text, TextChannel};
+use beamshare::epics::Record;
+use channel_access::{CaError, Context, Severity, Text, TextChannel};
 use futures::future;
 use std::collections::BTreeMap;
 
 const SECTION: &str = "epics";
 
 pub async fn check(config: &Config) -> Vec<Finding> {
-    let context = match CaContext::new() {
+    let context = match Context::new() {
         Ok(context) => context,
         Err(error) => return vec![Finding::failed(SECTION, "Channel Access", error)],
     };
@@ -18,7 +19,7 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     findings
 }
 
-async fn user_info(context: &CaContext, config: &Config) -> Vec<Finding> {
+async fn user_info(context: &Context, config: &Config) -> Vec<Finding> {
     let read = config.epics.user_info.iter().map(|(field, pv)| async move {
         let text = match TextChannel::new(context, pv) {
             Ok(channel) => channel.get(LIMIT).await,
@@ -74,7 +75,7 @@ fn who(user_info: &UserInfo) -> Finding {
     }
 }
 
-async fn status_records(context: &CaContext, config: &Config) -> Vec<Finding> {
+async fn status_records(context: &Context, config: &Config) -> Vec<Finding> {
     let prefix = &config.epics.prefix;
     let what = format!("status records {prefix}*");
     let board = match Board::read(context, prefix).await {
@@ -106,7 +107,7 @@ async fn status_records(context: &CaContext, config: &Config) -> Vec<Finding> {
 }
 
 /// Whether the IOC's access security lets this host and account write.
-async fn writable(context: &CaContext, prefix: &str) -> Result<(), Finding> {
+async fn writable(context: &Context, prefix: &str) -> Result<(), Finding> {
     for record in [Record::Status, Record::Run] {
         let pv = format!("{prefix}{record}");
         let connection = match context.channel(&pv) {

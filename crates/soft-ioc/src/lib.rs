@@ -1,4 +1,4 @@
-//! A C soft IOC of EPICS base (PyPI `epicscorelibs`) for one test, and C clients (pyepics).
+//! Starts the C soft IOC of EPICS base (PyPI `epicscorelibs`) and C clients (pyepics) for one test.
 //!
 //! libca reads EPICS_CA_* from the process's environment once, so each test needs a process of its own: run them with
 //! `cargo nextest run`, as `make test` does. [`CaTest::new`] refuses to run twice in one process.
@@ -39,15 +39,17 @@ pub fn python() -> PathBuf {
     local
 }
 
-/// A file of the repository.
+/// A file of the repository, by its path from the root.
 pub fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
 /// The ports and the folder of one test. The ports are set for libca in this process and given to every IOC and client
 /// that it starts.
 pub struct CaTest {
+    /// `EPICS_CA_SERVER_PORT` of the test.
     pub server_port: u16,
+    /// `EPICS_CA_REPEATER_PORT` of the test.
     pub repeater_port: u16,
     folder: tempfile::TempDir,
 }
@@ -102,11 +104,6 @@ impl CaTest {
     pub fn ioc_with_records(&self, records: &str) -> Ioc {
         let file = self.file("test.db", records);
         self.ioc(&[(&file, "")])
-    }
-
-    /// Starts an IOC with db/beamshare.db and the prefix `test:Share:`.
-    pub fn ioc_with_beamshare(&self) -> Ioc {
-        self.ioc(&[(&repository("db/beamshare.db"), "P=test:")])
     }
 
     /// Keeps the usual TCP port, so that an IOC that starts now takes another one: as after a reboot in real life.

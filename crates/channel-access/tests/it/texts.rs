@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use beamshare::epics::{CaContext, CaError, Severity, Text, TextChannel, TextEvent, Value};
+use channel_access::{CaError, Context, Severity, Text, TextChannel, TextEvent, Value};
 
 use crate::LIMIT;
-use crate::support::ioc::CaTest;
+use soft_ioc::CaTest;
 
 const RECORDS: &str = r#"
 record(waveform, "chars")  { field(FTVL, "CHAR") field(NELM, "256") }
@@ -36,7 +36,7 @@ async fn text(channel: &TextChannel, wanted: impl Fn(&Text) -> bool) -> Text {
 }
 
 /// Writes, hears by the monitor, and reads by a get.
-async fn round_trip(ca: &CaContext, pv: &str, written: &str, read: &str) {
+async fn round_trip(ca: &Context, pv: &str, written: &str, read: &str) {
     let channel = TextChannel::new(ca, pv).unwrap();
     channel.put(written, LIMIT).await.unwrap_or_else(|e| panic!("{e}"));
     text(&channel, |t| t.text == read && !t.possibly_cut).await;
@@ -49,7 +49,7 @@ async fn round_trip(ca: &CaContext, pv: &str, written: &str, read: &str) {
 async fn a_text_goes_through_every_kind_of_record() {
     let test = CaTest::new();
     let _ioc = test.ioc_with_records(RECORDS);
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let long = "a.very.long.address.of.a.user@".to_owned() + &"x".repeat(100) + ".edu";
     for pv in ["chars", "uchars", "lsi", "lso", "si.VAL"] {
         round_trip(&ca, pv, "Li", "Li").await;
@@ -85,7 +85,7 @@ async fn a_text_goes_through_every_kind_of_record() {
 async fn a_string_of_39_bytes_may_have_been_cut_and_a_long_string_is_whole() {
     let test = CaTest::new();
     let _ioc = test.ioc_with_records(RECORDS);
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let address = "firstname.lastname@physics.university.example.edu";
     for (pv, value) in [
         ("so", Value::string(address)), // as every C client cuts it
@@ -108,7 +108,7 @@ async fn a_string_of_39_bytes_may_have_been_cut_and_a_long_string_is_whole() {
 async fn a_long_string_is_heard_whole_at_every_change_of_length() {
     let test = CaTest::new();
     let _ioc = test.ioc_with_records(RECORDS);
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let (lso, writer) = (TextChannel::new(&ca, "lso").unwrap(), TextChannel::new(&ca, "lso").unwrap());
     for length in [10, 39, 40, 41, 150, 39, 3, 199, 0] {
         let wanted = "é".repeat(length / 2) + &"x".repeat(length % 2);
@@ -121,7 +121,7 @@ async fn a_long_string_is_heard_whole_at_every_change_of_length() {
 async fn a_text_that_does_not_fit_is_refused_and_not_cut() {
     let test = CaTest::new();
     let _ioc = test.ioc_with_records(RECORDS);
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     for (pv, most) in [("so", 39), ("si", 39), ("small", 7), ("lso", 199), ("chars", 255)] {
         let channel = TextChannel::new(&ca, pv).unwrap();
         channel.put(&"y".repeat(most), LIMIT).await.unwrap_or_else(|e| panic!("{e}"));
@@ -138,7 +138,7 @@ async fn a_text_that_does_not_fit_is_refused_and_not_cut() {
 async fn bytes_that_are_not_utf8_are_read_as_latin1() {
     let test = CaTest::new();
     let _ioc = test.ioc_with_records(RECORDS);
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let latin1 = b"M\xfcller".to_vec();
     let utf8_cut_in_a_character = [&b"x".repeat(38)[..], "é".as_bytes()].concat();
     for (pv, value, read) in [
@@ -155,7 +155,7 @@ async fn bytes_that_are_not_utf8_are_read_as_latin1() {
 async fn alarms_and_connections_are_heard() {
     let test = CaTest::new();
     let ioc = test.ioc_with_records(r#"record(stringout, "undefined") { }"#);
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let undefined = TextChannel::new(&ca, "undefined").unwrap();
     let first = text(&undefined, |_| true).await;
     assert_eq!((first.text.as_str(), first.severity, first.timestamp), ("", Severity::Invalid, None));
@@ -171,7 +171,7 @@ async fn alarms_and_connections_are_heard() {
 async fn an_array_of_numbers_is_no_text() {
     let test = CaTest::new();
     let _ioc = test.ioc_with_records(RECORDS);
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let doubles = TextChannel::new(&ca, "doubles").unwrap();
     let error = doubles.get(LIMIT).await.unwrap_err();
     assert_eq!(error.to_string(), "doubles: cannot be read as a text: it holds an array of 4 DBF_DOUBLE");

@@ -19,12 +19,12 @@ use super::value::{FieldType, Sample, Value, time_type};
 
 /// How a channel is made.
 #[derive(Clone, Copy)]
-pub(super) struct Manner {
+pub(crate) struct Manner {
     /// Enums come as strings, their labels.
-    pub(super) labels: bool,
-    pub(super) monitored: bool,
+    pub(crate) labels: bool,
+    pub(crate) monitored: bool,
     /// Channels of different priorities go over different TCP connections.
-    pub(super) priority: u32,
+    pub(crate) priority: u32,
 }
 
 impl Default for Manner {
@@ -35,20 +35,20 @@ impl Default for Manner {
 
 impl Manner {
     /// The DBR type in which the values of a PV are asked for.
-    pub(super) fn request_type(self, native: FieldType) -> i64 {
+    pub(crate) fn request_type(self, native: FieldType) -> i64 {
         time_type(if self.labels && native == FieldType::Enum { FieldType::String } else { native })
     }
 }
 
 /// Why libca did not do what it was asked.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     Disconnected,
     Libca(i32),
 }
 
 impl Fault {
-    pub(super) fn from_status(status: i32) -> Self {
+    pub(crate) fn from_status(status: i32) -> Self {
         match status {
             sys::ECA_DISCONN | sys::ECA_DISCONNCHID => Self::Disconnected,
             other => Self::Libca(other),
@@ -56,9 +56,9 @@ impl Fault {
     }
 }
 
-pub(super) type Reply = oneshot::Sender<Result<Option<Sample>, Fault>>;
+pub(crate) type Reply = oneshot::Sender<Result<Option<Sample>, Fault>>;
 
-pub(super) enum Request {
+pub(crate) enum Request {
     Open {
         id: u64,
         name: CString,
@@ -105,7 +105,7 @@ struct Actor {
 }
 
 /// Serves the requests until [`Request::Stop`], on the thread that calls it. Tells first whether libca could be started.
-pub(super) fn run(
+pub(crate) fn run(
     inbox: &mpsc::Receiver<Request>,
     to_self: mpsc::Sender<Request>,
     started: impl FnOnce(Result<(), CaError>),
@@ -337,13 +337,13 @@ fn close(open: Open) {
 }
 
 /// libca's words for a status code.
-pub(super) fn message(status: i32) -> String {
+pub(crate) fn message(status: i32) -> String {
     // SAFETY: ca_message returns a static string for every code.
     let text = unsafe { CStr::from_ptr(sys::ca_message(status.into())) };
     text.to_string_lossy().into_owned()
 }
 
 /// A lock whose holder panicked still protects whole data: each of ours is held for one statement.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -33,7 +33,7 @@ pub enum FieldType {
 
 impl FieldType {
     /// From libca's code; `None` for a channel that is not connected and for types unknown to Channel Access.
-    pub(super) fn from_code(code: i16) -> Option<Self> {
+    pub(crate) fn from_code(code: i16) -> Option<Self> {
         Some(match code {
             0 => Self::String,
             1 => Self::Short,
@@ -135,7 +135,7 @@ impl Value {
     }
 
     /// The elements in the host's byte order, as libca takes them.
-    pub(super) fn to_wire(&self) -> Vec<u8> {
+    pub(crate) fn to_wire(&self) -> Vec<u8> {
         match self {
             Self::String(v) => v.iter().flat_map(|s| fixed_string(s)).collect(),
             Self::Short(v) => v.iter().flat_map(|x| x.to_ne_bytes()).collect(),
@@ -202,7 +202,7 @@ fn fixed_string(text: &[u8]) -> [u8; STRING_SIZE] {
 }
 
 /// What comes before the first NUL: the text in a fixed field.
-pub(super) fn until_nul(bytes: &[u8]) -> &[u8] {
+pub fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|b| *b == 0).next().unwrap_or_default()
 }
 
@@ -296,7 +296,7 @@ pub struct Sample {
 }
 
 /// Code of the DBR_TIME_… type in which a field of this type is asked for with its alarm and time.
-pub(super) fn time_type(kind: FieldType) -> i64 {
+pub(crate) fn time_type(kind: FieldType) -> i64 {
     i64::from(sys::DBR_TIME_STRING) + kind as i64
 }
 
@@ -306,7 +306,7 @@ pub(super) fn time_type(kind: FieldType) -> i64 {
 ///
 /// # Safety
 /// `args.dbr` must be null or point to `args.count` elements of DBR type `args.type_`, as in a callback of libca.
-pub(super) unsafe fn decode(args: &sys::event_handler_args) -> Option<Sample> {
+pub(crate) unsafe fn decode(args: &sys::event_handler_args) -> Option<Sample> {
     let code = args.type_ - i64::from(sys::DBR_TIME_STRING);
     let kind = FieldType::from_code(i16::try_from(code).ok()?)?;
     let count = usize::try_from(args.count).ok()?;

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::actor::{Fault, Reply, Request, lock, message};
-use super::context::CaContext;
+use super::context::Context;
 use super::error::{CaError, search_settings};
 use super::value::{FieldType, Sample, Value};
 
@@ -56,7 +56,7 @@ pub struct Access {
 }
 
 /// Between libca's callbacks and the reader of one channel.
-pub(super) struct Feed {
+pub(crate) struct Feed {
     name: String,
     events: Mutex<VecDeque<Event>>,
     arrived: Notify,
@@ -64,16 +64,16 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self { name: name.to_owned(), events: Mutex::default(), arrived: Notify::new(), link: watch::Sender::new(None) }
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Called by libca's threads; never waits.
-    pub(super) fn push(&self, event: Event) {
+    pub(crate) fn push(&self, event: Event) {
         match &event {
             Event::Connected(connection) => drop(self.link.send_replace(Some(connection.clone()))),
             Event::Disconnected => drop(self.link.send_replace(None)),
@@ -100,11 +100,11 @@ impl Feed {
 pub struct Channel {
     id: u64,
     feed: Arc<Feed>,
-    context: CaContext,
+    context: Context,
 }
 
 impl Channel {
-    pub(super) fn new(id: u64, feed: Arc<Feed>, context: CaContext) -> Self {
+    pub(crate) fn new(id: u64, feed: Arc<Feed>, context: Context) -> Self {
         Self { id, feed, context }
     }
 
@@ -163,7 +163,7 @@ impl Channel {
     /// every [`Event::Sample`] after the [`Event::Renewed`] that comes now was read by the IOC after it took the
     /// value: the way to tell one's own value from another client's.
     ///
-    /// For channels made with [`CaContext::channel_alone`] only: where a monitor ends while values of other channels of the
+    /// For channels made with [`Context::channel_alone`] only: where a monitor ends while values of other channels of the
     /// same connection wait, the IOC (rsrv, measured with base 7.0.10) may leave those unsent until it next has something
     /// to send, up to 30 s later.
     ///

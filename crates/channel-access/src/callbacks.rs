@@ -13,15 +13,15 @@ use super::value::{FieldType, decode, until_nul};
 
 /// What the callbacks of one channel find through `ca_puser`. Made by the actor when it opens the channel and freed
 /// by it after `ca_clear_channel`, from whose return on no callback runs any more.
-pub(super) struct Hook {
-    pub(super) id: u64,
-    pub(super) feed: Arc<Feed>,
-    pub(super) manner: Manner,
+pub(crate) struct Hook {
+    pub(crate) id: u64,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) manner: Manner,
     /// DBR type of the samples that belong to the present connection: a record that changed its type over an IOC's
     /// reboot may still send some in the old one, converted beyond recognition.
-    pub(super) wanted: AtomicI64,
-    pub(super) replies: Mutex<HashMap<usize, Reply>>,
-    pub(super) to_actor: mpsc::Sender<Request>,
+    pub(crate) wanted: AtomicI64,
+    pub(crate) replies: Mutex<HashMap<usize, Reply>>,
+    pub(crate) to_actor: mpsc::Sender<Request>,
 }
 
 /// # Safety
@@ -38,7 +38,7 @@ unsafe fn access(chid: sys::chanId) -> Access {
     unsafe { Access { read: sys::ca_read_access(chid) != 0, write: sys::ca_write_access(chid) != 0 } }
 }
 
-pub(super) unsafe extern "C" fn on_connection(args: sys::connection_handler_args) {
+pub(crate) unsafe extern "C" fn on_connection(args: sys::connection_handler_args) {
     // SAFETY: a callback of libca for a channel of ours.
     let hook = unsafe { hook(args.chid) };
     if args.op != libc::c_long::from(sys::CA_OP_CONN_UP) {
@@ -69,13 +69,13 @@ pub(super) unsafe extern "C" fn on_connection(args: sys::connection_handler_args
     }
 }
 
-pub(super) unsafe extern "C" fn on_access_rights(args: sys::access_rights_handler_args) {
+pub(crate) unsafe extern "C" fn on_access_rights(args: sys::access_rights_handler_args) {
     // SAFETY: a callback of libca for a channel of ours.
     let (hook, access) = unsafe { (hook(args.chid), access(args.chid)) };
     hook.feed.push(Event::AccessRights(access));
 }
 
-pub(super) unsafe extern "C" fn on_event(args: sys::event_handler_args) {
+pub(crate) unsafe extern "C" fn on_event(args: sys::event_handler_args) {
     // SAFETY: a callback of libca for a channel of ours.
     let hook = unsafe { hook(args.chid) };
     if args.status != sys::ECA_NORMAL || args.type_ != hook.wanted.load(Ordering::Acquire) {
@@ -87,7 +87,7 @@ pub(super) unsafe extern "C" fn on_event(args: sys::event_handler_args) {
     }
 }
 
-pub(super) unsafe extern "C" fn on_reply(args: sys::event_handler_args) {
+pub(crate) unsafe extern "C" fn on_reply(args: sys::event_handler_args) {
     // SAFETY: a callback of libca for a channel of ours.
     let reply = lock(&unsafe { hook(args.chid) }.replies).remove(&(args.usr as usize));
     if let Some(reply) = reply {
@@ -99,7 +99,7 @@ pub(super) unsafe extern "C" fn on_reply(args: sys::event_handler_args) {
     }
 }
 
-pub(super) unsafe extern "C" fn on_exception(args: sys::exception_handler_args) {
+pub(crate) unsafe extern "C" fn on_exception(args: sys::exception_handler_args) {
     let what = message(args.stat as i32);
     // SAFETY: null or a C string of libca.
     let context = (!args.ctx.is_null()).then(|| unsafe { CStr::from_ptr(args.ctx) }.to_string_lossy());

@@ -107,7 +107,7 @@ pub enum CaError {
 }
 
 /// The settings that decide where libca looks for IOCs, for messages.
-pub(super) fn search_settings() -> String {
+pub fn search_settings() -> String {
     let get = |name: &str| std::env::var(name).unwrap_or_default();
     let list = get("EPICS_CA_ADDR_LIST");
     let auto = get("EPICS_CA_AUTO_ADDR_LIST");

@@ -22,7 +22,7 @@ unsafe extern "C" {
 }
 
 /// Starts a repeater in this process if there is none.
-pub(super) fn ensure() {
+pub(crate) fn ensure() {
     let port = match std::env::var("EPICS_CA_REPEATER_PORT") {
         Ok(text) => text.trim().parse().unwrap_or(DEFAULT_PORT),
         Err(_) => DEFAULT_PORT,

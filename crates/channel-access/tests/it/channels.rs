@@ -3,10 +3,10 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use beamshare::epics::{CaContext, CaError, Event, FieldType, Value};
+use channel_access::{CaError, Context, Event, FieldType, Value};
 
-use crate::support::ioc::CaTest;
 use crate::{LIMIT, connected, disconnected, event, sample};
+use soft_ioc::CaTest;
 
 const X: &str = r#"record(longout, "x") { field(VAL, "1") field(PINI, "YES") }"#;
 
@@ -16,7 +16,7 @@ async fn a_channel_connects_monitors_reads_and_writes() {
     let _ioc = test.ioc_with_records(
         r#"record(ao, "x") { field(VAL, "1.5") field(PINI, "YES") field(HIHI, "9") field(HHSV, "MAJOR") }"#,
     );
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let x = ca.channel("x").unwrap();
     let connection = event(&x, connected).await;
     assert_eq!((connection.field_type, connection.count), (FieldType::Double, 1));
@@ -37,7 +37,7 @@ async fn a_channel_connects_monitors_reads_and_writes() {
 #[tokio::test]
 async fn a_pv_that_does_not_exist_yet_connects_when_it_does() {
     let test = CaTest::new();
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let x = ca.channel("x").unwrap();
     let error = x.get(Duration::from_millis(100)).await.unwrap_err().to_string();
     assert!(error.contains("x: cannot read: no IOC answers"), "{error}");
@@ -51,7 +51,7 @@ async fn a_pv_that_does_not_exist_yet_connects_when_it_does() {
 async fn an_ioc_that_was_killed_is_found_again() {
     let test = CaTest::new();
     let ioc = test.ioc_with_records(X);
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let x = ca.channel("x").unwrap();
     sample(&x, |_| true).await;
     x.put(Value::Long(vec![7]), LIMIT).await.unwrap();
@@ -69,7 +69,7 @@ async fn an_ioc_that_was_killed_is_found_again() {
 async fn an_ioc_that_comes_back_on_another_port_with_another_type_is_found_again() {
     let test = CaTest::new();
     let ioc = test.ioc_with_records(X);
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let x = ca.channel("x").unwrap();
     sample(&x, |s| s.value == Value::Long(vec![1])).await;
     ioc.kill();
@@ -87,7 +87,7 @@ async fn an_ioc_that_comes_back_on_another_port_with_another_type_is_found_again
 async fn an_ioc_that_hangs_or_dies_while_it_is_asked_gives_an_error_in_time() {
     let test = CaTest::new();
     let ioc = test.ioc_with_records(X);
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let x = ca.channel("x").unwrap();
     x.connected(LIMIT).await.unwrap();
     ioc.freeze();
@@ -106,7 +106,7 @@ async fn the_last_value_of_a_flood_arrives() {
     let test = CaTest::new();
     let records: String = (0..100).map(|n| format!("record(longout, \"x{n}\") {{ }}\n")).collect();
     let _ioc = test.ioc_with_records(&records);
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let channels: Vec<_> = (0..100).map(|n| ca.channel(&format!("x{n}")).unwrap()).collect();
     for channel in &channels {
         event(channel, connected).await;
@@ -132,7 +132,7 @@ async fn channels_come_and_go_while_values_stream() {
         r#"record(calc, "x") { field(SCAN, ".1 second") field(CALC, "VAL+1") field(FLNK, "y") }
            record(longout, "y") { }"#,
     );
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let writer = ca.channel("y").unwrap();
     writer.connected(LIMIT).await.unwrap();
     let flood = tokio::spawn(async move {
@@ -160,7 +160,7 @@ async fn channels_come_and_go_while_values_stream() {
 async fn after_put_and_renew_every_sample_is_from_after_the_put() {
     let test = CaTest::new();
     let _ioc = test.ioc_with_records(X);
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let x = ca.channel_alone("x").unwrap();
     sample(&x, |_| true).await;
     // Bursts, so that echoes of the earlier puts are still on their way when the last one renews the monitor.
@@ -179,7 +179,7 @@ async fn after_put_and_renew_every_sample_is_from_after_the_put() {
 async fn a_put_that_the_ioc_refuses_is_heard_of() {
     let test = CaTest::new();
     let _ioc = test.ioc_with_records(r#"record(longout, "x") { field(DISP, "1") }"#);
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     let x = ca.channel_alone("x").unwrap();
     let error = x.put(Value::Long(vec![1]), LIMIT).await.unwrap_err();
     assert!(matches!(error, CaError::Refused { .. }), "{error}");
@@ -194,7 +194,7 @@ async fn beamshare_is_the_repeater_where_the_host_has_none() {
     let _ioc = test.ioc_with_records(X);
     let before = test.python("import epics; print(epics.caget('x'))");
     assert!(before.contains("caRepeater"), "a client without a repeater complains: {before}");
-    let _ca = CaContext::new().unwrap();
+    let _ca = Context::new().unwrap();
     let after = test.python("import epics; print(epics.caget('x'))");
     assert_eq!(after.trim(), "1");
     let taken = UdpSocket::bind(("0.0.0.0", test.repeater_port));
@@ -204,7 +204,7 @@ async fn beamshare_is_the_repeater_where_the_host_has_none() {
 #[tokio::test]
 async fn what_cannot_be_a_pv_is_an_error() {
     let _test = CaTest::new();
-    let ca = CaContext::new().unwrap();
+    let ca = Context::new().unwrap();
     for name in ["", "a b", "a\0b", "a\n"] {
         assert!(matches!(ca.channel(name), Err(CaError::BadName { .. })), "{name:?}");
     }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::actor::lock;
 use super::channel::{Channel, Connection, Event};
-use super::context::CaContext;
+use super::context::Context;
 use super::error::CaError;
 use super::value::{FieldType, STRING_SIZE, Sample, Severity, Value, until_nul};
 
@@ -56,7 +56,7 @@ pub enum TextEvent {
 
 /// A PV that is read and written as a text. Dropping it closes its channels.
 pub struct TextChannel {
-    context: CaContext,
+    context: Context,
     plain: Channel,
     long: Mutex<Long>,
 }
@@ -79,7 +79,7 @@ impl TextChannel {
     ///
     /// # Errors
     /// [`CaError::BadName`].
-    pub fn new(context: &CaContext, name: &str) -> Result<Self, CaError> {
+    pub fn new(context: &Context, name: &str) -> Result<Self, CaError> {
         let plain = context.channel_with_labels(name)?;
         Ok(Self { context: context.clone(), plain, long: Mutex::default() })
     }

@@ -13,7 +13,7 @@ use super::repeater;
 ///
 /// It ends, with its threads, when the last clone and the last channel are dropped.
 #[derive(Clone)]
-pub struct CaContext {
+pub struct Context {
     shared: Arc<Shared>,
 }
 
@@ -23,7 +23,7 @@ struct Shared {
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
-impl CaContext {
+impl Context {
     /// Starts Channel Access with the EPICS_CA_* settings of the environment, which libca reads now and never again.
     /// Brings a CA repeater if the host has none.
     ///
@@ -93,7 +93,7 @@ impl CaContext {
     }
 
     /// Hands a request to the actor. If that has ended, the request is dropped, and with it the reply's sender.
-    pub(super) fn send(&self, request: Request) {
+    pub(crate) fn send(&self, request: Request) {
         let _ = self.shared.requests.send(request);
     }
 }
