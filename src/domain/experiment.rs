@@ -31,13 +31,15 @@ pub enum Field {
     Esaf,
     /// When the tagging tool last put the set
     UpdateTime,
+    /// The signature of all other fields, which says nothing about the experiment itself
+    Signature,
 }
 
 impl Field {
     /// The fields without which there is no experiment.
     pub const REQUIRED: [Field; 3] = [Field::YearMonth, Field::PiLastName, Field::PiEmail];
 
-    /// Every field, in the order of messages to people.
+    /// Every field that describes the experiment, in the order of messages to people: all but the signature.
     pub const ALL: [Field; 10] = [
         Field::YearMonth,
         Field::PiLastName,
@@ -64,6 +66,7 @@ impl Field {
             Field::ProposalTitle => "proposal_title",
             Field::Esaf => "esaf",
             Field::UpdateTime => "update_time",
+            Field::Signature => "signature",
         }
     }
 }
@@ -82,6 +85,7 @@ impl fmt::Display for Field {
             Field::ProposalTitle => "proposal title",
             Field::Esaf => "ESAF number",
             Field::UpdateTime => "update time",
+            Field::Signature => "signature",
         })
     }
 }
@@ -149,7 +153,8 @@ impl Experiment {
         let pi_last_name = required(user_info, Field::PiLastName, &mut errors);
         let pi_email = required(user_info, Field::PiEmail, &mut errors);
         let mut details = BTreeMap::new();
-        for &field in user_info.0.keys().filter(|field| !Field::REQUIRED.contains(field)) {
+        let optional = |field: &&Field| Field::ALL.contains(field) && !Field::REQUIRED.contains(field);
+        for &field in user_info.0.keys().filter(optional) {
             let Some(text) = user_info.get(field) else { continue };
             let parsed = match field {
                 Field::ProposalNumber | Field::PiBadge | Field::Esaf => text::identifier(text),

@@ -237,6 +237,7 @@ fn sample(n: usize) -> Values {
                 Field::ProposalTitle => "Pores_in_cement",
                 Field::Esaf => "280099",
                 Field::UpdateTime => "2026-03-01_08_00",
+                Field::Signature => "0123456789abcdef",
             };
             (field.key(), value.to_owned())
         })
@@ -305,6 +306,7 @@ mod tests {
                 Field::ProposalTitle => "Pores_5_um",
                 Field::Esaf => "280099",
                 Field::UpdateTime => "2026-03-02_09_00_00",
+                Field::Signature => unreachable!("no path is named after it"),
             };
             let text = format!("{{{{ year_month }}}}-{{{{ pi_last_name }}}}-{{{{ {} }}}}", field.key());
             let rendered = |text: &str| template(text).render(&experiment).unwrap().as_str().to_owned();

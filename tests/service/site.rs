@@ -298,6 +298,7 @@ fn pv(field: Field) -> String {
         Field::ProposalTitle => "ProposalTitle",
         Field::Esaf => "ESAFNumber",
         Field::UpdateTime => "UserInfoUpdate",
+        Field::Signature => "UserInfoSignature",
     };
     format!("site:TomoScan:{name}")
 }
