@@ -1,12 +1,11 @@
 //! beamshare watches the user-info PVs of a beamline and delivers: directories, Globus sharing, e-mail, data.
 //!
 //! The way of the data is one line, read left to right: user-info PVs → [`user_info`] → [`domain`] →
-//! [`delivery`] → status PVs ([`epics`]). docs/architecture.md draws it.
+//! [`delivery`] → status PVs ([`status`]). docs/architecture.md draws it.
 
 pub mod config;
 pub mod delivery;
 pub mod domain;
-pub mod epics;
 pub mod hooks;
 mod host;
 pub mod journal;
@@ -16,5 +15,6 @@ pub mod metrics;
 pub mod places;
 pub mod schedule;
 pub mod service;
+pub mod status;
 pub mod sync;
 pub mod user_info;

@@ -1,9 +1,9 @@
 //! A Prometheus endpoint: what the status records say, for who watches many beamlines at once.
 //!
-//! The numbers are taken from the [`StatusBoard`] at each scrape, so they can't differ from the records. Nobody's name,
+//! The numbers are taken from the [`StatusRecords`] at each scrape, so they can't differ from the records. Nobody's name,
 //! address or path is among them.
 
-use crate::epics::{Lease, Record, STEP_STATES, Status, StatusBoard};
+use crate::status::{BeamlineStatus, Lease, Record, STEP_STATES, StatusRecords};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
@@ -41,7 +41,7 @@ pub struct Facts {
     /// Its name, the label `beamline`
     pub beamline: String,
     /// Its records
-    pub board: StatusBoard,
+    pub records: StatusRecords,
     /// When the last delivery ended
     pub last_run: Option<Timestamp>,
 }
@@ -125,15 +125,15 @@ pub fn text(beamlines: &[Facts]) -> Result<String, std::fmt::Error> {
 
     for facts in beamlines {
         let name = || Beamline { beamline: facts.beamline.clone() };
-        let held = *facts.board.lease().borrow() == Lease::Held;
+        let held = *facts.records.lease().borrow() == Lease::Held;
         lease.get_or_create(&name()).set(held.into());
-        missing.get_or_create(&name()).set(i64::try_from(facts.board.missing().len()).unwrap_or(i64::MAX));
+        missing.get_or_create(&name()).set(i64::try_from(facts.records.missing().len()).unwrap_or(i64::MAX));
         if !held {
             continue;
         }
-        let number = |record| facts.board.number(record);
+        let number = |record| facts.records.number(record);
         if let Some(now) = number(Record::Status) {
-            for state in Status::ALL {
+            for state in BeamlineStatus::ALL {
                 let label = State { beamline: facts.beamline.clone(), state: state.to_string() };
                 status.get_or_create(&label).set((f64::from(state as u16) == now).into());
             }

@@ -6,7 +6,7 @@ mod support;
 
 mod service;
 
-use beamshare::epics::Record;
+use beamshare::status::Record;
 use channel_access::{Channel, Context, Event, TextChannel};
 use comfy_table::{Table, presets};
 use service::{HOSTS, Peers, RECIPIENTS, SETTLE, Service};

@@ -6,7 +6,7 @@ use super::rerun::{report, wait, wait_with_progress};
 use super::service::{Board, LIMIT};
 use beamshare::config::Config;
 use beamshare::domain::{Retry, Step};
-use beamshare::epics::Record;
+use beamshare::status::Record;
 use channel_access::{Context, Value};
 use clap::Args;
 use std::time::Duration;

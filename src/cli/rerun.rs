@@ -3,7 +3,7 @@ use super::failure::{Exit, Failure};
 use super::service::{Board, LIMIT};
 use super::{print, status};
 use beamshare::config::Config;
-use beamshare::epics::Record;
+use beamshare::status::Record;
 use channel_access::{Channel, Context, Event, TextChannel, TextEvent, Value};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use beamshare::domain::Step;
-use beamshare::epics::{Kind, Record};
+use beamshare::status::{Record, RecordKind};
 use channel_access::{CaError, Context, TextChannel, TextEvent};
 use futures::future;
 use futures::stream::{self, BoxStream, SelectAll, StreamExt};
@@ -88,7 +88,7 @@ impl Board {
 
 /// The records that say something: all but the buttons.
 fn shown() -> impl Iterator<Item = Record> {
-    Record::ALL.iter().copied().filter(|record| record.kind() != Kind::Momentary)
+    Record::ALL.iter().copied().filter(|record| record.kind() != RecordKind::Momentary)
 }
 
 /// Changes that come within this time are shown together.

@@ -2,7 +2,7 @@ use super::failure::{Exit, Failure};
 use super::service::{Board, Live, STEPS};
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
-use beamshare::epics::{Record, holder_name};
+use beamshare::status::{Record, holder_name};
 use channel_access::Context;
 use clap::Args;
 use console::Term;

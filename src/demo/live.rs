@@ -2,7 +2,7 @@
 
 use super::parts::Parts;
 use super::{LIMIT, Result, SHARE, say};
-use beamshare::epics::Record;
+use beamshare::status::Record;
 use channel_access::{Context, TextChannel, TextEvent};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tagging::{Group, Tag};
 
-use beamshare::epics::{Record, Status};
+use beamshare::status::{BeamlineStatus, Record};
 use channel_access::{Context, TextChannel};
 
 /// The prefix of the demo's user-info records; as in config/beamshare.toml.
@@ -127,7 +127,7 @@ async fn play(stage: &Stage, parts: &mut Parts<'_>, once: bool) -> Result<ExitCo
     let status = status.get(LIMIT).await.map_err(|error| error.to_string())?.text;
     let finding = finding::look(stage, &group, live.board().text(Record::DataLink)).await?;
     finding.show(stage);
-    if status != Status::Done.to_string() {
+    if status != BeamlineStatus::Done.to_string() {
         return Err(format!("{SHARE}Status reads {status}, not Done: {}", live.board().text(Record::StatusMsg)));
     }
     if !finding.missing.is_empty() {

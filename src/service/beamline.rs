@@ -7,9 +7,9 @@ use super::syncs::{News, Syncs};
 use crate::config::{self, Changes, Config, ConfigError};
 use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome};
 use crate::domain::{Experiment, Readings};
-use crate::epics::{Commands, Lease, StatusBoard};
 use crate::journal::{DeliveryRow, ExperimentRow, Journal, JournalError, RunLock};
 use crate::metrics::Facts;
+use crate::status::{Lease, OperatorCommands, StatusRecords};
 use crate::user_info::Watcher;
 use channel_access::Context;
 use std::sync::Arc;
@@ -39,8 +39,8 @@ pub(super) struct Beamline {
     pub(super) journal: Journal,
     pub(super) deliverer: Arc<Deliverer>,
     pub(super) watcher: Watcher,
-    pub(super) board: StatusBoard,
-    pub(super) commands: Commands,
+    pub(super) records: StatusRecords,
+    pub(super) commands: OperatorCommands,
     /// What is told to Prometheus
     pub(super) facts: watch::Sender<Facts>,
     /// Whether these records are this beamshare's to serve, or another one's
@@ -94,16 +94,16 @@ impl Beamline {
         let deliverer = Arc::new(Deliverer::new(config.clone(), journal.clone()).map_err(DaemonError::SetUp)?);
         let syncs = Syncs::new(&config, &journal).await.map_err(DaemonError::Sync)?;
         let watcher = Watcher::start(&context, &config.epics.user_info, config.rules.settle)?;
-        let (board, commands) = StatusBoard::new(&context, &config.epics.prefix)?;
+        let (records, commands) = StatusRecords::new(&context, &config.epics.prefix)?;
         let changes = config::watch(&config).inspect_err(|error| tracing::warn!("{error}")).ok();
-        let lease = board.lease();
-        let facts = Facts { beamline: config.beamline.name.clone(), board: board.clone(), last_run: None };
+        let lease = records.lease();
+        let facts = Facts { beamline: config.beamline.name.clone(), records: records.clone(), last_run: None };
         Ok(Beamline {
             context,
             journal,
             deliverer,
             watcher,
-            board,
+            records,
             commands,
             lease,
             facts: watch::Sender::new(facts),
@@ -178,8 +178,8 @@ impl Beamline {
         tracing::info!(prefix = self.config.epics.prefix, "watching the user-info PVs");
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         let mut observation = self.watcher.observation().clone();
-        self.board.set_text(crate::epics::Record::Version, env!("CARGO_PKG_VERSION"));
-        self.board.set_text(crate::epics::Record::Host, &crate::host::name());
+        self.records.set_text(crate::status::Record::Version, env!("CARGO_PKG_VERSION"));
+        self.records.set_text(crate::status::Record::Host, &crate::host::name());
         loop {
             let step = tokio::select! {
                 _ = heartbeat.tick() => self.beat().await,
@@ -220,20 +220,20 @@ impl Beamline {
             if let Err(error) = step {
                 self.trouble(error.to_string());
             }
-            self.show();
+            self.publish();
         }
         self.plans.abort_all();
         self.asking.abort_all();
         self.reminding.abort_all();
         if self.serves {
-            self.farewell();
+            self.publish_shutdown();
             self.deliveries.break_off().await;
             self.syncs.break_off().await;
-            if let Err(not_shown) = self.board.flush(FLUSH_LIMIT).await {
+            if let Err(not_shown) = self.records.flush(FLUSH_LIMIT).await {
                 tracing::debug!("{not_shown}");
             }
         }
-        self.board.release(FLUSH_LIMIT).await;
+        self.records.release(FLUSH_LIMIT).await;
         self.journal.close().await;
     }
 
@@ -246,7 +246,7 @@ impl Beamline {
     }
 
     async fn beat(&mut self) -> Result<(), JournalError> {
-        self.board.beat();
+        self.records.beat();
         self.beats = self.beats.wrapping_add(1);
         if !self.serves {
             return Ok(());

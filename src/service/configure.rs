@@ -3,8 +3,8 @@
 use super::beamline::Beamline;
 use crate::config::{Config, ConfigError};
 use crate::delivery::Deliverer;
-use crate::epics::StatusBoard;
 use crate::journal::JournalError;
+use crate::status::StatusRecords;
 use crate::user_info::Watcher;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,14 +47,14 @@ impl Beamline {
             self.readings = None;
         }
         if config.epics.prefix != self.config.epics.prefix {
-            let (board, commands) =
-                StatusBoard::new(&self.context, &config.epics.prefix).map_err(|error| error.to_string())?;
+            let (records, commands) =
+                StatusRecords::new(&self.context, &config.epics.prefix).map_err(|error| error.to_string())?;
             // Nothing is delivered between the lease of the old records and that of the new ones.
-            self.lease = board.lease();
+            self.lease = records.lease();
             let lost = self.lease_changed().await;
-            std::mem::replace(&mut self.board, board).release(RELEASE_LIMIT).await;
+            std::mem::replace(&mut self.records, records).release(RELEASE_LIMIT).await;
             self.commands = commands;
-            self.facts.send_modify(|facts| facts.board = self.board.clone());
+            self.facts.send_modify(|facts| facts.records = self.records.clone());
             self.auto = None;
             lost.map_err(|error| error.to_string())?;
         }

@@ -6,8 +6,8 @@ mod deliveries;
 mod judging;
 mod operator;
 mod people;
+mod publish;
 mod reminding;
-mod screen;
 mod situation;
 mod syncs;
 

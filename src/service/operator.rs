@@ -4,22 +4,22 @@ use super::beamline::{Beamline, WHO};
 use super::judging::ToPlan;
 use super::situation::{Held, Press, Situation};
 use crate::delivery::Options;
-use crate::epics::Command;
 use crate::journal::{AcceptedBy, Cause, JournalError};
+use crate::status::OperatorCommand;
 use uuid::Uuid;
 
 impl Beamline {
-    pub(super) async fn command(&mut self, command: Command) -> Result<(), JournalError> {
+    pub(super) async fn command(&mut self, command: OperatorCommand) -> Result<(), JournalError> {
         tracing::info!(?command, "from the screen");
         match command {
-            Command::Auto(on) => {
+            OperatorCommand::Auto(on) => {
                 let before = self.auto.replace(on);
                 if before != Some(on) && matches!(self.situation, Situation::Held(_) | Situation::Planning { .. }) {
                     self.judge_again().await?;
                 }
                 self.serve_owed().await?;
             }
-            Command::Pause(paused) => {
+            OperatorCommand::Pause(paused) => {
                 let before = std::mem::replace(&mut self.paused, paused);
                 self.deliveries.pause(paused);
                 self.syncs.pause(paused);
@@ -27,7 +27,7 @@ impl Beamline {
                     self.judge_again().await?;
                 }
             }
-            Command::Run => match &self.situation {
+            OperatorCommand::Run => match &self.situation {
                 Situation::Held(held) => self.press(AcceptedBy::Run, Press::on(AcceptedBy::Run, held)),
                 Situation::Served(id) => {
                     let id = *id;
@@ -35,18 +35,18 @@ impl Beamline {
                 }
                 _ => self.pressed_in_vain("Run: there is no group to serve"),
             },
-            Command::Approve => match &self.situation {
+            OperatorCommand::Approve => match &self.situation {
                 Situation::Held(held) => self.press(AcceptedBy::Approve, Press::on(AcceptedBy::Approve, held)),
                 _ => self.pressed_in_vain("Approve: nothing is held"),
             },
-            Command::Resend => match self.situation {
+            OperatorCommand::Resend => match self.situation {
                 Situation::Served(id) if !self.deliveries.is_running(id) => {
                     let options = Options { resend: true, ..Options::all(Cause::Resend, WHO) };
                     self.deliver_again(id, options).await?;
                 }
                 _ => self.pressed_in_vain("Resend: no group was served, or its delivery still runs"),
             },
-            Command::Abort => self.deliveries.abort(),
+            OperatorCommand::Abort => self.deliveries.abort(),
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use beamshare::epics::{Kind, Record};
+use beamshare::status::{Record, RecordKind};
 use support::ioc::{CaTest, python, repository};
 
 /// Records that no screen shows, each with the reason.
@@ -77,7 +77,7 @@ fn every_channel_is_a_record_and_every_record_is_on_a_screen() {
     for record in Record::ALL {
         let places: Vec<_> = commanded.iter().filter(|(_, name)| name == record.suffix()).map(|(s, _)| s).collect();
         match record.kind() {
-            Kind::Run | Kind::Momentary | Kind::Level => {
+            RecordKind::Run | RecordKind::Momentary | RecordKind::Level => {
                 assert_eq!(places.len(), 1, "{record} is commanded from {places:?}");
                 assert_eq!(places[0] == "beamshare", AT_ONCE.contains(record), "{record} is commanded from {places:?}");
             }

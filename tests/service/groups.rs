@@ -2,7 +2,7 @@
 
 use crate::site::{LIMIT, Site, garcia, li, other_li};
 use beamshare::domain::Field;
-use beamshare::epics::Record;
+use beamshare::status::Record;
 use std::time::Duration;
 
 fn reader(path: &str, who: &str) -> (String, String) {

@@ -2,7 +2,7 @@
 
 use crate::site::{Site, garcia, group, li, other_li};
 use beamshare::domain::Field;
-use beamshare::epics::Record;
+use beamshare::status::Record;
 
 #[tokio::test]
 async fn a_tool_that_dies_after_any_put_shares_nothing_wrong() {

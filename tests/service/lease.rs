@@ -1,7 +1,7 @@
 //! Two services on the same records, each with its own journal, as on an old and a new host.
 
 use crate::site::{LIMIT, Site, garcia, li};
-use beamshare::epics::Record;
+use beamshare::status::Record;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 

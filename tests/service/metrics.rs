@@ -3,7 +3,7 @@
 use crate::site::{LIMIT, Site, garcia};
 use crate::support;
 use beamshare::domain::Field;
-use beamshare::epics::Record;
+use beamshare::status::Record;
 use std::collections::BTreeMap;
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! The operator's switches and buttons, and edits of the configuration.
 
 use crate::site::{LIMIT, Site, garcia, li};
-use beamshare::epics::Record;
+use beamshare::status::Record;
 use globus_simulator::Fault;
 
 #[tokio::test]

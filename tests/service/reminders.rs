@@ -2,7 +2,7 @@
 
 use crate::site::{LIMIT, Site, garcia};
 use beamshare::domain::Field;
-use beamshare::epics::Record;
+use beamshare::status::Record;
 use std::time::{Duration, Instant};
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use crate::server::{PASSWORD, RUNS, Reply, SCHEDULED, Server, USER, activity, person};
 use crate::site::{LIMIT, Site, garcia, li};
 use beamshare::domain::Field;
-use beamshare::epics::Record;
+use beamshare::status::Record;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;

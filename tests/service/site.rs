@@ -3,7 +3,7 @@
 use crate::beamline::{Beamline, Changes};
 use crate::support::ioc::{CaTest, Ioc, repository};
 use beamshare::domain::Field;
-use beamshare::epics::Record;
+use beamshare::status::Record;
 use channel_access::{Channel, Context, TextChannel, Value};
 use std::collections::BTreeMap;
 use std::fs::File;

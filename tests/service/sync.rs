@@ -3,7 +3,7 @@
 use crate::beamline::{ARCHIVE, DETECTOR, shared_pair};
 use crate::site::{LIMIT, Site, garcia, li, other_li};
 use beamshare::domain::Field;
-use beamshare::epics::Record;
+use beamshare::status::Record;
 use globus_simulator::Fault;
 use std::path::PathBuf;
 

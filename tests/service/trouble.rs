@@ -4,8 +4,8 @@ use crate::site::{LIMIT, Site, garcia, li};
 use crate::support::ioc::repository;
 use beamshare::config::Config;
 use beamshare::domain::Field;
-use beamshare::epics::Record;
 use beamshare::journal::Journal;
+use beamshare::status::Record;
 use globus_simulator::Fault;
 
 #[tokio::test]

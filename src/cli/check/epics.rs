@@ -2,7 +2,7 @@ use super::super::service::{Board, LIMIT};
 use super::{Finding, State};
 use beamshare::config::Config;
 use beamshare::domain::{Experiment, Field, UserInfo};
-use beamshare::epics::Record;
+use beamshare::status::Record;
 use channel_access::{CaError, Context, Severity, Text, TextChannel};
 use futures::future;
 use std::collections::BTreeMap;

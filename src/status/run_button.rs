@@ -13,10 +13,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::board::{Link, Shown, Wanted};
-use super::commands::{Command, as_bool, is_button};
-use super::keeper::pause;
+use super::commands::{OperatorCommand, as_bool, is_button};
 use super::lease::Lease;
+use super::record_writer::pause;
+use super::records::{Displayed, Link, Target};
 use channel_access::Value;
 use channel_access::{Channel, Event};
 
@@ -30,12 +30,12 @@ const GATEWAY_DELAY: Duration = Duration::from_millis(250);
 /// How long a press waits for the program to answer it before the button goes back to 0.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-pub(super) struct RunKeeper {
+pub(super) struct RunButton {
     channel: Channel,
     link: Link,
-    wanted: watch::Receiver<Wanted>,
+    wanted: watch::Receiver<Target>,
     held: watch::Sender<u64>,
-    orders: mpsc::UnboundedSender<Command>,
+    orders: mpsc::UnboundedSender<OperatorCommand>,
     lease: watch::Receiver<Lease>,
     state: State,
 }
@@ -66,13 +66,13 @@ enum Timer {
     Retry,
 }
 
-impl RunKeeper {
+impl RunButton {
     pub(super) fn new(
         channel: Channel,
         link: Link,
-        wanted: watch::Receiver<Wanted>,
+        wanted: watch::Receiver<Target>,
         held: watch::Sender<u64>,
-        orders: mpsc::UnboundedSender<Command>,
+        orders: mpsc::UnboundedSender<OperatorCommand>,
         lease: watch::Receiver<Lease>,
     ) -> Self {
         Self { channel, link, wanted, held, orders, lease, state: State::default() }
@@ -186,7 +186,7 @@ impl RunKeeper {
 
     fn obey(&mut self) {
         tracing::info!(pv = self.channel.name(), "an operator pressed Run");
-        let _ = self.orders.send(Command::Run);
+        let _ = self.orders.send(OperatorCommand::Run);
         self.state.timer = Some((Instant::now() + ANSWER_LIMIT, Timer::Unanswered));
     }
 
@@ -236,12 +236,12 @@ impl RunKeeper {
     }
 
     fn runs(&self) -> bool {
-        self.wanted.borrow().value == Some(Shown::State(1))
+        self.wanted.borrow().value == Some(Displayed::State(1))
     }
 
     fn confirm(&mut self) {
         let wanted = self.wanted.borrow();
-        let runs = wanted.value == Some(Shown::State(1));
+        let runs = wanted.value == Some(Displayed::State(1));
         let version =
             if self.is_ours() && !self.state.outdated && self.state.reads == Some(runs) { wanted.version } else { 0 };
         self.held.send_if_modified(|held| std::mem::replace(held, version) != version);

@@ -2,11 +2,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod board;
 mod commands;
 mod database;
 mod lease;
-mod moment;
+mod records;
+mod write_order;
 
 use std::time::Duration;
 

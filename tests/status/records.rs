@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use beamshare::domain::{Step, StepStatus};
-use beamshare::epics::{Lease, Record, Status, StatusBoard};
+use beamshare::status::{BeamlineStatus, Lease, Record, StatusRecords};
 use channel_access::{Context, TextChannel, TextEvent, Value};
 
 use crate::support::ioc::{CaTest, repository};
@@ -27,8 +27,8 @@ async fn reads(ca: &Context, record: Record, wanted: &str) {
     found.unwrap_or_else(|_| panic!("{record} does not become '{wanted}' but {last:?}"));
 }
 
-fn show_something(board: &StatusBoard) {
-    board.set_status(Status::Running);
+fn show_something(board: &StatusRecords) {
+    board.set_status(BeamlineStatus::Running);
     board.set_text(Record::StatusMsg, "Making directories for Müller");
     board.set_run(true);
     board.set_step(Step::Dirs, StepStatus::Failed, "detector: refused");
@@ -59,7 +59,7 @@ async fn what_is_set_is_shown() {
     let test = CaTest::new();
     let _ioc = beamshare_ioc(&test);
     let ca = Context::new().unwrap();
-    let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
+    let (board, _commands) = StatusRecords::new(&ca, PREFIX).unwrap();
     show_something(&board);
     board.flush(LIMIT).await.unwrap();
     // After a flush a fresh read says so at once.
@@ -78,7 +78,7 @@ async fn what_is_set_is_shown() {
 async fn the_latest_state_is_shown_when_the_ioc_comes_and_comes_back() {
     let test = CaTest::new();
     let ca = Context::new().unwrap();
-    let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
+    let (board, _commands) = StatusRecords::new(&ca, PREFIX).unwrap();
     for n in 0..1000 {
         board.set_count(Record::UsersTotal, n); // nobody waits for an IOC
     }
@@ -96,7 +96,7 @@ async fn the_latest_state_is_shown_when_the_ioc_comes_and_comes_back() {
         }
     };
     tokio::time::timeout(LIMIT, gone).await.unwrap();
-    board.set_status(Status::Done);
+    board.set_status(BeamlineStatus::Done);
     let _ioc = beamshare_ioc(&test);
     board.flush(LIMIT).await.unwrap();
     reads(&ca, Record::Status, "Done").await;
@@ -110,8 +110,8 @@ async fn what_another_client_writes_is_put_right() {
     let test = CaTest::new();
     let _ioc = beamshare_ioc(&test);
     let ca = Context::new().unwrap();
-    let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
-    board.set_status(Status::Done);
+    let (board, _commands) = StatusRecords::new(&ca, PREFIX).unwrap();
+    board.set_status(BeamlineStatus::Done);
     board.set_text(Record::LastName, "Li");
     board.flush(LIMIT).await.unwrap();
     let (status, name) = (ca.channel("test:Share:Status").unwrap(), ca.channel("test:Share:LastName").unwrap());
@@ -130,7 +130,7 @@ async fn texts_longer_than_their_record_are_cut() {
     let test = CaTest::new();
     let _ioc = beamshare_ioc(&test);
     let ca = Context::new().unwrap();
-    let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
+    let (board, _commands) = StatusRecords::new(&ca, PREFIX).unwrap();
     board.set_text(Record::StatusMsg, &"é".repeat(1000));
     board.set_text(Record::Email, &"é".repeat(1000)); // an address is shown as it is
     board.set_text(Record::DataLink, &"x".repeat(511));
@@ -152,7 +152,7 @@ async fn records_that_are_missing_or_of_another_type_hold_up_no_other() {
     let own = r#"record(stringout, "test:Share:Status") { } record(stringout, "test:Share:StatusMsg") { }"#;
     let _ioc = test.ioc_with_records(&(kept.concat().replace("$(AUTO=1)", "1") + own));
     let ca = Context::new().unwrap();
-    let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
+    let (board, _commands) = StatusRecords::new(&ca, PREFIX).unwrap();
     show_something(&board);
     board.set_text(Record::SyncTask, "none");
     reads(&ca, Record::DirsMsg, "detector: refused").await;
@@ -173,7 +173,7 @@ async fn a_record_that_refuses_is_written_when_it_takes() {
     let ca = Context::new().unwrap();
     let disp = ca.channel("test:Share:StatusMsg.DISP").unwrap();
     disp.put(Value::Char(vec![1]), LIMIT).await.unwrap();
-    let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
+    let (board, _commands) = StatusRecords::new(&ca, PREFIX).unwrap();
     board.lease().wait_for(|lease| *lease == Lease::Held).await.unwrap();
     show_something(&board);
     // Status waits for it, but not for ever.
@@ -195,7 +195,7 @@ async fn the_watchdog_tells_a_beating_heart_from_a_stopped_one() {
     // The IOC has just started, and there is no beamshare.
     assert!(stopped(&alive.get(LIMIT).await.unwrap()));
     sample(&alive, stopped).await;
-    let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
+    let (board, _commands) = StatusRecords::new(&ca, PREFIX).unwrap();
     let heart = tokio::spawn(async move {
         loop {
             board.beat();

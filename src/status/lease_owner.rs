@@ -7,14 +7,14 @@ use std::io::ErrorKind;
 ///
 /// The birth tells a process from a later one of the same number, and whether two processes see the same process
 /// table; the claim is a number of its own for each lease, so that no two in one process are taken for one.
-pub(super) struct Holder {
+pub(super) struct LeaseOwner {
     host: String,
     pid: u32,
     birth: String,
     claim: String,
 }
 
-impl Holder {
+impl LeaseOwner {
     pub(super) fn new() -> Self {
         let host = crate::host::name();
         let pid = std::process::id();
@@ -49,7 +49,7 @@ impl Holder {
     }
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for LeaseOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}:{}", self.host, self.pid, self.birth, self.claim)
     }
@@ -57,7 +57,7 @@ impl fmt::Display for Holder {
 
 /// The text of the record `LeaseHolder` for people: `analysis1 (process 4242)`; empty where nobody holds the lease.
 pub fn holder_name(text: &str) -> String {
-    if text.is_empty() { String::new() } else { Holder::told(text) }
+    if text.is_empty() { String::new() } else { LeaseOwner::told(text) }
 }
 
 /// When a living process began, in the kernel's ticks since its start (field 22 of proc_pid_stat(5)); `None` for one that
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_process_of_this_machine_is_known_to_live_or_to_have_ended() {
-        let (me, other) = (Holder::new(), Holder::new());
+        let (me, other) = (LeaseOwner::new(), LeaseOwner::new());
         assert_ne!(me.to_string(), other.to_string());
         assert!(!me.knows_ended(&other.to_string()), "this process lives");
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
@@ -115,7 +115,7 @@ mod tests {
         assert!(!me.knows_ended(&name.replace(&me.host, "elsewhere")));
         assert!(!me.knows_ended(&format!("{}:{}:{born}.00000000.1:0", me.host, child.id())));
         assert!(!me.knows_ended("somebody"));
-        assert_eq!(Holder::told(&name), format!("{} (process {})", me.host, child.id()));
+        assert_eq!(LeaseOwner::told(&name), format!("{} (process {})", me.host, child.id()));
     }
 
     fn becomes(mut is_true: impl FnMut() -> bool) -> bool {

@@ -19,7 +19,7 @@ use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
-use super::holder::Holder;
+use super::lease_owner::LeaseOwner;
 use channel_access::CaError;
 use channel_access::{Channel, Event};
 use channel_access::{Sample, Value, until_nul};
@@ -78,7 +78,7 @@ struct Watched {
 impl LeaseKeeper {
     /// Ends when the lease is given back or the board is dropped.
     pub(super) async fn keep(self, mut releases: mpsc::Receiver<Release>, mut end: watch::Receiver<()>) {
-        let me = Holder::new();
+        let me = LeaseOwner::new();
         let answer = tokio::select! {
             () = self.serve(&me) => return,
             _ = end.changed() => return,
@@ -93,7 +93,7 @@ impl LeaseKeeper {
         let _ = end.changed().await;
     }
 
-    async fn serve(&self, me: &Holder) {
+    async fn serve(&self, me: &LeaseOwner) {
         loop {
             self.seek(me).await;
             tracing::info!("this beamshare serves the records {}", self.prefix);
@@ -103,7 +103,7 @@ impl LeaseKeeper {
     }
 
     /// Waits until the lease is free, and takes it.
-    async fn seek(&self, me: &Holder) {
+    async fn seek(&self, me: &LeaseOwner) {
         let mut watched: Option<Watched> = None;
         let mut returned: Option<Instant> = None;
         let mut refusal = String::new();
@@ -156,15 +156,15 @@ impl LeaseKeeper {
                                 "another beamshare serves the records {}: {}. This one delivers nothing, and takes over \
                                  when that one has ended",
                                 self.prefix,
-                                Holder::told(&name)
+                                LeaseOwner::told(&name)
                             );
                             watched = Some(Watched { name: name.clone(), beat, since: looked });
                         }
                     }
-                    self.tell(Lease::Foreign(Holder::told(&name)));
+                    self.tell(Lease::Foreign(LeaseOwner::told(&name)));
                     returned = None;
                     if watched.as_ref().is_some_and(|watched| watched.since.elapsed() >= TAKEOVER) {
-                        tracing::warn!("{} has stopped without giving the lease back", Holder::told(&name));
+                        tracing::warn!("{} has stopped without giving the lease back", LeaseOwner::told(&name));
                         if self.claim(me, looked, &mut refusal).await {
                             return;
                         }
@@ -177,7 +177,7 @@ impl LeaseKeeper {
 
     /// Writes the name, waits, and looks whether it is still there. `looked`: when the lease was seen to be free.
     /// A refusal is logged where it is another than the last.
-    async fn claim(&self, me: &Holder, looked: Instant, refusal: &mut String) -> bool {
+    async fn claim(&self, me: &LeaseOwner, looked: Instant, refusal: &mut String) -> bool {
         if let Err(error) = self.holder.put(Value::chars(&me.to_string()), WINDOW).await {
             let error = error.to_string();
             if *refusal != error {
@@ -197,7 +197,7 @@ impl LeaseKeeper {
     }
 
     /// Returns when the lease is lost, or in doubt.
-    async fn hold(&self, me: &Holder) {
+    async fn hold(&self, me: &LeaseOwner) {
         let mut tick = Instant::now();
         let mut returned = false;
         let mut verify: Option<Instant> = None;
@@ -246,7 +246,7 @@ impl LeaseKeeper {
                 tracing::warn!(
                     "the lease of {} went to {} while the IOC could not be reached from here",
                     self.prefix,
-                    Holder::told(&name)
+                    LeaseOwner::told(&name)
                 );
                 return self.tell(Lease::Seeking);
             } else {

@@ -9,16 +9,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::board::{Shown, Wanted};
-use super::records::Record;
+use super::record::Record;
+use super::records::{Displayed, Target};
 
 /// A record that does not take its value holds up `Status` and `Run` for so long.
 const HOLD_BACK: Duration = Duration::from_secs(1);
 
 /// Hands on what is wanted of a record when the records before it are held.
 pub(super) struct After {
-    pub(super) asked: watch::Receiver<Wanted>,
-    pub(super) hand_on: watch::Sender<Wanted>,
+    pub(super) asked: watch::Receiver<Target>,
+    pub(super) hand_on: watch::Sender<Target>,
     pub(super) before: Vec<Before>,
     pub(super) connected: watch::Receiver<BTreeSet<Record>>,
 }
@@ -26,13 +26,13 @@ pub(super) struct After {
 /// A record that comes before.
 pub(super) struct Before {
     pub(super) record: Record,
-    pub(super) wanted: watch::Receiver<Wanted>,
+    pub(super) wanted: watch::Receiver<Target>,
     pub(super) held: watch::Receiver<u64>,
 }
 
 impl After {
     /// Ends when the board is dropped.
-    pub(super) async fn follow(mut self, at_once: impl Fn(&Shown) -> bool) {
+    pub(super) async fn follow(mut self, at_once: impl Fn(&Displayed) -> bool) {
         while self.asked.changed().await.is_ok() {
             let deadline = Instant::now() + HOLD_BACK;
             loop {

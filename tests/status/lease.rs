@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use beamshare::epics::{Command, Commands, Lease, Record, Status, StatusBoard};
+use beamshare::status::{BeamlineStatus, Lease, OperatorCommand, OperatorCommands, Record, StatusRecords};
 use channel_access::{Context, Sample, TextChannel, Value};
 use tokio::task::JoinHandle;
 
@@ -13,16 +13,16 @@ const PREFIX: &str = "test:Share:";
 
 /// A beamshare, as far as its records are concerned: it beats, and says its number.
 struct Service {
-    board: StatusBoard,
-    commands: Commands,
+    board: StatusRecords,
+    commands: OperatorCommands,
     heart: JoinHandle<()>,
 }
 
 impl Service {
     fn start(ca: &Context, number: u64) -> Service {
-        let (board, commands) = StatusBoard::new(ca, PREFIX).unwrap();
+        let (board, commands) = StatusRecords::new(ca, PREFIX).unwrap();
         board.set_count(Record::RunCount, number);
-        board.set_status(Status::Done);
+        board.set_status(BeamlineStatus::Done);
         let beating = board.clone();
         let heart = tokio::spawn(async move {
             loop {
@@ -123,7 +123,7 @@ async fn the_second_touches_nothing_and_takes_over_when_the_first_has_ended() {
     let mut first = first;
     let heard = async {
         loop {
-            if first.commands.next().await.unwrap() == Command::Approve {
+            if first.commands.next().await.unwrap() == OperatorCommand::Approve {
                 return;
             }
         }
@@ -146,7 +146,7 @@ async fn the_second_touches_nothing_and_takes_over_when_the_first_has_ended() {
     third.holds().await;
     assert!(stopped.elapsed() < Duration::from_secs(8), "{:?}", stopped.elapsed());
     let unheard = std::iter::from_fn(|| futures::FutureExt::now_or_never(second.commands.next()).flatten());
-    assert!(!unheard.collect::<Vec<_>>().contains(&Command::Approve), "the second heard what was not for it");
+    assert!(!unheard.collect::<Vec<_>>().contains(&OperatorCommand::Approve), "the second heard what was not for it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use beamshare::epics::{Kind, Record, STEP_STATES, Status};
+use beamshare::status::{BeamlineStatus, Record, RecordKind, STEP_STATES};
 use channel_access::{Context, TextChannel, Value};
 
 use crate::LIMIT;
@@ -45,12 +45,12 @@ async fn every_record_is_served_with_its_type_description_and_states() {
         assert_eq!(field(&ca, &format!("{name}.RTYP")).await, record.record_type(), "{name}");
         assert!(!field(&ca, &format!("{name}.DESC")).await.is_empty(), "{name}");
         let group = field(&ca, &format!("{name}.ASG")).await;
-        let commands = matches!(record.kind(), Kind::Run | Kind::Momentary | Kind::Level);
+        let commands = matches!(record.kind(), RecordKind::Run | RecordKind::Momentary | RecordKind::Level);
         assert_eq!(group, if commands { "BEAMSHARE" } else { "BEAMSHARE_STATUS" }, "{name}");
         let channel = ca.channel(&name).unwrap();
         let connection = channel.connected(LIMIT).await.unwrap();
         match record.kind() {
-            Kind::Text | Kind::Lease => {
+            RecordKind::Text | RecordKind::Lease => {
                 let room = match record {
                     Record::DataLink => 512,
                     Record::PendingMsg => 1024,
@@ -58,18 +58,18 @@ async fn every_record_is_served_with_its_type_description_and_states() {
                 };
                 assert_eq!(connection.count, room, "{name}");
             }
-            Kind::Number => assert!(!field(&ca, &format!("{name}.EGU")).await.is_empty(), "{name}"),
-            Kind::Momentary => assert_eq!(field(&ca, &format!("{name}.HIGH")).await, "1", "{name}"),
+            RecordKind::Number => assert!(!field(&ca, &format!("{name}.EGU")).await.is_empty(), "{name}"),
+            RecordKind::Momentary => assert_eq!(field(&ca, &format!("{name}.HIGH")).await, "1", "{name}"),
             _ => {}
         }
-        if record.kind() == Kind::State {
+        if record.kind() == RecordKind::State {
             let states: Vec<(String, &str)> = match record {
-                Record::Status => Status::ALL
+                Record::Status => BeamlineStatus::ALL
                     .iter()
                     .map(|s| {
                         let severity = match s {
-                            Status::Failed => "MAJOR",
-                            Status::Waiting | Status::Approval => "MINOR",
+                            BeamlineStatus::Failed => "MAJOR",
+                            BeamlineStatus::Waiting | BeamlineStatus::Approval => "MINOR",
                             _ => "NO_ALARM",
                         };
                         (s.to_string(), severity)
@@ -110,7 +110,7 @@ fn autosave_keeps_what_operators_choose() {
     let file = std::fs::read_to_string(repository("db/beamshare_settings.req")).unwrap();
     let kept: BTreeSet<_> = file.lines().filter(|l| !l.starts_with('#') && !l.is_empty()).collect();
     let levels: BTreeSet<String> =
-        Record::ALL.iter().filter(|r| r.kind() == Kind::Level).map(|r| format!("$(P)$(R){r}")).collect();
+        Record::ALL.iter().filter(|r| r.kind() == RecordKind::Level).map(|r| format!("$(P)$(R){r}")).collect();
     assert_eq!(kept, levels.iter().map(String::as_str).collect());
 }
 

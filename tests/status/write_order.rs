@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use beamshare::domain::{Step, StepStatus};
-use beamshare::epics::{Record, Status, StatusBoard};
+use beamshare::status::{BeamlineStatus, Record, StatusRecords};
 use channel_access::{Context, TextChannel, Value};
 
 use crate::support::ioc::CaTest;
@@ -12,7 +12,7 @@ use crate::{LIMIT, beamshare_ioc, sample};
 const PREFIX: &str = "test:Share:";
 
 /// All that a delivery's end changes.
-fn show(board: &StatusBoard, round: u64, runs: bool) {
+fn show(board: &StatusRecords, round: u64, runs: bool) {
     let what = format!("{} {round}", if runs { "begin" } else { "end" });
     // Status and Run in the middle, where whoever calls may have them.
     board.set_text(Record::StatusMsg, &what);
@@ -24,7 +24,7 @@ fn show(board: &StatusBoard, round: u64, runs: bool) {
     }
     board.set_number(Record::LastDuration, round as f64);
     board.set_text(Record::LastRun, &what);
-    board.set_status(if runs { Status::Running } else { Status::Done });
+    board.set_status(if runs { BeamlineStatus::Running } else { BeamlineStatus::Done });
     board.set_run(runs);
 }
 
@@ -33,7 +33,7 @@ async fn who_waits_for_run_or_status_reads_nothing_old() {
     let test = CaTest::new();
     let _ioc = beamshare_ioc(&test);
     let ca = Context::new().unwrap();
-    let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
+    let (board, _commands) = StatusRecords::new(&ca, PREFIX).unwrap();
     board.flush(LIMIT).await.unwrap();
     let records = [
         Record::Status,
@@ -55,13 +55,13 @@ async fn who_waits_for_run_or_status_reads_nothing_old() {
     for round in 1..=50u64 {
         show(&board, round, true);
         sample(&run, |s| s.value == Value::Enum(vec![1])).await;
-        sample(&status, |s| s.value == Value::Enum(vec![Status::Running as u16])).await;
+        sample(&status, |s| s.value == Value::Enum(vec![BeamlineStatus::Running as u16])).await;
         show(&board, round, false);
         let (wanted, waits_for_run) = (format!("end {round}"), round % 2 == 0);
         if waits_for_run {
             sample(&run, |s| s.value == Value::Enum(vec![0])).await;
         } else {
-            sample(&status, |s| s.value == Value::Enum(vec![Status::Done as u16])).await;
+            sample(&status, |s| s.value == Value::Enum(vec![BeamlineStatus::Done as u16])).await;
         }
         let read = futures::future::join_all(channels.iter().map(|channel| channel.get(LIMIT))).await;
         let read: Vec<String> = read.into_iter().map(|text| text.unwrap().text).collect();
@@ -71,7 +71,7 @@ async fn who_waits_for_run_or_status_reads_nothing_old() {
         if !waits_for_run {
             sample(&run, |s| s.value == Value::Enum(vec![0])).await;
         } else {
-            sample(&status, |s| s.value == Value::Enum(vec![Status::Done as u16])).await;
+            sample(&status, |s| s.value == Value::Enum(vec![BeamlineStatus::Done as u16])).await;
         }
     }
 }
@@ -82,7 +82,7 @@ async fn a_record_that_refuses_does_not_keep_run_at_one() {
     let test = CaTest::new();
     let _ioc = beamshare_ioc(&test);
     let ca = Context::new().unwrap();
-    let (board, _commands) = StatusBoard::new(&ca, PREFIX).unwrap();
+    let (board, _commands) = StatusRecords::new(&ca, PREFIX).unwrap();
     show(&board, 1, true);
     board.flush(LIMIT).await.unwrap();
     let disp = ca.channel("test:Share:Path.DISP").unwrap();

@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::commands::{self, Commands};
-use super::keeper;
+use super::commands::{self, OperatorCommands};
 use super::lease::{Lease, LeaseKeeper, Release};
-use super::moment::{After, Before};
-use super::records::{Kind, Record, Status, step_index};
+use super::record::{BeamlineStatus, Record, RecordKind, step_index};
+use super::record_writer::RecordWriter;
+use super::write_order::{After, Before};
 use crate::domain::{Step, StepStatus};
 use channel_access::Context;
 use channel_access::{CaError, search_settings};
@@ -28,7 +28,7 @@ const REPORT_PAUSE: Duration = Duration::from_millis(500);
 
 /// The records of one beamline. Cheap to clone; its tasks end when the last clone is dropped.
 #[derive(Clone)]
-pub struct StatusBoard {
+pub struct StatusRecords {
     inner: Arc<Inner>,
 }
 
@@ -43,22 +43,22 @@ struct Inner {
 }
 
 struct Slot {
-    wanted: watch::Sender<Wanted>,
+    wanted: watch::Sender<Target>,
     /// Version of `wanted` that the IOC is known to hold; 0 for none.
     held: watch::Receiver<u64>,
 }
 
 /// What a record is to say.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct Target {
     /// `None` until it is set for the first time: the record keeps what it has.
-    pub(super) value: Option<Shown>,
+    pub(super) value: Option<Displayed>,
     /// Counts the changes.
     pub(super) version: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Shown {
+pub(super) enum Displayed {
     State(u16),
     Count(i32),
     Number(f64),
@@ -68,7 +68,7 @@ pub(super) enum Shown {
 /// Some records do not say what they should.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the IOC does not show these records of {prefix} yet: {}", names(records))]
-pub struct NotShown {
+pub struct NotDisplayed {
     /// The prefix of the board.
     pub prefix: String,
     /// The records.
@@ -79,7 +79,7 @@ fn names(records: &[Record]) -> String {
     records.iter().map(|r| r.suffix()).collect::<Vec<_>>().join(", ")
 }
 
-impl StatusBoard {
+impl StatusRecords {
     /// Connects to the records with this prefix, such as `2bmb:Share:`, whether they exist already or not, and to the
     /// operator's commands among them. `Run` is wanted to be 0; all else stays as it is until it is set.
     ///
@@ -89,7 +89,7 @@ impl StatusBoard {
     ///
     /// # Errors
     /// [`CaError::BadName`].
-    pub fn new(context: &Context, prefix: &str) -> Result<(Self, Commands), CaError> {
+    pub fn new(context: &Context, prefix: &str) -> Result<(Self, OperatorCommands), CaError> {
         let (alive, end) = watch::channel(());
         let (connected_tx, connected) = watch::channel(BTreeSet::new());
         let links = Links(Arc::new(connected_tx));
@@ -102,20 +102,20 @@ impl StatusBoard {
         for &record in Record::ALL {
             let name = format!("{prefix}{record}");
             let channel = match record.kind() {
-                Kind::Ioc | Kind::Lease => continue,
-                Kind::Run => context.channel_alone(&name)?,
+                RecordKind::Ioc | RecordKind::Lease => continue,
+                RecordKind::Run => context.channel_alone(&name)?,
                 _ => context.channel(&name)?,
             };
             let link = Link { record, links: links.clone() };
             match record.kind() {
-                Kind::Momentary => {
+                RecordKind::Momentary => {
                     drop(tokio::spawn(commands::momentary(channel, link, orders.clone(), lease.clone(), end.clone())))
                 }
-                Kind::Level => drop(tokio::spawn(commands::level(channel, link, orders.clone(), end.clone()))),
+                RecordKind::Level => drop(tokio::spawn(commands::level(channel, link, orders.clone(), end.clone()))),
                 kind => {
                     let first = match kind {
-                        Kind::Run => Wanted { value: Some(Shown::State(0)), version: 1 },
-                        _ => Wanted::default(),
+                        RecordKind::Run => Target { value: Some(Displayed::State(0)), version: 1 },
+                        _ => Target::default(),
                     };
                     let (wanted, mut wanted_rx) = watch::channel(first.clone());
                     let (held_tx, held) = watch::channel(0);
@@ -123,12 +123,12 @@ impl StatusBoard {
                         let (hand_on, handed_on) = watch::channel(first);
                         after.push((record, std::mem::replace(&mut wanted_rx, handed_on), hand_on));
                     }
-                    if kind == Kind::Run {
+                    if kind == RecordKind::Run {
                         let (orders, lease) = (orders.clone(), lease.clone());
-                        let run = super::run::RunKeeper::new(channel, link, wanted_rx, held_tx, orders, lease);
+                        let run = super::run_button::RunButton::new(channel, link, wanted_rx, held_tx, orders, lease);
                         tokio::spawn(run.keep());
                     } else {
-                        tokio::spawn(keeper::Keeper::new(channel, link, wanted_rx, held_tx, lease.clone()).keep());
+                        tokio::spawn(RecordWriter::new(channel, link, wanted_rx, held_tx, lease.clone()).keep());
                     }
                     slots.insert(record, Slot { wanted, held });
                 }
@@ -146,7 +146,7 @@ impl StatusBoard {
                 .collect();
             let after = After { asked, hand_on, before, connected: connected.clone() };
             let is_run = record == Record::Run;
-            tokio::spawn(after.follow(move |shown| is_run && *shown == Shown::State(1)));
+            tokio::spawn(after.follow(move |shown| is_run && *shown == Displayed::State(1)));
         }
         let keeper = LeaseKeeper {
             holder: context.channel(&format!("{prefix}{}", Record::LeaseHolder))?,
@@ -157,7 +157,7 @@ impl StatusBoard {
         tokio::spawn(keeper.keep(releases_rx, end.clone()));
         tokio::spawn(report(prefix.to_owned(), connected.clone(), end));
         let inner = Inner { prefix: prefix.to_owned(), slots, connected, lease, releases, _alive: alive };
-        Ok((Self { inner: Arc::new(inner) }, Commands::new(commands)))
+        Ok((Self { inner: Arc::new(inner) }, OperatorCommands::new(commands)))
     }
 
     /// The prefix of the records.
@@ -186,8 +186,8 @@ impl StatusBoard {
 
     /// What beamshare is doing. Written when the IOC holds all else that was set until then, so that who waits for it
     /// reads nothing old; a record that does not take its value is waited for no longer than a second.
-    pub fn set_status(&self, status: Status) {
-        self.set(Record::Status, Shown::State(status as u16));
+    pub fn set_status(&self, status: BeamlineStatus) {
+        self.set(Record::Status, Displayed::State(status as u16));
     }
 
     /// How a step stands, and what there is to say about it.
@@ -196,7 +196,7 @@ impl StatusBoard {
             self.set_text(record, message);
         }
         if let Some(record) = Record::step_status(step) {
-            self.set(record, Shown::State(step_index(status)));
+            self.set(record, Displayed::State(step_index(status)));
         }
     }
 
@@ -207,25 +207,25 @@ impl StatusBoard {
     pub fn set_text(&self, record: Record, text: &str) {
         let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let exact = line.is_ascii() || matches!(record, Record::Email | Record::DataLink);
-        self.set(record, Shown::Text(if exact { line } else { deunicode::deunicode(&line) }));
+        self.set(record, Displayed::Text(if exact { line } else { deunicode::deunicode(&line) }));
     }
 
     /// A count; what is more than a record can hold is shown as the most it can (2,147,483,647).
     pub fn set_count(&self, record: Record, count: u64) {
-        self.set(record, Shown::Count(i32::try_from(count).unwrap_or(i32::MAX)));
+        self.set(record, Displayed::Count(i32::try_from(count).unwrap_or(i32::MAX)));
     }
 
     /// A number, in the unit of its record. One that is not finite is not shown.
     pub fn set_number(&self, record: Record, number: f64) {
         if number.is_finite() {
-            self.set(record, Shown::Number(number));
+            self.set(record, Displayed::Number(number));
         }
     }
 
-    /// Whether a delivery runs. Setting it, also to what it was, answers a [`Command::Run`](super::Command::Run):
+    /// Whether a delivery runs. Setting it, also to what it was, answers a [`OperatorCommand::Run`](super::OperatorCommand::Run):
     /// with `false`, `Run` goes back to 0, when the IOC holds all else that was set until then, `Status` too.
     pub fn set_run(&self, runs: bool) {
-        self.set(Record::Run, Shown::State(u16::from(runs)));
+        self.set(Record::Run, Displayed::State(u16::from(runs)));
     }
 
     /// One beat of the heart: call it each second, from where a hang of the program would be felt.
@@ -233,11 +233,11 @@ impl StatusBoard {
         if let Some(slot) = self.inner.slots.get(&Record::Heartbeat) {
             slot.wanted.send_modify(|wanted| {
                 let last = match wanted.value {
-                    Some(Shown::Count(n)) => n,
+                    Some(Displayed::Count(n)) => n,
                     // Not 0, which is what the record holds when the IOC starts: the watchdog must see a change.
                     _ => 0,
                 };
-                wanted.value = Some(Shown::Count(last.checked_add(1).unwrap_or(1)));
+                wanted.value = Some(Displayed::Count(last.checked_add(1).unwrap_or(1)));
                 wanted.version += 1;
             });
         }
@@ -246,8 +246,8 @@ impl StatusBoard {
     /// Waits until the IOC holds everything that was set before this call.
     ///
     /// # Errors
-    /// [`NotShown`] after `limit`, with the records that the IOC does not hold, be it that it is away.
-    pub async fn flush(&self, limit: Duration) -> Result<(), NotShown> {
+    /// [`NotDisplayed`] after `limit`, with the records that the IOC does not hold, be it that it is away.
+    pub async fn flush(&self, limit: Duration) -> Result<(), NotDisplayed> {
         let deadline = Instant::now() + limit;
         let goals: Vec<_> = self
             .inner
@@ -263,16 +263,16 @@ impl StatusBoard {
                 _ => late.push(record),
             }
         }
-        if late.is_empty() { Ok(()) } else { Err(NotShown { prefix: self.inner.prefix.clone(), records: late }) }
+        if late.is_empty() { Ok(()) } else { Err(NotDisplayed { prefix: self.inner.prefix.clone(), records: late }) }
     }
 
     /// What a record is to say, as a number: a count, or the index of a state. `None` for texts, and before it was set.
     pub fn number(&self, record: Record) -> Option<f64> {
         match self.inner.slots.get(&record)?.wanted.borrow().value {
-            Some(Shown::State(n)) => Some(n.into()),
-            Some(Shown::Count(n)) => Some(n.into()),
-            Some(Shown::Number(x)) => Some(x),
-            Some(Shown::Text(_)) | None => None,
+            Some(Displayed::State(n)) => Some(n.into()),
+            Some(Displayed::Count(n)) => Some(n.into()),
+            Some(Displayed::Number(x)) => Some(x),
+            Some(Displayed::Text(_)) | None => None,
         }
     }
 
@@ -281,13 +281,13 @@ impl StatusBoard {
         missing(&self.inner.connected.borrow())
     }
 
-    fn set(&self, record: Record, value: Shown) {
+    fn set(&self, record: Record, value: Displayed) {
         let fits = matches!(
             (record.kind(), &value),
-            (Kind::State | Kind::Run, Shown::State(_))
-                | (Kind::Count, Shown::Count(_))
-                | (Kind::Number, Shown::Number(_))
-                | (Kind::Text, Shown::Text(_))
+            (RecordKind::State | RecordKind::Run, Displayed::State(_))
+                | (RecordKind::Count, Displayed::Count(_))
+                | (RecordKind::Number, Displayed::Number(_))
+                | (RecordKind::Text, Displayed::Text(_))
         );
         debug_assert!(fits, "{record} does not show {value:?}");
         match self.inner.slots.get(&record) {
@@ -295,7 +295,7 @@ impl StatusBoard {
                 slot.wanted.send_if_modified(|wanted| {
                     let changed = wanted.value.as_ref() != Some(&value) || record == Record::Run;
                     if changed {
-                        *wanted = Wanted { value: Some(value), version: wanted.version + 1 };
+                        *wanted = Target { value: Some(value), version: wanted.version + 1 };
                     }
                     changed
                 });
@@ -310,7 +310,7 @@ impl StatusBoard {
 fn missing(connected: &BTreeSet<Record>) -> Vec<Record> {
     Record::ALL
         .iter()
-        .filter(|r| !matches!(r.kind(), Kind::Ioc | Kind::Lease) && !connected.contains(r))
+        .filter(|r| !matches!(r.kind(), RecordKind::Ioc | RecordKind::Lease) && !connected.contains(r))
         .copied()
         .collect()
 }

@@ -7,7 +7,7 @@ use crate::domain::{Step, StepStatus};
 /// What beamshare is doing: the states of the record `Status`, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
-pub enum Status {
+pub enum BeamlineStatus {
     /// Nothing to do, and nothing was done since the start.
     Idle,
     /// The user info is not complete, or something is away. MINOR.
@@ -26,7 +26,7 @@ pub enum Status {
     Paused,
 }
 
-impl Status {
+impl BeamlineStatus {
     /// All states, by their index in the record.
     pub const ALL: [Self; 8] = [
         Self::Idle,
@@ -40,7 +40,7 @@ impl Status {
     ];
 }
 
-impl fmt::Display for Status {
+impl fmt::Display for BeamlineStatus {
     /// The label of the state, as the record has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
@@ -69,7 +69,7 @@ pub(super) fn step_index(status: StepStatus) -> u16 {
 
 /// What a record is for, and so how beamshare treats it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RecordKind {
     /// One of a few states: mbbi. Written by beamshare.
     State,
     /// A text: waveform of CHAR. Written by beamshare.
@@ -110,9 +110,9 @@ macro_rules! records {
             }
 
             /// What the record is for.
-            pub fn kind(self) -> Kind {
+            pub fn kind(self) -> RecordKind {
                 match self {
-                    $(Self::$name => Kind::$kind,)*
+                    $(Self::$name => RecordKind::$kind,)*
                 }
             }
 
@@ -127,7 +127,7 @@ macro_rules! records {
 }
 
 records! {
-    /// [`Status`].
+    /// [`BeamlineStatus`].
     Status: State, "mbbi";
     /// One sentence: what is happening, or what is wrong and what to do.
     StatusMsg: Text, "waveform";
@@ -246,7 +246,10 @@ impl Record {
 
     /// Whether beamshare writes the record's value.
     pub fn is_shown(self) -> bool {
-        matches!(self.kind(), Kind::State | Kind::Text | Kind::Count | Kind::Number | Kind::Run)
+        matches!(
+            self.kind(),
+            RecordKind::State | RecordKind::Text | RecordKind::Count | RecordKind::Number | RecordKind::Run
+        )
     }
 }
 
@@ -262,7 +265,7 @@ mod tests {
 
     #[test]
     fn states_are_in_the_order_of_their_index() {
-        for (index, status) in Status::ALL.iter().enumerate() {
+        for (index, status) in BeamlineStatus::ALL.iter().enumerate() {
             assert_eq!(*status as usize, index);
         }
         for (index, (status, _)) in STEP_STATES.iter().enumerate() {

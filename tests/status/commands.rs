@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use beamshare::epics::{Command, Commands, Record, StatusBoard};
+use beamshare::status::{OperatorCommand, OperatorCommands, Record, StatusRecords};
 use channel_access::{Channel, Context, Sample, Value};
 
 use crate::support::ioc::CaTest;
@@ -10,15 +10,15 @@ use crate::{LIMIT, beamshare_ioc, sample};
 
 const PREFIX: &str = "test:Share:";
 
-async fn next(commands: &mut Commands) -> Command {
+async fn next(commands: &mut OperatorCommands) -> OperatorCommand {
     tokio::time::timeout(LIMIT, commands.next()).await.expect("a command in time").expect("the board lives")
 }
 
 /// The next command that is no switch's state.
-async fn order(commands: &mut Commands) -> Command {
+async fn order(commands: &mut OperatorCommands) -> OperatorCommand {
     loop {
         let command = next(commands).await;
-        if !matches!(command, Command::Auto(_) | Command::Pause(_)) {
+        if !matches!(command, OperatorCommand::Auto(_) | OperatorCommand::Pause(_)) {
             return command;
         }
     }
@@ -26,7 +26,7 @@ async fn order(commands: &mut Commands) -> Command {
 
 /// Fails if there is an order among what was heard so far. What an operator would press after it, `Resend`, is the
 /// mark up to which is listened.
-async fn no_order(ca: &Context, commands: &mut Commands) {
+async fn no_order(ca: &Context, commands: &mut OperatorCommands) {
     // A press that comes before the board has found the button again after a restart of the IOC is nobody's: press again.
     let mark = async {
         loop {
@@ -37,7 +37,7 @@ async fn no_order(ca: &Context, commands: &mut Commands) {
         }
     };
     let heard = tokio::time::timeout(LIMIT * 2, mark).await.expect("the button is found again");
-    assert_eq!(heard, Command::Resend);
+    assert_eq!(heard, OperatorCommand::Resend);
 }
 
 async fn press(ca: &Context, record: &str) {
@@ -49,11 +49,14 @@ fn is(value: u16) -> impl Fn(&Sample) -> bool {
     move |sample| sample.value == Value::Enum(vec![value])
 }
 
-async fn board(ca: &Context) -> (StatusBoard, Commands) {
-    let (board, mut commands) = StatusBoard::new(ca, PREFIX).unwrap();
+async fn board(ca: &Context) -> (StatusRecords, OperatorCommands) {
+    let (board, mut commands) = StatusRecords::new(ca, PREFIX).unwrap();
     // Both switches have been heard, and Run reads 0: beamshare is in service.
     let (a, b) = (next(&mut commands).await, next(&mut commands).await);
-    assert!([a, b].contains(&Command::Auto(true)) && [a, b].contains(&Command::Pause(false)), "{a:?} {b:?}");
+    assert!(
+        [a, b].contains(&OperatorCommand::Auto(true)) && [a, b].contains(&OperatorCommand::Pause(false)),
+        "{a:?} {b:?}"
+    );
     board.flush(LIMIT).await.unwrap();
     (board, commands)
 }
@@ -71,10 +74,10 @@ async fn buttons_and_switches_are_heard() {
     let ca = Context::new().unwrap();
     let (_board, mut commands) = board(&ca).await;
     for (record, command) in [
-        ("Approve", Command::Approve),
-        ("Abort", Command::Abort),
-        ("Resend", Command::Resend),
-        ("Abort", Command::Abort),
+        ("Approve", OperatorCommand::Approve),
+        ("Abort", OperatorCommand::Abort),
+        ("Resend", OperatorCommand::Resend),
+        ("Abort", OperatorCommand::Abort),
     ] {
         press(&ca, record).await;
         assert_eq!(next(&mut commands).await, command);
@@ -84,15 +87,18 @@ async fn buttons_and_switches_are_heard() {
     let auto = ca.channel("test:Share:Auto").unwrap();
     for state in [0, 1, 0] {
         auto.put(Value::Enum(vec![state]), LIMIT).await.unwrap();
-        assert_eq!(next(&mut commands).await, Command::Auto(state == 1));
+        assert_eq!(next(&mut commands).await, OperatorCommand::Auto(state == 1));
     }
     press(&ca, "Pause").await;
-    assert_eq!(next(&mut commands).await, Command::Pause(true));
+    assert_eq!(next(&mut commands).await, OperatorCommand::Pause(true));
     // A restart of the IOC: it has the switches' states, and beamshare does not write them.
     ioc.kill();
     let _ioc = beamshare_ioc(&test);
     let (a, b) = (next(&mut commands).await, next(&mut commands).await);
-    assert!([a, b].contains(&Command::Auto(true)) && [a, b].contains(&Command::Pause(false)), "{a:?} {b:?}");
+    assert!(
+        [a, b].contains(&OperatorCommand::Auto(true)) && [a, b].contains(&OperatorCommand::Pause(false)),
+        "{a:?} {b:?}"
+    );
 }
 
 #[tokio::test]
@@ -114,9 +120,9 @@ async fn a_button_that_was_pressed_before_beamshare_came_is_not_obeyed() {
     sample(&run, is(0)).await;
     no_order(&ca, &mut commands).await;
     press(&ca, "Abort").await;
-    assert_eq!(order(&mut commands).await, Command::Abort);
+    assert_eq!(order(&mut commands).await, OperatorCommand::Abort);
     press(&ca, "Run").await;
-    assert_eq!(order(&mut commands).await, Command::Run);
+    assert_eq!(order(&mut commands).await, OperatorCommand::Run);
 }
 
 #[tokio::test]
@@ -129,7 +135,7 @@ async fn run_pressed_a_hundred_times_is_one_run() {
     for _ in 0..50 {
         run.put(Value::Enum(vec![1]), LIMIT).await.unwrap();
     }
-    assert_eq!(order(&mut commands).await, Command::Run);
+    assert_eq!(order(&mut commands).await, OperatorCommand::Run);
     board.set_run(true);
     for _ in 0..50 {
         run.put(Value::Enum(vec![1]), LIMIT).await.unwrap();
@@ -188,7 +194,7 @@ async fn a_press_between_deliveries_is_never_lost() {
         board.set_run(false);
         sample(&operator, is(0)).await;
         operator.put(Value::Enum(vec![1]), LIMIT).await.unwrap();
-        assert_eq!(order(&mut commands).await, Command::Run, "press {n}");
+        assert_eq!(order(&mut commands).await, OperatorCommand::Run, "press {n}");
         board.set_run(false); // nothing to do: the button goes back
         sample(&operator, is(0)).await;
         board.flush(LIMIT).await.unwrap();
@@ -227,7 +233,7 @@ async fn a_press_that_the_program_does_not_answer_springs_back() {
     let run = run_channel(&ca).await;
     run.put(Value::Enum(vec![1]), LIMIT).await.unwrap();
     sample(&run, is(1)).await;
-    assert_eq!(order(&mut commands).await, Command::Run);
+    assert_eq!(order(&mut commands).await, OperatorCommand::Run);
     sample(&run, is(0)).await;
     no_order(&ca, &mut commands).await;
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
-use super::board::Link;
 use super::lease::Lease;
-use super::records::Record;
+use super::record::Record;
+use super::records::Link;
 use channel_access::{Channel, Event};
 use channel_access::{FieldType, Value};
 
@@ -14,8 +14,8 @@ const RESET_LIMIT: Duration = Duration::from_secs(2);
 
 /// An operator's command, or the state of an operator's switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// `Run` was put to 1 while no delivery ran. Answer it with [`StatusBoard::set_run`](super::StatusBoard::set_run):
+pub enum OperatorCommand {
+    /// `Run` was put to 1 while no delivery ran. Answer it with [`StatusRecords::set_run`](super::StatusRecords::set_run):
     /// else `Run` goes back to 0 after five seconds.
     Run,
     /// Go on with what is held.
@@ -31,17 +31,17 @@ pub enum Command {
 }
 
 /// The operator's commands, in the order in which they were heard.
-pub struct Commands {
-    inbox: mpsc::UnboundedReceiver<Command>,
+pub struct OperatorCommands {
+    inbox: mpsc::UnboundedReceiver<OperatorCommand>,
 }
 
-impl Commands {
-    pub(super) fn new(inbox: mpsc::UnboundedReceiver<Command>) -> Self {
+impl OperatorCommands {
+    pub(super) fn new(inbox: mpsc::UnboundedReceiver<OperatorCommand>) -> Self {
         Self { inbox }
     }
 
     /// The next command; `None` when the board has been dropped. Cancel-safe.
-    pub async fn next(&mut self) -> Option<Command> {
+    pub async fn next(&mut self) -> Option<OperatorCommand> {
         self.inbox.recv().await
     }
 }
@@ -70,14 +70,14 @@ pub(super) fn is_button(channel: &Channel, kind: FieldType) -> bool {
 pub(super) async fn momentary(
     channel: Channel,
     link: Link,
-    orders: mpsc::UnboundedSender<Command>,
+    orders: mpsc::UnboundedSender<OperatorCommand>,
     mut lease: watch::Receiver<Lease>,
     mut end: watch::Receiver<()>,
 ) {
     let command = match link.record {
-        Record::Approve => Command::Approve,
-        Record::Abort => Command::Abort,
-        _ => Command::Resend,
+        Record::Approve => OperatorCommand::Approve,
+        Record::Abort => OperatorCommand::Abort,
+        _ => OperatorCommand::Resend,
     };
     let mut reads: Option<bool> = None;
     loop {
@@ -134,12 +134,12 @@ pub(super) async fn momentary(
 pub(super) async fn level(
     channel: Channel,
     link: Link,
-    orders: mpsc::UnboundedSender<Command>,
+    orders: mpsc::UnboundedSender<OperatorCommand>,
     mut end: watch::Receiver<()>,
 ) {
     let command = match link.record {
-        Record::Auto => Command::Auto,
-        _ => Command::Pause,
+        Record::Auto => OperatorCommand::Auto,
+        _ => OperatorCommand::Pause,
     };
     let mut reads: Option<bool> = None;
     loop {

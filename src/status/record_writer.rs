@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::board::{Link, Shown, Wanted};
 use super::lease::Lease;
-use super::records::Kind;
+use super::record::RecordKind;
+use super::records::{Displayed, Link, Target};
 use channel_access::{Channel, Connection, Event};
 use channel_access::{FieldType, STRING_SIZE, Value, until_nul};
 
@@ -26,10 +26,10 @@ const REPORTED_FAILURE: u32 = 3;
 /// The longest pause between tries of a write that the IOC refuses or does not keep.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-pub(super) struct Keeper {
+pub(super) struct RecordWriter {
     channel: Channel,
     link: Link,
-    wanted: watch::Receiver<Wanted>,
+    wanted: watch::Receiver<Target>,
     held: watch::Sender<u64>,
     lease: watch::Receiver<Lease>,
     state: State,
@@ -49,11 +49,11 @@ struct State {
     failures: u32,
 }
 
-impl Keeper {
+impl RecordWriter {
     pub(super) fn new(
         channel: Channel,
         link: Link,
-        wanted: watch::Receiver<Wanted>,
+        wanted: watch::Receiver<Target>,
         held: watch::Sender<u64>,
         lease: watch::Receiver<Lease>,
     ) -> Self {
@@ -167,26 +167,26 @@ pub(super) fn pause(failures: u32) -> Duration {
     (ECHO_LIMIT * 2u32.pow(failures.min(6).saturating_sub(1))).min(LONGEST_PAUSE)
 }
 
-fn fits(kind: Kind, connection: &Connection) -> bool {
+fn fits(kind: RecordKind, connection: &Connection) -> bool {
     match connection.field_type {
-        FieldType::Char => kind == Kind::Text && connection.count > 1,
-        FieldType::String => kind == Kind::Text,
-        FieldType::Enum => kind == Kind::State,
-        FieldType::Long | FieldType::Double => matches!(kind, Kind::Count | Kind::Number),
+        FieldType::Char => kind == RecordKind::Text && connection.count > 1,
+        FieldType::String => kind == RecordKind::Text,
+        FieldType::Enum => kind == RecordKind::State,
+        FieldType::Long | FieldType::Double => matches!(kind, RecordKind::Count | RecordKind::Number),
         FieldType::Short | FieldType::Float => false,
     }
 }
 
 /// The value in the record's own type, so that what it reads back can be compared.
-fn to_value(shown: &Shown, connection: &Connection) -> Value {
+fn to_value(shown: &Displayed, connection: &Connection) -> Value {
     match (shown, connection.field_type) {
-        (Shown::State(n), _) => Value::Enum(vec![*n]),
-        (Shown::Count(n), FieldType::Double) => Value::Double(vec![f64::from(*n)]),
-        (Shown::Count(n), _) => Value::Long(vec![*n]),
-        (Shown::Number(x), FieldType::Long) => Value::Long(vec![*x as i32]),
-        (Shown::Number(x), _) => Value::Double(vec![*x]),
-        (Shown::Text(text), FieldType::String) => Value::string(&cut(text, STRING_SIZE - 1)),
-        (Shown::Text(text), _) => Value::chars(&cut(text, connection.count - 1)),
+        (Displayed::State(n), _) => Value::Enum(vec![*n]),
+        (Displayed::Count(n), FieldType::Double) => Value::Double(vec![f64::from(*n)]),
+        (Displayed::Count(n), _) => Value::Long(vec![*n]),
+        (Displayed::Number(x), FieldType::Long) => Value::Long(vec![*x as i32]),
+        (Displayed::Number(x), _) => Value::Double(vec![*x]),
+        (Displayed::Text(text), FieldType::String) => Value::string(&cut(text, STRING_SIZE - 1)),
+        (Displayed::Text(text), _) => Value::chars(&cut(text, connection.count - 1)),
     }
 }
 
