@@ -63,6 +63,7 @@ pub(super) fn resolve(config: &mut Config) {
             *program = path.to_string_lossy().into_owned();
         }
     }
+    config.rules.tag_key_file.iter_mut().for_each(from_file);
     from_file(&mut config.journal.path);
     config.log.folder.iter_mut().for_each(from_file);
 }
@@ -79,6 +80,7 @@ pub(super) fn check(config: &Config) -> Problems {
     let mut problems = vec![];
     check_beamline(config, &mut problems);
     check_epics(config, &mut problems);
+    check_trust(config, &mut problems);
     check_directories(config, &mut problems);
     if let Some(globus) = &config.globus {
         check_globus(globus, &mut problems);
@@ -144,6 +146,31 @@ fn check_epics(config: &Config, problems: &mut Problems) {
         if !config.epics.user_info.contains_key(&field) {
             let message = "this key is missing: without it there is no experiment".to_owned();
             problems.push((key!["epics", "user_info", field.key()], message));
+        }
+    }
+}
+
+fn check_trust(config: &Config, problems: &mut Problems) {
+    if let Some(required) = config.rules.trust
+        && config.trust() < required
+    {
+        let message = format!(
+            "\"{required}\" needs {}; add it, or set trust to \"{}\", which is what these settings have",
+            required.key(),
+            config.trust(),
+        );
+        problems.push((key!["rules", "trust"], message));
+    }
+    if config.rules.tag_key_file.is_none() {
+        return;
+    }
+    for (field, reason) in [
+        (Field::Signature, "the PV that holds the signature"),
+        (Field::UpdateTime, "without the update time, an old set could be put again"),
+    ] {
+        if !config.epics.user_info.contains_key(&field) {
+            let message = format!("needs {} in [epics.user_info]: {reason}", field.key());
+            problems.push((key!["rules", "tag_key_file"], message));
         }
     }
 }

@@ -8,8 +8,10 @@ mod load;
 mod schedule;
 mod secret;
 mod sync;
+mod tag_key;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod value;
 mod watch;
 
@@ -21,6 +23,8 @@ pub use sync::{
     CleanUp, LabelTemplate, Sync, SyncDestination, SyncFilter, SyncLevel, SyncOn, SyncPath, SyncPaths, SyncSource,
     TimeOfDay,
 };
+pub use tag_key::{TagKeyError, read_tag_keys, write_new_tag_key};
+pub use trust::Trust;
 pub use value::to_duration;
 pub use watch::{Changes, WatchError, watch};
 
@@ -136,6 +140,10 @@ pub struct Rules {
     /// Mail domains of PIs, in small letters; any where it is empty. `example.org` means that domain and those below it.
     #[serde(deserialize_with = "value::mail_domains")]
     pub email_domains: Vec<String>,
+    /// A file of mode 0600 with one or two keys; with it, only user info that such a key has signed is served
+    pub tag_key_file: Option<PathBuf>,
+    /// The level of trust that the settings must have at least; without it none is required
+    pub trust: Option<Trust>,
     /// How long a step that fails for passing reasons (a host, Globus or the mail server is away) is tried again
     #[serde(deserialize_with = "value::duration")]
     pub retry_for: Duration,
@@ -147,6 +155,8 @@ impl Default for Rules {
             settle: Duration::from_secs(10),
             require_approval: false,
             email_domains: vec![],
+            tag_key_file: None,
+            trust: None,
             retry_for: Duration::from_secs(12 * 60 * 60),
         }
     }

@@ -41,6 +41,7 @@ fn the_file_that_we_hand_out_is_right() {
     let config = Config::load(&folder.join("beamshare.toml")).unwrap();
     assert_eq!(config.epics.user_info.len(), Field::ALL.len(), "every field is shown");
     assert_eq!(config.directories.mode, 0o770);
+    assert_eq!((config.trust(), config.rules.trust), (Trust::Domains, Some(Trust::Domains)));
     assert_eq!(config.email.unwrap().text_template, folder.join("message.txt"));
 }
 
@@ -85,6 +86,43 @@ fn what_is_commented_out_in_it_is_known() {
     let config = Config::load(&file).unwrap();
     assert_eq!(config.directories.on[1].host.as_deref(), Some("user2bmb@detector.example.org"));
     assert_eq!(config.directories.on[1].mode, Some(0o750));
+}
+
+#[test]
+fn the_level_of_trust_is_that_of_the_strongest_setting() {
+    let signature = "[epics.user_info]\nsignature = \"a:Signature\"\nupdate_time = \"a:Time\"";
+    let with_signature = SMALLEST.replace("[epics.user_info]", signature);
+    let schedule = "[schedule.from.file]\npath = \"schedule.toml\"\n";
+    let (network, domains, key) = ("", "email_domains = [\"a.org\"]", "tag_key_file = \"tag.key\"");
+    for (rules, more, level) in [
+        (network, "", Trust::Network),
+        (domains, "", Trust::Domains),
+        (domains, schedule, Trust::Schedule),
+        (network, schedule, Trust::Schedule),
+        (key, schedule, Trust::Signed),
+    ] {
+        let text = |trust: &str| format!("{with_signature}\n[rules]\n{rules}\n{trust}\n{more}");
+        let (_folder, file) = write(&text(""));
+        let config = Config::load(&file).unwrap();
+        assert_eq!((config.trust(), config.trusts_network_silently()), (level, level == Trust::Network));
+        for required in Trust::ALL {
+            let (_folder, file) = write(&text(&format!("trust = \"{required}\"")));
+            let loaded = Config::load(&file);
+            assert_eq!(loaded.is_ok(), required <= level, "{required} at {level}");
+            match loaded {
+                Ok(config) => assert!(!config.trusts_network_silently()),
+                Err(error) => assert!(error.to_string().contains(required.key()), "{error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn signed_tags_need_a_signature_and_an_update_time() {
+    let text = format!("{SMALLEST}\n[rules]\ntag_key_file = \"tag.key\"\n");
+    let told = problems(&text);
+    assert!(told.contains("rules.tag_key_file: needs signature in [epics.user_info]"), "{told}");
+    assert!(told.contains("rules.tag_key_file: needs update_time in [epics.user_info]"), "{told}");
 }
 
 #[test]

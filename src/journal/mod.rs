@@ -15,6 +15,7 @@ mod lock;
 mod message;
 mod people;
 mod retention;
+mod signed_set;
 
 pub use access::{AccessRow, AccessState, Holder};
 pub use claim::{Claim, ClaimState, Conflict};
