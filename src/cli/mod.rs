@@ -136,6 +136,11 @@ pub fn main() -> ExitCode {
 }
 
 fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
+    if let Verb::Tag(tag) = &verb
+        && let Some(file) = tag.new_key()
+    {
+        return tag::make_key(file);
+    }
     match verb {
         Verb::Init(init) => return init.act(),
         Verb::Completions(completions) => return completions.act(),

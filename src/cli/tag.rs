@@ -2,14 +2,15 @@ use super::failure::{Exit, Failure};
 use super::schedule::{Day, source};
 use super::service::LIMIT;
 use super::{Outcome, print};
-use beamshare::config::Config;
+use beamshare::config::{self, Config, TagKeyError};
 use beamshare::domain::{Field, FieldError, UserInfo};
-use beamshare::schedule::tag::{Put, Tagger, usable, user_info};
+use beamshare::schedule::tag::{Put, Signer, Tagger, usable, user_info};
 use beamshare::schedule::{self, BeamTime, show};
 use channel_access::Context;
 use clap::Args;
 use jiff::Zoned;
 use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,7 +19,7 @@ const AGAIN: Duration = Duration::from_secs(300);
 
 /// Put who has the beam time to the user-info PVs
 ///
-/// From the facility's schedule, or by hand. All PVs are put, the update time last, and read back. Where nobody is scheduled the PVs are left alone (exit code 4).
+/// From the facility's schedule, or by hand. All PVs are put, the update time last, and read back. With [rules] tag_key_file or --key the set is signed. Where nobody is scheduled the PVs are left alone (exit code 4).
 #[derive(Args)]
 pub struct Tag {
     #[command(flatten)]
@@ -36,6 +37,14 @@ pub struct Tag {
     /// commissioning time, when nobody is scheduled)
     #[arg(long)]
     manual: bool,
+
+    /// Sign with the key in this file, instead of [rules] tag_key_file
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+
+    /// Write a new key for signing to this file and exit; the key that is in it stays valid as the second one
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    new_key: Option<PathBuf>,
 
     #[command(flatten)]
     by_hand: ByHand,
@@ -112,13 +121,29 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 impl Tag {
+    /// The file to which a new key is to be written; that needs no settings.
+    pub fn new_key(&self) -> Option<&Path> {
+        self.new_key.as_deref()
+    }
+
     pub async fn act(self, config: &Config) -> Outcome {
         let context = Context::new()?;
-        let tagger = Tagger::new(&context, &config.epics.user_info, LIMIT)?;
+        let tagger = Tagger::new(&context, &config.epics.user_info, LIMIT, self.signer(config)?)?;
         match self.every {
             Some(every) => self.until_stopped(config, &tagger, every).await,
             None => self.once(config, &tagger).await,
         }
+    }
+
+    fn signer(&self, config: &Config) -> Result<Option<Signer>, Failure> {
+        let Some(file) = self.key.as_ref().or(config.rules.tag_key_file.as_ref()) else { return Ok(None) };
+        for field in [Field::Signature, Field::UpdateTime] {
+            if !config.epics.user_info.contains_key(&field) {
+                let message = format!("nothing was put: to sign, {} must be in [epics.user_info]", field.key());
+                return Err(Failure::usage(message));
+            }
+        }
+        Ok(Some(Signer { keys: config::read_tag_keys(file)?, prefix: config.epics.prefix.clone() }))
     }
 
     /// Tags now and then every so often; a failure is told and tried again soon.
@@ -200,6 +225,27 @@ impl Tag {
         match choice.map_err(|error| Failure::failed(format!("can't ask: {error}")))? {
             Some(info) => Ok(self.by_hand.over(info)), // what was typed there is shown by the left-empty report
             None => Err(Failure::nothing("nothing was chosen; the PVs are left as they are")),
+        }
+    }
+}
+
+/// Writes a new key, as the first line of the file.
+pub fn make_key(file: &Path) -> Outcome {
+    let rotated = config::write_new_tag_key(file)?;
+    print::line(format_args!("wrote a new key to {}", file.display()));
+    print::line(if rotated {
+        "The key before it stays valid as the second line. Copy the file to the service first, then to where you tag."
+    } else {
+        "Name it in [rules] tag_key_file, and copy it to the account of the service and to those that tag (mode 0600)."
+    });
+    Ok(Exit::Done)
+}
+
+impl From<TagKeyError> for Failure {
+    fn from(error: TagKeyError) -> Failure {
+        match error {
+            TagKeyError::Random(_) => Failure::failed(error),
+            _ => Failure::usage(error),
         }
     }
 }

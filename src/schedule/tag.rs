@@ -1,12 +1,12 @@
-//! Puts who has the beam time to the user-info PVs, as DTagging and `dmagic tag` do.
+//! Writes the scheduled group to the user-info PVs, as DTagging and `dmagic tag` do.
 //!
-//! All fields are put each time, also those that the schedule says nothing of (they become empty), so that nothing of
-//! the group before stays; the update time comes last and alone tells watchers that the set is whole. Nothing is put
-//! unless every PV is there, may be written, and has room.
+//! Every field is put each time. A field that the schedule does not know is put empty, so that nothing of the previous
+//! group stays. The signature is put after all fields that it covers have been read back, and the update time last: it
+//! tells watchers that the set is complete. Nothing is put unless every PV exists, is writable, and has room.
 
 use super::BeamTime;
 use super::text::fitting;
-use crate::domain::{Experiment, Field, FieldError, UserInfo};
+use crate::domain::{Experiment, Field, FieldError, TagKeys, UserInfo};
 use channel_access::{CaError, Context, FieldType, TextChannel};
 use futures::future::try_join_all;
 use jiff::Zoned;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The order of puts: DTagging's, but for the update time, which DTagging puts in the middle.
-pub const ORDER: [Field; 10] = [
+pub const ORDER: [Field; 11] = [
     Field::PiFirstName,
     Field::PiLastName,
     Field::PiInstitution,
@@ -24,6 +24,7 @@ pub const ORDER: [Field; 10] = [
     Field::ProposalTitle,
     Field::YearMonth,
     Field::Esaf,
+    Field::Signature,
     Field::UpdateTime,
 ];
 
@@ -125,28 +126,44 @@ pub enum TagError {
     },
 }
 
+/// What a set is signed with.
+pub struct Signer {
+    /// The keys; the current one signs
+    pub keys: TagKeys,
+    /// `[epics] prefix`, which binds the signature to this beamline
+    pub prefix: String,
+}
+
 /// The user-info PVs, to be put.
 pub struct Tagger {
     channels: BTreeMap<Field, TextChannel>,
     limit: Duration,
+    signer: Option<Signer>,
 }
 
 impl Tagger {
-    /// Connects to the PVs; `limit` is for each read and put.
+    /// Connects to the PVs; `limit` is for each read and put. Without a signer, the signature is put empty.
     ///
     /// # Errors
     /// A name that can't be a PV's.
-    pub fn new(context: &Context, pvs: &BTreeMap<Field, String>, limit: Duration) -> Result<Tagger, CaError> {
+    pub fn new(
+        context: &Context,
+        pvs: &BTreeMap<Field, String>,
+        limit: Duration,
+        signer: Option<Signer>,
+    ) -> Result<Tagger, CaError> {
         let channel = |(field, pv): (&Field, &String)| Ok((*field, TextChannel::new(context, pv)?));
-        Ok(Tagger { channels: pvs.iter().map(channel).collect::<Result<_, CaError>>()?, limit })
+        Ok(Tagger { channels: pvs.iter().map(channel).collect::<Result<_, CaError>>()?, limit, signer })
     }
 
-    /// What would be put for a set, in order: each configured PV, the update time with `now`. Puts nothing.
+    /// What would be put for a set, in order: each configured PV, the update time with `now`. Puts nothing. The signature
+    /// is that of the texts as they are put; [`Tagger::put`] signs what the records make of them.
     ///
     /// # Errors
     /// [`TagError::NotReady`] and [`TagError::NoRoom`].
     pub async fn plan(&self, info: &UserInfo, now: &Zoned) -> Result<Vec<Put>, TagError> {
-        let fields = ORDER.into_iter().filter_map(|field| Some((field, self.channels.get(&field)?)));
+        let fields = ORDER.into_iter().filter(|field| *field != Field::Signature);
+        let fields = fields.filter_map(|field| Some((field, self.channels.get(&field)?)));
         let puts = fields.map(|(field, channel)| async move {
             let text = match field {
                 Field::UpdateTime => update_time(now),
@@ -154,7 +171,18 @@ impl Tagger {
             };
             self.prepare(field, channel, text).await
         });
-        try_join_all(puts).await
+        let mut puts = try_join_all(puts).await?;
+        if let Some(channel) = self.channels.get(&Field::Signature) {
+            let texts = UserInfo(puts.iter().map(|put| (put.field, put.text.clone())).collect());
+            let put = self.prepare(Field::Signature, channel, self.sign(&texts)).await?;
+            let last = puts.iter().position(|put| put.field == Field::UpdateTime).unwrap_or(puts.len());
+            puts.insert(last, put);
+        }
+        Ok(puts)
+    }
+
+    fn sign(&self, texts: &UserInfo) -> String {
+        self.signer.as_ref().map(|signer| signer.keys.sign(&signer.prefix, texts)).unwrap_or_default()
     }
 
     async fn prepare(&self, field: Field, channel: &TextChannel, mut text: String) -> Result<Put, TagError> {
@@ -182,32 +210,40 @@ impl Tagger {
         }
     }
 
-    /// Makes the puts of a plan: each is confirmed by its record, then all are read back, and only then is the update
-    /// time put.
+    /// Makes the puts of a plan: each is confirmed by its record, then all are read back and signed, and only then is the
+    /// update time put.
     ///
     /// # Errors
     /// [`TagError::HalfPut`] and [`TagError::NotConfirmed`]; the update time was not put then.
     pub async fn put(&self, plan: &[Put]) -> Result<(), TagError> {
-        let (last, rest): (Vec<&Put>, Vec<&Put>) = plan.iter().partition(|put| put.field == Field::UpdateTime);
-        for puts in [rest, last] {
-            for put in &puts {
-                let Some(channel) = self.channels.get(&put.field) else { continue };
-                let half = |error| TagError::HalfPut { field: put.field, error };
-                channel.put(&put.text, self.limit).await.map_err(half)?;
-            }
-            try_join_all(puts.iter().map(|put| self.confirm(put))).await?;
+        let of = |field: Field| plan.iter().find(move |put| put.field == field);
+        let is_data = |put: &&Put| ![Field::Signature, Field::UpdateTime].contains(&put.field);
+        let mut texts = self.put_and_read(plan.iter().filter(is_data)).await?;
+        if let Some(put) = of(Field::Signature) {
+            texts.0.extend(of(Field::UpdateTime).map(|put| (put.field, put.text.clone())));
+            self.put_and_read([&Put { text: self.sign(&texts), ..put.clone() }].into_iter()).await?;
         }
+        self.put_and_read(of(Field::UpdateTime).into_iter()).await?;
         Ok(())
     }
 
-    async fn confirm(&self, put: &Put) -> Result<(), TagError> {
-        let Some(channel) = self.channels.get(&put.field) else { return Ok(()) };
-        let half = |error| TagError::HalfPut { field: put.field, error };
-        let reads = channel.get(self.limit).await.map_err(half)?.text;
-        match same(&put.text, &reads) {
-            true => Ok(()),
-            false => Err(TagError::NotConfirmed { field: put.field, pv: put.pv.clone(), put: put.text.clone(), reads }),
+    /// Makes some puts, one after the other, and returns what the records read afterwards.
+    async fn put_and_read(&self, puts: impl Iterator<Item = &Put> + Clone) -> Result<UserInfo, TagError> {
+        let channel = |put: &Put| self.channels.get(&put.field);
+        for put in puts.clone() {
+            let Some(channel) = channel(put) else { continue };
+            let half = |error| TagError::HalfPut { field: put.field, error };
+            channel.put(&put.text, self.limit).await.map_err(half)?;
         }
+        let read = puts.filter_map(|put| Some((put, channel(put)?))).map(|(put, channel)| async move {
+            let half = |error| TagError::HalfPut { field: put.field, error };
+            let reads = channel.get(self.limit).await.map_err(half)?.text;
+            if same(&put.text, &reads) {
+                return Ok((put.field, reads));
+            }
+            Err(TagError::NotConfirmed { field: put.field, pv: put.pv.clone(), put: put.text.clone(), reads })
+        });
+        Ok(UserInfo(try_join_all(read).await?.into_iter().collect()))
     }
 }
 

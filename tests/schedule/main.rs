@@ -6,4 +6,5 @@ mod support;
 mod file;
 mod server;
 mod service;
+mod signed;
 mod tag;

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The tagging tool's PVs as sites have them: CHAR waveforms, short and long strings, a number.
-const RECORDS: &str = r#"
+pub(crate) const RECORDS: &str = r#"
 record(waveform,  "x:FirstName")   { field(FTVL, "CHAR") field(NELM, "256") }
 record(waveform,  "x:LastName")    { field(FTVL, "CHAR") field(NELM, "256") }
 record(stringout, "x:Institution") { field(VAL, "old institution") field(PINI, "YES") }
@@ -25,7 +25,7 @@ record(stringout, "x:Esaf")        { field(VAL, "old form") field(PINI, "YES") }
 record(stringout, "x:UpdateTime")  { field(VAL, "never") field(PINI, "YES") }
 "#;
 
-const NAMES: [(Field, &str); 10] = [
+pub(crate) const NAMES: [(Field, &str); 10] = [
     (Field::PiFirstName, "FirstName"),
     (Field::PiLastName, "LastName"),
     (Field::PiInstitution, "Institution"),
@@ -39,7 +39,7 @@ const NAMES: [(Field, &str); 10] = [
 ];
 
 /// A folder with settings for these PVs and this service.
-fn folder(server: &Server) -> tempfile::TempDir {
+pub(crate) fn folder(server: &Server) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let pvs: String = NAMES.iter().map(|(field, name)| format!("{} = \"x:{name}\"\n", field.key())).collect();
     let settings = format!(
@@ -54,27 +54,27 @@ fn folder(server: &Server) -> tempfile::TempDir {
     folder
 }
 
-struct Ended {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ended {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
-fn program(folder: &Path, test: &CaTest) -> Command {
+pub(crate) fn program(folder: &Path, test: &CaTest) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_beamshare"));
     command.current_dir(folder).env_remove("BEAMSHARE_CONFIG").env_remove("BEAMSHARE_LOG").env("NO_COLOR", "1");
     command.envs(test.environment());
     command
 }
 
-fn run(folder: &Path, test: &CaTest, arguments: &[&str]) -> Ended {
+pub(crate) fn run(folder: &Path, test: &CaTest, arguments: &[&str]) -> Ended {
     let output = program(folder, test).args(arguments).timeout(Duration::from_secs(60)).output().expect("it runs");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     Ended { code: output.status.code().expect("it ends"), out: text(output.stdout), err: text(output.stderr) }
 }
 
 /// What another client, pyepics on EPICS base's libca, reads of all PVs: the text and the time of the last put.
-fn read(test: &CaTest) -> BTreeMap<String, (String, f64)> {
+pub(crate) fn read(test: &CaTest) -> BTreeMap<String, (String, f64)> {
     let names: Vec<&str> = NAMES.iter().map(|(_, name)| *name).collect();
     let script = format!(
         "import epics, json\nread = {{}}\nfor name in {names:?}:\n  \
@@ -92,7 +92,7 @@ fn read(test: &CaTest) -> BTreeMap<String, (String, f64)> {
 }
 
 /// What a script prints after "READ": libca itself prints there, too, where it finds no repeater.
-fn printed(test: &CaTest, script: &str) -> String {
+pub(crate) fn printed(test: &CaTest, script: &str) -> String {
     let output = test.python(script);
     let line = output.lines().find_map(|line| line.split_once("READ "));
     line.unwrap_or_else(|| panic!("nothing read: {output}")).1.to_owned()
@@ -110,13 +110,13 @@ fn day(days: i64) -> String {
 }
 
 /// A service whose run goes on now, with these activities.
-fn service(activities: Value) -> Server {
+pub(crate) fn service(activities: Value) -> Server {
     let server = Server::with(activities);
     server.answers(RUNS, Reply::Json(json!([{ "runName": "2026-1", "startTime": day(-40), "endTime": day(40) }])));
     server
 }
 
-fn garcia() -> Value {
+pub(crate) fn garcia() -> Value {
     let people =
         json!([person("Bo", "Li", json!("boli@mit.edu"), "N"), person("Ana", "García", json!("Ana@upf.edu"), "Y")]);
     activity(json!(71001), &day(-1), &day(2), people)
