@@ -164,6 +164,7 @@ update_time = "{USER_INFO}UserInfoUpdate"
 
 [rules]
 settle = "1s"
+trust = "network"
 
 [directories]
 paths = ["{{{{ year_month }}}}/{{{{ pi_last_name }}}}", "{{{{ year_month }}}}/{{{{ pi_last_name }}}}_rec"]

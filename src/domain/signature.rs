@@ -96,6 +96,11 @@ impl TagKeys {
         }
     }
 
+    /// How many keys there are: two during a rotation.
+    pub fn count(&self) -> usize {
+        1 + usize::from(self.previous.is_some())
+    }
+
     /// The signature of a set by the current key.
     pub fn sign(&self, prefix: &str, user_info: &UserInfo) -> String {
         let mac = self.current.mac(&canonical_form(prefix, user_info)).finalize().into_bytes();
@@ -145,7 +150,7 @@ impl TagKeys {
 
 impl fmt::Debug for TagKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.previous.is_some() { "TagKeys(2)" } else { "TagKeys(1)" })
+        write!(f, "TagKeys({})", self.count())
     }
 }
 

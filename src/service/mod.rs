@@ -62,6 +62,10 @@ pub enum DaemonError {
     Fault(String),
 }
 
+/// Logged at the start where nothing restricts who can be named.
+const UNRESTRICTED: &str = "anyone who can write the user-info PVs can name any person for a new group. Set [rules] \
+                            email_domains, [schedule] or [rules] tag_key_file; `beamshare check` explains the levels";
+
 /// Serves the beamlines of these configurations until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -83,6 +87,9 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
     let mut metrics: BTreeMap<SocketAddr, Vec<watch::Receiver<Facts>>> = BTreeMap::new();
     for config in configs {
         let span = tracing::info_span!("beamline", beamline = config.beamline.name);
+        if config.trusts_network_silently() {
+            span.in_scope(|| tracing::warn!("{UNRESTRICTED}"));
+        }
         let listen = config.metrics.listen;
         let beamline = Beamline::start(context.clone(), config).instrument(span.clone()).await?;
         if let Some(listen) = listen {

@@ -13,6 +13,9 @@ const USER_INFO: &str = r#"
 record(stringout, "x:YearMonth") { field(VAL, "2026-03") field(PINI, "YES") }
 record(stringout, "x:LastName")  { field(VAL, "Li")      field(PINI, "YES") }
 record(stringout, "x:Email")     { field(VAL, "wei.li@example.org") field(PINI, "YES") }
+record(stringout, "x:UpdateTime") { }
+record(waveform, "x:Signature")  { field(FTVL, "CHAR") field(NELM, "128") }
+record(stringout, "x:ShortSignature") { }
 "#;
 
 pub struct Beamline {
@@ -114,6 +117,14 @@ path = "outbox"
         self.service = Some(command.env_remove("BEAMSHARE_CONFIG").stderr(log).spawn().unwrap());
     }
 
+    /// Ends the service, as a power failure does.
+    pub fn kill_service(&mut self) {
+        if let Some(mut service) = self.service.take() {
+            let _ = service.kill();
+            let _ = service.wait();
+        }
+    }
+
     /// The service's log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.path("service.log")).unwrap_or_default()
@@ -132,9 +143,6 @@ path = "outbox"
 
 impl Drop for Beamline {
     fn drop(&mut self) {
-        if let Some(mut service) = self.service.take() {
-            let _ = service.kill();
-            let _ = service.wait();
-        }
+        self.kill_service();
     }
 }

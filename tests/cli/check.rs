@@ -3,7 +3,7 @@ use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 
 /// The state of one finding, by section and the beginning of what was tried.
-fn state<'d>(document: &'d Value, section: &str, what: &str) -> (&'d str, &'d str) {
+pub fn state<'d>(document: &'d Value, section: &str, what: &str) -> (&'d str, &'d str) {
     let checks = document["checks"].as_array().expect("a list");
     let found = checks
         .iter()

@@ -9,6 +9,7 @@ mod records;
 mod service;
 #[path = "../support/mod.rs"]
 mod support;
+mod trust;
 
 use assert_cmd::Command;
 use std::path::Path;

@@ -91,7 +91,8 @@ async fn every_record_is_served_with_its_type_description_and_states() {
 
 #[test]
 fn descriptions_fit_and_types_are_of_base_3_15() {
-    for file in ["db/beamshare.db", "db/user_info_tomoscan.db", "db/user_info_dtagging.db"] {
+    for file in ["db/beamshare.db", "db/user_info_tomoscan.db", "db/user_info_dtagging.db", "db/user_info_signature.db"]
+    {
         let text = std::fs::read_to_string(repository(file)).unwrap();
         let descriptions: Vec<_> = text.lines().filter_map(|l| l.trim().strip_prefix("field(DESC, \"")).collect();
         for description in &descriptions {
@@ -148,6 +149,58 @@ async fn access_security_guards_commands_and_status() {
     for (name, may_write) in [("Run", true), ("Status", false)] {
         let channel = ca.channel(&format!("test:Share:{name}")).unwrap();
         assert_eq!(channel.connected(LIMIT).await.unwrap().access.write, may_write, "{name}");
+    }
+}
+
+/// The startup file as it is handed out: its access security is on.
+#[tokio::test]
+async fn the_startup_file_guards_the_records() {
+    let test = CaTest::new();
+    let script = repository("db/st.cmd").canonicalize().unwrap();
+    let may_write = async || {
+        let ca = Context::new().unwrap();
+        let mut access = vec![];
+        for name in ["Run", "Approve", "Status", "Heartbeat"] {
+            let channel = ca.channel(&format!("2bmb:Share:{name}")).unwrap();
+            let write = channel.connected(LIMIT).await.unwrap().access.write;
+            assert_eq!(channel.put(Value::string("1"), LIMIT).await.is_ok(), write, "{name}");
+            access.push(write);
+        }
+        access
+    };
+    let ioc = test.ioc_with_script(&script, &[]);
+    assert_eq!(may_write().await, [false; 4], "this account is neither beamshare nor user2bmb");
+    ioc.kill();
+    let ioc = test.ioc_with_script(&script, &[("STAFF", &format!("somebody,{}", users::current()))]);
+    assert_eq!(may_write().await, [true, true, false, false]);
+    ioc.kill();
+    let _ioc = test.ioc_with_script(&script, &[("SERVICE", &users::current())]);
+    assert_eq!(may_write().await, [true; 4]);
+}
+
+/// The user-info records and the signature: only accounts that tag can write them.
+#[tokio::test]
+async fn access_security_guards_the_user_info() {
+    let test = CaTest::new();
+    let files = ["db/user_info_tomoscan.db", "db/user_info_signature.db", "db/user_info_security.db"];
+    let files = files.map(repository);
+    let databases = files.each_ref().map(|file| (file.as_path(), "P=test:"));
+    let names: Vec<String> = files[..2].iter().flat_map(|file| records(&file.to_string_lossy()).into_keys()).collect();
+    assert_eq!(names.len(), 11);
+    let acf = repository("db/beamshare.acf");
+    for (taggers, may_write) in [("nobody-else".to_owned(), false), (format!("a,{}", users::current()), true)] {
+        let ioc = test.ioc_with_security(&databases, &acf, &format!("TAGGERS=\"{taggers}\""));
+        let ca = Context::new().unwrap();
+        for name in &names {
+            let channel = TextChannel::new(&ca, &format!("test:TomoScan:{name}")).unwrap();
+            channel.get(LIMIT).await.unwrap();
+            let put = channel.put("Somebody", LIMIT).await;
+            assert_eq!(put.is_ok(), may_write, "{name}: {put:?}");
+            if let Err(error) = put {
+                assert!(error.to_string().contains("access security"), "{error}");
+            }
+        }
+        ioc.kill();
     }
 }
 

@@ -25,6 +25,22 @@ for line in sys.stdin:
 os._exit(0)
 "#;
 
+/// Runs a startup file as EPICS's softIoc does: in its folder, with all record types loaded.
+const SOFT_IOC: &str = r#"
+import os, sys
+from epicscorelibs import ioc
+os.chdir(os.path.dirname(sys.argv[1]))
+ioc.iocshRegisterCommon()
+ioc.dbLoadDatabase(b"base.dbd", ioc.DEFAULT_DBD_PATH.encode(), None)
+ioc.registerRecordDeviceDriver(ioc.pdbbase)
+if ioc.Com.iocsh(os.path.basename(sys.argv[1]).encode()):
+    sys.exit("the startup file failed")
+print("IOC ready", flush=True)
+for line in sys.stdin:
+    ioc.ioc(line.strip())
+os._exit(0)
+"#;
+
 /// Python with what tests/requirements.txt lists.
 pub fn python() -> PathBuf {
     if let Some(python) = std::env::var_os("BEAMSHARE_PYTHON") {
@@ -100,6 +116,13 @@ impl CaTest {
         self.start(databases, &acf.to_string_lossy(), substitutions)
     }
 
+    /// Starts an IOC with a startup file (`st.cmd`), with these variables in its environment.
+    pub fn ioc_with_script(&self, script: &Path, variables: &[(&str, &str)]) -> Ioc {
+        let mut command = Command::new(python());
+        command.args(["-c", SOFT_IOC]).arg(script).envs(variables.iter().copied());
+        self.start_command(command)
+    }
+
     /// Starts an IOC with records given as text.
     pub fn ioc_with_records(&self, records: &str) -> Ioc {
         let file = self.file("test.db", records);
@@ -128,10 +151,15 @@ impl CaTest {
 
     fn start(&self, databases: &[(&Path, &str)], acf: &str, substitutions: &str) -> Ioc {
         let mut command = Command::new(python());
-        command.args(["-c", IOC, acf, substitutions]).envs(self.environment());
+        command.args(["-c", IOC, acf, substitutions]);
         for (database, macros) in databases {
             command.arg(database).arg(macros);
         }
+        self.start_command(command)
+    }
+
+    fn start_command(&self, mut command: Command) -> Ioc {
+        command.envs(self.environment());
         let log = self.folder.path().join("ioc.log");
         let errors = std::fs::File::create(&log).expect("a log for the IOC");
         let mut child =

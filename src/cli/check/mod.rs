@@ -6,6 +6,7 @@ mod hooks;
 mod schedule;
 mod storage;
 mod sync;
+mod trust;
 
 use super::failure::Exit;
 use super::rerun::spinner;
@@ -80,7 +81,8 @@ impl Check {
     pub async fn act(self, config: &Config) -> Outcome {
         let bar = spinner();
         bar.set_message("trying what the settings name");
-        let (epics, delivery, storage, schedule, sync) = tokio::join!(
+        let (trust, epics, delivery, storage, schedule, sync) = tokio::join!(
+            trust::check(config),
             epics::check(config),
             delivery::check(config),
             storage::check(config),
@@ -88,7 +90,7 @@ impl Check {
             sync::check(config)
         );
         bar.finish_and_clear();
-        let findings = epics.into_iter().chain(delivery).chain(storage).chain(schedule).chain(sync);
+        let findings = trust.into_iter().chain(epics).chain(delivery).chain(storage).chain(schedule).chain(sync);
         let findings: Vec<Finding> = findings.chain(hooks::check(config)).collect();
         let exit = exit_of(&findings);
         if self.format.json {
