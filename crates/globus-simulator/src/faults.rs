@@ -1,6 +1,7 @@
 //! Faults on order: which call goes wrong, when, and how.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// One order: the n-th call of a kind, counted from the order, goes wrong in a given way.
 ///
@@ -45,6 +46,9 @@ pub enum Action {
         /// Seconds of the header `Retry-After`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<u64>,
+        /// The body of the answer in place of the error document: JSON, or a text that is sent as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Value>,
     },
     /// Takes the request and doesn't answer; after `seconds`, where given, it does.
     Hang {
@@ -83,7 +87,7 @@ impl Fault {
     /// The next such call answers `status`.
     #[must_use]
     pub fn answer(call: &str, status: u16) -> Self {
-        Self::new(call, Action::Answer { status, code: None, retry_after: None })
+        Self::new(call, Action::Answer { status, code: None, retry_after: None, body: None })
     }
 
     /// The next such call is never answered.
@@ -159,6 +163,15 @@ impl Fault {
     pub fn retry_after(mut self, seconds: u64) -> Self {
         if let Action::Answer { retry_after, .. } = &mut self.action {
             *retry_after = Some(seconds);
+        }
+        self
+    }
+
+    /// With this body in place of the error document: a JSON text is sent as plain text, any other value as JSON.
+    #[must_use]
+    pub fn body(mut self, value: Value) -> Self {
+        if let Action::Answer { body, .. } = &mut self.action {
+            *body = Some(value);
         }
         self
     }

@@ -50,12 +50,14 @@ mod routes;
 mod sandbox;
 mod seed;
 mod server;
+mod signing;
 mod state;
+mod time;
 mod transfer;
 mod world;
 
 pub use faults::{Action, Fault};
-pub use seed::{Account, App, Collection, GivenToken, Group, Kind, Limits, Role, Rule, Seed};
+pub use seed::{Account, App, Collection, GivenToken, Group, Kind, Limits, Role, Rule, Seed, Server};
 pub use state::{Notification, Request};
 
 use state::World;
@@ -123,11 +125,14 @@ impl Builder {
     /// When the address is taken, a directory can't be made, or the seed contradicts itself.
     pub async fn start(self) -> Result<Simulator, Error> {
         let root = self.root.unwrap_or_else(|| PathBuf::from("."));
-        let state = world::build(&self.seed, &root)?;
+        let mut state = world::build(&self.seed, &root)?;
         let listen = |source| Error::Listen { address: self.listen.clone(), source };
         let listener = TcpListener::bind(&self.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let url = Url::parse(&format!("http://{address}")).map_err(|error| listen(io::Error::other(error)))?;
+        for server in state.servers.values_mut() {
+            server.url = format!("http://{address}/gcs/{}", server.id);
+        }
         let world = World::new(format!("http://{address}"), state);
         let router = routes::router(&world);
         let server = tokio::spawn(server::serve(listener, router));
@@ -151,7 +156,7 @@ impl Simulator {
         Builder { listen: "127.0.0.1:0".to_owned(), root: None, seed: Seed::default() }
     }
 
-    /// The base of both services, for `GLOBUS_SDK_SERVICE_URL_AUTH` and `GLOBUS_SDK_SERVICE_URL_TRANSFER`.
+    /// The base of all services, with the slash at the end that `GLOBUS_SDK_SERVICE_URL_AUTH` needs.
     #[must_use]
     pub fn url(&self) -> Url {
         self.url.clone()

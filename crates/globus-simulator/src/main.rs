@@ -9,8 +9,8 @@ use globus_simulator::{Seed, Simulator};
 
 /// A local Globus: Auth and Transfer on real directories, with faults on order.
 ///
-/// Prints its URL, one line, when it is ready. Point clients at it with GLOBUS_SDK_SERVICE_URL_AUTH and
-/// GLOBUS_SDK_SERVICE_URL_TRANSFER. It guards nothing: whoever reaches it can order faults and read its log.
+/// Prints its URL, one line, when it is ready: the value of GLOBUS_SDK_SERVICE_URL_AUTH, …_TRANSFER, …_GROUPS and …_TIMER.
+/// It has no access control: whoever reaches it can order faults and read its log.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -58,7 +58,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let mut out = std::io::stdout();
     // Whoever started it may have stopped reading; that is no reason to end.
-    let _ = writeln!(out, "http://{}", simulator.address()).and_then(|()| out.flush());
+    let _ = writeln!(out, "{}", simulator.url()).and_then(|()| out.flush());
     tokio::select! {
         () = simulator.run() => {}
         _ = tokio::signal::ctrl_c() => {}

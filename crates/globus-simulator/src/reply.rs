@@ -22,6 +22,11 @@ fn call() -> Call {
     CALL.try_with(Clone::clone).unwrap_or_else(|_| Call { request_id: request_id(), resource: String::new() })
 }
 
+/// The id of the request that is being answered.
+pub(crate) fn current_request_id() -> String {
+    call().request_id
+}
+
 /// Nine letters and digits, as Transfer makes them.
 pub(crate) fn request_id() -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";

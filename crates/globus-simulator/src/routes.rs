@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, patch, post, put};
 
-use crate::server::{named, unknown};
+use crate::server::{named, unknown, wrong_method};
 use crate::state::World;
-use crate::transfer::{access, bookmark, endpoint, operation, role, search, submit, tasks};
+use crate::transfer::{access, bookmark, bookmark_v2, endpoint, operation, role, search, submit, tasks};
 use crate::{admin, auth};
 
 /// A submission of 100,000 items, each with two long paths, fits in.
@@ -19,8 +19,10 @@ pub(crate) fn router(world: &Arc<World>) -> Router {
     Router::new()
         .merge(auth(world))
         .nest("/v0.10", transfer)
+        .merge(version_2(world))
         .nest("/_simulator", admin::router())
         .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(world.clone())
 }
@@ -88,6 +90,22 @@ fn collections(world: &Arc<World>) -> Router<Arc<World>> {
             named("bookmark_get", get(bookmark::get))
                 .merge(named("bookmark_update", put(bookmark::update)))
                 .merge(named("bookmark_delete", delete(bookmark::delete))),
+        )
+}
+
+/// Transfer's version 2, of which there are bookmarks.
+fn version_2(world: &Arc<World>) -> Router<Arc<World>> {
+    let named = |name, route| named(world, name, route);
+    Router::new()
+        .route(
+            "/v2/bookmarks",
+            named("bookmark_list", get(bookmark_v2::list)).merge(named("bookmark_create", post(bookmark_v2::create))),
+        )
+        .route(
+            "/v2/bookmarks/{id}",
+            named("bookmark_get", get(bookmark_v2::get))
+                .merge(named("bookmark_update", patch(bookmark_v2::update)))
+                .merge(named("bookmark_delete", delete(bookmark_v2::delete))),
         )
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{OriginalUri, Request, State as Shared};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
@@ -10,6 +11,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
@@ -48,6 +50,13 @@ pub(crate) async fn unknown(Shared(world): Shared<Arc<World>>, request: Request)
     refuse(asked(&request).path(), StatusCode::NOT_FOUND, None)
 }
 
+/// Of a path that the services have, by a method that it doesn't take.
+pub(crate) async fn wrong_method(Shared(world): Shared<Arc<World>>, request: Request) -> Response {
+    let number = log(&world, "unknown", &request);
+    finish(&world, number, StatusCode::METHOD_NOT_ALLOWED);
+    refuse(asked(&request).path(), StatusCode::METHOD_NOT_ALLOWED, None)
+}
+
 /// What the client asked for: inside of a nested router, `uri()` has lost its first part.
 fn asked(request: &Request) -> &Uri {
     request.extensions().get::<OriginalUri>().map_or_else(|| request.uri(), |original| &original.0)
@@ -79,10 +88,14 @@ async fn gate(Shared((world, name)): Shared<(Arc<World>, &'static str)>, mut req
     let due = world.state().faults.due(name);
     let mut cut_after = false;
     match due {
-        Some(Action::Answer { status, code, retry_after }) => {
+        Some(Action::Answer { status, code, retry_after, body }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             finish(&world, number, status);
-            let mut response = CALL.sync_scope(call, || refuse(&path, status, code.as_deref()));
+            let mut response = match body {
+                Some(Value::String(text)) => (status, text).into_response(),
+                Some(document) => (status, Json(document)).into_response(),
+                None => CALL.sync_scope(call, || refuse(&path, status, code.as_deref())),
+            };
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
@@ -152,6 +165,7 @@ fn usual(status: StatusCode) -> (&'static str, &'static str) {
         401 => ("ClientError.AuthenticationFailed", "Token is not active"),
         403 => ("PermissionDenied", "You do not have permission for this operation"),
         404 => ("ClientError.NotFound", "Resource not found"),
+        405 => ("ClientError.MethodNotAllowed", "The method is not allowed for this resource"),
         409 => ("Conflict", "The request conflicts with the state of the resource"),
         429 => ("TooManyRequests", "Too many requests, try again later"),
         502 => ("EndpointError", "The endpoint did not answer"),

@@ -1,6 +1,6 @@
 //! From a seed to the state of the simulated world.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -10,7 +10,9 @@ use crate::Error;
 use crate::auth::{identities::PROVIDER, issue, scope};
 use crate::sandbox::under;
 use crate::seed::{self, GivenToken, Seed};
-use crate::state::{App, Collection, Identity, Role, Rule, State, Status, Token, World};
+use crate::state::gcs::Server;
+use crate::state::group::{Group, Membership};
+use crate::state::{App, Collection, Identity, ROLES, Role, Rule, State, Status, Token, World};
 
 /// The client id that globus-cli is built with, public by its nature.
 const COMMAND_LINE: Uuid = Uuid::from_u128(0x95fd_eba8_fac2_42bd_a357_e068_d82f_f78e);
@@ -26,22 +28,24 @@ pub(crate) fn build(seed: &Seed, root: &Path) -> Result<State, Error> {
         add_app(&mut state, app);
     }
     for group in &seed.groups {
-        let members = group
-            .members
-            .iter()
-            .map(|member| principal(&state, member, "groups.members"))
-            .collect::<Result<HashSet<Uuid>, Error>>()?;
-        state.groups.insert(group.id, members);
+        let made = make_group(&state, group)?;
+        state.groups.insert(group.id, made);
     }
+    servers(&mut state, seed)?;
     for collection in &seed.collections {
         let made = make(&state, collection, root)?;
         if state.collections.insert(made.id, made).is_some() {
             return Err(Error::Seed(format!("collections: the id {} is there twice", collection.id)));
         }
     }
-    for collection in seed.collections.iter().filter_map(|c| c.host) {
-        if !state.collections.contains_key(&collection) {
-            return Err(Error::Seed(format!("collections.host: no collection {collection}")));
+    for collection in &seed.collections {
+        let Some(host) = collection.host else { continue };
+        let server = match state.collections.get(&host) {
+            Some(host) => host.server,
+            None => return Err(Error::Seed(format!("collections.host: no collection {host}"))),
+        };
+        if let Some(guest) = state.collections.get_mut(&collection.id) {
+            guest.server = server;
         }
     }
     for given in &seed.tokens {
@@ -90,6 +94,57 @@ fn accounts(state: &mut State, seed: &Seed) -> Result<(), Error> {
     Ok(())
 }
 
+fn make_group(state: &State, group: &seed::Group) -> Result<Group, Error> {
+    let mut members = BTreeMap::new();
+    for (names, key, role) in [(&group.members, "groups.members", "member"), (&group.admins, "groups.admins", "admin")]
+    {
+        for name in names {
+            members.insert(principal(state, name, key)?, Membership { role, status: "active" });
+        }
+    }
+    let name = group.name.clone().unwrap_or_else(|| format!("Group {}", group.id));
+    Ok(Group { members, ..Group::new(group.id, name) })
+}
+
+/// The Connect Server of a seed that describes none.
+const DEFAULT_SERVER: Uuid = Uuid::from_u128(0x5151_7000_0000_4000_8000_0000_0000_0002);
+
+fn servers(state: &mut State, seed: &Seed) -> Result<(), Error> {
+    let mut servers = seed.servers.clone();
+    let mapped = seed.collections.iter().find(|of| !of.personal && of.kind == seed::Kind::Mapped);
+    let owner = mapped.or(seed.collections.first()).map(|of| of.owner.clone());
+    // A collection with an unknown owner is refused by itself, with its own key.
+    let owner = owner.filter(|owner| principal(state, owner, "").is_ok());
+    if let (true, Some(owner)) = (servers.is_empty(), owner) {
+        let name = "Simulated Connect Server".to_owned();
+        servers.push(seed::Server { id: DEFAULT_SERVER, name, owner, organization: None });
+    }
+    for server in &servers {
+        let owner = principal(state, &server.owner, "servers.owner")?;
+        // A server is a client of Globus Auth, so an identity too.
+        let mut app = seed::App::native(server.id);
+        app.name = Some(server.name.clone());
+        add_app(state, &app);
+        let made = Server::new(server.id, server.name.clone(), server.organization.clone(), owner);
+        if state.servers.insert(server.id, made).is_some() {
+            return Err(Error::Seed(format!("servers: the id {} is there twice", server.id)));
+        }
+    }
+    Ok(())
+}
+
+/// The server that a collection is on: the one that it names, or the first one.
+fn server_of(state: &State, from: &seed::Collection) -> Result<Option<Uuid>, Error> {
+    match from.server {
+        _ if from.personal => Ok(None),
+        Some(id) if !state.servers.contains_key(&id) => {
+            Err(Error::Seed(format!("collections.server: no server {id} in the seed")))
+        }
+        Some(id) => Ok(Some(id)),
+        None => Ok(state.servers.keys().next().copied()),
+    }
+}
+
 /// An app is an identity too: a service acts for itself.
 fn add_app(state: &mut State, app: &seed::App) {
     let name = app.name.clone().unwrap_or_else(|| "Simulated app".to_owned());
@@ -117,12 +172,11 @@ fn make(state: &State, from: &seed::Collection, root: &Path) -> Result<Collectio
         .iter()
         .map(|role| {
             let id = principal(state, &role.principal, "collections.roles.principal")?;
-            let known = ["administrator", "access_manager", "activity_manager", "activity_monitor"];
-            if !known.contains(&role.role.as_str()) {
+            if !ROLES.contains(&role.role.as_str()) {
                 return Err(Error::Seed(format!(
                     "collections.roles.role: '{}' is none of {}",
                     role.role,
-                    known.join(", ")
+                    ROLES.join(", ")
                 )));
             }
             Ok(Role {
@@ -148,6 +202,10 @@ fn make(state: &State, from: &seed::Collection, root: &Path) -> Result<Collectio
         directory,
         host_path: None,
         host: from.host,
+        server: server_of(state, from)?,
+        credential: None,
+        allow_guests: from.allow_guest_collections,
+        domains: from.domains.clone(),
         owner: principal(state, &from.owner, "collections.owner")?,
         roles,
         rules,
@@ -161,12 +219,15 @@ fn make(state: &State, from: &seed::Collection, root: &Path) -> Result<Collectio
         contact_email: None,
         contact_info: None,
         info_link: None,
+        user_message: None,
+        user_message_link: None,
         keywords: from.keywords.clone(),
         subscription: None,
         force_encryption: false,
         force_verify: false,
         disable_verify: false,
         quota: from.quota,
+        created: Timestamp::now(),
         last_accessed: None,
         used_by: Vec::new(),
     })

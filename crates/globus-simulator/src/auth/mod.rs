@@ -10,7 +10,6 @@ use crate::reply::AuthError;
 use crate::state::{State, Token};
 
 pub(crate) mod apps;
-pub(crate) mod id_token;
 pub(crate) mod identities;
 pub(crate) mod issue;
 pub(crate) mod scope;
@@ -25,14 +24,38 @@ pub(crate) fn bearer_text(headers: &HeaderMap) -> Option<&str> {
     kind.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// The access token of a call to Auth: known, not expired, and for Auth.
-pub(crate) fn bearer(state: &State, headers: &HeaderMap) -> Result<Token, AuthError> {
-    let token = bearer_text(headers)
-        .and_then(|text| state.tokens.get(text))
+/// Why a request has no usable access token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum TokenRefusal {
+    Missing,
+    Inactive,
+}
+
+impl TokenRefusal {
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Missing => "No access token in the request",
+            Self::Inactive => "Token is not active",
+        }
+    }
+}
+
+/// The access token of a request: known and not expired.
+pub(crate) fn access_token(state: &State, headers: &HeaderMap) -> Result<Token, TokenRefusal> {
+    let text = bearer_text(headers).ok_or(TokenRefusal::Missing)?;
+    state
+        .tokens
+        .get(text)
         .filter(|token| !token.refresh && token.expires > Timestamp::now())
-        .ok_or_else(AuthError::unauthorized)?;
+        .cloned()
+        .ok_or(TokenRefusal::Inactive)
+}
+
+/// The access token of a call to Auth.
+pub(crate) fn bearer(state: &State, headers: &HeaderMap) -> Result<Token, AuthError> {
+    let token = access_token(state, headers).map_err(|_| AuthError::unauthorized())?;
     if token.resource_server == scope::AUTH_SERVER {
-        Ok(token.clone())
+        Ok(token)
     } else {
         Err(AuthError::forbidden(format!(
             "This token is for {}, not for {}",

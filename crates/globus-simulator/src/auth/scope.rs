@@ -2,11 +2,22 @@
 
 /// Everything that Transfer offers.
 pub(crate) const TRANSFER_ALL: &str = "urn:globus:auth:scope:transfer.api.globus.org:all";
+/// Everything that Groups offers.
+pub(crate) const GROUPS_ALL: &str = "urn:globus:auth:scope:groups.api.globus.org:all";
+/// Reading the caller's own groups.
+pub(crate) const GROUPS_VIEW: &str = "urn:globus:auth:scope:groups.api.globus.org:view_my_groups_and_memberships";
+/// Timers, whose resource server is known by its id.
+pub(crate) const TIMER: &str = "https://auth.globus.org/scopes/524230d7-ea86-4a52-8312-86065a9e0417/timer";
 pub(crate) const AUTH_SERVER: &str = "auth.globus.org";
 
 /// The scope that reading and writing a mapped collection's data needs beneath [`TRANSFER_ALL`].
 pub(crate) fn data_access(collection: uuid::Uuid) -> String {
     format!("https://auth.globus.org/scopes/{collection}/data_access")
+}
+
+/// The scope of a Connect Server's manager API.
+pub(crate) fn manage_collections(server: uuid::Uuid) -> String {
+    format!("urn:globus:auth:scope:{server}:manage_collections")
 }
 
 /// One scope and those beneath it.

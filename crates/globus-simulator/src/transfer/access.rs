@@ -1,19 +1,18 @@
 //! Access rules of guest collections: list, get, create, update, delete.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{Path, State as Shared};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::Path;
+use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Caller, body, caller, collection, collection_mut, text};
+use super::{Caller, Session, body, collection, collection_mut, text};
 use crate::reply::{TransferError, result};
 use crate::seed::Kind;
-use crate::state::{Collection, Notification, Rule, State, World, parse_time, time};
+use crate::state::{Collection, Notification, Rule, State};
+use crate::time::{parse_time, time};
 
 pub(crate) fn document(rule: &Rule) -> Value {
     json!({
@@ -91,12 +90,10 @@ fn no_rule(id: &str) -> TransferError {
 
 /// `GET /endpoint/{id}/access_list`
 pub(crate) async fn list(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, TransferError> {
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     let documents = documents(managed(&state, &caller, &id)?);
     Ok(Json(json!({
         "DATA_TYPE": "access_list",
@@ -108,12 +105,10 @@ pub(crate) async fn list(
 
 /// `GET /endpoint/{id}/access/{rule}`
 pub(crate) async fn get(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path((id, rule)): Path<(String, String)>,
 ) -> Result<Json<Value>, TransferError> {
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     let now = Timestamp::now();
     managed(&state, &caller, &id)?
         .rules
@@ -190,14 +185,12 @@ fn principal(state: &State, given: &Value) -> Result<(String, String), TransferE
 
 /// `POST /endpoint/{id}/access`
 pub(crate) async fn create(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
     given: String,
 ) -> Result<Response, TransferError> {
     let given = body(&given, "access")?;
     let mut state = world.state();
-    let caller = caller(&state, &headers)?;
     let (found, name) = {
         let found = managed(&state, &caller, &id)?;
         (found.id, found.name.clone())
@@ -256,14 +249,12 @@ pub(crate) async fn create(
 
 /// `PUT /endpoint/{id}/access/{rule}`: permissions and expiry; whom and where can't change.
 pub(crate) async fn update(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path((id, rule)): Path<(String, String)>,
     given: String,
 ) -> Result<Response, TransferError> {
     let given = body(&given, "access")?;
     let mut state = world.state();
-    let caller = caller(&state, &headers)?;
     managed(&state, &caller, &id)?;
     let collection = collection_mut(&mut state, &caller, &id)?;
     let now = Timestamp::now();
@@ -291,12 +282,10 @@ pub(crate) async fn update(
 
 /// `DELETE /endpoint/{id}/access/{rule}`
 pub(crate) async fn delete(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path((id, rule)): Path<(String, String)>,
 ) -> Result<Response, TransferError> {
     let mut state = world.state();
-    let caller = caller(&state, &headers)?;
     managed(&state, &caller, &id)?;
     let collection = collection_mut(&mut state, &caller, &id)?;
     let now = Timestamp::now();

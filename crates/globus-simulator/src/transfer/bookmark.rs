@@ -1,17 +1,15 @@
 //! Bookmarks of a caller: list, get, create, rename, delete.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{Path, State as Shared};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::Path;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Caller, body, caller, collection, text};
+use super::{Caller, Session, body, collection, text};
 use crate::reply::{TransferError, result};
-use crate::state::{Bookmark, State, World};
+use crate::state::{Bookmark, State};
 
 fn document(bookmark: &Bookmark) -> Value {
     json!({
@@ -24,7 +22,7 @@ fn document(bookmark: &Bookmark) -> Value {
     })
 }
 
-fn find(state: &State, caller: &Caller, id: &str) -> Result<usize, TransferError> {
+pub(super) fn find(state: &State, caller: &Caller, id: &str) -> Result<usize, TransferError> {
     state
         .bookmarks
         .iter()
@@ -32,7 +30,7 @@ fn find(state: &State, caller: &Caller, id: &str) -> Result<usize, TransferError
         .ok_or_else(|| TransferError::not_found("BookmarkNotFound", format!("No such bookmark '{id}'")))
 }
 
-fn taken(state: &State, caller: &Caller, name: &str) -> Result<(), TransferError> {
+pub(super) fn taken(state: &State, caller: &Caller, name: &str) -> Result<(), TransferError> {
     let taken = state.bookmarks.iter().any(|other| caller.set.contains(&other.owner) && other.name == name);
     if taken {
         return Err(TransferError::conflict("Exists", format!("There is already a bookmark named '{name}'")));
@@ -40,10 +38,29 @@ fn taken(state: &State, caller: &Caller, name: &str) -> Result<(), TransferError
     Ok(())
 }
 
+/// A name of 1 to 128 characters.
+pub(super) fn checked_name(given: &Value) -> Result<String, TransferError> {
+    let name = text(given, "name")?.trim().to_owned();
+    if name.is_empty() || name.chars().count() > 128 {
+        return Err(TransferError::bad_request("A bookmark's name has 1 to 128 characters"));
+    }
+    Ok(name)
+}
+
+/// An absolute path of a directory.
+fn checked_path(given: &Value) -> Result<String, TransferError> {
+    let path = text(given, "path")?.to_owned();
+    if (path.starts_with('/') || path.starts_with('~')) && path.ends_with('/') {
+        return Ok(path);
+    }
+    Err(TransferError::invalid_path(format!(
+        "Invalid path '{path}': the path of a bookmark is absolute and ends with '/'"
+    )))
+}
+
 /// `GET /bookmark_list`
-pub(crate) async fn list(Shared(world): Shared<Arc<World>>, headers: HeaderMap) -> Result<Json<Value>, TransferError> {
+pub(crate) async fn list(Session { world, caller }: Session) -> Result<Json<Value>, TransferError> {
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     let mut mine: Vec<&Bookmark> =
         state.bookmarks.iter().filter(|bookmark| caller.set.contains(&bookmark.owner)).collect();
     mine.sort_by(|a, b| a.name.cmp(&b.name));
@@ -52,26 +69,13 @@ pub(crate) async fn list(Shared(world): Shared<Arc<World>>, headers: HeaderMap) 
 }
 
 /// `POST /bookmark`
-pub(crate) async fn create(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
-    given: String,
-) -> Result<Response, TransferError> {
+pub(crate) async fn create(Session { world, caller }: Session, given: String) -> Result<Response, TransferError> {
     // The official tools send no DATA_TYPE here.
     let given: Value =
         serde_json::from_str(&given).map_err(|error| TransferError::bad_request(format!("Invalid JSON: {error}")))?;
     let mut state = world.state();
-    let caller = caller(&state, &headers)?;
-    let name = text(&given, "name")?.trim().to_owned();
-    if name.is_empty() || name.len() > 128 {
-        return Err(TransferError::bad_request("A bookmark's name has 1 to 128 characters"));
-    }
-    let path = text(&given, "path")?.to_owned();
-    if !(path.starts_with('/') || path.starts_with('~')) || !path.ends_with('/') {
-        return Err(TransferError::invalid_path(format!(
-            "Invalid path '{path}': the path of a bookmark is absolute and ends with '/'"
-        )));
-    }
+    let name = checked_name(&given)?;
+    let path = checked_path(&given)?;
     let endpoint = collection(&state, &caller, text(&given, "endpoint_id")?)?.id;
     taken(&state, &caller, &name)?;
     let bookmark = Bookmark {
@@ -89,20 +93,17 @@ pub(crate) async fn create(
 
 /// `GET /bookmark/{id}`
 pub(crate) async fn get(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, TransferError> {
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     let at = find(&state, &caller, &id)?;
     Ok(Json(document(&state.bookmarks[at])))
 }
 
 /// `PUT /bookmark/{id}`: its name.
 pub(crate) async fn update(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
     given: String,
 ) -> Result<Json<Value>, TransferError> {
@@ -111,9 +112,8 @@ pub(crate) async fn update(
             .map_err(|error| TransferError::bad_request(format!("Invalid JSON: {error}")))
     })?;
     let mut state = world.state();
-    let caller = caller(&state, &headers)?;
     let at = find(&state, &caller, &id)?;
-    let name = text(&given, "name")?.trim().to_owned();
+    let name = checked_name(&given)?;
     if name != state.bookmarks[at].name {
         taken(&state, &caller, &name)?;
     }
@@ -123,12 +123,10 @@ pub(crate) async fn update(
 
 /// `DELETE /bookmark/{id}`
 pub(crate) async fn delete(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
 ) -> Result<Response, TransferError> {
     let mut state = world.state();
-    let caller = caller(&state, &headers)?;
     let at = find(&state, &caller, &id)?;
     state.bookmarks.remove(at);
     Ok(result(StatusCode::OK, "result", "Deleted", format!("Bookmark '{id}' deleted successfully"), json!({})))

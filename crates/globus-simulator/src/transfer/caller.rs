@@ -1,7 +1,5 @@
 //! What a caller may do: roles, access rules, consents.
 
-use std::collections::BTreeSet;
-
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde_json::json;
@@ -11,15 +9,7 @@ use crate::auth::scope;
 use crate::reply::TransferError;
 use crate::sandbox::Virtual;
 use crate::seed::Kind;
-use crate::state::{Collection, Rule, State};
-
-/// Who calls, with all linked identities.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller {
-    pub identity: Uuid,
-    pub set: BTreeSet<Uuid>,
-    pub client: Option<Uuid>,
-}
+use crate::state::{Caller, Collection, Rule, State};
 
 /// What an access rule allows, in rising order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +26,7 @@ impl Caller {
             "group" => Uuid::parse_str(principal)
                 .ok()
                 .and_then(|group| state.groups.get(&group))
-                .is_some_and(|members| self.set.iter().any(|id| members.contains(id))),
+                .is_some_and(|group| self.set.iter().any(|id| group.has(id))),
             _ => Uuid::parse_str(principal).is_ok_and(|id| self.set.contains(&id)),
         }
     }
@@ -61,6 +51,10 @@ impl Caller {
                     }
                 }
             }
+        }
+        let host = collection.host.and_then(|host| state.collections.get(&host));
+        if roles.first() != Some(&"administrator") && host.is_some_and(|host| self.administers(state, host)) {
+            roles.push("restricted_administrator");
         }
         roles
     }
@@ -103,30 +97,35 @@ impl Caller {
             .unwrap_or(Permission::None)
     }
 
-    /// Whether the caller can come in at all: an account on a mapped collection, the `data_access` consent.
+    /// Whether the caller can log in at all: the `data_access` consent, an allowed identity, an account there.
     ///
     /// `operation` is the name in the error code, such as `DirListing` or `Mkdir`.
     pub fn may_enter(&self, state: &State, collection: &Collection, operation: &str) -> Result<(), TransferError> {
         self.consent(state, collection)?;
-        let unmapped = collection.kind == Kind::Mapped
-            && !self.set.contains(&collection.owner)
-            && collection.users.as_ref().is_some_and(|users| self.set.iter().all(|id| !users.contains(id)));
-        if unmapped {
-            return Err(TransferError::new(
-                StatusCode::BAD_GATEWAY,
-                &format!("ExternalError.{operation}Failed.LoginFailed"),
-                format!(
-                    "Login Failed, Error (login)\nEndpoint: {} ({})\nServer: 127.0.0.1:443\n\
-                     Message: Login Failed\n---\nDetails: 530-Login incorrect. : GlobusError: v=1 c=LOGIN_DENIED\\r\\n\
-                     530-GridFTP-Message: None of your identities ({}) are from domains allowed by resource policies\\r\\n\
-                     530 End.\\r\\n\\n",
-                    collection.name,
-                    collection.id,
-                    state.username(self.identity)
-                ),
-            ));
+        match self.missing_domains(state, collection) {
+            Some(domains) => Err(login_failed(state, self, collection, operation, &domains)),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The domains of which an identity is missing for a login; none when the caller may log in.
+    fn missing_domains(&self, state: &State, collection: &Collection) -> Option<Vec<String>> {
+        if collection.kind == Kind::Guest || self.set.contains(&collection.owner) {
+            return None;
+        }
+        let domain = |id: &Uuid| state.username(*id).rsplit_once('@').map(|(_, domain)| domain.to_owned());
+        let mine: Vec<String> = self.set.iter().filter_map(domain).collect();
+        if !collection.domains.is_empty() && !mine.iter().any(|domain| collection.domains.contains(domain)) {
+            return Some(collection.domains.clone());
+        }
+        let users = collection.users.as_ref()?;
+        if self.set.iter().any(|id| users.contains(id)) {
+            return None;
+        }
+        let mut domains: Vec<String> = users.iter().filter_map(domain).collect();
+        domains.sort();
+        domains.dedup();
+        Some(domains)
     }
 
     /// The consent that a mapped collection asks for beneath Transfer's own.
@@ -139,7 +138,43 @@ impl Caller {
         if self.client.is_none() || state.consented(self.client, self.identity, &path) {
             return Ok(());
         }
-        Err(TransferError::new(StatusCode::FORBIDDEN, "ConsentRequired", "Missing required data_access consent")
-            .with("required_scopes", json!([format!("{}[*{}]", path[0], path[1])])))
+        let message = "Missing required data_access consent";
+        let scopes = json!([format!("{}[*{}]", path[0], path[1])]);
+        Err(TransferError::new(StatusCode::FORBIDDEN, "ConsentRequired", message)
+            .with("required_scopes", scopes.clone())
+            .with("authorization_parameters", json!({"session_message": message, "required_scopes": scopes})))
     }
+}
+
+/// The refusal of a data server, with what a session lacks in both places where the service puts it.
+fn login_failed(
+    state: &State,
+    caller: &Caller,
+    collection: &Collection,
+    operation: &str,
+    domains: &[String],
+) -> TransferError {
+    let reason = "None of your authenticated identities are from domains allowed by resource policies";
+    let parameters = json!({"session_required_single_domain": domains});
+    let result = json!({
+        "DATA_TYPE": "result#1.1.0",
+        "authorization_parameters": parameters,
+        "code": "permission_denied",
+        "detail": {"DATA_TYPE": "not_from_allowed_domain#1.0.0", "allowed_domains": domains},
+        "has_next_page": false,
+        "http_response_code": 403,
+        "message": reason,
+    });
+    tracing::debug!(account = state.username(caller.identity), "login refused");
+    TransferError::new(
+        StatusCode::BAD_GATEWAY,
+        &format!("ExternalError.{operation}Failed.LoginFailed"),
+        format!(
+            "Command Failed: Error (login)\nEndpoint: {} ({})\nServer: 127.0.0.1:443\n\
+             Message: Login Failed\n---\nDetails: 530-Login incorrect. : GlobusError: v=1 c=LOGIN_DENIED\\r\\n\
+             530-GridFTP-Message: {reason}\\r\\n530-GridFTP-JSON-Result: {result}\\r\\n530 End.\\r\\n\n",
+            collection.name, collection.id,
+        ),
+    )
+    .with("authorization_parameters", parameters)
 }

@@ -1,154 +1,39 @@
-//! Collections: their document, changing and deleting them, guest collections, their servers.
-
-use std::sync::Arc;
+//! Collections: showing, changing and deleting them, and guest collections of Globus Connect Personal.
 
 use axum::Json;
-use axum::extract::{Path, State as Shared};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::Path;
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Caller, body, caller, collection, collection_mut, text};
+use super::endpoint_document::{data_server, document, server_document};
+use super::{Caller, Session, administered, body, collection, collection_mut, text};
 use crate::reply::{TransferError, result};
 use crate::sandbox::Virtual;
 use crate::seed::Kind;
-use crate::state::{Collection, State, World, time};
-
-/// The endpoint document, as one caller sees it.
-pub(crate) fn document(world: &World, state: &State, caller: &Caller, of: &Collection) -> Value {
-    let host = of.host.and_then(|id| state.collections.get(&id));
-    let guest = of.kind == Kind::Guest;
-    let keywords = (!of.keywords.is_empty()).then(|| of.keywords.join(","));
-    let owner = state.username(of.owner);
-    let name = format!("u_{}", &of.owner.simple().to_string()[..26]);
-    json!({
-        "DATA_TYPE": "endpoint",
-        "DATA": [server(of)],
-        "id": of.id,
-        "display_name": of.name,
-        "name": of.id,
-        "canonical_name": format!("{name}#{}", of.id),
-        "username": name,
-        "owner_id": of.owner,
-        "owner_string": owner,
-        "organization": of.organization,
-        "department": of.department,
-        "description": of.description,
-        "keywords": keywords,
-        "contact_email": of.contact_email,
-        "contact_info": of.contact_info,
-        "info_link": of.info_link,
-        "user_message": null,
-        "user_message_link": null,
-        "public": of.public,
-        "entity_type": if guest { "GCSv5_guest_collection" } else { "GCSv5_mapped_collection" },
-        "subscription_id": of.subscription,
-        "subscription_admin_verified": false,
-        "french_english_bilingual": false,
-        "default_directory": of.default_directory,
-        "guest_collection_activity_notification_policy": null,
-        "force_encryption": of.force_encryption,
-        "force_verify": of.force_verify,
-        "disable_verify": of.disable_verify,
-        "disable_anonymous_writes": false,
-        "mfa_required": false,
-        "activated": true,
-        "expires_in": -1,
-        "expire_time": null,
-        "myproxy_server": null,
-        "myproxy_dn": null,
-        "oauth_server": null,
-        "requester_pays": false,
-        "is_globus_connect": false,
-        "gcs_version": "5.4.80",
-        "gcs_manager_url": format!("{}/gcs/{}", world.base, of.host.unwrap_or(of.id)),
-        "globus_connect_setup_key": null,
-        "host_endpoint": null,
-        "host_endpoint_id": of.host,
-        "host_endpoint_display_name": host.map(|host| host.name.clone()),
-        "host_path": of.host_path,
-        "mapped_collection_id": of.host,
-        "mapped_collection_display_name": host.map(|host| host.name.clone()),
-        "s3_url": null,
-        "s3_owner_activated": false,
-        "acl_available": guest,
-        "acl_editable": guest && caller.manages_access(state, of),
-        "acl_max_expiration_period_mins": null,
-        "in_use": state.tasks.values().any(|task| task.active() && task.uses(of.id)),
-        "my_effective_roles": caller.roles(state, of),
-        "gcp_connected": null,
-        "gcp_paused": null,
-        "network_use": "normal",
-        "location": "Automatic",
-        "max_concurrency": 4,
-        "preferred_concurrency": 2,
-        "max_parallelism": 8,
-        "preferred_parallelism": 4,
-        "local_user_info_available": !guest,
-        "https_server": null,
-        "tlsftp_server": null,
-        "high_assurance": false,
-        "authentication_timeout_mins": null,
-        "authentication_assurance_timeout": null,
-        "authentication_policy_id": null,
-        "auto_delete_timeout": null,
-        "skip_auto_delete": null,
-        "last_accessed_time": of.last_accessed.map(time),
-        "non_functional": false,
-        "non_functional_endpoint_id": null,
-        "non_functional_endpoint_display_name": null,
-        "shareable": !guest,
-        "sharing_target_endpoint": null,
-        "sharing_target_root_path": null,
-        "storage_type": "posix",
-        "restrict_transfers_to_high_assurance": null,
-        "associated_flow_policy": null,
-        "preserve_modtime": null,
-    })
-}
-
-/// The one data server of a simulated collection. It is named, not run: data moves on this machine's disk.
-fn server(of: &Collection) -> Value {
-    json!({
-        "DATA_TYPE": "server",
-        "id": 1,
-        "hostname": "127.0.0.1",
-        "port": 443,
-        "scheme": "gsiftp",
-        "uri": "gsiftp://127.0.0.1:443",
-        "subject": null,
-        "incoming_data_port_start": null,
-        "incoming_data_port_end": null,
-        "outgoing_data_port_start": null,
-        "outgoing_data_port_end": null,
-        "is_connected": of.directory.is_dir(),
-        "is_paused": false,
-    })
-}
+use crate::state::{Collection, State};
 
 /// `GET /endpoint/{id}`
 pub(crate) async fn get(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, TransferError> {
     let state = world.state();
-    let caller = caller(&state, &headers)?;
-    let found = collection(&state, &caller, &id)?;
-    Ok(Json(document(&world, &state, &caller, found)))
+    if let Some(server) = Uuid::parse_str(&id).ok().and_then(|id| state.servers.get(&id)) {
+        return Ok(Json(server_document(&state, &caller, server)));
+    }
+    Ok(Json(document(&state, &caller, collection(&state, &caller, &id)?)))
 }
 
 /// `PUT /endpoint/{id}`: the fields that are given, by an administrator.
 pub(crate) async fn update(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
     given: String,
 ) -> Result<Response, TransferError> {
     let given = body(&given, "endpoint")?;
     let mut state = world.state();
-    let caller = caller(&state, &headers)?;
     administered(&state, &caller, &id)?;
     let found = collection_mut(&mut state, &caller, &id)?;
     let optional = |field: &str| given[field].as_str().map(str::to_owned);
@@ -187,23 +72,12 @@ pub(crate) async fn update(
     Ok(result(StatusCode::OK, "result", "Updated", "Endpoint updated successfully", json!({})))
 }
 
-fn administered(state: &State, caller: &Caller, id: &str) -> Result<(), TransferError> {
-    let found = collection(state, caller, id)?;
-    if caller.administers(state, found) {
-        Ok(())
-    } else {
-        Err(TransferError::permission_denied(format!("You do not have the administrator role on endpoint '{id}'")))
-    }
-}
-
 /// `DELETE /endpoint/{id}`: the collection goes, its files stay.
 pub(crate) async fn delete(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
 ) -> Result<Response, TransferError> {
     let mut state = world.state();
-    let caller = caller(&state, &headers)?;
     administered(&state, &caller, &id)?;
     let found = collection(&state, &caller, &id)?.id;
     if state.collections.values().any(|other| other.host == Some(found)) {
@@ -217,15 +91,12 @@ pub(crate) async fn delete(
     Ok(result(StatusCode::OK, "result", "Deleted", "Endpoint deleted successfully", json!({})))
 }
 
-/// `POST /shared_endpoint`: a guest collection on a directory of a mapped one, owned by the caller.
-pub(crate) async fn share(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
-    given: String,
-) -> Result<Response, TransferError> {
+/// `POST /shared_endpoint`: a guest collection on a directory of a Globus Connect Personal, owned by the caller.
+///
+/// On a Connect Server, guest collections are made through its own manager API.
+pub(crate) async fn share(Session { world, caller }: Session, given: String) -> Result<Response, TransferError> {
     let given = body(&given, "shared_endpoint")?;
     let mut state = world.state();
-    let caller = caller(&state, &headers)?;
     let id = create_guest(
         &mut state,
         &caller,
@@ -257,6 +128,15 @@ pub(crate) fn create_guest(
         return Err(TransferError::conflict(
             "NotSupported",
             format!("Endpoint '{host_id}' is a guest collection, which can't be shared again"),
+        ));
+    }
+    if host.server.is_some() {
+        return Err(TransferError::conflict(
+            "NotSupported",
+            format!(
+                "Endpoint '{host_id}' is on a Globus Connect Server: \
+                 create its guest collections through the server's GCS Manager API"
+            ),
         ));
     }
     caller.may_enter(state, host, "Sharing")?;
@@ -304,28 +184,25 @@ pub(crate) fn create_guest(
 
 /// `GET /endpoint/{id}/server_list`
 pub(crate) async fn servers(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, TransferError> {
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     let found = collection(&state, &caller, &id)?;
+    let server = found.server.and_then(|id| state.servers.get(&id));
     Ok(Json(json!({
         "DATA_TYPE": "endpoint_server_list",
         "endpoint": id,
-        "DATA": [server(found)],
+        "DATA": [data_server(found, server)],
     })))
 }
 
 /// `GET /endpoint/{id}/my_effective_pause_rule_list`: nothing is ever paused by a rule here.
 pub(crate) async fn pause_rules(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, TransferError> {
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     collection(&state, &caller, &id)?;
     Ok(Json(json!({"DATA_TYPE": "pause_rule_limited_list", "endpoint": id, "DATA": []})))
 }

@@ -1,18 +1,23 @@
 //! Globus Transfer, version 0.10: collections, access rules, files, tasks.
 
-use axum::http::{HeaderMap, StatusCode};
-use jiff::Timestamp;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::auth::{bearer_text, scope};
+use crate::auth::{access_token, scope};
 use crate::reply::TransferError;
-use crate::state::{Collection, State};
+use crate::state::{Collection, State, World};
 
 pub(crate) mod access;
 pub(crate) mod bookmark;
+pub(crate) mod bookmark_v2;
 pub(crate) mod caller;
 pub(crate) mod endpoint;
+pub(crate) mod endpoint_document;
 pub(crate) mod file;
 pub(crate) mod listing;
 pub(crate) mod operation;
@@ -20,28 +25,44 @@ pub(crate) mod role;
 pub(crate) mod run;
 pub(crate) mod search;
 pub(crate) mod submit;
-pub(crate) mod task;
+pub(crate) mod task_document;
 pub(crate) mod tasks;
 
-pub(crate) use caller::Caller;
+pub(crate) use crate::state::Caller;
 
-/// Who calls: the access token must be known, not expired, and for Transfer.
-pub(crate) fn caller(state: &State, headers: &HeaderMap) -> Result<Caller, TransferError> {
-    let refused =
-        |message: &str| TransferError::new(StatusCode::UNAUTHORIZED, "ClientError.AuthenticationFailed", message);
-    let text = bearer_text(headers).ok_or_else(|| refused("No access token in the request"))?;
-    let token = state.tokens.get(text).filter(|token| !token.refresh).ok_or_else(|| refused("Token is not active"))?;
-    if token.expires <= Timestamp::now() {
-        return Err(refused("Token is not active"));
+/// A call to Transfer with a good token: what every handler starts from.
+pub(crate) struct Session {
+    pub world: Arc<World>,
+    pub caller: Caller,
+}
+
+impl FromRequestParts<Arc<World>> for Session {
+    type Rejection = TransferError;
+
+    async fn from_request_parts(parts: &mut Parts, world: &Arc<World>) -> Result<Self, TransferError> {
+        let token = access_token(&world.state(), &parts.headers).map_err(|refusal| {
+            TransferError::new(StatusCode::UNAUTHORIZED, "ClientError.AuthenticationFailed", refusal.message())
+        })?;
+        if !token.scopes.iter().any(|name| name == scope::TRANSFER_ALL) {
+            return Err(TransferError::new(
+                StatusCode::FORBIDDEN,
+                "Forbidden",
+                format!("The token does not have the scope {}", scope::TRANSFER_ALL),
+            ));
+        }
+        let caller = world.state().caller(&token);
+        Ok(Self { world: world.clone(), caller })
     }
-    if !token.scopes.iter().any(|name| name == scope::TRANSFER_ALL) {
-        return Err(TransferError::new(
-            StatusCode::FORBIDDEN,
-            "Forbidden",
-            format!("The token does not have the scope {}", scope::TRANSFER_ALL),
-        ));
+}
+
+/// The collection with this id, for its administrators.
+pub(crate) fn administered<'a>(state: &'a State, caller: &Caller, id: &str) -> Result<&'a Collection, TransferError> {
+    let found = collection(state, caller, id)?;
+    if caller.administers(state, found) {
+        Ok(found)
+    } else {
+        Err(TransferError::permission_denied(format!("You do not have the administrator role on endpoint '{id}'")))
     }
-    Ok(Caller { identity: token.identity, set: state.identity_set(token.identity), client: token.client })
 }
 
 /// The collection with this id, if the caller may know of it.

@@ -1,10 +1,8 @@
 //! Operations on files that answer at once: ls, stat, mkdir, rename.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{Path, RawQuery, State as Shared};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Path, RawQuery};
+use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,7 +10,7 @@ use serde_json::{Value, json};
 use super::caller::Permission;
 use super::file::{self, Attempt};
 use super::listing::{self, Filter};
-use super::{Caller, body, caller, collection, number, text};
+use super::{Caller, Session, body, collection, number, text};
 use crate::auth::field;
 use crate::auth::identities::pairs;
 use crate::reply::{TransferError, result};
@@ -29,9 +27,8 @@ struct Entered {
     sandbox: Sandbox,
 }
 
-fn enter(world: &World, headers: &HeaderMap, id: &str, operation: &str) -> Result<Entered, TransferError> {
+fn enter(world: &World, caller: Caller, id: &str, operation: &str) -> Result<Entered, TransferError> {
     let mut state = world.state();
-    let caller = caller(&state, headers)?;
     let found = collection(&state, &caller, id)?.clone();
     caller.may_enter(&state, &found, operation)?;
     let sandbox = Sandbox::open(&found.directory, found.host_path.as_deref()).map_err(|error| {
@@ -97,16 +94,15 @@ async fn on_disk<T: Send + 'static>(
 
 /// `GET /operation/endpoint/{id}/ls`
 pub(crate) async fn ls(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, TransferError> {
-    on_disk(move || list(&world, &headers, &id, &pairs(query.as_deref())).map(Json)).await
+    on_disk(move || list(&world, caller, &id, &pairs(query.as_deref())).map(Json)).await
 }
 
-fn list(world: &World, headers: &HeaderMap, id: &str, query: &[(String, String)]) -> Result<Value, TransferError> {
-    let entered = enter(world, headers, id, "DirListing")?;
+fn list(world: &World, caller: Caller, id: &str, query: &[(String, String)]) -> Result<Value, TransferError> {
+    let entered = enter(world, caller, id, "DirListing")?;
     let given = field(query, "path").unwrap_or("/~/");
     let path = entered.path(given)?;
     let attempt =
@@ -153,14 +149,13 @@ fn list(world: &World, headers: &HeaderMap, id: &str, query: &[(String, String)]
 
 /// `GET /operation/endpoint/{id}/stat`
 pub(crate) async fn stat(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, TransferError> {
     on_disk(move || {
         let query = pairs(query.as_deref());
-        let entered = enter(&world, &headers, &id, "DirListing")?;
+        let entered = enter(&world, caller, &id, "DirListing")?;
         let given = field(&query, "path").ok_or_else(|| TransferError::bad_request("Missing parameter 'path'"))?;
         let path = entered.path(given)?;
         let attempt =
@@ -182,14 +177,13 @@ pub(crate) async fn stat(
 
 /// `POST /operation/endpoint/{id}/mkdir`
 pub(crate) async fn mkdir(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
     given: String,
 ) -> Result<Response, TransferError> {
     on_disk(move || {
         let given = body(&given, "mkdir")?;
-        let entered = enter(&world, &headers, &id, "Mkdir")?;
+        let entered = enter(&world, caller, &id, "Mkdir")?;
         let path = entered.path(text(&given, "path")?)?;
         let attempt =
             Attempt { collection: &entered.collection, verb: "mkdir", noun: "Mkdir", command: "MKD", path: &path };
@@ -211,14 +205,13 @@ pub(crate) async fn mkdir(
 
 /// `POST /operation/endpoint/{id}/rename`
 pub(crate) async fn rename(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
     given: String,
 ) -> Result<Response, TransferError> {
     on_disk(move || {
         let given = body(&given, "rename")?;
-        let entered = enter(&world, &headers, &id, "Rename")?;
+        let entered = enter(&world, caller, &id, "Rename")?;
         let old = entered.path(text(&given, "old_path")?)?;
         let new = entered.path(text(&given, "new_path")?)?;
         let attempt =

@@ -1,19 +1,15 @@
 //! Roles on collections: list, get, create, delete.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{Path, State as Shared};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::Path;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Caller, body, caller, collection, collection_mut, text};
+use super::{Session, administered, body, collection, collection_mut, text};
 use crate::reply::{TransferError, result};
-use crate::state::{Collection, Role, State, World};
-
-const ROLES: [&str; 4] = ["administrator", "access_manager", "activity_manager", "activity_monitor"];
+use crate::state::{Collection, ROLES, Role};
 
 fn document(role: &Role) -> Value {
     json!({
@@ -36,27 +32,16 @@ fn all(of: &Collection) -> Vec<Role> {
     std::iter::once(owner).chain(of.roles.iter().cloned()).collect()
 }
 
-fn administered<'a>(state: &'a State, caller: &Caller, id: &str) -> Result<&'a Collection, TransferError> {
-    let found = collection(state, caller, id)?;
-    if caller.administers(state, found) {
-        Ok(found)
-    } else {
-        Err(TransferError::permission_denied(format!("You do not have the administrator role on endpoint '{id}'")))
-    }
-}
-
 fn no_role(id: &str) -> TransferError {
     TransferError::not_found("RoleNotFound", format!("No such role '{id}'"))
 }
 
 /// `GET /endpoint/{id}/role_list`: all roles for an administrator, their own for others.
 pub(crate) async fn list(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, TransferError> {
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     let found = collection(&state, &caller, &id)?;
     let whole = caller.administers(&state, found);
     let roles: Vec<Value> =
@@ -66,12 +51,10 @@ pub(crate) async fn list(
 
 /// `GET /endpoint/{id}/role/{role}`
 pub(crate) async fn get(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path((id, role)): Path<(String, String)>,
 ) -> Result<Json<Value>, TransferError> {
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     let found = collection(&state, &caller, &id)?;
     let whole = caller.administers(&state, found);
     all(found)
@@ -83,14 +66,12 @@ pub(crate) async fn get(
 
 /// `POST /endpoint/{id}/role`
 pub(crate) async fn create(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
     given: String,
 ) -> Result<Response, TransferError> {
     let given = body(&given, "role")?;
     let mut state = world.state();
-    let caller = caller(&state, &headers)?;
     administered(&state, &caller, &id)?;
     let (kind, name) = (text(&given, "principal_type")?, text(&given, "role")?);
     let principal = Uuid::parse_str(text(&given, "principal")?)
@@ -119,12 +100,10 @@ pub(crate) async fn create(
 
 /// `DELETE /endpoint/{id}/role/{role}`
 pub(crate) async fn delete(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path((id, role)): Path<(String, String)>,
 ) -> Result<Response, TransferError> {
     let mut state = world.state();
-    let caller = caller(&state, &headers)?;
     administered(&state, &caller, &id)?;
     let found = collection_mut(&mut state, &caller, &id)?;
     let before = found.roles.len();

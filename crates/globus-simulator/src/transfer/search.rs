@@ -1,19 +1,17 @@
 //! Finding collections: by text and scope, and the guest collections of one.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{Path, RawQuery, State as Shared};
-use axum::http::HeaderMap;
+use axum::extract::{Path, RawQuery};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Caller, caller, collection, endpoint, number};
+use super::{Caller, Session, administered, collection, endpoint_document, number};
 use crate::auth::field;
 use crate::auth::identities::pairs;
 use crate::reply::TransferError;
 use crate::seed::Kind;
-use crate::state::{Collection, State, World, time};
+use crate::state::{Collection, State};
+use crate::time::time;
 
 /// Results of one page, and of all pages together, as the service limits them.
 const PAGE: usize = 100;
@@ -21,13 +19,11 @@ const MOST: usize = 1000;
 
 /// `GET /endpoint_search`
 pub(crate) async fn search(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, TransferError> {
     let query = pairs(query.as_deref());
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     let scope = field(&query, "filter_scope").unwrap_or("all");
     let words: Vec<String> =
         field(&query, "filter_fulltext").unwrap_or_default().split_whitespace().map(str::to_lowercase).collect();
@@ -61,10 +57,11 @@ pub(crate) async fn search(
         .skip(offset)
         .take(limit)
         .map(|of| {
-            let mut document = endpoint::document(&world, &state, &caller, of);
-            // Search leaves the servers away.
+            let mut document = endpoint_document::document(&state, &caller, of);
+            // Search leaves the servers out and adds how well a result fits.
             if let Some(fields) = document.as_object_mut() {
                 fields.remove("DATA");
+                fields.insert("_rank".to_owned(), json!(1.0));
             }
             document
         })
@@ -93,8 +90,7 @@ fn in_scope(state: &State, caller: &Caller, of: &Collection, scope: &str) -> Res
     Ok(match scope {
         "all" => true,
         "my-endpoints" => owned,
-        // Globus Connect Personal is not simulated, so nobody has one.
-        "my-gcp-endpoints" => false,
+        "my-gcp-endpoints" => owned && of.server.is_none(),
         "shared-by-me" => owned && of.kind == Kind::Guest,
         "shared-with-me" => !owned && shared_with(state, caller, of),
         "recently-used" => of.used_by.iter().any(|id| caller.set.contains(id)),
@@ -127,13 +123,7 @@ fn filtered(state: &State, of: &Collection, query: &[(String, String)]) -> Resul
     };
     let owner = id("filter_owner_id")?.is_none_or(|owner| owner == of.owner);
     let host = id("filter_host_endpoint")?.is_none_or(|host| Some(host) == of.host);
-    let entity = field(query, "filter_entity_type").is_none_or(|wanted| {
-        wanted
-            == match of.kind {
-                Kind::Guest => "GCSv5_guest_collection",
-                Kind::Mapped => "GCSv5_mapped_collection",
-            }
-    });
+    let entity = field(query, "filter_entity_type").is_none_or(|wanted| wanted == endpoint_document::entity_type(of));
     // Every simulated collection works.
     let works = !matches!(field(query, "filter_non_functional"), Some("1" | "true" | "True"));
     Ok(owner && host && entity && works)
@@ -141,18 +131,16 @@ fn filtered(state: &State, of: &Collection, query: &[(String, String)]) -> Resul
 
 /// `GET /endpoint/{id}/my_shared_endpoint_list`
 pub(crate) async fn my_guests(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, TransferError> {
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     let host = collection(&state, &caller, &id)?.id;
     let documents: Vec<Value> = state
         .collections
         .values()
         .filter(|of| of.host == Some(host) && caller.set.contains(&of.owner))
-        .map(|of| endpoint::document(&world, &state, &caller, of))
+        .map(|of| endpoint_document::document(&state, &caller, of))
         .collect();
     Ok(Json(json!({
         "DATA_TYPE": "endpoint_list",
@@ -163,21 +151,13 @@ pub(crate) async fn my_guests(
 
 /// `GET /endpoint/{id}/shared_endpoint_list`: all guest collections, for an administrator, in pages by `next_token`.
 pub(crate) async fn guests(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, TransferError> {
     let query = pairs(query.as_deref());
     let state = world.state();
-    let caller = caller(&state, &headers)?;
-    let host = collection(&state, &caller, &id)?;
-    if !caller.administers(&state, host) {
-        return Err(TransferError::permission_denied(format!(
-            "You do not have the administrator role on endpoint '{id}'"
-        )));
-    }
-    let host = host.id;
+    let host = administered(&state, &caller, &id)?.id;
     let most = number(&query, "max_results", MOST)?.clamp(1, MOST);
     let after = match field(&query, "next_token") {
         None => None,

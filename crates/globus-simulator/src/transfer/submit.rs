@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, State as Shared};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::Extension;
+use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::task::{Counts, FilterRule, Item, Kind, Links, Options, Status, Task};
-use super::{Caller, body, caller, collection, operation, run, text};
+use super::{Caller, Session, body, collection, operation, run, text};
 use crate::reply::{TransferError, result};
 use crate::server::TaskOrder;
-use crate::state::{State, Submission, World, parse_time};
+use crate::state::task::{Counts, FilterRule, Item, Kind, Links, Options, Status, Task};
+use crate::state::{State, Submission, World};
+use crate::time::parse_time;
 
 /// Items of one submission at most.
 const MOST: usize = 100_000;
@@ -24,12 +25,8 @@ const MOST: usize = 100_000;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// `GET /submission_id`
-pub(crate) async fn submission_id(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
-) -> Result<Json<Value>, TransferError> {
+pub(crate) async fn submission_id(Session { world, caller }: Session) -> Result<Json<Value>, TransferError> {
     let mut state = world.state();
-    let caller = caller(&state, &headers)?;
     let id = Uuid::new_v4();
     state.submissions.insert(id, Submission { owner: caller.identity, task: None });
     Ok(Json(json!({"DATA_TYPE": "submission_id", "value": id})))
@@ -37,27 +34,25 @@ pub(crate) async fn submission_id(
 
 /// `POST /transfer`
 pub(crate) async fn transfer(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     order: Option<Extension<TaskOrder>>,
     given: String,
 ) -> Result<Response, TransferError> {
-    submit(&world, &headers, &given, Kind::Transfer, order.map(|Extension(order)| order))
+    submit(&world, caller, &given, Kind::Transfer, order.map(|Extension(order)| order))
 }
 
 /// `POST /delete`
 pub(crate) async fn delete(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     order: Option<Extension<TaskOrder>>,
     given: String,
 ) -> Result<Response, TransferError> {
-    submit(&world, &headers, &given, Kind::Delete, order.map(|Extension(order)| order))
+    submit(&world, caller, &given, Kind::Delete, order.map(|Extension(order)| order))
 }
 
 fn submit(
     world: &Arc<World>,
-    headers: &HeaderMap,
+    caller: Caller,
     given: &str,
     kind: Kind,
     order: Option<TaskOrder>,
@@ -69,7 +64,6 @@ fn submit(
     let given = body(given, word)?;
     let (submission, task) = {
         let mut state = world.state();
-        let caller = caller(&state, headers)?;
         let submission = Uuid::parse_str(text(&given, "submission_id")?)
             .map_err(|_| TransferError::bad_request("submission_id must be a UUID from GET /submission_id"))?;
         if let Some(earlier) = state.submissions.get(&submission) {
@@ -144,7 +138,7 @@ fn make(state: &mut State, caller: Caller, given: &Value, kind: Kind) -> Result<
         kind,
         owner: caller.identity,
         caller,
-        label: given["label"].as_str().map(str::to_owned),
+        label: label(given)?,
         status: Status::Active,
         fatal: None,
         requested: Timestamp::now(),
@@ -163,6 +157,25 @@ fn make(state: &mut State, caller: Caller, given: &Value, kind: Kind) -> Result<
         paused: None,
         stop: watch::Sender::new(false),
     })
+}
+
+/// A label: at most 128 letters, digits, spaces, commas, hyphens and underscores.
+pub(crate) fn label(given: &Value) -> Result<Option<String>, TransferError> {
+    const LONGEST: usize = 128;
+    let text = match &given["label"] {
+        Value::Null => return Ok(None),
+        Value::String(text) => text,
+        other => return Err(TransferError::bad_request(format!("label must be a text, not {other}"))),
+    };
+    if text.chars().count() > LONGEST {
+        return Err(TransferError::bad_request(format!("label is longer than {LONGEST} characters")));
+    }
+    if !text.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | ',' | '-' | '_')) {
+        return Err(TransferError::bad_request(
+            "label may only contain letters, numbers, spaces, commas, hyphens and underscores",
+        ));
+    }
+    Ok(Some(text.clone()))
 }
 
 /// A time in the future; a day from now when none is given.
@@ -295,5 +308,6 @@ fn options(given: &Value) -> Result<Options, TransferError> {
         interpret_globs: flag("interpret_globs", false),
         notify_on_succeeded: flag("notify_on_succeeded", true),
         notify_on_failed: flag("notify_on_failed", true),
+        store_base_path_info: flag("store_base_path_info", false),
     })
 }

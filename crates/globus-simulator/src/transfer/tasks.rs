@@ -1,23 +1,23 @@
 //! Looking after tasks: list, get, wait's polling, update, cancel, events, what was moved, what was skipped.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{Path, RawQuery, State as Shared};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Path, RawQuery};
+use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::listing::wildcard;
-use super::submit::deadline;
-use super::task::{Status, Task};
-use super::{Caller, body, caller, number};
+use super::submit::{deadline, label};
+use super::task_document::document;
+use super::{Caller, Session, body, number};
 use crate::auth::field;
 use crate::auth::identities::pairs;
 use crate::reply::{TransferError, result};
-use crate::state::{State, World, parse_time, time};
+use crate::state::task::{Kind, Status, Task};
+use crate::state::{State, World};
+use crate::time::{parse_time, time};
 
 /// Entries of one page of tasks or events.
 const PAGE: usize = 1000;
@@ -33,10 +33,6 @@ fn find<'a>(state: &'a State, caller: &Caller, id: &str) -> Result<&'a Task, Tra
 fn find_mut<'a>(state: &'a mut State, caller: &Caller, id: &str) -> Result<&'a mut Task, TransferError> {
     let found = find(state, caller, id)?.id;
     state.tasks.get_mut(&found).ok_or_else(|| TransferError::not_found("TaskNotFound", format!("No such task '{id}'")))
-}
-
-fn document(state: &State, task: &Task) -> Value {
-    task.document(&state.username(task.owner))
 }
 
 /// All tasks, oldest first.
@@ -63,13 +59,11 @@ pub(crate) fn resume(world: &World) {
 
 /// `GET /task_list`: the caller's tasks, newest first.
 pub(crate) async fn list(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, TransferError> {
     let query = pairs(query.as_deref());
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     let filter = field(&query, "filter").unwrap_or_default();
     let mut found: Vec<&Task> = Vec::new();
     for task in state.tasks.values() {
@@ -106,8 +100,8 @@ fn passes(task: &Task, filter: &str) -> Result<bool, TransferError> {
             "task_id" => any(&task.id.to_string()),
             "status" => any(task.status.name()),
             "type" => any(match task.kind {
-                super::task::Kind::Transfer => "TRANSFER",
-                super::task::Kind::Delete => "DELETE",
+                Kind::Transfer => "TRANSFER",
+                Kind::Delete => "DELETE",
             }),
             "is_paused" => matches!(value, "0" | "false") != task.paused.is_some(),
             "label" => labelled(task.label.as_deref().unwrap_or_default(), value),
@@ -186,14 +180,12 @@ fn order(tasks: &mut [&Task], orderby: Option<&str>) -> Result<(), TransferError
 
 /// `GET /task/{id}`
 pub(crate) async fn get(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, TransferError> {
     let query = pairs(query.as_deref());
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     let task = find(&state, &caller, &id)?;
     Ok(Json(chosen(document(&state, task), &query)))
 }
@@ -204,14 +196,12 @@ fn complete(id: &str) -> TransferError {
 
 /// `PUT /task/{id}`: label and deadline.
 pub(crate) async fn update(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
     given: String,
 ) -> Result<Response, TransferError> {
     let given = body(&given, "task")?;
     let mut state = world.state();
-    let caller = caller(&state, &headers)?;
     let task = find_mut(&mut state, &caller, &id)?;
     if !task.active() && given.get("deadline").is_some() {
         return Err(complete(&id));
@@ -219,20 +209,18 @@ pub(crate) async fn update(
     if given["deadline"].is_string() {
         task.deadline = deadline(&given)?;
     }
-    if let Some(label) = given.get("label") {
-        task.label = label.as_str().map(str::to_owned);
+    if given.get("label").is_some() {
+        task.label = label(&given)?;
     }
     Ok(result(StatusCode::OK, "result", "Updated", "The task has been updated successfully.", json!({})))
 }
 
 /// `POST /task/{id}/cancel`
 pub(crate) async fn cancel(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
 ) -> Result<Response, TransferError> {
     let mut state = world.state();
-    let caller = caller(&state, &headers)?;
     let task = find_mut(&mut state, &caller, &id)?;
     if !task.active() {
         return Err(complete(&id));
@@ -246,14 +234,12 @@ pub(crate) async fn cancel(
 
 /// `GET /task/{id}/event_list`: newest first.
 pub(crate) async fn events(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, TransferError> {
     let query = pairs(query.as_deref());
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     let task = find(&state, &caller, &id)?;
     let errors = match field(&query, "filter").unwrap_or_default() {
         "" => None,
@@ -294,12 +280,10 @@ pub(crate) async fn events(
 
 /// `GET /task/{id}/pause_info`: nothing is ever paused by a rule here, only by an activity manager of the destination.
 pub(crate) async fn pause_info(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, TransferError> {
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     let task = find(&state, &caller, &id)?;
     Ok(Json(json!({
         "DATA_TYPE": "pause_info_limited",
@@ -335,15 +319,13 @@ fn page<T>(
 
 /// `GET /task/{id}/successful_transfers`: of a transfer that has ended.
 pub(crate) async fn successful_transfers(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, TransferError> {
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     let task = find(&state, &caller, &id)?;
-    if task.kind == super::task::Kind::Delete {
+    if task.kind == Kind::Delete {
         return Err(TransferError::bad_request(format!("The task '{id}' is not a transfer")));
     }
     if task.active() {
@@ -364,13 +346,11 @@ pub(crate) async fn successful_transfers(
 
 /// `GET /task/{id}/skipped_errors`
 pub(crate) async fn skipped_errors(
-    Shared(world): Shared<Arc<World>>,
-    headers: HeaderMap,
+    Session { world, caller }: Session,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, TransferError> {
     let state = world.state();
-    let caller = caller(&state, &headers)?;
     let task = find(&state, &caller, &id)?;
     page(state.limits.page, &pairs(query.as_deref()), "skipped_errors", &task.skipped, |one| {
         json!({

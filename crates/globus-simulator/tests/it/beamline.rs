@@ -13,6 +13,7 @@ pub const SECRET: &str = "a secret with %, + and :";
 pub const NATIVE: Uuid = Uuid::from_u128(0x2222_2222_2222_4222_8222_2222_2222_2222);
 pub const MAPPED: Uuid = Uuid::from_u128(0x3333_3333_3333_4333_8333_3333_3333_3333);
 pub const GUEST: Uuid = Uuid::from_u128(0x4444_4444_4444_4444_8444_4444_4444_4444);
+pub const LAPTOP: Uuid = Uuid::from_u128(0x5555_5555_5555_4555_8555_5555_5555_5555);
 pub const ADA: Uuid = Uuid::from_u128(0xada);
 
 pub struct Beamline {
@@ -37,6 +38,11 @@ pub fn seed() -> Seed {
         .token(GivenToken::auth("service-auth", &service))
         .token(GivenToken::transfer("ada-transfer", "ada@example.org"))
         .token(GivenToken::auth("ada-auth", "ada@example.org"))
+}
+
+/// The detector's disk on a Globus Connect Personal.
+pub fn laptop() -> Collection {
+    Collection::mapped(LAPTOP, "Beamline laptop", "detector", &SERVICE.to_string()).personal()
 }
 
 impl Beamline {

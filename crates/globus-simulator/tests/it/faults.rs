@@ -131,3 +131,29 @@ async fn it_stops_when_it_is_dropped() {
     }
     panic!("it still answers");
 }
+
+#[tokio::test]
+async fn a_fault_with_any_body() {
+    let beamline = Beamline::start(seed()).await;
+    let page = "<html><h1>502 Bad Gateway</h1></html>";
+    beamline.simulator.fault(Fault::answer("ls", 502).body(json!(page)));
+    beamline.simulator.fault(Fault::answer("ls", 403).nth(2).body(json!({"code": "Odd", "more": [1, 2]})));
+    let url = format!("{}/operation/endpoint/{GUEST}/ls", beamline.simulator.transfer_url());
+    let ask = || beamline.http.get(&url).bearer_auth("service-transfer").send();
+    let first = ask().await.unwrap();
+    assert_eq!((first.status().as_u16(), first.text().await.unwrap().as_str()), (502, page));
+    let second = ask().await.unwrap();
+    assert_eq!(second.status(), StatusCode::FORBIDDEN);
+    assert_eq!(second.json::<Value>().await.unwrap(), json!({"code": "Odd", "more": [1, 2]}));
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_refused_with_a_document() {
+    let beamline = Beamline::start(seed()).await;
+    let (status, refusal) = beamline.post("service-transfer", &format!("/endpoint/{GUEST}"), json!({})).await;
+    assert_eq!((status.as_u16(), &refusal["code"]), (405, &json!("ClientError.MethodNotAllowed")), "{refusal}");
+    let url = beamline.simulator.auth_url().join("/v2/oauth2/userinfo").unwrap();
+    let refusal: Value = beamline.http.delete(url).send().await.unwrap().json().await.unwrap();
+    assert_eq!(refusal["errors"][0]["status"], "405", "{refusal}");
+    assert_eq!(beamline.simulator.count("unknown"), 2);
+}

@@ -2,30 +2,39 @@
 
 use std::path::Path;
 
-use crate::beamline::{Beamline, GUEST, MAPPED, NATIVE, SECRET, SERVICE, python, seed};
+use crate::beamline::{Beamline, GUEST, LAPTOP, MAPPED, NATIVE, SECRET, SERVICE, laptop, python, seed};
 use tokio::process::Command;
 
 async fn program(name: &str) {
-    let beamline = Beamline::start(seed()).await;
-    let home = tempfile::tempdir().unwrap();
+    let beamline = Beamline::start(seed().collection(laptop())).await;
     let url = beamline.simulator.url().to_string();
+    let environment = [
+        ("GLOBUS_SDK_SERVICE_URL_AUTH", url.clone()),
+        ("GLOBUS_SDK_SERVICE_URL_TRANSFER", url),
+        ("CLIENT_ID", SERVICE.to_string()),
+        ("CLIENT_SECRET", SECRET.to_owned()),
+        ("NATIVE_ID", NATIVE.to_string()),
+        ("MAPPED", MAPPED.to_string()),
+        ("GUEST", GUEST.to_string()),
+        ("LAPTOP", LAPTOP.to_string()),
+        ("ROOT", beamline.root.path().display().to_string()),
+    ];
+    python_program(name, &environment).await;
+}
+
+/// Runs a program of `tests/official` in an empty home directory, until it prints `ok`.
+pub async fn python_program(name: &str, environment: &[(&str, String)]) {
+    let home = tempfile::tempdir().unwrap();
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/official");
     let run = Command::new(python())
         .arg(directory.join(name))
         .current_dir(home.path())
         .env("HOME", home.path())
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("GLOBUS_SDK_SERVICE_URL_AUTH", &url)
-        .env("GLOBUS_SDK_SERVICE_URL_TRANSFER", &url)
         .env_remove("GLOBUS_CLI_CLIENT_ID")
         .env_remove("GLOBUS_CLI_CLIENT_SECRET")
         .env_remove("GLOBUS_PROFILE")
-        .env("CLIENT_ID", SERVICE.to_string())
-        .env("CLIENT_SECRET", SECRET)
-        .env("NATIVE_ID", NATIVE.to_string())
-        .env("MAPPED", MAPPED.to_string())
-        .env("GUEST", GUEST.to_string())
-        .env("ROOT", beamline.root.path())
+        .envs(environment.iter().map(|(name, value)| (*name, value)))
         .kill_on_drop(true)
         .output();
     let done = tokio::time::timeout(std::time::Duration::from_secs(300), run)

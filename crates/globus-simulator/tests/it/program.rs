@@ -38,7 +38,7 @@ async fn it_prints_its_url_when_it_is_ready_and_serves_the_seed_of_its_readme() 
     let beamline = Beamline::start(crate::beamline::seed()).await;
     let response = beamline
         .http
-        .get(format!("{url}/v0.10/endpoint_search?filter_fulltext=2-BM"))
+        .get(format!("{url}v0.10/endpoint_search?filter_fulltext=2-BM"))
         .bearer_auth("a-token-for-the-demo")
         .send()
         .await
@@ -47,8 +47,18 @@ async fn it_prints_its_url_when_it_is_ready_and_serves_the_seed_of_its_readme() 
     assert_eq!(response.json::<Value>().await.unwrap()["DATA"].as_array().unwrap().len(), 2);
     assert!(root.path().join("data").is_dir());
     let counts: Value =
-        beamline.http.get(format!("{url}/_simulator/requests")).send().await.unwrap().json().await.unwrap();
+        beamline.http.get(format!("{url}_simulator/requests")).send().await.unwrap().json().await.unwrap();
     assert_eq!(counts["counts"], json!({"endpoint_search": 1}));
+}
+
+#[tokio::test]
+async fn the_first_commands_of_the_readme_work_with_the_url_as_printed() {
+    let readme = include_str!("../../README.md");
+    let seed = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let (_child, url) = start(root.path(), seed).await;
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md").to_owned();
+    crate::official::python_program("readme.py", &[("PRINTED_URL", url), ("README", file)]).await;
 }
 
 #[tokio::test]

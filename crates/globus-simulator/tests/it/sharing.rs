@@ -146,7 +146,11 @@ async fn groups_linked_identities_and_everybody() {
     let group = uuid::Uuid::from_u128(7);
     let mut seed = seed();
     seed.accounts[1].linked = vec!["ada@example.org".to_owned()];
-    seed.groups.push(globus_simulator::Group { id: group, members: vec!["bob@example.org".to_owned()] });
+    seed.groups.push(globus_simulator::Group {
+        id: group,
+        members: vec!["bob@example.org".to_owned()],
+        ..Default::default()
+    });
     seed.collections.retain(|collection| collection.id != GUEST);
     let share = Collection::guest(GUEST, "share", "share", &SERVICE.to_string())
         .rule(&group.to_string(), "/group/", "r")

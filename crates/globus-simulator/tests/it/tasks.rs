@@ -252,6 +252,8 @@ async fn what_is_no_submission() {
         ("sync_level", json!(4), 400, "BadRequest"),
         ("deadline", json!("2001-01-01"), 400, "BadRequest"),
         ("recursive_symlinks", json!("follow"), 400, "BadRequest"),
+        ("label", json!("2-BM: raw/data"), 400, "BadRequest"),
+        ("label", json!("x".repeat(129)), 400, "BadRequest"),
         ("source_endpoint", json!(SERVICE), 404, "EndpointNotFound"),
     ] {
         let mut wrong = good.clone();
@@ -294,7 +296,7 @@ async fn successful_transfers_and_skipped_errors_come_in_pages() {
 async fn tasks_by_status_label_and_time() {
     let beamline = Beamline::start(seed()).await;
     let mut ids = Vec::new();
-    for label in ["scan 1", "scan 2", "other/3"] {
+    for label in ["scan 1", "scan 2", "other_3"] {
         let body = with(transfer(vec![item("/raw/0.h5", "/open/0.h5")]), json!({"label": label}));
         let id = beamline.submit("transfer", body).await;
         beamline.ended(&id).await;
@@ -306,7 +308,7 @@ async fn tasks_by_status_label_and_time() {
         ("orderby=request_time", vec![0, 1, 2]),
         ("filter=label:~SCAN*", vec![1, 0]),
         ("filter=label:!~scan*/status:SUCCEEDED", vec![2]),
-        ("filter=label:other/3", vec![2]),
+        ("filter=label:other_3", vec![2]),
         ("filter=status:ACTIVE,INACTIVE", vec![]),
         ("filter=type:DELETE", vec![]),
         ("filter=request_time:2020-01-01,", vec![2, 1, 0]),
@@ -343,4 +345,29 @@ async fn tasks_that_fail_or_stall_by_order() {
     assert_eq!(beamline.get("service-transfer", &format!("/task/{stalled}")).await.1["status"], "ACTIVE");
     beamline.post("service-transfer", &format!("/task/{stalled}/cancel"), Value::Null).await;
     assert_eq!(beamline.ended(&stalled).await["fatal_error"]["code"], "CANCELED");
+}
+
+#[tokio::test]
+async fn the_document_of_a_task_names_both_ends_and_the_owner() {
+    let beamline = Beamline::start(seed()).await;
+    let body = with(
+        transfer(vec![item("/raw/0.h5", "/open/a/0.h5"), item("/raw/1.h5", "/open/b/1.h5")]),
+        json!({"store_base_path_info": true}),
+    );
+    let done = beamline.ended(&beamline.submit("transfer", body).await).await;
+    assert_eq!(done["owner_string"], format!("{SERVICE}@clients.auth.globus.org"));
+    assert_eq!((&done["source_base_path"], &done["destination_base_path"]), (&json!("/raw/"), &json!("/open/")));
+    assert_eq!(
+        (&done["source_mapped_collection_id"], &done["destination_mapped_collection_id"]),
+        (&Value::Null, &json!(crate::beamline::MAPPED))
+    );
+    assert_eq!(done["destination_mapped_collection_display_name"], "Beamline detector");
+    for side in ["source", "destination"] {
+        for field in ["host_endpoint", "host_endpoint_id", "host_endpoint_display_name", "host_path"] {
+            assert!(done.as_object().unwrap().contains_key(&format!("{side}_{field}")), "{side}_{field}");
+        }
+    }
+    let plain = transfer(vec![item("/raw/0.h5", "/open/0.h5")]);
+    let done = beamline.ended(&beamline.submit("transfer", plain).await).await;
+    assert_eq!(done["source_base_path"], Value::Null, "only when it was asked for");
 }

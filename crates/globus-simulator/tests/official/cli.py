@@ -3,42 +3,12 @@
 import json
 import os
 import pathlib
-import re
-import subprocess
-import sys
 
-import person
+from globus import globus, read, sign_in
 
-GLOBUS = [sys.executable, "-m", "globus_cli"]
 GUEST = os.environ["GUEST"]
 MAPPED = os.environ["MAPPED"]
 ROOT = pathlib.Path(os.environ["ROOT"])
-
-
-def globus(*words, ok=True, **more):
-    done = subprocess.run(
-        [*GLOBUS, *words], capture_output=True, text=True, timeout=120, env=os.environ | more
-    )
-    assert (done.returncode == 0) == ok, f"globus {words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done.stdout if ok else done.stdout + done.stderr
-
-
-def read(*words, **more):
-    return json.loads(globus(*words, "-F", "json", **more))
-
-
-def sign_in(*words):
-    process = subprocess.Popen(
-        [*GLOBUS, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    url = None
-    while url is None:
-        line = process.stdout.readline()
-        assert line, f"globus {words} ended without a link"
-        found = re.search(r"https?://\S+/v2/oauth2/authorize\S+", line)
-        url = found and found.group(0)
-    rest, _ = process.communicate(person.code(url, "ada@example.org") + "\n", timeout=120)
-    assert process.returncode == 0, rest
 
 
 sign_in("login", "--no-local-server")

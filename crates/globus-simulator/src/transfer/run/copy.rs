@@ -9,8 +9,8 @@ use super::Trouble;
 use super::checksum::{USUAL, hasher, hex};
 use super::work::{End, FileStep, Work, named, text, trouble};
 use crate::sandbox::Virtual;
+use crate::state::task::Successful;
 use crate::transfer::caller::Permission;
-use crate::transfer::task::Successful;
 
 /// Bytes read at once; between two reads a task can be stopped.
 const CHUNK: usize = 256 * 1024;

@@ -3,9 +3,9 @@
 use super::Trouble;
 use super::work::{End, Step, Work, denied, named, trouble};
 use crate::sandbox::Virtual;
+use crate::state::task::Item;
 use crate::transfer::caller::Permission;
 use crate::transfer::listing::wildcard;
-use crate::transfer::task::Item;
 
 impl Work {
     pub(super) fn erase(&self, step: &Step, at: &End) -> Result<(), Trouble> {

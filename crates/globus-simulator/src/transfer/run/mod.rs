@@ -14,8 +14,8 @@ mod erase;
 mod walk;
 mod work;
 
-use super::task::{Kind, Nice, Status, Task, described};
 use crate::server::TaskOrder;
+use crate::state::task::{Kind, Nice, Status, Task, described};
 use crate::state::{Notification, World};
 use work::{Round, Work};
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use super::Trouble;
 use super::work::{End, FileStep, Step, Work, named, trouble};
 use crate::sandbox::Virtual;
+use crate::state::task::{Item, Links};
 use crate::transfer::caller::Permission;
 use crate::transfer::listing::wildcard;
-use crate::transfer::task::{Item, Links};
 
 impl Work {
     /// Takes one step of a transfer; the answer is the steps that follow from it.

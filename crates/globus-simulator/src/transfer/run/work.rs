@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::{Stop, Trouble};
 use crate::sandbox::{Sandbox, Virtual};
+use crate::state::task::{Item, Kind, Nice, Options, Skipped, Task, described};
 use crate::state::{Collection, World};
 use crate::transfer::Caller;
 use crate::transfer::caller::Permission;
-use crate::transfer::task::{Item, Kind, Nice, Options, Skipped, Task, described};
 
 /// How a round ended.
 pub(super) enum Round {

@@ -12,13 +12,22 @@ use uuid::Uuid;
 
 use crate::faults::Orders;
 use crate::seed::{Kind, Limits};
-use crate::transfer::task::Task;
+
+pub(crate) mod gcs;
+pub(crate) mod group;
+pub(crate) mod task;
+pub(crate) mod timer;
+
+pub(crate) use gcs::Server;
+use group::Group;
+use task::Task;
+use timer::Timer;
 
 /// The simulated services, shared by all requests.
 pub(crate) struct World {
     /// `http://127.0.0.1:9700`, without a slash at the end.
     pub base: String,
-    pub key: crate::auth::id_token::Key,
+    pub key: crate::signing::Key,
     /// Says true when the simulator ends, so that running tasks do too.
     pub closing: watch::Sender<bool>,
     state: Mutex<State>,
@@ -28,7 +37,7 @@ impl World {
     pub fn new(base: String, state: State) -> Arc<Self> {
         Arc::new(Self {
             base,
-            key: crate::auth::id_token::Key::default(),
+            key: crate::signing::Key::default(),
             closing: watch::Sender::new(false),
             state: Mutex::new(state),
         })
@@ -44,7 +53,9 @@ impl World {
 pub(crate) struct State {
     pub identities: BTreeMap<Uuid, Identity>,
     pub apps: HashMap<Uuid, App>,
-    pub groups: HashMap<Uuid, HashSet<Uuid>>,
+    pub groups: BTreeMap<Uuid, Group>,
+    pub servers: BTreeMap<Uuid, Server>,
+    pub timers: BTreeMap<Uuid, Timer>,
     pub tokens: HashMap<String, Token>,
     pub codes: HashMap<String, AuthorizationCode>,
     pub consents: Vec<Consent>,
@@ -59,6 +70,15 @@ pub(crate) struct State {
     pub requests: u64,
     pub recent: HashMap<String, VecDeque<Instant>>,
     pub limits: Limits,
+}
+
+/// The account behind a call, with all its linked identities.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub identity: Uuid,
+    pub set: BTreeSet<Uuid>,
+    /// The app that the token was issued to; none for a token of the seed.
+    pub client: Option<Uuid>,
 }
 
 #[derive(Debug, Clone)]
@@ -146,6 +166,14 @@ pub(crate) struct Collection {
     /// Of a guest collection made by a call: the path in its host that it shares.
     pub host_path: Option<String>,
     pub host: Option<Uuid>,
+    /// The Connect Server that it is on; none for Globus Connect Personal.
+    pub server: Option<Uuid>,
+    /// Guest: the user credential by which it reads and writes.
+    pub credential: Option<Uuid>,
+    /// Mapped: whether guest collections may be made on it.
+    pub allow_guests: bool,
+    /// Mapped: domains of identities that may log in; empty for all.
+    pub domains: Vec<String>,
     pub owner: Uuid,
     pub roles: Vec<Role>,
     pub rules: Vec<Rule>,
@@ -159,16 +187,22 @@ pub(crate) struct Collection {
     pub contact_email: Option<String>,
     pub contact_info: Option<String>,
     pub info_link: Option<String>,
+    pub user_message: Option<String>,
+    pub user_message_link: Option<String>,
     pub keywords: Vec<String>,
     pub subscription: Option<Uuid>,
     pub force_encryption: bool,
     pub force_verify: bool,
     pub disable_verify: bool,
     pub quota: Option<u64>,
+    pub created: Timestamp,
     pub last_accessed: Option<Timestamp>,
     /// Who used it last, newest at the end: the search scope `recently-used`.
     pub used_by: Vec<Uuid>,
 }
+
+/// The roles that can be given on a collection.
+pub(crate) const ROLES: [&str; 4] = ["administrator", "access_manager", "activity_manager", "activity_monitor"];
 
 #[derive(Debug, Clone)]
 pub(crate) struct Role {
@@ -258,6 +292,11 @@ impl State {
         self.identities.values().filter(|other| other.person == identity.person).map(|other| other.id).collect()
     }
 
+    /// The account that a token acts for.
+    pub fn caller(&self, token: &Token) -> Caller {
+        Caller { identity: token.identity, set: self.identity_set(token.identity), client: token.client }
+    }
+
     pub fn username(&self, id: Uuid) -> String {
         self.identities.get(&id).map_or_else(|| id.to_string(), |identity| identity.username.clone())
     }
@@ -269,59 +308,5 @@ impl State {
                 .iter()
                 .any(|consent| consent.client == client && consent.identity == identity && consent.path == path)
         })
-    }
-}
-
-/// `2026-11-22T01:02:03+00:00`, the way Transfer writes times.
-pub(crate) fn time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
-}
-
-/// Reads the ISO 8601 forms that Transfer takes: with and without zone (then UTC), date alone, `T` or a blank.
-pub(crate) fn parse_time(text: &str) -> Option<Timestamp> {
-    let text = text.trim();
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Some(at);
-    }
-    let with_seconds = regular_offset(text);
-    for candidate in [text.to_owned(), with_seconds] {
-        if let Ok(at) = candidate.parse::<Timestamp>() {
-            return Some(at);
-        }
-        if let Ok(local) = candidate.parse::<jiff::civil::DateTime>()
-            && let Ok(at) = local.to_zoned(jiff::tz::TimeZone::UTC)
-        {
-            return Some(at.timestamp());
-        }
-    }
-    None
-}
-
-/// `2017-10-12 09:30Z` has no seconds, which `Timestamp` may refuse with a zone.
-fn regular_offset(text: &str) -> String {
-    let Some((date, clock)) = text.split_once(['T', ' ']) else {
-        return text.to_owned();
-    };
-    let zone = clock.find(['Z', 'z', '+', '-']).map_or("", |at| &clock[at..]);
-    let clock = &clock[..clock.len() - zone.len()];
-    if clock.matches(':').count() == 1 { format!("{date}T{clock}:00{zone}") } else { format!("{date}T{clock}{zone}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_in_every_form_that_transfer_takes() {
-        for (text, expected) in [
-            ("2017-10-12 09:30Z", "2017-10-12T09:30:00+00:00"),
-            ("2017-10-12 12:33:54+00:00", "2017-10-12T12:33:54+00:00"),
-            ("2017-10-12T12:33:54+02:00", "2017-10-12T10:33:54+00:00"),
-            ("2017-10-12T12:33:54", "2017-10-12T12:33:54+00:00"),
-            ("2017-10-12", "2017-10-12T00:00:00+00:00"),
-        ] {
-            assert_eq!(parse_time(text).map(time).as_deref(), Some(expected), "{text}");
-        }
-        assert_eq!(parse_time("tomorrow"), None);
     }
 }

@@ -3,11 +3,14 @@
 //! A program reads it from a TOML file; a test builds it in code. Nothing in it guards anything real, so its secrets are
 //! plain text; they stay out of `Debug` all the same, so that nobody's search for leaked secrets finds them.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+mod collection;
+
+pub use collection::{Collection, Kind, Role, Rule};
 
 /// Everything there is at the start.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -19,6 +22,8 @@ pub struct Seed {
     pub apps: Vec<App>,
     /// Groups whose members can be named by an access rule.
     pub groups: Vec<Group>,
+    /// Globus Connect Servers.
+    pub servers: Vec<Server>,
     /// Mapped and guest collections, each on a real directory.
     pub collections: Vec<Collection>,
     /// Access tokens that are valid from the start.
@@ -54,6 +59,20 @@ impl Seed {
     #[must_use]
     pub fn collection(mut self, collection: Collection) -> Self {
         self.collections.push(collection);
+        self
+    }
+
+    /// Adds a group.
+    #[must_use]
+    pub fn group(mut self, group: Group) -> Self {
+        self.groups.push(group);
+        self
+    }
+
+    /// Adds a Globus Connect Server.
+    #[must_use]
+    pub fn server(mut self, server: Server) -> Self {
+        self.servers.push(server);
         self
     }
 
@@ -138,162 +157,35 @@ impl App {
 }
 
 /// A group and its members.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Group {
     /// Group id.
     pub id: Uuid,
-    /// Usernames or identity ids.
+    /// Name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Usernames or identity ids of members.
     #[serde(default)]
     pub members: Vec<String>,
+    /// Usernames or identity ids of administrators, who are members too.
+    #[serde(default)]
+    pub admins: Vec<String>,
 }
 
-/// Mapped: people come in as local users. Guest: a shared folder of a mapped collection, under access rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// A mapped collection (`GCSv5_mapped_collection`).
-    Mapped,
-    /// A guest collection (`GCSv5_guest_collection`).
-    Guest,
-}
-
-/// A collection on a real directory.
+/// A Globus Connect Server. Mapped collections that name none are on the first one, which is made when absent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Collection {
-    /// Collection id.
+pub struct Server {
+    /// Endpoint id, which is the id of the server's own Globus Auth client too.
     pub id: Uuid,
     /// Display name.
     pub name: String,
-    /// Mapped or guest.
-    pub kind: Kind,
-    /// The directory that holds its files; relative to the simulator's root, made when missing.
-    pub directory: PathBuf,
-    /// Username or id of the owner (a service's client id too).
+    /// Username or id of the owner, who is its administrator.
     pub owner: String,
-    /// Roles beside the owner's.
-    #[serde(default)]
-    pub roles: Vec<Role>,
-    /// Access rules of a guest collection.
-    #[serde(default)]
-    pub rules: Vec<Rule>,
-    /// Mapped: who has a local account; absent means everyone.
-    #[serde(default)]
-    pub users: Option<Vec<String>>,
-    /// Mapped: whether the `data_access` consent is asked for.
-    #[serde(default)]
-    pub data_access: bool,
-    /// Whether those without a role or rule can see it.
-    #[serde(default = "yes")]
-    pub public: bool,
-    /// Guest: the mapped collection that it is a part of.
-    #[serde(default)]
-    pub host: Option<Uuid>,
-    /// Where `/~/` leads; `/` when absent.
-    #[serde(default)]
-    pub default_directory: Option<String>,
-    /// Description.
-    #[serde(default)]
-    pub description: Option<String>,
     /// Organization.
     #[serde(default)]
     pub organization: Option<String>,
-    /// Keywords, found by the search.
-    #[serde(default)]
-    pub keywords: Vec<String>,
-    /// Bytes that it holds at most; a transfer beyond is a quota error.
-    #[serde(default)]
-    pub quota: Option<u64>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl Collection {
-    /// A mapped collection that everyone may use, without `data_access` consent.
-    #[must_use]
-    pub fn mapped(id: Uuid, name: &str, directory: impl Into<PathBuf>, owner: &str) -> Self {
-        Self {
-            id,
-            name: name.to_owned(),
-            kind: Kind::Mapped,
-            directory: directory.into(),
-            owner: owner.to_owned(),
-            roles: Vec::new(),
-            rules: Vec::new(),
-            users: None,
-            data_access: false,
-            public: true,
-            host: None,
-            default_directory: None,
-            description: None,
-            organization: None,
-            keywords: Vec::new(),
-            quota: None,
-        }
-    }
-
-    /// A guest collection.
-    #[must_use]
-    pub fn guest(id: Uuid, name: &str, directory: impl Into<PathBuf>, owner: &str) -> Self {
-        Self { kind: Kind::Guest, ..Self::mapped(id, name, directory, owner) }
-    }
-
-    /// Gives a role: `administrator`, `access_manager`, `activity_manager`, `activity_monitor`.
-    #[must_use]
-    pub fn role(mut self, principal: &str, role: &str) -> Self {
-        self.roles.push(Role { principal: principal.to_owned(), role: role.to_owned() });
-        self
-    }
-
-    /// Gives an access rule: `r` or `rw` on a path that starts and ends with `/`.
-    #[must_use]
-    pub fn rule(mut self, principal: &str, path: &str, permissions: &str) -> Self {
-        self.rules.push(Rule {
-            principal: principal.to_owned(),
-            path: path.to_owned(),
-            permissions: permissions.to_owned(),
-        });
-        self
-    }
-
-    /// Names the mapped collection that a guest collection is a part of.
-    #[must_use]
-    pub fn host(mut self, id: Uuid) -> Self {
-        self.host = Some(id);
-        self
-    }
-
-    /// Asks for the `data_access` consent.
-    #[must_use]
-    pub fn data_access(mut self) -> Self {
-        self.data_access = true;
-        self
-    }
-}
-
-/// A role on a collection.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Role {
-    /// Username or identity id.
-    pub principal: String,
-    /// `administrator`, `access_manager`, `activity_manager`, `activity_monitor`.
-    pub role: String,
-}
-
-/// An access rule of a guest collection.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// Username or identity id, or `all_authenticated_users`, or `anonymous`.
-    pub principal: String,
-    /// Starts and ends with `/`.
-    pub path: String,
-    /// `r` or `rw`.
-    pub permissions: String,
 }
 
 /// An access token that is there from the start.
@@ -325,6 +217,24 @@ impl GivenToken {
     #[must_use]
     pub fn transfer(token: &str, account: &str) -> Self {
         Self::scoped(token, account, crate::auth::scope::TRANSFER_ALL)
+    }
+
+    /// A token for the manager API of a Connect Server, valid for two days.
+    #[must_use]
+    pub fn manage_collections(token: &str, account: &str, server: Uuid) -> Self {
+        Self::scoped(token, account, &crate::auth::scope::manage_collections(server))
+    }
+
+    /// A token for Groups, valid for two days.
+    #[must_use]
+    pub fn groups(token: &str, account: &str) -> Self {
+        Self::scoped(token, account, crate::auth::scope::GROUPS_ALL)
+    }
+
+    /// A token for Timers, valid for two days.
+    #[must_use]
+    pub fn timers(token: &str, account: &str) -> Self {
+        Self::scoped(token, account, crate::auth::scope::TIMER)
     }
 
     /// A token for Auth (identities, userinfo), valid for two days.

@@ -1,12 +1,10 @@
 //! A task: what it shall do, how far it is, and its document.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::Caller;
-use crate::state::time;
 
 /// Copying or deleting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +78,7 @@ pub(crate) struct Options {
     pub interpret_globs: bool,
     pub notify_on_succeeded: bool,
     pub notify_on_failed: bool,
+    pub store_base_path_info: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -209,7 +208,8 @@ impl Task {
         });
     }
 
-    fn pending(&self) -> u64 {
+    /// Subtasks that are neither done nor waiting for a retry.
+    pub fn pending(&self) -> u64 {
         if !self.active() {
             return 0;
         }
@@ -242,98 +242,6 @@ impl Task {
         self.event(code, description, String::new(), fatal.is_some());
         self.stop.send_replace(true);
     }
-
-    fn seconds(&self) -> f64 {
-        let end = self.completed.unwrap_or_else(Timestamp::now);
-        (end.as_millisecond() - self.requested.as_millisecond()) as f64 / 1000.0
-    }
-
-    /// The task document.
-    pub fn document(&self, username: &str) -> Value {
-        let transfer = self.kind == Kind::Transfer;
-        let options = &self.options;
-        let counts = &self.counts;
-        let rate = counts.bytes_transferred as f64 / self.seconds().max(0.001);
-        let destination = self.destination.as_ref();
-        json!({
-            "DATA_TYPE": "task",
-            "task_id": self.id,
-            "type": if transfer { "TRANSFER" } else { "DELETE" },
-            "status": self.status.name(),
-            "fatal_error": self.fatal.as_ref().map(|(code, description)| {
-                json!({"code": code, "description": description})
-            }),
-            "label": self.label,
-            "username": username,
-            "owner_id": self.owner,
-            "request_time": time(self.requested),
-            "completion_time": self.completed.map(time),
-            "deadline": time(self.deadline),
-            "source_endpoint": format!("u_simulated#{}", self.source),
-            "source_endpoint_id": self.source,
-            "source_endpoint_display_name": self.source_name,
-            "destination_endpoint": destination.map(|(id, _)| format!("u_simulated#{id}")),
-            "destination_endpoint_id": destination.map(|(id, _)| id),
-            "destination_endpoint_display_name": destination.map(|(_, name)| name),
-            "source_local_user": null,
-            "source_local_user_status": "OK",
-            "destination_local_user": null,
-            "destination_local_user_status": "OK",
-            "sync_level": options.sync_level,
-            "encrypt_data": options.encrypt_data,
-            "verify_checksum": transfer && options.verify_checksum,
-            "delete_destination_extra": options.delete_destination_extra,
-            "recursive_symlinks": transfer.then_some(match options.links {
-                Links::Ignore => "ignore",
-                Links::Keep => "keep",
-                Links::Copy => "copy",
-            }),
-            "preserve_timestamp": options.preserve_timestamp,
-            "skip_source_errors": options.skip_source_errors,
-            "fail_on_quota_errors": options.fail_on_quota_errors,
-            "filter_rules": (!options.filter_rules.is_empty()).then(|| {
-                options.filter_rules.iter().map(filter_rule).collect::<Vec<_>>()
-            }),
-            "command": "API 0.10",
-            "history_deleted": false,
-            "faults": counts.faults,
-            "files": counts.files,
-            "directories": counts.directories,
-            "symlinks": counts.symlinks,
-            "files_skipped": counts.files_skipped,
-            "files_transferred": counts.files_transferred,
-            "subtasks_total": counts.total,
-            "subtasks_pending": self.pending(),
-            "subtasks_retrying": counts.retrying,
-            "subtasks_succeeded": counts.succeeded,
-            "subtasks_expired": counts.expired,
-            "subtasks_canceled": counts.canceled,
-            "subtasks_failed": counts.failed,
-            "subtasks_skipped_errors": counts.skipped_errors,
-            "bytes_transferred": counts.bytes_transferred,
-            "bytes_checksummed": counts.bytes_checksummed,
-            "effective_bytes_per_second": rate as u64,
-            "nice_status": self.active().then(|| self.nice.as_ref().map_or("OK", |nice| nice.code.as_str())),
-            "nice_status_details": self.nice.as_ref().map(|nice| nice.details.as_str()),
-            "nice_status_short_description": self.active().then(|| {
-                self.nice.as_ref().map_or_else(|| "OK".to_owned(), |nice| described(&nice.code))
-            }),
-            "nice_status_expires_in": self.active().then_some(-1),
-            "is_ok": self.active().then_some(self.nice.is_none()),
-            "is_paused": self.paused.is_some(),
-            "canceled_by_admin": null,
-            "canceled_by_admin_message": null,
-        })
-    }
-}
-
-fn filter_rule(rule: &FilterRule) -> Value {
-    json!({
-        "DATA_TYPE": "filter_rule",
-        "method": if rule.include { "include" } else { "exclude" },
-        "name": rule.name,
-        "type": rule.kind,
-    })
 }
 
 /// `PERMISSION_DENIED` in words: "permission denied".
