@@ -38,13 +38,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use url::Url;
 use uuid::Uuid;
 
 mod admin;
 mod auth;
 mod faults;
+mod gcs;
 mod reply;
 mod routes;
 mod sandbox;
@@ -53,6 +54,7 @@ mod server;
 mod signing;
 mod state;
 mod time;
+mod tls;
 mod transfer;
 mod world;
 
@@ -81,6 +83,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The certificates for HTTPS can't be made.
+    #[error("cannot make the certificates for HTTPS: {0}")]
+    Tls(String),
     /// A sign-in by [`Simulator::sign_in`] didn't work.
     #[error("the sign-in can't go on: {0}")]
     SignIn(String),
@@ -95,6 +100,7 @@ pub struct Builder {
     listen: String,
     root: Option<PathBuf>,
     seed: Seed,
+    https: bool,
 }
 
 impl Builder {
@@ -119,6 +125,14 @@ impl Builder {
         self
     }
 
+    /// Serves the manager API of each Connect Server over HTTPS on a port of its own, as the official tools require;
+    /// their clients must trust [`Simulator::authority`]. By default it is served over plain HTTP below `/gcs/{id}`.
+    #[must_use]
+    pub fn https(mut self) -> Self {
+        self.https = true;
+        self
+    }
+
     /// Starts it on the current tokio runtime; it is ready for requests when this returns.
     ///
     /// # Errors
@@ -130,13 +144,28 @@ impl Builder {
         let listener = TcpListener::bind(&self.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let url = Url::parse(&format!("http://{address}")).map_err(|error| listen(io::Error::other(error)))?;
+        let tls = self.https.then(|| tls::make(address.ip())).transpose()?;
+        let mut managers = Vec::new();
         for server in state.servers.values_mut() {
-            server.url = format!("http://{address}/gcs/{}", server.id);
+            server.url = match &tls {
+                None => format!("http://{address}/gcs/{}", server.id),
+                Some(_) => {
+                    let own = TcpListener::bind((address.ip(), 0)).await.map_err(listen)?;
+                    let url = format!("https://{}", own.local_addr().map_err(listen)?);
+                    managers.push((own, server.id));
+                    url
+                }
+            };
         }
         let world = World::new(format!("http://{address}"), state);
-        let router = routes::router(&world);
-        let server = tokio::spawn(server::serve(listener, router));
-        Ok(Simulator { url, address, world, server })
+        let mut servers = JoinSet::new();
+        servers.spawn(server::serve(listener, routes::router(&world), None));
+        for (own, id) in managers {
+            let acceptor = tls.as_ref().map(|tls| tls.acceptor.clone());
+            servers.spawn(server::serve(own, routes::manager(&world, id), acceptor));
+        }
+        let authority = tls.map(|tls| tls.authority);
+        Ok(Simulator { url, address, world, servers, authority })
     }
 }
 
@@ -146,14 +175,15 @@ pub struct Simulator {
     url: Url,
     address: SocketAddr,
     world: Arc<World>,
-    server: JoinHandle<()>,
+    servers: JoinSet<()>,
+    authority: Option<String>,
 }
 
 impl Simulator {
     /// Starts describing a simulator.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder { listen: "127.0.0.1:0".to_owned(), root: None, seed: Seed::default() }
+        Builder { listen: "127.0.0.1:0".to_owned(), root: None, seed: Seed::default(), https: false }
     }
 
     /// The base of all services, with the slash at the end that `GLOBUS_SDK_SERVICE_URL_AUTH` needs.
@@ -174,6 +204,24 @@ impl Simulator {
         let mut url = self.url.clone();
         url.set_path("/v0.10");
         url
+    }
+
+    /// The base of a Connect Server's manager API, as endpoint documents name it: the API is below `/api`.
+    #[must_use]
+    pub fn gcs_url(&self, server: Uuid) -> Option<Url> {
+        self.world.state().servers.get(&server).and_then(|server| server.url.parse().ok())
+    }
+
+    /// The Connect Server that a collection is on; none for Globus Connect Personal.
+    #[must_use]
+    pub fn server_of(&self, collection: Uuid) -> Option<Uuid> {
+        self.world.state().collections.get(&collection).and_then(|of| of.server)
+    }
+
+    /// The certificate authority that clients of [`Builder::https`] must trust, PEM.
+    #[must_use]
+    pub fn authority(&self) -> Option<&str> {
+        self.authority.as_deref()
     }
 
     /// Where it listens.
@@ -282,14 +330,14 @@ impl Simulator {
 
     /// Runs until the server ends, which it does only when the simulator is dropped.
     pub async fn run(&mut self) {
-        let _ = (&mut self.server).await;
+        self.servers.join_next().await;
     }
 }
 
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.world.closing.send_replace(true);
-        self.server.abort();
+        self.servers.abort_all();
     }
 }
 

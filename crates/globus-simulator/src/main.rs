@@ -23,6 +23,10 @@ struct Arguments {
     /// TOML file with accounts, apps, collections, tokens, limits.
     #[arg(long)]
     seed: Option<PathBuf>,
+    /// Serve the manager APIs of Connect Servers over HTTPS, as the official tools require, and write the certificate
+    /// authority to this file: the value of GLOBUS_SDK_VERIFY_SSL.
+    #[arg(long, value_name = "FILE")]
+    https_authority: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -49,13 +53,14 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         }
         None => Seed::default(),
     };
-    let mut simulator = Simulator::builder()
-        .listen(arguments.listen)
-        .root(arguments.root)
-        .seed(seed)
-        .start()
-        .await
-        .map_err(|error| error.to_string())?;
+    let mut builder = Simulator::builder().listen(arguments.listen).root(arguments.root).seed(seed);
+    if arguments.https_authority.is_some() {
+        builder = builder.https();
+    }
+    let mut simulator = builder.start().await.map_err(|error| error.to_string())?;
+    if let (Some(file), Some(authority)) = (&arguments.https_authority, simulator.authority()) {
+        std::fs::write(file, authority).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    }
     let mut out = std::io::stdout();
     // Whoever started it may have stopped reading; that is no reason to end.
     let _ = writeln!(out, "{}", simulator.url()).and_then(|()| out.flush());

@@ -5,22 +5,39 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, patch, post, put};
+use uuid::Uuid;
 
 use crate::server::{named, unknown, wrong_method};
 use crate::state::World;
 use crate::transfer::{access, bookmark, bookmark_v2, endpoint, operation, role, search, submit, tasks};
-use crate::{admin, auth};
+use crate::{admin, auth, gcs};
 
 /// A submission of 100,000 items, each with two long paths, fits in.
 const LARGEST_BODY: usize = 256 << 20;
 
 pub(crate) fn router(world: &Arc<World>) -> Router {
     let transfer = Router::new().merge(collections(world)).merge(files(world)).merge(task_routes(world));
-    Router::new()
-        .merge(auth(world))
-        .nest("/v0.10", transfer)
-        .merge(version_2(world))
-        .nest("/_simulator", admin::router())
+    let servers: Vec<Uuid> = world.state().servers.keys().copied().collect();
+    let managers =
+        servers.into_iter().fold(Router::new(), |all, id| all.nest(&format!("/gcs/{id}"), gcs::router(world, id)));
+    finished(
+        world,
+        Router::new()
+            .merge(auth(world))
+            .nest("/v0.10", transfer)
+            .merge(version_2(world))
+            .merge(managers)
+            .nest("/_simulator", admin::router()),
+    )
+}
+
+/// The manager API of one server at the root, for a listener of its own.
+pub(crate) fn manager(world: &Arc<World>, server: Uuid) -> Router {
+    finished(world, gcs::router(world, server))
+}
+
+fn finished(world: &Arc<World>, routes: Router<Arc<World>>) -> Router {
+    routes
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))

@@ -12,12 +12,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use crate::auth::bearer_text;
 use crate::faults::Action;
+use crate::gcs::GcsError;
 use crate::reply::{AuthError, CALL, Call, TransferError, request_id};
 use crate::state::{Request as Logged, World};
 
@@ -181,6 +184,9 @@ fn refuse(path: &str, status: StatusCode, code: Option<&str>) -> Response {
     if path.starts_with("/v0.10") {
         return TransferError::new(status, code.unwrap_or(usual), message).into_response();
     }
+    if path.starts_with("/gcs/") || path.starts_with("/api/") {
+        return GcsError::usual(status, code).into_response();
+    }
     if let Some(code) = code {
         return AuthError::oauth(status, code, message).into_response();
     }
@@ -192,18 +198,27 @@ fn refuse(path: &str, status: StatusCode, code: Option<&str>) -> Response {
     AuthError::new(status, &code, title, message).into_response()
 }
 
-/// Serves until the future is dropped; open connections end with it.
-pub(crate) async fn serve(listener: TcpListener, router: axum::Router) {
+/// Serves until the future is dropped, over TLS where given; open connections end with it.
+pub(crate) async fn serve(listener: TcpListener, router: axum::Router, tls: Option<TlsAcceptor>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(connection(TokioIo::new(stream), router.clone()));
+                    let router = router.clone();
+                    match tls.clone() {
+                        Some(tls) => connections.spawn(async move {
+                            match tls.accept(stream).await {
+                                Ok(stream) => connection(TokioIo::new(stream), router).await,
+                                Err(error) => tracing::debug!(%error, "no TLS"),
+                            }
+                        }),
+                        None => connections.spawn(connection(TokioIo::new(stream), router)),
+                    };
                 }
                 Err(error) => {
-                    // Out of file descriptors, say: wait a moment instead of spinning.
+                    // Out of file descriptors, for example: wait instead of spinning.
                     tracing::warn!(%error, "could not accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -213,7 +228,10 @@ pub(crate) async fn serve(listener: TcpListener, router: axum::Router) {
     }
 }
 
-async fn connection(stream: TokioIo<tokio::net::TcpStream>, router: axum::Router) {
+async fn connection<S>(stream: TokioIo<S>, router: axum::Router)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = hyper::service::service_fn(move |request: hyper::Request<_>| {
         let router = router.clone();
         async move {

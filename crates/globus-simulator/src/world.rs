@@ -45,7 +45,7 @@ pub(crate) fn build(seed: &Seed, root: &Path) -> Result<State, Error> {
             None => return Err(Error::Seed(format!("collections.host: no collection {host}"))),
         };
         if let Some(guest) = state.collections.get_mut(&collection.id) {
-            guest.server = server;
+            (guest.server, guest.gateway) = (server, server.map(Server::default_gateway));
         }
     }
     for given in &seed.tokens {
@@ -195,6 +195,7 @@ fn make(state: &State, from: &seed::Collection, root: &Path) -> Result<Collectio
             users.iter().map(|user| principal(state, user, "collections.users")).collect::<Result<HashSet<_>, Error>>()
         })
         .transpose()?;
+    let server = server_of(state, from)?;
     Ok(Collection {
         id: from.id,
         name: from.name.clone(),
@@ -202,7 +203,8 @@ fn make(state: &State, from: &seed::Collection, root: &Path) -> Result<Collectio
         directory,
         host_path: None,
         host: from.host,
-        server: server_of(state, from)?,
+        server,
+        gateway: server.map(Server::default_gateway),
         credential: None,
         allow_guests: from.allow_guest_collections,
         domains: from.domains.clone(),

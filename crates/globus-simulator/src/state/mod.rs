@@ -16,12 +16,10 @@ use crate::seed::{Kind, Limits};
 pub(crate) mod gcs;
 pub(crate) mod group;
 pub(crate) mod task;
-pub(crate) mod timer;
 
 pub(crate) use gcs::Server;
 use group::Group;
 use task::Task;
-use timer::Timer;
 
 /// The simulated services, shared by all requests.
 pub(crate) struct World {
@@ -55,7 +53,6 @@ pub(crate) struct State {
     pub apps: HashMap<Uuid, App>,
     pub groups: BTreeMap<Uuid, Group>,
     pub servers: BTreeMap<Uuid, Server>,
-    pub timers: BTreeMap<Uuid, Timer>,
     pub tokens: HashMap<String, Token>,
     pub codes: HashMap<String, AuthorizationCode>,
     pub consents: Vec<Consent>,
@@ -168,6 +165,8 @@ pub(crate) struct Collection {
     pub host: Option<Uuid>,
     /// The Connect Server that it is on; none for Globus Connect Personal.
     pub server: Option<Uuid>,
+    /// The storage gateway that it is on; none for Globus Connect Personal.
+    pub gateway: Option<Uuid>,
     /// Guest: the user credential by which it reads and writes.
     pub credential: Option<Uuid>,
     /// Mapped: whether guest collections may be made on it.
@@ -199,6 +198,42 @@ pub(crate) struct Collection {
     pub last_accessed: Option<Timestamp>,
     /// Who used it last, newest at the end: the search scope `recently-used`.
     pub used_by: Vec<Uuid>,
+}
+
+impl Collection {
+    /// A guest collection on a directory of this mapped one, without roles, rules and texts of its own.
+    pub fn new_guest(&self, owner: Uuid, host_path: String, credential: Option<Uuid>) -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            name: String::new(),
+            kind: Kind::Guest,
+            host_path: Some(host_path),
+            host: Some(self.id),
+            credential,
+            owner,
+            roles: Vec::new(),
+            rules: Vec::new(),
+            users: None,
+            domains: Vec::new(),
+            data_access: false,
+            public: true,
+            default_directory: None,
+            description: None,
+            organization: None,
+            department: None,
+            contact_email: None,
+            contact_info: None,
+            info_link: None,
+            user_message: None,
+            user_message_link: None,
+            keywords: Vec::new(),
+            subscription: None,
+            created: Timestamp::now(),
+            last_accessed: None,
+            used_by: Vec::new(),
+            ..self.clone()
+        }
+    }
 }
 
 /// The roles that can be given on a collection.
@@ -295,6 +330,12 @@ impl State {
     /// The account that a token acts for.
     pub fn caller(&self, token: &Token) -> Caller {
         Caller { identity: token.identity, set: self.identity_set(token.identity), client: token.client }
+    }
+
+    /// Forgets a collection, and the bookmarks on it.
+    pub fn remove_collection(&mut self, id: Uuid) {
+        self.collections.remove(&id);
+        self.bookmarks.retain(|bookmark| bookmark.endpoint != id);
     }
 
     pub fn username(&self, id: Uuid) -> String {

@@ -9,7 +9,7 @@ use crate::auth::scope;
 use crate::reply::TransferError;
 use crate::sandbox::Virtual;
 use crate::seed::Kind;
-use crate::state::{Caller, Collection, Rule, State};
+use crate::state::{Caller, Collection, Role, Rule, State};
 
 /// What an access rule allows, in rising order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +31,11 @@ impl Caller {
         }
     }
 
+    /// Whether a role is the caller's, or that of a group of theirs.
+    pub fn holds(&self, state: &State, role: &Role) -> bool {
+        self.is(state, &role.principal_type, &role.principal.to_string())
+    }
+
     /// The roles that the caller has on a collection, the owner's included.
     pub fn roles(&self, state: &State, collection: &Collection) -> Vec<&'static str> {
         let mut roles: Vec<&'static str> = Vec::new();
@@ -41,9 +46,7 @@ impl Caller {
             ("activity_monitor", &[][..]),
         ] {
             let has = (role == "administrator" && self.set.contains(&collection.owner))
-                || collection.roles.iter().any(|given| {
-                    given.role == role && self.is(state, &given.principal_type, &given.principal.to_string())
-                });
+                || collection.roles.iter().any(|given| given.role == role && self.holds(state, given));
             if has {
                 for name in std::iter::once(role).chain(beneath.iter().copied()) {
                     if !roles.contains(&name) {
@@ -109,7 +112,7 @@ impl Caller {
     }
 
     /// The domains of which an identity is missing for a login; none when the caller may log in.
-    fn missing_domains(&self, state: &State, collection: &Collection) -> Option<Vec<String>> {
+    pub fn missing_domains(&self, state: &State, collection: &Collection) -> Option<Vec<String>> {
         if collection.kind == Kind::Guest || self.set.contains(&collection.owner) {
             return None;
         }

@@ -86,8 +86,7 @@ pub(crate) async fn delete(
             format!("Endpoint '{id}' has guest collections, which must be deleted first"),
         ));
     }
-    state.collections.remove(&found);
-    state.bookmarks.retain(|bookmark| bookmark.endpoint != found);
+    state.remove_collection(found);
     Ok(result(StatusCode::OK, "result", "Deleted", "Endpoint deleted successfully", json!({})))
 }
 
@@ -151,19 +150,9 @@ pub(crate) fn create_guest(
             format!("Directory '{host_path}' not found on endpoint '{host_id}'"),
         ));
     }
-    let id = Uuid::new_v4();
     let field = |name: &str| more[name].as_str().map(str::to_owned);
     let guest = Collection {
-        id,
         name: name.to_owned(),
-        kind: Kind::Guest,
-        host_path: Some(path.as_directory()),
-        host: Some(host.id),
-        owner: caller.identity,
-        roles: Vec::new(),
-        rules: Vec::new(),
-        users: None,
-        data_access: false,
         public: more["public"].as_bool().unwrap_or(true),
         default_directory: field("default_directory"),
         description: field("description"),
@@ -172,12 +161,9 @@ pub(crate) fn create_guest(
         contact_email: field("contact_email"),
         contact_info: field("contact_info"),
         info_link: field("info_link"),
-        keywords: Vec::new(),
-        subscription: None,
-        last_accessed: None,
-        used_by: Vec::new(),
-        ..host.clone()
+        ..host.new_guest(caller.identity, path.as_directory(), None)
     };
+    let id = guest.id;
     state.collections.insert(id, guest);
     Ok(id)
 }

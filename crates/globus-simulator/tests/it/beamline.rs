@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use globus_simulator::{Account, App, Collection, GivenToken, Limits, Seed, Simulator};
+use globus_simulator::{Account, App, Builder, Collection, GivenToken, Limits, Seed, Simulator};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -47,8 +47,17 @@ pub fn laptop() -> Collection {
 
 impl Beamline {
     pub async fn start(seed: Seed) -> Self {
+        Self::with(Simulator::builder().seed(seed)).await
+    }
+
+    /// With the manager API of its Connect Server over HTTPS.
+    pub async fn https(seed: Seed) -> Self {
+        Self::with(Simulator::builder().seed(seed).https()).await
+    }
+
+    async fn with(builder: Builder) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let simulator = Simulator::builder().root(root.path()).seed(seed).start().await.unwrap();
+        let simulator = builder.root(root.path()).start().await.unwrap();
         // A second call finds it installed, which is just as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();

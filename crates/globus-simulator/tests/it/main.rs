@@ -4,6 +4,7 @@ mod auth;
 mod beamline;
 mod faults;
 mod files;
+mod gcs;
 mod official;
 mod program;
 mod search;

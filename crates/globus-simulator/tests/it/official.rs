@@ -2,13 +2,24 @@
 
 use std::path::Path;
 
-use crate::beamline::{Beamline, GUEST, LAPTOP, MAPPED, NATIVE, SECRET, SERVICE, laptop, python, seed};
+use crate::beamline::{ADA, Beamline, GUEST, LAPTOP, MAPPED, NATIVE, SECRET, SERVICE, laptop, python, seed};
 use tokio::process::Command;
 
 async fn program(name: &str) {
-    let beamline = Beamline::start(seed().collection(laptop())).await;
+    run(name, Beamline::start(seed().collection(laptop())).await).await;
+}
+
+async fn run(name: &str, beamline: Beamline) {
     let url = beamline.simulator.url().to_string();
+    let server = beamline.simulator.server_of(MAPPED).unwrap();
+    let authority = beamline.path("authority.pem");
+    std::fs::write(&authority, beamline.simulator.authority().unwrap_or_default()).unwrap();
     let environment = [
+        ("GLOBUS_SDK_SERVICE_URL_GROUPS", url.clone()),
+        ("GLOBUS_SDK_SERVICE_URL_TIMER", url.clone()),
+        ("GCS_URL", beamline.simulator.gcs_url(server).unwrap().to_string()),
+        ("GLOBUS_SDK_VERIFY_SSL", authority.display().to_string()),
+        ("ADA", ADA.to_string()),
         ("GLOBUS_SDK_SERVICE_URL_AUTH", url.clone()),
         ("GLOBUS_SDK_SERVICE_URL_TRANSFER", url),
         ("CLIENT_ID", SERVICE.to_string()),
@@ -63,4 +74,14 @@ async fn the_python_sdk_as_a_person() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line() {
     program("cli.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_sdk_on_a_connect_server() {
+    run("gcs.py", Beamline::https(seed()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_on_a_connect_server() {
+    run("gcs_cli.py", Beamline::https(seed()).await).await;
 }

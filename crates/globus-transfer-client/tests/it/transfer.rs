@@ -8,7 +8,7 @@ use globus_transfer_client::{ErrorKind, Made, Permissions, PrincipalType, Search
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use crate::world::{ADA, GUEST, MAPPED, SERVICE, World};
+use crate::world::{ADA, GUEST, LAPTOP, MAPPED, SERVICE, World};
 
 const NOWHERE: Uuid = Uuid::from_u128(0xdead);
 
@@ -194,7 +194,7 @@ async fn lost_answers_double_nothing() {
     assert!(world.directory("guest/newer").is_dir());
 
     let ada = world.ada();
-    let failure = ada.transfer().collection(MAPPED).create_guest("/", "Twice?").send().await.unwrap_err();
+    let failure = ada.transfer().collection(LAPTOP).create_guest("/", "Twice?").send().await.unwrap_err();
     assert!(failure.may_have_been_done(), "{failure}");
     assert_eq!(world.simulator.count("shared_endpoint_create"), 1, "never asked for twice");
 
@@ -258,7 +258,7 @@ async fn collections_are_shown_searched_made_and_deleted() {
     assert_eq!(failure.kind(), &ErrorKind::InvalidRequest, "all collections need a text");
 
     fs::create_dir_all(world.directory("mapped/shared")).unwrap();
-    let host = ada.transfer().collection(MAPPED);
+    let host = ada.transfer().collection(LAPTOP);
     let id = host
         .create_guest("/shared", "Shared with Li")
         .description("for a test")
@@ -267,7 +267,7 @@ async fn collections_are_shown_searched_made_and_deleted() {
         .await
         .unwrap();
     let made = ada.transfer().collection(id).get().await.unwrap();
-    assert_eq!((made.host_endpoint_id, made.description.as_deref()), (Some(MAPPED), Some("for a test")));
+    assert_eq!((made.host_endpoint_id, made.description.as_deref()), (Some(LAPTOP), Some("for a test")));
     assert!(host.my_guest_collections().await.unwrap().iter().any(|guest| guest.id == id));
 
     let li = world.simulator.identity("li@example.org").unwrap();
@@ -282,7 +282,7 @@ async fn collections_are_shown_searched_made_and_deleted() {
     assert!(scopes(SearchScope::SharedWithMe).await.is_empty());
     assert!(scopes(SearchScope::MyEndpoints).await.contains(&MAPPED));
     assert!(scopes(SearchScope::AdministeredByMe).await.contains(&id));
-    assert!(scopes(SearchScope::MyGcpEndpoints).await.is_empty());
+    assert!(scopes(SearchScope::MyGcpEndpoints).await.contains(&LAPTOP));
     assert!(scopes(SearchScope::InUse).await.is_empty());
     ada.transfer().ls(MAPPED, "/").send().await.unwrap();
     assert!(scopes(SearchScope::RecentlyUsed).await.contains(&MAPPED));

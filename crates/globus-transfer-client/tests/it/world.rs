@@ -14,6 +14,8 @@ pub const SECRET: &str = "the-secret-of-the-service";
 pub const NATIVE: Uuid = Uuid::from_u128(0xa9);
 pub const GUEST: Uuid = Uuid::from_u128(0x9e);
 pub const MAPPED: Uuid = Uuid::from_u128(0x3a);
+/// The facility's storage on a Globus Connect Personal.
+pub const LAPTOP: Uuid = Uuid::from_u128(0x1a);
 pub const ADA: &str = "ada@example.org";
 /// Tokens of Ada that are there from the start.
 pub const ADA_TRANSFER: &str = "Ag-ada-transfer-token";
@@ -41,6 +43,7 @@ impl World {
             .app(App::native(NATIVE))
             .collection(Collection::mapped(MAPPED, "Facility storage", "mapped", ADA).data_access())
             .collection(guest)
+            .collection(Collection::mapped(LAPTOP, "Laptop", "mapped", ADA).personal())
             .token(GivenToken::transfer(ADA_TRANSFER, ADA))
             .token(GivenToken::auth(ADA_AUTH, ADA));
         let simulator = Simulator::builder().root(root.path()).seed(change(seed)).start().await.unwrap();
