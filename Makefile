@@ -1,4 +1,4 @@
-# beamshare: `make demo`, `make test`, `make bench`, `make install`. Each installs what it needs and is missing.
+# Each target installs what it needs and is missing; `make` lists them.
 
 PREFIX ?= /usr/local
 ARGS ?=
@@ -16,14 +16,18 @@ TEST_PACKAGES := openssh-server openssh-client openssl strace procps
 TEST_PACKAGES += libgl1 libglib2.0-0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help build demo test bench install clean debian-build debian-demo debian-test rust nextest python
+.PHONY: help build check lint demo test test-unit doc deny bench install clean \
+  debian-build debian-demo debian-test rust nextest python
 
 help:
-	@echo 'make demo               the whole of beamshare on this machine: soft IOC, Globus simulator, mail in files'
-	@echo 'make demo ARGS=--once   the same, checked, and ended'
-	@echo 'make test               formatting, clippy, and all tests against real parts'
-	@echo 'make bench              what it costs: latency, requests, CPU, memory, a walk of a million files'
-	@echo 'make install            beamshare into $(PREFIX), its records, screens and service file'
+	@echo 'make demo               run everything on this machine: soft IOC, Globus simulator, mail in files'
+	@echo 'make demo ARGS=--once   the same, with a check of the result, and exit'
+	@echo 'make lint               formatting and clippy'
+	@echo 'make test-unit          unit tests only: no IOC, no servers'
+	@echo 'make test               lint, documentation, and all tests against real parts'
+	@echo 'make deny               licences, advisories and sources of dependencies (cargo-deny)'
+	@echo 'make bench              measure latency, requests, CPU, memory, and a scan of a million files'
+	@echo 'make install            install beamshare, its records, screens and systemd unit into $(PREFIX)'
 
 # $(call debian,PACKAGES): installs those that are missing.
 define debian
@@ -62,9 +66,25 @@ demo: debian-demo python rust
 	$(CARGO) build --release --locked --package beamshare --package globus-simulator
 	@$(TARGET)/release/beamshare-demo $(ARGS)
 
-test: debian-test python nextest
+check: debian-build rust
+	$(CARGO) check --workspace --all-targets --locked
+
+lint: debian-build rust
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+# The libraries' and the program's own tests; those with an IOC or servers are in tests/ and crates/*/tests/.
+test-unit: debian-build nextest
+	$(CARGO) nextest run --workspace --lib --bins --locked $(ARGS)
+
+doc: debian-build rust
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
+
+deny: rust
+	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny check
+
+test: debian-test python nextest lint doc
 	$(CARGO) test --workspace --doc --locked
 	$(CARGO) nextest run --workspace --locked $(ARGS)
 
