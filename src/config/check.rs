@@ -1,7 +1,7 @@
 //! What a value alone can't tell: paths, pairs of keys, files that must be there.
 
 use super::load::Key;
-use super::{Config, Email, Globus, MailTransport, Place, Schedule, ScheduleFrom, SignIn, SmtpSecurity};
+use super::{Config, Email, Globus, MailTransport, Place, Schedule, ScheduleFrom, SignIn, Smtp, SmtpSecurity};
 use crate::domain::Field;
 use crate::mail::{Table, Templates};
 use std::collections::HashMap;
@@ -44,7 +44,7 @@ pub(super) fn resolve(config: &mut Config) {
     if let Some(email) = &mut config.email {
         email.templates().for_each(from_file);
         match &mut email.transport {
-            MailTransport::Smtp { ca_file, password_file, .. } => {
+            MailTransport::Smtp(Smtp { ca_file, password_file, .. }) => {
                 [ca_file, password_file].into_iter().flatten().for_each(from_file);
             }
             MailTransport::Folder { path } => from_file(path),
@@ -331,7 +331,7 @@ fn check_email(config: &Config, email: &Email, problems: &mut Problems) {
     }
     match &email.transport {
         MailTransport::Folder { .. } => {}
-        MailTransport::Smtp { host, port, security, user, password_file, .. } => {
+        MailTransport::Smtp(Smtp { host, port, security, user, password_file, .. }) => {
             let key = |name: &str| key!["email", "transport", "smtp", name];
             if host.is_empty() || host.contains(|c: char| !c.is_ascii_graphic() || matches!(c, '@' | '/')) {
                 problems.push((key("host"), format!("{host:?} is no host name like \"mail.example.org\"")));

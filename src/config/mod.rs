@@ -368,29 +368,42 @@ pub struct MessageChoice {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum MailTransport {
     /// An SMTP server
-    Smtp {
-        /// Its name
-        host: String,
-        /// Its port; without it the usual one of `security`
-        port: Option<u16>,
-        /// How the connection is made private
-        #[serde(default = "value::default_smtp_security")]
-        security: SmtpSecurity,
-        /// A PEM file with a certificate to trust beside the system's
-        ca_file: Option<PathBuf>,
-        /// The login's name; without it no login
-        user: Option<String>,
-        /// A file of mode 0600 that holds the login's password
-        password_file: Option<PathBuf>,
-        /// Limit for one message
-        #[serde(default = "value::default_timeout", deserialize_with = "value::duration")]
-        timeout: Duration,
-    },
+    Smtp(Smtp),
     /// `.eml` files in a folder
     Folder {
         /// The folder; must exist
         path: PathBuf,
     },
+}
+
+/// `[email.transport.smtp]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Smtp {
+    /// Its name
+    pub host: String,
+    /// Its port; without it the usual one of `security`
+    pub port: Option<u16>,
+    /// How the connection is made private
+    #[serde(default = "value::default_smtp_security")]
+    pub security: SmtpSecurity,
+    /// A PEM file with a certificate to trust beside the system's
+    pub ca_file: Option<PathBuf>,
+    /// The login's name; without it no login
+    pub user: Option<String>,
+    /// A file of mode 0600 that holds the login's password
+    pub password_file: Option<PathBuf>,
+    /// Limit for one message, up to the point where the server asks for its text
+    #[serde(default = "value::default_timeout", deserialize_with = "value::duration")]
+    pub timeout: Duration,
+    /// Limit for sending the text and for the server's answer to it. RFC 5321 (4.5.3.2.6) asks for ten minutes: a server
+    /// that scans messages answers late, and a message given up too early arrives twice
+    #[serde(default = "value::default_accept_timeout", deserialize_with = "value::duration")]
+    pub accept_timeout: Duration,
+    /// Pause before a message is sent again that the server may have accepted; twice as long before the second time,
+    /// which is the last
+    #[serde(default = "value::default_repeat_after", deserialize_with = "value::duration")]
+    pub repeat_after: Duration,
 }
 
 /// How an SMTP connection is made private.

@@ -203,6 +203,14 @@ pub(super) fn default_timeout() -> Duration {
     Duration::from_secs(30)
 }
 
+pub(super) fn default_accept_timeout() -> Duration {
+    Duration::from_secs(10 * 60)
+}
+
+pub(super) fn default_repeat_after() -> Duration {
+    Duration::from_secs(30 * 60)
+}
+
 pub(super) fn default_schedule_every() -> Duration {
     Duration::from_secs(60 * 60)
 }

@@ -16,6 +16,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause that beamshare makes of itself.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
+/// How often a unit is repeated that may have succeeded already ([`Retry::Sparse`]).
+const SPARSE_MAX: u32 = 2;
+
 /// Why an attempt did not make it true.
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -102,6 +105,7 @@ impl Attempts<'_> {
             .with_jitter()
             .without_max_times()
             .build();
+        let mut repeated = 0;
         for attempt in 1.. {
             let paused = || self.progress.show(step, unit, StepStatus::Running, "paused by the operator");
             if control.go(paused).await.is_err() {
@@ -131,8 +135,12 @@ impl Attempts<'_> {
                 Retry::Backoff => own,
                 // A little later than asked, so that not all of its callers are back in the same moment.
                 Retry::After(asked) => asked + own.min(Duration::from_secs(1)),
+                Retry::Sparse(first) => {
+                    repeated += 1;
+                    first * repeated
+                }
             };
-            if began.elapsed() + pause > self.retry_for {
+            if began.elapsed() + pause > self.retry_for || repeated > SPARSE_MAX {
                 let message = format!(
                     "given up after {} attempts in {}: {error}; put 1 to Run to try again",
                     attempt,

@@ -13,6 +13,8 @@ use crate::places::Place;
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many messages are handed over at a time.
 const AT_A_TIME: usize = 4;
@@ -26,6 +28,16 @@ pub(super) struct Post {
     /// For messages about copies
     copies: Option<Templates>,
     pub(super) mailer: Mailer,
+    /// The server's final answers that are not in the journal yet, by Message-ID and recipient. While a row can't be
+    /// written, the message isn't sent again
+    answers: Mutex<HashMap<(String, EmailAddress), Answer>>,
+}
+
+/// A mail server's final answer.
+#[derive(Clone)]
+struct Answer {
+    state: MessageState,
+    reply: String,
 }
 
 impl Post {
@@ -34,7 +46,34 @@ impl Post {
             Templates::load(settings).map_err(|error| StepError { message: error.to_string(), retry: Retry::Never })
         };
         let copies = settings.of_copies().map(|settings| load(&settings)).transpose()?;
-        Ok(Post { templates: load(settings)?, copies, mailer: Mailer::new(&settings.transport)? })
+        let mailer = Mailer::new(&settings.transport)?;
+        Ok(Post { templates: load(settings)?, copies, mailer, answers: Mutex::default() })
+    }
+
+    /// Sends the message, unless the server has answered for it before.
+    async fn send_once(&self, message: &ComposedMessage, row: &MessageRow) -> Result<Answer, MailError> {
+        let key = (row.message_id.clone(), row.recipient.clone());
+        if let Some(answer) = self.answers().get(&key) {
+            return Ok(answer.clone());
+        }
+        let answer = match self.mailer.send(message, &row.recipient).await {
+            Ok(accepted) => Answer { state: MessageState::Sent, reply: accepted.server_reply },
+            Err(error) if matches!(error.kind, MailErrorKind::RefusedRecipient | MailErrorKind::RefusedMessage) => {
+                Answer { state: MessageState::Refused, reply: error.message }
+            }
+            Err(error) => return Err(error),
+        };
+        self.answers().insert(key, answer.clone());
+        Ok(answer)
+    }
+
+    /// Forgets an answer that is in the journal.
+    fn is_recorded(&self, row: &MessageRow) {
+        self.answers().remove(&(row.message_id.clone(), row.recipient.clone()));
+    }
+
+    fn answers(&self) -> MutexGuard<'_, HashMap<(String, EmailAddress), Answer>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -295,18 +334,14 @@ impl Run<'_> {
         let once = |attempt| {
             async move {
                 self.progress.show(step, unit, StepStatus::Running, "sending");
-                let (state, status, words) = match post.mailer.send(message, &row.recipient).await {
-                    Ok(accepted) => (MessageState::Sent, StepStatus::Done, accepted.server_reply),
-                    Err(error)
-                        if matches!(error.kind, MailErrorKind::RefusedRecipient | MailErrorKind::RefusedMessage) =>
-                    {
-                        (MessageState::Refused, StepStatus::Failed, error.message)
-                    }
-                    Err(error) => return Err(StepError::from(error).into()),
+                let Answer { state, reply } = post.send_once(message, row).await.map_err(StepError::from)?;
+                let (status, shown) = match state {
+                    MessageState::Sent => (StepStatus::Done, "sent"),
+                    _ => (StepStatus::Failed, reply.as_str()),
                 };
-                let after = MessageRow { state, words: words.clone(), ..row.clone() };
-                let shown = if state == MessageState::Sent { "sent" } else { words.as_str() };
+                let after = MessageRow { state, words: reply.clone(), ..row.clone() };
                 self.progress.note(step, unit, status, attempt, shown, &[Record::Message(&after)]).await?;
+                post.is_recorded(row);
                 Ok(state)
             }
             .boxed()

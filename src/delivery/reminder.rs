@@ -134,6 +134,11 @@ impl Deliverer {
                 tracing::error!(%experiment, "{recipient} can't be reminded that the access ends: {error}");
                 (MessageState::Refused, error.message)
             }
+            // A reminder twice is worse than none.
+            Err(error) if matches!(error.kind, MailErrorKind::Unclear { .. }) => {
+                tracing::warn!(%experiment, "{error}; the reminder is not repeated");
+                (MessageState::Sent, error.message)
+            }
             Err(error) => return Err(error.into()),
         };
         let taken = state == MessageState::Sent;

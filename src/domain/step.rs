@@ -58,6 +58,8 @@ pub enum Retry {
     Backoff,
     /// Not before this pause is over (Retry-After)
     After(Duration),
+    /// The attempt may have succeeded: at most twice, first after this pause, then after twice as long
+    Sparse(Duration),
 }
 
 /// Why a step did not come true: what was tried, on what, what came back, what to do.

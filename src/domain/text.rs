@@ -1,4 +1,7 @@
-//! Which characters the texts of the user info may hold.
+//! Which characters the texts of the user info may hold, and how texts of others are shown.
+
+use std::borrow::Cow;
+use std::fmt::Write;
 
 /// Characters that a screen doesn't show or that reorder what it shows: two texts that look the same would differ, and
 /// what an operator approves wouldn't be what is used. (Unicode's Default_Ignorable_Code_Point and the bidi controls.)
@@ -8,6 +11,33 @@ pub(crate) fn is_invisible(c: char) -> bool {
         | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
         | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
         | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// The text as it may be written into a log, a record or a terminal: on one line, with control, invisible and
+/// text-reordering characters as escapes (`\n`, `\u{202e}`). Everything else stays as it is.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    escape_where(text, |c| c.is_control() || is_invisible(c))
+}
+
+/// As [`escape`], but keeps line ends: for texts that beamshare itself has set in several lines.
+pub fn escape_lines(text: &str) -> Cow<'_, str> {
+    escape_where(text, |c| c != '\n' && (c.is_control() || is_invisible(c)))
+}
+
+fn escape_where(text: &str, hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            c if !hidden(c) => escaped.push(c),
+            '\n' | '\r' | '\t' => escaped.extend(c.escape_default()),
+            // Writing to a String doesn't fail.
+            c => _ = write!(escaped, "{}", c.escape_unicode()),
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 /// The character as an operator can find it: shown where it can be, and by its number.

@@ -1,4 +1,5 @@
 use crate::domain::{Retry, StepError};
+use std::time::Duration;
 
 /// Why a message was not handed over: what was tried, on what, what came back, what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +20,11 @@ pub enum MailErrorKind {
     RefusedMessage,
     /// The server is away, busy or slow
     TryLater,
+    /// The connection ended, or the time was up, after the message was sent: the server may have accepted it
+    Unclear {
+        /// The pause before it may be sent again under its Message-ID
+        pause: Duration,
+    },
     /// The login is refused
     LoginRefused,
     /// The connection can't be made private: certificate, no STARTTLS
@@ -36,6 +42,7 @@ impl MailError {
     pub fn retry(&self) -> Retry {
         match self.kind {
             MailErrorKind::TryLater => Retry::Backoff,
+            MailErrorKind::Unclear { pause } => Retry::Sparse(pause),
             _ => Retry::Never,
         }
     }

@@ -40,15 +40,17 @@ impl Mailer {
     /// Reads the certificates; connects to nothing. Passwords are read at each login, so that a corrected file counts.
     pub fn new(transport: &MailTransport) -> Result<Self, MailError> {
         Ok(Mailer(match transport {
-            MailTransport::Smtp { .. } => Transport::Smtp(SmtpServer::new(transport)?),
+            MailTransport::Smtp(settings) => Transport::Smtp(SmtpServer::new(settings)?),
             MailTransport::Folder { path } => Transport::Folder(Folder::new(path)),
         }))
     }
 
-    /// Hands over the message for this one receiver, who need not stand in it (a contact's copy). Ends within the
-    /// transport's time limit. Connections are reused for what follows at once.
+    /// Hands over the message for this one recipient, who need not be named in it (a contact's copy). Ends within the
+    /// transport's time limits. A connection is reused for messages that follow at once.
     ///
-    /// An error after the message was sent leaves open whether the server took it. Send it again under its Message-ID.
+    /// # Errors
+    /// [`MailErrorKind::Unclear`] where the server may have accepted the message: it may be sent again, under the same
+    /// Message-ID, after the error's pause.
     pub async fn send(&self, message: &ComposedMessage, envelope_to: &EmailAddress) -> Result<Accepted, MailError> {
         let server_reply = match &self.0 {
             Transport::Smtp(server) => server.send(message, envelope_to).await?,

@@ -10,7 +10,13 @@ use serde_json::json;
 
 /// A beamline with two contacts that mails by this port.
 async fn beamline(port: u16) -> Beamline {
-    let server = format!("[email.transport.smtp]\nhost = \"127.0.0.1\"\nport = {port}\nsecurity = \"none\"\n");
+    with_limits(port, "").await
+}
+
+/// The same with these further keys of `[email.transport.smtp]`.
+async fn with_limits(port: u16, limits: &str) -> Beamline {
+    let server =
+        format!("[email.transport.smtp]\nhost = \"127.0.0.1\"\nport = {port}\nsecurity = \"none\"\n{limits}\n");
     let changes = [
         ("[email.transport.folder]\npath = \"outbox\"\n", server.as_str()),
         ("\"Contact <contact@example.org>\"", "\"Contact <contact@example.org>\", \"gone@example.org\""),
@@ -61,6 +67,33 @@ async fn one_refused_of_three_stops_nobody_else_and_is_named() {
     let now = other.take(1);
     assert_eq!(recipients(&now), ["gone@example.org"]);
     assert_eq!(message_id(&now[0]), message_id(&server.received()[0]));
+}
+
+#[tokio::test]
+async fn a_server_that_answers_late_gets_each_message_once() {
+    let server = SmtpServer::start(&json!({"security": "none", "slow": 3}));
+    let beamline = with_limits(server.port, "timeout = \"1s\"").await;
+    let (_, outcome, report) = deliver(&beamline.deliverer().await, &li(PI, "1234")).await;
+    assert_done(&outcome, &report);
+    assert_eq!(recipients(&server.received()), [PI, CONTACT, "gone@example.org"]);
+}
+
+#[tokio::test]
+async fn a_message_that_the_server_may_have_accepted_is_repeated_twice_under_its_message_id() {
+    let server = SmtpServer::start(&json!({"security": "none", "mute": true}));
+    let beamline = with_limits(server.port, "accept_timeout = \"500ms\"\nrepeat_after = \"100ms\"").await;
+    let (_, outcome, _) = deliver(&beamline.deliverer().await, &li(PI, "1234")).await;
+    let Outcome::Failed { message } = outcome else { panic!("{outcome:?}") };
+    assert!(
+        message.contains("unclear whether the mail server has accepted") && message.contains("3 attempts"),
+        "{message}"
+    );
+    let received = server.received();
+    assert_eq!(received.len(), 9, "{:?}", recipients(&received));
+    let mut ids: Vec<_> = received.iter().map(message_id).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 1, "the contacts' copies are of the PI's message");
 }
 
 #[tokio::test]

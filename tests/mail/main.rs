@@ -4,6 +4,7 @@ mod support;
 
 mod choices;
 mod folder;
+mod hostile;
 mod python_tools;
 mod smtp;
 mod templates;

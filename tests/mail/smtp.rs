@@ -1,7 +1,7 @@
 use super::support::free_port;
 use super::support::smtp::{Certificates, SmtpServer};
 use super::{ID, address, header, message};
-use beamshare::config::{MailTransport, SmtpSecurity};
+use beamshare::config::{MailTransport, Smtp, SmtpSecurity};
 use beamshare::domain::Retry;
 use beamshare::mail::{MailError, MailErrorKind, Mailer};
 use mailparse::parse_mail;
@@ -15,21 +15,22 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+const REPEAT_AFTER: Duration = Duration::from_secs(1800);
 const PASSWORD: &str = "correct horse battery";
 
-struct Client<'a> {
-    security: SmtpSecurity,
-    ca_file: Option<PathBuf>,
-    login: Option<(&'a str, &'a Path)>,
-    timeout: Duration,
+pub(super) struct Client<'a> {
+    pub(super) security: SmtpSecurity,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) login: Option<(&'a str, &'a Path)>,
+    pub(super) timeout: Duration,
 }
 
-const IN_THE_CLEAR: Client =
+pub(super) const IN_THE_CLEAR: Client =
     Client { security: SmtpSecurity::None, ca_file: None, login: None, timeout: Duration::from_secs(20) };
 
 impl Client<'_> {
-    fn to(&self, port: u16) -> Mailer {
-        Mailer::new(&MailTransport::Smtp {
+    pub(super) fn to(&self, port: u16) -> Mailer {
+        Mailer::new(&MailTransport::Smtp(Smtp {
             host: "127.0.0.1".to_owned(),
             port: Some(port),
             security: self.security,
@@ -37,7 +38,9 @@ impl Client<'_> {
             user: self.login.map(|(user, _)| user.to_owned()),
             password_file: self.login.map(|(_, file)| file.to_owned()),
             timeout: self.timeout,
-        })
+            accept_timeout: self.timeout,
+            repeat_after: REPEAT_AFTER,
+        }))
         .expect("a mailer")
     }
 }
@@ -63,7 +66,7 @@ fn password_file(folder: &Path, password: &str) -> PathBuf {
 }
 
 #[track_caller]
-fn fails<T: Debug>(result: Result<T, MailError>, kind: MailErrorKind, parts: &[&str]) -> MailError {
+pub(super) fn fails<T: Debug>(result: Result<T, MailError>, kind: MailErrorKind, parts: &[&str]) -> MailError {
     let error = result.expect_err("an error");
     assert_eq!(error.kind, kind, "{error}");
     for part in parts {
@@ -194,12 +197,20 @@ async fn a_server_that_hangs_ends_with_the_limit() {
     let limit = Duration::from_secs(1);
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let servers = ["greeting", "RCPT", "DATA"].map(|at| plain_server(json!({"hang_at": at})));
-    let ports = servers.iter().map(|server| server.port).chain([silent.local_addr().unwrap().port()]);
-    for port in ports {
+    let [greeting, recipient, data] = servers.each_ref().map(|server| server.port);
+    let unclear = MailErrorKind::Unclear { pause: REPEAT_AFTER };
+    let cases = [
+        (greeting, MailErrorKind::TryLater, Retry::Backoff),
+        (recipient, MailErrorKind::TryLater, Retry::Backoff),
+        (silent.local_addr().unwrap().port(), MailErrorKind::TryLater, Retry::Backoff),
+        // The text was sent: the server may have accepted it.
+        (data, unclear, Retry::Sparse(REPEAT_AFTER)),
+    ];
+    for (port, kind, retry) in cases {
         let mailer = Client { timeout: limit, ..IN_THE_CLEAR }.to(port);
         let started = Instant::now();
-        let error = fails(mailer.send(&message(), &address("a@b.org")).await, MailErrorKind::TryLater, &["within 1s"]);
-        assert_eq!(error.retry(), Retry::Backoff);
+        let error = fails(mailer.send(&message(), &address("a@b.org")).await, kind, &["within 1s"]);
+        assert_eq!(error.retry(), retry);
         assert!(started.elapsed() < limit + Duration::from_secs(1), "took {:?}", started.elapsed());
     }
     let tls = Client { timeout: limit, security: SmtpSecurity::Tls, ..IN_THE_CLEAR };
@@ -273,7 +284,7 @@ fn a_certificate_file_that_holds_none_is_told_at_once() {
     for text in ["", "no certificate"] {
         let file = folder.path().join("ca.pem");
         fs::write(&file, text).unwrap();
-        let transport = MailTransport::Smtp {
+        let transport = MailTransport::Smtp(Smtp {
             host: "mail.example.org".to_owned(),
             port: None,
             security: SmtpSecurity::Starttls,
@@ -281,7 +292,9 @@ fn a_certificate_file_that_holds_none_is_told_at_once() {
             user: None,
             password_file: None,
             timeout: Duration::from_secs(1),
-        };
+            accept_timeout: Duration::from_secs(1),
+            repeat_after: REPEAT_AFTER,
+        });
         let error = Mailer::new(&transport).err().expect("an error");
         assert!(error.message.contains("ca.pem"), "{error}");
     }

@@ -6,6 +6,8 @@ answers   {command: reply}: the reply to MAIL, DATA, or to RCPT of an address, i
 hang_at   "greeting", "RCPT" or "DATA": never answers that
 port      where it listens; without it, a free one
 drop      true: closes the connection after each message
+slow      seconds that it takes to answer a message that it has accepted
+mute      true: never answers a message that it has accepted
 
 Prints a JSON object a line: {"port"}, {"connection"}, {"message": base64, "from", "to", "tls", "user"}.
 """
@@ -68,6 +70,9 @@ class Handler:
             user=getattr(session, "user", None),
             **{"from": envelope.mail_from},
         )
+        if settings.get("mute"):
+            await asyncio.Event().wait()
+        await asyncio.sleep(settings.get("slow", 0))
         if settings.get("drop"):
             asyncio.get_running_loop().call_soon(server.transport.close)
         return "250 2.0.0 queued as 4F2"
