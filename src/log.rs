@@ -1,9 +1,11 @@
 //! Where `tracing`'s lines go: to the terminal (standard error, so that results can be piped), and to a file a day.
 //!
 //! A line says when, how serious, and in which beamline, experiment and step: these come from the spans around it, so no
-//! call has to repeat them. Secrets can't get here: their types don't print them.
+//! call has to repeat them. Secrets can't get here: their types don't print them. Texts of others (PVs, file names, servers'
+//! replies) are escaped here, so that they can't add a line or control a terminal.
 
 use crate::config;
+use crate::domain::{escape, escape_json};
 use std::fmt;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -87,7 +89,10 @@ where
 {
     let layer = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(writer);
     match json {
-        true => layer.json().flatten_event(true).with_current_span(false).with_span_list(true).boxed(),
+        true => {
+            let layer = layer.json().flatten_event(true).with_current_span(false).with_span_list(true);
+            layer.map_event_format(JsonLine).boxed()
+        }
         false => layer.fmt_fields(SpanFields).event_format(Line).boxed(),
     }
 }
@@ -130,8 +135,25 @@ where
         if !target.starts_with("beamshare") {
             write!(line, "{dim}{target}:{off} ")?;
         }
-        DefaultFields::new().format_fields(line.by_ref(), event)?;
-        writeln!(line)
+        let mut fields = String::new();
+        DefaultFields::new().format_fields(Writer::new(&mut fields), event)?;
+        writeln!(line, "{}", escape(&fields))
+    }
+}
+
+/// A JSON object a line, without invisible characters.
+struct JsonLine<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for JsonLine<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut document = String::new();
+        self.0.format_event(context, Writer::new(&mut document), event)?;
+        line.write_str(&escape_json(&document))
     }
 }
 
@@ -173,12 +195,11 @@ impl SpanValues<'_> {
 
 impl Visit for SpanValues<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        // A text can come from a PV: no control character of it may reach a terminal.
-        self.write(field, format_args!("{}", value.escape_debug()));
+        self.write(field, format_args!("{}", escape(value)));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.write(field, format_args!("{}", format!("{value:?}").escape_debug()));
+        self.write(field, format_args!("{}", escape(&format!("{value:?}"))));
     }
 }
 
@@ -228,6 +249,24 @@ mod tests {
         assert!(lines[1].ends_with(" INFO  started"), "{log}");
         let time = lines[0].get(..19).unwrap();
         assert!(jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M:%S", time).is_ok(), "{time}");
+    }
+
+    #[test]
+    fn texts_of_others_add_no_line_and_hide_nothing() {
+        for json in [false, true] {
+            let kept = Kept::default();
+            let writer = kept.clone();
+            let subscriber = tracing_subscriber::registry().with(lines(json, false, move || writer.clone()));
+            tracing::subscriber::with_default(subscriber, || {
+                let name = "scan\n2026-03-02 09:14:07.250 INFO  shared\u{1b}[2J\u{9b}2J\u{202e}5h";
+                let span = tracing::info_span!("delivery", experiment = name, path = %name, debug = ?name);
+                span.in_scope(|| tracing::warn!(name, display = %name, debug = ?name, "{name} is not sent"));
+            });
+            let log = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+            assert_eq!(log.lines().count(), 1, "{log}");
+            let hidden = |c: char| c != '\n' && (c.is_control() || crate::domain::is_invisible(c));
+            assert!(!log.contains(hidden), "{log:?}");
+        }
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Init {
             config::write_new_tag_key(&key)?;
             print::line(format_args!("wrote {}", key.display()));
         }
-        print::line(format_args!("\nLevel of trust: {}. {}", trust.level(), trust.next()));
+        print::lines(format_args!("\nLevel of trust: {}. {}", trust.level(), trust.next()));
         print::line("Now edit beamshare.toml, then run: beamshare check");
         Ok(Exit::Done)
     }

@@ -129,7 +129,7 @@ pub fn main() -> ExitCode {
     match act(cli.verb, &settings, cli.log_level.as_deref()) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("beamshare: {}", failure.message);
+            print::failure(&failure.message);
             failure.exit.into()
         }
     }

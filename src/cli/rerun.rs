@@ -41,7 +41,7 @@ impl Rerun {
         // So that the record's present state is known before the put, and every change after it is seen.
         let running = wait(&run, |_| true, LIMIT).await?;
         if running == 1 {
-            eprintln!("beamshare: a delivery runs already; waiting for its end");
+            print::warn(format_args!("a delivery runs already; waiting for its end"));
         } else {
             run.put(Value::Short(vec![1]), LIMIT).await?;
         }

@@ -37,7 +37,7 @@ impl Schedule {
             let run = source.around(at.timestamp()).await?;
             match self.format.json {
                 true => print::json(&run)?,
-                false => print::line(show::pick_list(&run.beam_times).trim_end()),
+                false => print::lines(show::pick_list(&run.beam_times).trim_end()),
             }
             return match run.beam_times.is_empty() {
                 true => Err(Failure::nothing(run.nobody(&at))),
@@ -47,7 +47,7 @@ impl Schedule {
         let report = show::report(source.as_ref(), &at).await?;
         match (&report.nobody, self.format.json) {
             (_, true) => print::json(&report)?,
-            (None, false) => print::line(report.text().trim_end()),
+            (None, false) => print::lines(report.text().trim_end()),
             (Some(_), false) => {}
         }
         match report.nobody {

@@ -62,15 +62,15 @@ impl Show {
                 match &scheduled {
                     None => {}
                     Some(Ok(report)) => {
-                        print::line(format_args!("\nBy {}:\n{}", report.source, report.text().trim_end()))
+                        print::lines(format_args!("\nBy {}:\n{}", report.source, report.text().trim_end()))
                     }
-                    Some(Err(error)) => print::line(format_args!("\nThe schedule can't be told: {error}")),
+                    Some(Err(error)) => print::lines(format_args!("\nThe schedule can't be told: {error}")),
                 }
                 match &collections {
                     None => {}
-                    Some(Ok(collections)) => print::line(format_args!("\n{collections}")),
+                    Some(Ok(collections)) => print::lines(format_args!("\n{collections}")),
                     Some(Err(failure)) => {
-                        print::line(format_args!("\nThe Globus collections can't be told: {}", failure.message))
+                        print::lines(format_args!("\nThe Globus collections can't be told: {}", failure.message))
                     }
                 }
             }

@@ -203,6 +203,6 @@ fn print_board(config: &Config, board: &Board) {
     let missing = board.missing();
     if let Some(first) = missing.first() {
         let count = missing.len();
-        eprintln!("beamshare: {count} of {} status records can't be read, e.g. {first}", Record::ALL.len());
+        print::warn(format_args!("{count} of {} status records can't be read, e.g. {first}", Record::ALL.len()));
     }
 }

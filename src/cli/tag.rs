@@ -156,7 +156,7 @@ impl Tag {
                 let pause = match self.once(config, tagger).await {
                     Ok(_) => every,
                     Err(failure) => {
-                        eprintln!("beamshare: {}", failure.message);
+                        print::warn(failure.message);
                         if failure.exit == Exit::Nothing { every } else { every.min(AGAIN) }
                     }
                 };
@@ -268,7 +268,7 @@ async fn scheduled(config: &Config, at: &Zoned) -> Result<UserInfo, Failure> {
 /// Fields that were left empty: of those without which there is no experiment, the whole is a failure.
 fn tell_refused(refused: &[FieldError]) -> Outcome {
     for error in refused.iter().filter(|error| !Field::REQUIRED.contains(&error.field)) {
-        eprintln!("beamshare: left empty: {error}");
+        print::warn(format_args!("left empty: {error}"));
     }
     let required: Vec<String> =
         refused.iter().filter(|error| Field::REQUIRED.contains(&error.field)).map(FieldError::to_string).collect();

@@ -21,5 +21,5 @@ pub use reading::{Reading, Readings};
 pub use signature::{KeyError, SignatureFault, SignedSet, TagKeys};
 pub use step::{Retry, Step, StepError, StepStatus};
 pub(crate) use text::is_invisible;
-pub use text::{escape, escape_lines};
+pub use text::{escape, escape_json, escape_lines};
 pub use year_month::YearMonth;

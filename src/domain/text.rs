@@ -24,6 +24,24 @@ pub fn escape_lines(text: &str) -> Cow<'_, str> {
     escape_where(text, |c| c != '\n' && (c.is_control() || is_invisible(c)))
 }
 
+/// As [`escape`], for a document in JSON, which leaves DEL, the C1 control characters and the invisible ones as they are.
+pub fn escape_json(document: &str) -> Cow<'_, str> {
+    let hidden = |c: char| c != '\n' && (c.is_control() || is_invisible(c));
+    if !document.contains(hidden) {
+        return Cow::Borrowed(document);
+    }
+    let mut escaped = String::with_capacity(document.len() + 16);
+    for c in document.chars() {
+        if hidden(c) {
+            // In a JSON text only a string can hold such a character; beyond U+FFFF it is a pair of surrogates.
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| _ = write!(escaped, "\\u{unit:04x}"));
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 fn escape_where(text: &str, hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&hidden) {
         return Cow::Borrowed(text);
@@ -82,5 +100,28 @@ pub(super) fn identifier(text: &str) -> Result<String, String> {
     match text.chars().count() {
         0..=IDENTIFIER_MAX => Ok(text.to_owned()),
         count => Err(format!("has {count} characters; a number may have {IDENTIFIER_MAX}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_stays_on_one_line_and_visible() {
+        for text in ["Pores in cement", "Zoë Müller 李", "a\\b"] {
+            assert!(matches!(escape(text), Cow::Borrowed(same) if same == text));
+        }
+        assert_eq!(escape("a\nb\r\t\u{1b}[2J\u{9b}\u{202e}fdp"), r"a\nb\r\t\u{1b}[2J\u{9b}\u{202e}fdp");
+        assert_eq!(escape_lines("a\nb\u{200b}\r\n"), "a\nb\\u{200b}\\r\n");
+    }
+
+    #[test]
+    fn json_keeps_its_meaning() {
+        let value = serde_json::json!({"name": "a\n\u{202e}b\u{e0041}ü"});
+        let document = value.to_string();
+        let escaped = escape_json(&document);
+        assert!(escaped.contains(r"\u202e") && !escaped.contains(is_invisible), "{escaped}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped).unwrap(), value);
     }
 }

@@ -1,4 +1,5 @@
 use super::{Command, Facts};
+use crate::domain::escape;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::io::{Seek, Write};
 use std::os::fd::OwnedFd;
@@ -185,9 +186,7 @@ impl<L: FnMut(&str)> Lines<L> {
         let bytes = std::mem::take(&mut self.line);
         let cut = if bytes.len() > LINE_MAX { "..." } else { "" };
         let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LINE_MAX)]);
-        let shown = |c: char| !c.is_control() && !crate::domain::is_invisible(c);
-        let text: String = text.trim_end().chars().map(|c| if shown(c) { c } else { ' ' }).collect();
-        let text = text + cut;
+        let text = escape(&text.trim_end().replace('\t', " ")).into_owned() + cut;
         if text.trim().is_empty() {
             return;
         }

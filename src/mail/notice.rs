@@ -1,5 +1,5 @@
 use super::{ComposedMessage, TemplateError};
-use crate::domain::EmailAddress;
+use crate::domain::{EmailAddress, escape, escape_lines};
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, SinglePart};
 use lettre::{Address, Message};
@@ -22,16 +22,16 @@ pub fn notice(
         .as_str()
         .parse()
         .map_err(|error| TemplateError::new(format!("{recipient} can't be written to: {error}")))?;
-    let one_line: String = subject.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SUBJECT_MAX).collect();
+    let subject: String = escape(subject).chars().take(SUBJECT_MAX).collect();
     let message = Message::builder()
         .from(from.clone())
         .to(Mailbox::new(None, address))
-        .subject(one_line)
+        .subject(subject)
         .date_now()
         .message_id(Some(message_id.to_owned()))
         // RFC 3834: holiday notes and the like do not answer.
         .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
-        .singlepart(SinglePart::plain(text.to_owned()))
+        .singlepart(SinglePart::plain(escape_lines(text).into_owned()))
         .map_err(|error| TemplateError::new(format!("the message to {recipient} can't be made: {error}")))?;
     Ok(ComposedMessage {
         recipient: recipient.clone(),

@@ -16,7 +16,7 @@ use super::lease::{Lease, LeaseKeeper, Release};
 use super::record::{BeamlineStatus, Record, RecordKind, step_index};
 use super::record_writer::RecordWriter;
 use super::write_order::{After, Before};
-use crate::domain::{Step, StepStatus};
+use crate::domain::{Step, StepStatus, escape};
 use channel_access::Context;
 use channel_access::{CaError, search_settings};
 
@@ -200,12 +200,12 @@ impl StatusRecords {
         }
     }
 
-    /// A text. It is shown on one line, and cut with `...` where it is longer than the record.
+    /// A text. It is shown on one line, with control and invisible characters as escapes, and cut with `...` where it is longer than the record.
     ///
     /// It is shown in ASCII (`Müller` as `Muller`), since MEDM shows bytes and no UTF-8; but not an address or a link,
     /// which would be another one then.
     pub fn set_text(&self, record: Record, text: &str) {
-        let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let line = escape(&text.replace(['\n', '\r', '\t'], " ")).into_owned();
         let exact = line.is_ascii() || matches!(record, Record::Email | Record::DataLink);
         self.set(record, Displayed::Text(if exact { line } else { deunicode::deunicode(&line) }));
     }

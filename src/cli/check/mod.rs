@@ -14,7 +14,7 @@ use super::{Format, Outcome, print};
 use beamshare::config::Config;
 use beamshare::domain::{Retry, StepError};
 use clap::Args;
-use comfy_table::{Cell, Color};
+use comfy_table::Color;
 use serde::Serialize;
 use std::fmt;
 
@@ -120,17 +120,12 @@ fn print_findings(findings: &[Finding], exit: Exit) {
             State::Away => ("AWAY", Color::Red),
             State::Failed => ("FAILED", Color::Red),
         };
-        table.add_row([
-            Cell::new(mark).fg(colour),
-            Cell::new(finding.section),
-            Cell::new(&finding.what),
-            Cell::new(&finding.says),
-        ]);
+        table.add_marked_row(mark, colour, [finding.section, &finding.what, &finding.says]);
     }
     print::print_table(&table);
     let count = |state| findings.iter().filter(|finding| finding.state == state).count();
     let (failed, away, warnings) = (count(State::Failed), count(State::Away), count(State::Warning));
-    print::line(match exit {
+    print::lines(match exit {
         Exit::Done if warnings == 0 => format!("\nAll {} checks passed.", findings.len()),
         Exit::Done => format!("\nAll {} checks passed, {warnings} with a warning.", findings.len()),
         _ => format!("\nOf {} checks, {failed} failed and {away} found a service away.", findings.len()),

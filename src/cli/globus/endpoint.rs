@@ -188,7 +188,7 @@ async fn search(
         print::print_table(&table);
     }
     if is_more {
-        eprintln!("beamshare: there are more than these {number}; see more with --number");
+        print::warn(format_args!("there are more than these {number}; see more with --number"));
     }
     match found.is_empty() {
         true => Err(Failure::nothing("no collection was found that this account can see")),

@@ -92,7 +92,7 @@ async fn person(config: &Config, app: NativeApp, store: &TokenStore) -> Outcome 
         // left to expire: to revoke it could take the new one with it.
         && let Err(error) = account.client.auth().sign_out(&before).await
     {
-        eprintln!("beamshare: the sign-in before this one could not be revoked: {error}");
+        print::warn(format_args!("the sign-in before this one could not be revoked: {error}"));
     }
     let collection = account.settings.collection;
     if needs_consent(&account).await {
@@ -116,7 +116,7 @@ async fn needs_consent(account: &Account<'_>) -> bool {
         }
         Ok(_) => false,
         Err(error) => {
-            eprintln!("beamshare: signed in, but {}", failure(&error, account.settings).message);
+            print::warn(format_args!("signed in, but {}", failure(&error, account.settings).message));
             false
         }
     }
@@ -129,7 +129,7 @@ fn wants(error: globus::Error) -> bool {
 
 async fn sign_in(account: &Account<'_>, app: &NativeApp, store: &TokenStore) -> Result<(), Failure> {
     let pending = account.tell(account.client.auth().sign_in(app))?;
-    print::line(format_args!("Open this page, sign in, and copy the code that it shows:\n\n{}\n", pending.url()));
+    print::lines(format_args!("Open this page, sign in, and copy the code that it shows:\n\n{}\n", pending.url()));
     let code = pasted("code")?.ok_or_else(|| Failure::failed("no code was given, so nobody is signed in"))?;
     // Not with the command of `tell`: who reads this has just run it.
     let sign_in = pending.finish(&code).await.map_err(|error| match error.can_retry() {

@@ -41,7 +41,7 @@ impl Logout {
         // First: a sign-in that is only forgotten stays valid, and nobody could revoke it any more.
         match account.client.auth().sign_out(&sign_in).await {
             Ok(()) => {}
-            Err(error) if self.forget => eprintln!("beamshare: forgotten, but still valid: {error}"),
+            Err(error) if self.forget => print::warn(format_args!("forgotten, but still valid: {error}")),
             Err(error) => {
                 let failure = super::failure(&error, settings);
                 let message = format!("still signed in: {}; --forget forgets it all the same", failure.message);

@@ -16,6 +16,7 @@ pub use task::Task;
 pub use whoami::Whoami;
 
 use super::failure::Failure;
+use super::print;
 use beamshare::config::{self, Config};
 use beamshare::delivery::{client, explain};
 use globus_transfer_client as globus;
@@ -56,7 +57,7 @@ impl<'c> Account<'c> {
         match self.tell(self.client.auth().identities().by_ids(ids).send().await) {
             Ok(found) => found.into_iter().map(|identity| (identity.id, identity.username)).collect(),
             Err(failure) => {
-                eprintln!("beamshare: without usernames: {}", failure.message);
+                print::warn(format_args!("without usernames: {}", failure.message));
                 HashMap::new()
             }
         }

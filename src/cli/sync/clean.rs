@@ -61,7 +61,7 @@ impl Clean {
                 Ok(report) => tell(&pair.title(), &report),
                 Err(error) => {
                     let failure = Failure::from(error);
-                    eprintln!("beamshare: {}: {}", pair.title(), failure.message);
+                    print::warn(format_args!("{}: {}", pair.title(), failure.message));
                     exit = failure.exit;
                 }
             }

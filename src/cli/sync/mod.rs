@@ -81,7 +81,7 @@ impl Which {
             match pair {
                 Ok(pair) => pairs.push(pair),
                 Err(error) => {
-                    eprintln!("beamshare: {error}");
+                    print::warn(error);
                     trouble = true;
                 }
             }

@@ -90,12 +90,12 @@ fn tell(pair: &Pair, ended: &Result<Ended, SyncError>, sentence: &str) {
     let line = format!("{}: {}", pair.title(), plain(sentence));
     match exit_of(ended) {
         Exit::Done => print::line(line),
-        _ => eprintln!("beamshare: {line}"),
+        _ => print::warn(format_args!("{line}")),
     }
     let Ok(ended) = ended else { return };
     // The sentence of a failure has no room for them.
     if !matches!(ended.result, RunResult::Done | RunResult::Stopped) {
-        ended.remarks.iter().for_each(|remark| eprintln!("beamshare: {}: {}", pair.title(), plain(remark)));
+        ended.remarks.iter().for_each(|remark| print::warn(format_args!("{}: {}", pair.title(), plain(remark))));
     }
     if let Some(clean_up) = ended.clean_up.as_ref().filter(|report| report.removed > 0) {
         print::line(format_args!("{}: clean-up: {}", pair.title(), clean_up.sentence()));

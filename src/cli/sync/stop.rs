@@ -34,7 +34,7 @@ impl Stop {
         for pair in &pairs {
             if let Err(error) = engine.stop(pair, &options).await {
                 let failure = Failure::from(error);
-                eprintln!("beamshare: {}: {}", pair.title(), failure.message);
+                print::warn(format_args!("{}: {}", pair.title(), failure.message));
                 exit = failure.exit;
                 continue;
             }

@@ -26,6 +26,22 @@ fn collections_are_found_and_shown() {
 }
 
 #[test]
+fn names_on_a_collection_add_no_line_and_reach_no_terminal() {
+    let site = Site::of_service();
+    let name = "scan\nbeamshare: all is well\u{1b}[2J\u{202e}5h";
+    std::fs::write(site.path("guest").join(name), "").unwrap();
+    let listed = site.act(&["endpoint", "ls", "/"]);
+    let row = listed.out.lines().find(|line| line.contains("scan")).unwrap();
+    assert!(row.ends_with(r"scan\nbeamshare: all is well\u{1b}[2J\u{202e}5h"), "{row:?}");
+    assert!(!listed.out.contains(['\u{1b}', '\u{202e}']), "{:?}", listed.out);
+    let document = site.act(&["endpoint", "ls", "/", "--json"]);
+    assert!(!document.out.contains(['\u{1b}', '\u{202e}']), "{:?}", document.out);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&document.out).unwrap()[0]["name"], name);
+    let missing = site.act(&["endpoint", "ls", &format!("/{name}/nowhere")]);
+    assert!(!missing.err.contains(['\u{1b}', '\u{202e}']), "{:?}", missing.err);
+}
+
+#[test]
 fn directories_are_made_and_listed() {
     let site = Site::new().signed_in();
     let ended = site.act(&["endpoint", "mkdir", "/2026-03"]);
