@@ -6,6 +6,7 @@
 
 use crate::config;
 use crate::domain::{escape, escape_json};
+use crate::files::check_own_folder;
 use std::fmt;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -48,6 +49,14 @@ pub enum LogError {
         /// What came back
         source: InitError,
     },
+    /// Others could put links in the place of the log's files
+    #[error("can't keep a log in {}: it {source}", folder.display())]
+    Exposed {
+        /// The folder
+        folder: PathBuf,
+        /// What is wrong with it
+        source: std::io::Error,
+    },
     /// There is one already in this process
     #[error("the log was started twice: {0}")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
@@ -66,6 +75,10 @@ pub fn start(settings: &config::Log, level: Option<&str>) -> Result<LogGuard, Lo
     let (file, guard) = match &settings.folder {
         None => (None, None),
         Some(folder) => {
+            if folder.exists() {
+                let exposed = |source| LogError::Exposed { folder: folder.clone(), source };
+                check_own_folder(folder).map_err(|error| exposed(error.into()))?;
+            }
             let appender = tracing_appender::rolling::Builder::new()
                 .rotation(Rotation::DAILY)
                 .filename_prefix("beamshare")

@@ -1,5 +1,6 @@
 use super::{Config, value};
 use crate::domain::Step;
+use crate::files::{FileError, check_trusted};
 use crate::hooks::Command;
 use serde::Deserialize;
 use std::path::Path;
@@ -99,6 +100,12 @@ impl Hook {
             && let Err(why) = Command::parse(&self.command)
         {
             wrong(Some("command"), why);
+        }
+        // The second one is an interpreter's script.
+        for file in self.command.iter().take(2).filter(|word| word.starts_with('/')).map(Path::new) {
+            if let Err(error @ (FileError::Exposed { .. } | FileError::FolderExposed { .. })) = check_trusted(file) {
+                wrong(Some("command"), format!("{} {error}", file.display()));
+            }
         }
         let name = self.name();
         if self.name.is_some() && (name.trim().is_empty() || name.contains(char::is_control)) {

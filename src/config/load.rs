@@ -1,5 +1,6 @@
 use super::check::{check, resolve};
 use super::{Config, ConfigError, Problem};
+use crate::files::{FileError, read_trusted};
 use serde_path_to_error::{Path as KeyPath, Segment};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -8,12 +9,14 @@ use toml::de::{DeTable, DeValue, Error};
 
 pub(super) fn load(file: &Path) -> Result<Config, ConfigError> {
     let failed = |problems| ConfigError { file: file.to_owned(), problems };
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::NotFound => "; beamshare init writes one",
-            _ => "",
+    let text = read_trusted(file).map_err(|error| {
+        let message = match error {
+            FileError::Io { kind: std::io::ErrorKind::NotFound, message } => {
+                format!("can't read the configuration: {message}; beamshare init writes one")
+            }
+            FileError::Io { message, .. } => format!("can't read the configuration: {message}"),
+            error => format!("the configuration {error}"),
         };
-        let message = format!("can't read the configuration: {error}{hint}");
         failed(vec![Problem { at: None, key: String::new(), message }])
     })?;
     let document = Document::parse(&text).map_err(failed)?;
@@ -50,7 +53,7 @@ fn fingerprint(text: &str, config: &Config) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     for file in templates(config) {
-        std::fs::read(&file).ok().hash(&mut hasher);
+        read_trusted(&file).ok().hash(&mut hasher);
     }
     hasher.finish()
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::Step;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -51,6 +52,8 @@ fn what_is_commented_out_in_it_is_known() {
     let text = include_str!("../../config/beamshare.toml");
     let mut tried = 0;
     let mut whole = false;
+    // The commented-out table that a key below it belongs to.
+    let mut table = None;
     for (n, line) in text.lines().enumerate() {
         // Read as a whole by tests of their own.
         whole = match line {
@@ -58,6 +61,11 @@ fn what_is_commented_out_in_it_is_known() {
             "" => false,
             _ => whole,
         };
+        if line.starts_with("#[") {
+            table = line.strip_prefix('#');
+        } else if line.starts_with('[') {
+            table = None;
+        }
         if whole {
             continue;
         }
@@ -69,7 +77,7 @@ fn what_is_commented_out_in_it_is_known() {
                 let section = lines.iter().position(|line| *line == format!("[{section}]")).unwrap();
                 lines.insert(section + 1, rest.to_owned());
             }
-            None => lines[n] = key.to_owned(),
+            None => lines[n] = format!("{}\n{key}", table.unwrap_or_default()),
         }
         let (_folder, file) = write(&lines.join("\n"));
         if let Err(error) = Config::load(&file) {
@@ -481,6 +489,37 @@ fn a_file_that_is_not_there_is_told() {
     assert!(error.summary().contains("beamshare init"), "{}", error.summary());
 }
 
+#[test]
+fn what_others_can_change_is_no_setting() {
+    let mode = |file: &Path, mode| std::fs::set_permissions(file, PermissionsExt::from_mode(mode)).unwrap();
+    let (folder, file) = write(SMALLEST);
+    mode(&file, 0o666);
+    let error = Config::load(&file).unwrap_err().to_string();
+    assert!(error.contains("can be changed by every account") && error.contains("chmod go-w"), "{error}");
+    mode(&file, 0o644);
+    mode(folder.path(), 0o777);
+    let error = Config::load(&file).unwrap_err().to_string();
+    assert!(error.contains("can be replaced by every account"), "{error}");
+    mode(folder.path(), 0o755);
+    Config::load(&file).unwrap();
+
+    // The programs that the settings name are run, so the same holds for them.
+    let script = folder.path().join("tell.py");
+    std::fs::write(&script, "").unwrap();
+    let script = script.to_str().unwrap();
+    for command in
+        [format!("[{script:?}]"), format!("[\"/usr/bin/python3\", {script:?}]"), "[\"./tell.py\"]".to_owned()]
+    {
+        let hook = format!("{SMALLEST}\n[[hooks]]\nafter = \"delivery\"\ncommand = {command}\n");
+        std::fs::write(&file, hook).unwrap();
+        mode(script.as_ref(), 0o777);
+        let error = Config::load(&file).unwrap_err().to_string();
+        assert!(error.contains("hooks[0].command") && error.contains("can be changed"), "{command}: {error}");
+        mode(script.as_ref(), 0o755);
+        Config::load(&file).unwrap();
+    }
+}
+
 mod changes {
     use super::*;
 
@@ -518,6 +557,19 @@ mod changes {
         next(&mut changes).await.unwrap();
         std::fs::write(folder.path().join("message.txt"), "Dear {{ pi_last_name").unwrap();
         assert!(next(&mut changes).await.unwrap_err().to_string().contains("message.txt"));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_others_can_change_is_not_taken_over() {
+        let (_folder, file) = write(SMALLEST);
+        let mut changes = watch(&Config::load(&file).unwrap()).unwrap();
+        let mode = |mode| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        mode(0o666);
+        std::fs::write(&file, SMALLEST.replace("2-BM", "7-BM")).unwrap();
+        let error = next(&mut changes).await.unwrap_err().to_string();
+        assert!(error.contains("can be changed by every account"), "{error}");
+        mode(0o644);
+        assert_eq!(next(&mut changes).await.unwrap().beamline.name, "7-BM");
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 use super::{Command, Facts};
 use crate::domain::escape;
+use crate::files::check_trusted;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::io::{Seek, Write};
 use std::os::fd::OwnedFd;
@@ -45,8 +46,9 @@ impl Ended {
 /// too. `log` gets each line of its standard output and error, in the order in which they were written.
 ///
 /// # Errors
-/// The system's, where the program can't be started.
+/// The system's, where the program can't be started; and where others can change the program.
 pub async fn run(command: &Command, facts: &Facts, limit: Duration, log: impl FnMut(&str)) -> std::io::Result<Ended> {
+    check_trusted(command.program())?;
     let arguments =
         command.arguments(facts).map_err(|why| std::io::Error::new(std::io::ErrorKind::InvalidInput, why))?;
     let (output, to_output) = std::io::pipe()?;

@@ -1,6 +1,7 @@
 //! Locks beside the journal, which the system lets go when their holder dies, however it dies.
 
 use super::Journal;
+use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -129,8 +130,21 @@ pub(super) async fn while_opening(journal: &Path) -> std::io::Result<File> {
     .map_err(std::io::Error::other)?
 }
 
+/// Opens a lock's file, never through a link: what a link leads to would be overwritten.
 fn open(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags)
+        .open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(std::io::Error::other("is not a regular file")),
+    }
 }
 
 fn beside(journal: &Path, ending: &str) -> PathBuf {

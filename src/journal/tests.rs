@@ -62,6 +62,25 @@ async fn the_file_is_for_its_account_only() {
 }
 
 #[tokio::test]
+async fn nothing_is_written_through_a_planted_link() {
+    let (folder, journal) = journal().await;
+    let victim = folder.path().join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    let lock = PathBuf::from(format!("{}.service.lock", journal.path().display()));
+    std::os::unix::fs::symlink(&victim, &lock).unwrap();
+    let error = journal.lock_service("test").unwrap_err().to_string();
+    assert!(error.contains("service.lock"), "{error}");
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+
+    // Where anybody can make files, a link may stand in the place of the database, too.
+    let open = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(open.path(), PermissionsExt::from_mode(0o1777)).unwrap();
+    let error = Journal::open(&open.path().join("journal.sqlite")).await.unwrap_err().to_string();
+    assert!(error.contains("who may write in") && error.contains("chmod go-w"), "{error}");
+    assert_eq!(std::fs::read_dir(open.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn a_newer_layout_is_refused_by_name() {
     let (_folder, journal) = journal().await;
     sqlx::query(

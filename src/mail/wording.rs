@@ -1,5 +1,6 @@
 use super::python_tools;
 use super::templates::TemplateError;
+use crate::files::{FileError, read_trusted};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use std::collections::HashSet;
 use std::path::Path;
@@ -116,8 +117,13 @@ impl Sources {
 }
 
 fn read(path: &Path) -> Result<String, TemplateError> {
-    std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("{}: can't read the template: {error}. `beamshare init` writes one", path.display());
+    read_trusted(path).map_err(|error| {
+        let message = match error {
+            FileError::Io { message, .. } => {
+                format!("{}: can't read the template: {message}. `beamshare init` writes one", path.display())
+            }
+            error => format!("the template {} {error}", path.display()),
+        };
         TemplateError { message, key: None }
     })
 }

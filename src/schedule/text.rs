@@ -15,6 +15,19 @@ pub(super) fn some_line(text: &str) -> Option<String> {
     Some(one_line(text)).filter(|text| !text.is_empty())
 }
 
+/// The largest number of values in a schedule's JSON or TOML. A beamline's run has a few thousand.
+const VALUES_MAX: usize = 200_000;
+
+/// Refuses a document of so many values that reading it would fill the memory, before it is read.
+pub(super) fn check_size(document: &[u8]) -> Result<(), String> {
+    // Each value but the first follows one of these; those within texts are counted, too.
+    let count = document.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{' | b'=' | b':')).count();
+    match count > VALUES_MAX {
+        true => Err(format!("more than {VALUES_MAX} values")),
+        false => Ok(()),
+    }
+}
+
 /// At most `bytes` of the text, cut between characters and marked with `…` where it was cut.
 pub(super) fn fitting(text: &str, bytes: usize) -> String {
     const MARK: char = '…';

@@ -98,3 +98,31 @@ async fn a_mistake_is_told_with_its_line() {
     let error = missing.around(at("2026-03-03T12:00:00Z")).await.unwrap_err().to_string();
     assert!(error.contains("/nonexistent/users.toml: can't read the schedule: No such file"), "{error}");
 }
+
+#[tokio::test]
+async fn a_hostile_file_is_refused() {
+    let many_values = format!("a = [{}]\n", "[],".repeat(300_000));
+    let rows = "2026-03-02,2026-03-03\n".repeat(20_000);
+    let beam_times = "[[beam_time]]\nstart = 2026-03-02\nend = 2026-03-03\n".repeat(20_000);
+    for (name, text, told) in [
+        ("a.toml", "#".repeat(3 << 20), "holds more than 2 MB"),
+        ("a.toml", many_values, "more than 200000 values"),
+        ("a.toml", beam_times, "there are more than 10000 beam times"),
+        ("a.csv", format!("start,end\n{rows}"), "there are more than 10000 rows"),
+    ] {
+        let error = read(name, &text).await.expect_err(told).to_string();
+        assert!(error.contains(told), "{told}: {error}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users.csv");
+    std::fs::write(&file, CSV).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let schedule = FileSchedule::new(&file, TimeZone::UTC);
+    let error = schedule.around(at("2026-03-03T12:00:00Z")).await.unwrap_err().to_string();
+    assert!(error.contains("can be changed by every account"), "{error}");
+    // What never ends, and what never begins.
+    for device in ["/dev/zero", "/dev/stdin"] {
+        let schedule = FileSchedule::new(device.as_ref(), TimeZone::UTC);
+        assert!(schedule.around(at("2026-03-03T12:00:00Z")).await.is_err(), "{device}");
+    }
+}

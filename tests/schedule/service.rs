@@ -313,3 +313,23 @@ async fn overlapping_proposals_are_held() {
     let error = current(&server, MARCH).await.unwrap_err().to_string();
     assert!(error.contains("71001") && error.contains("71009") && error.contains("--proposal"), "{error}");
 }
+
+/// The most memory that this process has had, in bytes.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+#[tokio::test]
+async fn an_answer_of_many_values_does_not_fill_the_memory() {
+    let server = Server::start();
+    for (count, told) in [(2_000_000, "more than 200000 values"), (10_000_000, "more than 8 MB")] {
+        let body: &'static str = format!("[{}[]]", "[],".repeat(count)).leak();
+        server.answers(RUNS, Reply::Status(200, body));
+        let error = around(&server, MARCH).await.unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+    // The bodies themselves are 36 MB of it.
+    assert!(peak_memory() < 200 << 20, "{} MB", peak_memory() >> 20);
+}

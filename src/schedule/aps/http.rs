@@ -1,7 +1,7 @@
 //! Questions to the service: with a limit of time, tried again where that can help.
 
 use super::super::ScheduleError;
-use super::super::text::{fitting, one_line};
+use super::super::text::{check_size, fitting, one_line};
 use crate::config::{ApsService, read_secret};
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::{Client, Response, StatusCode, Url};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Largest answer taken, in bytes. A run of one beamline has a few hundred kilobytes.
-const ANSWER_MAX: usize = 32 << 20;
+const ANSWER_MAX: usize = 8 << 20;
 
 /// Longest wait that the service may ask for (Retry-After).
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -148,19 +148,20 @@ impl Service {
         let mut body = vec![];
         loop {
             match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > ANSWER_MAX => {
+                    let reason = format!("more than {} MB", ANSWER_MAX >> 20);
+                    return Err(Failure::Final(ScheduleError::Answer { url: url.to_string(), reason }));
+                }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => return Ok(body),
                 Err(error) => return Err(Failure::Passing { reason: self.network(&error), wait: None }),
-            }
-            if body.len() > ANSWER_MAX {
-                let reason = format!("more than {} MB", ANSWER_MAX >> 20);
-                return Err(Failure::Final(ScheduleError::Answer { url: url.to_string(), reason }));
             }
         }
     }
 
     fn json(&self, url: &Url, body: &[u8]) -> Result<Answer, ScheduleError> {
         let url = url.to_string();
+        check_size(body).map_err(|reason| ScheduleError::Answer { url: url.clone(), reason })?;
         let json: serde_json::Value = match serde_json::from_slice(body) {
             _ if body.is_empty() => serde_json::Value::Null,
             Ok(json) => json,

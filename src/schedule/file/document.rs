@@ -1,6 +1,6 @@
 //! `[[beam_time]]` tables, each with its `[[beam_time.user]]`.
 
-use super::{Entry, Mistake, User};
+use super::{ENTRIES_MAX, Entry, Mistake, User};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use toml::{Spanned, Value};
@@ -55,11 +55,16 @@ impl<'de> Deserialize<'de> for Text {
 }
 
 pub(super) fn read(text: &str) -> Result<Vec<Entry>, Mistake> {
-    let line = |offset: usize| text.get(..offset).unwrap_or(text).matches('\n').count() as u64 + 1;
+    let line_ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+    let line = |offset: usize| line_ends.partition_point(|end| *end < offset) as u64 + 1;
     let document: Document = toml::from_str(text).map_err(|error| Mistake {
         line: error.span().map(|span| line(span.start)),
         reason: error.message().to_owned(),
     })?;
+    if let Some(beam_time) = document.beam_time.get(ENTRIES_MAX) {
+        let reason = format!("there are more than {ENTRIES_MAX} beam times; take old ones out");
+        return Err(Mistake::at(line(beam_time.span().start), reason));
+    }
     let some = |text: Option<Text>| text.map(|Text(text)| text);
     let entry = |beam_time: Spanned<BeamTime>| {
         let line = line(beam_time.span().start);

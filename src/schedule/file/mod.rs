@@ -7,9 +7,10 @@
 mod document;
 mod table;
 
-use super::text::{one_line, some_line};
+use super::text::{check_size, one_line, some_line};
 use super::time::{Edge, parse};
 use super::{BeamTime, Contact, Experimenter, Proposal, RunSchedule, ScheduleError, ScheduleSource};
+use crate::files::{FileError, read_trusted};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -39,10 +40,17 @@ impl ScheduleSource for FileSchedule {
     }
 
     async fn around(&self, _at: Timestamp) -> Result<RunSchedule, ScheduleError> {
-        let text = tokio::fs::read_to_string(&self.file).await.map_err(|error| {
-            self.failed(Mistake { line: None, reason: format!("can't read the schedule: {error}") })
+        let file = self.file.clone();
+        let read = tokio::task::spawn_blocking(move || read_trusted(&file)).await;
+        let text = read.unwrap_or_else(|error| Err(std::io::Error::other(error).into())).map_err(|error| {
+            let reason = match error {
+                FileError::Io { message, .. } => format!("can't read the schedule: {message}"),
+                error => format!("the schedule {error}"),
+            };
+            self.failed(Mistake { line: None, reason })
         })?;
         let text = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
+        check_size(text.as_bytes()).map_err(|reason| self.failed(Mistake { line: None, reason }))?;
         let is_table = self.file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let entries = if is_table { table::read(text) } else { document::read(text) };
         let beam_times = entries.and_then(|entries| {
@@ -53,6 +61,9 @@ impl ScheduleSource for FileSchedule {
         Ok(RunSchedule { run: None, beam_times, not_understood: vec![] })
     }
 }
+
+/// The largest number of rows or beam times in a file.
+const ENTRIES_MAX: usize = 10_000;
 
 /// What is wrong with a file.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! A table with one row for each user, as a spreadsheet keeps it; rows with the same start, end and proposal are one
 //! beam time.
 
-use super::{Entry, Mistake, User};
+use super::{ENTRIES_MAX, Entry, Mistake, User};
 use serde::Deserialize;
 
 /// The columns, in any order; `start` and `end` must be there.
@@ -62,8 +62,12 @@ pub(super) fn read(text: &str) -> Result<Vec<Entry>, Mistake> {
         }
     }
     let mut entries: Vec<Entry> = vec![];
-    for record in reader.records() {
+    for (count, record) in reader.records().enumerate() {
         let record = record.map_err(mistake)?;
+        if count == ENTRIES_MAX {
+            let line = record.position().map_or(0, csv::Position::line);
+            return Err(Mistake::at(line, format!("there are more than {ENTRIES_MAX} rows; take old ones out")));
+        }
         if record.iter().all(str::is_empty) {
             continue;
         }
