@@ -25,7 +25,7 @@ use uuid::Uuid;
 pub struct Mailer(Transport);
 
 enum Transport {
-    Smtp(SmtpServer),
+    Smtp(Box<SmtpServer>),
     Folder(Folder),
 }
 
@@ -40,7 +40,7 @@ impl Mailer {
     /// Reads the certificates; connects to nothing. Passwords are read at each login, so that a corrected file counts.
     pub fn new(transport: &MailTransport) -> Result<Self, MailError> {
         Ok(Mailer(match transport {
-            MailTransport::Smtp(settings) => Transport::Smtp(SmtpServer::new(settings)?),
+            MailTransport::Smtp(settings) => Transport::Smtp(Box::new(SmtpServer::new(settings)?)),
             MailTransport::Folder { path } => Transport::Folder(Folder::new(path)),
         }))
     }
