@@ -98,7 +98,8 @@ install: build
 	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/medm medm/*
 	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/pydm screens/pydm/*
 	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/phoebus screens/phoebus/*
-	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/beamshare README.md CHANGELOG.md LICENSE
+	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/beamshare README.md CHANGELOG.md SECURITY.md LICENSE
+	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/beamshare/docs docs/*.md
 	sed 's#/usr/local#$(PREFIX)#' config/beamshare.service | \
 	  $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/beamshare.service
 	@echo 'Next: beamshare init /etc/beamshare, edit /etc/beamshare/beamshare.toml, beamshare check'
