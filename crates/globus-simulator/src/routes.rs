@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::server::{named, unknown, wrong_method};
 use crate::state::World;
 use crate::transfer::{access, bookmark, bookmark_v2, endpoint, operation, role, search, submit, tasks};
-use crate::{admin, auth, gcs};
+use crate::{admin, auth, gcs, groups, timers};
 
 /// A submission of 100,000 items, each with two long paths, fits in.
 const LARGEST_BODY: usize = 256 << 20;
@@ -26,6 +26,8 @@ pub(crate) fn router(world: &Arc<World>) -> Router {
             .merge(auth(world))
             .nest("/v0.10", transfer)
             .merge(version_2(world))
+            .merge(groups::router(world))
+            .merge(timers::router(world))
             .merge(managers)
             .nest("/_simulator", admin::router()),
     )

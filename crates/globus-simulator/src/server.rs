@@ -23,6 +23,7 @@ use crate::faults::Action;
 use crate::gcs::GcsError;
 use crate::reply::{AuthError, CALL, Call, TransferError, request_id};
 use crate::state::{Request as Logged, World};
+use crate::timers::TimersError;
 
 /// Marks a response whose connection is to be closed instead.
 #[derive(Clone, Copy)]
@@ -181,11 +182,14 @@ fn usual(status: StatusCode) -> (&'static str, &'static str) {
 /// given.
 fn refuse(path: &str, status: StatusCode, code: Option<&str>) -> Response {
     let (usual, message) = usual(status);
-    if path.starts_with("/v0.10") {
+    if path.starts_with("/v0.10") || path.starts_with("/v2/bookmarks") {
         return TransferError::new(status, code.unwrap_or(usual), message).into_response();
     }
     if path.starts_with("/gcs/") || path.starts_with("/api/") {
         return GcsError::usual(status, code).into_response();
+    }
+    if path.starts_with("/jobs") || path == "/v2/timer" {
+        return TimersError::usual(status, code).into_response();
     }
     if let Some(code) = code {
         return AuthError::oauth(status, code, message).into_response();

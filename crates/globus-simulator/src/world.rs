@@ -103,7 +103,7 @@ fn make_group(state: &State, group: &seed::Group) -> Result<Group, Error> {
         }
     }
     let name = group.name.clone().unwrap_or_else(|| format!("Group {}", group.id));
-    Ok(Group { members, ..Group::new(group.id, name) })
+    Ok(Group { members, subscription: group.subscription, ..Group::new(group.id, name) })
 }
 
 /// The Connect Server of a seed that describes none.

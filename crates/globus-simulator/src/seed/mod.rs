@@ -171,6 +171,9 @@ pub struct Group {
     /// Usernames or identity ids of administrators, who are members too.
     #[serde(default)]
     pub admins: Vec<String>,
+    /// The subscription that the group has.
+    #[serde(default)]
+    pub subscription: Option<Uuid>,
 }
 
 /// A Globus Connect Server. Mapped collections that name none are on the first one, which is made when absent.
@@ -271,6 +274,8 @@ pub struct Limits {
     pub retry_milliseconds: u64,
     /// Tasks that one account may have running or waiting at once (the service's: 100).
     pub tasks: usize,
+    /// Shortest interval of a recurring timer in seconds (the service's: 60).
+    pub timer_seconds: u64,
     /// Entries of one page of successful transfers and skipped errors (the service's: 1000).
     pub page: usize,
 }
@@ -285,6 +290,7 @@ impl Default for Limits {
             task_milliseconds: 0,
             retry_milliseconds: 500,
             tasks: 100,
+            timer_seconds: 60,
             page: 1000,
         }
     }

@@ -1,7 +1,5 @@
 //! Groups: policies and members.
 
-#![allow(dead_code)] // until the Groups service reads them
-
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};

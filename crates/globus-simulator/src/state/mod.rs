@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -16,10 +17,12 @@ use crate::seed::{Kind, Limits};
 pub(crate) mod gcs;
 pub(crate) mod group;
 pub(crate) mod task;
+pub(crate) mod timer;
 
 pub(crate) use gcs::Server;
 use group::Group;
 use task::Task;
+use timer::Timer;
 
 /// The simulated services, shared by all requests.
 pub(crate) struct World {
@@ -52,6 +55,9 @@ pub(crate) struct State {
     pub identities: BTreeMap<Uuid, Identity>,
     pub apps: HashMap<Uuid, App>,
     pub groups: BTreeMap<Uuid, Group>,
+    /// Preferences of Groups, by identity.
+    pub preferences: BTreeMap<Uuid, Value>,
+    pub timers: BTreeMap<Uuid, Timer>,
     pub servers: BTreeMap<Uuid, Server>,
     pub tokens: HashMap<String, Token>,
     pub codes: HashMap<String, AuthorizationCode>,
@@ -76,6 +82,8 @@ pub(crate) struct Caller {
     pub set: BTreeSet<Uuid>,
     /// The app that the token was issued to; none for a token of the seed.
     pub client: Option<Uuid>,
+    /// The scopes above Transfer's by which the call comes: none for a direct one, that of Timers for a timer's.
+    pub through: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -329,7 +337,12 @@ impl State {
 
     /// The account that a token acts for.
     pub fn caller(&self, token: &Token) -> Caller {
-        Caller { identity: token.identity, set: self.identity_set(token.identity), client: token.client }
+        Caller {
+            identity: token.identity,
+            set: self.identity_set(token.identity),
+            client: token.client,
+            through: Vec::new(),
+        }
     }
 
     /// Forgets a collection, and the bookmarks on it.

@@ -136,16 +136,26 @@ impl Caller {
         if !collection.data_access {
             return Ok(());
         }
-        let path = [scope::TRANSFER_ALL.to_owned(), scope::data_access(collection.id)];
+        let mut path = self.through.clone();
+        path.extend([scope::TRANSFER_ALL.to_owned(), scope::data_access(collection.id)]);
         // A token given by the seed has no app behind it, so no consent that could be missing.
         if self.client.is_none() || state.consented(self.client, self.identity, &path) {
             return Ok(());
         }
         let message = "Missing required data_access consent";
-        let scopes = json!([format!("{}[*{}]", path[0], path[1])]);
+        let scopes = json!([nested(&path)]);
         Err(TransferError::new(StatusCode::FORBIDDEN, "ConsentRequired", message)
             .with("required_scopes", scopes.clone())
             .with("authorization_parameters", json!({"session_message": message, "required_scopes": scopes})))
+    }
+}
+
+/// `a[b[*c]]`: the last one is optional, as collections ask for it.
+fn nested(path: &[String]) -> String {
+    match path {
+        [] => String::new(),
+        [last] => format!("*{last}"),
+        [first, rest @ ..] => format!("{first}[{}]", nested(rest)),
     }
 }
 

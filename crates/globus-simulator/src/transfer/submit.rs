@@ -50,6 +50,13 @@ pub(crate) async fn delete(
     submit(&world, caller, &given, Kind::Delete, order.map(|Extension(order)| order))
 }
 
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Transfer => "transfer",
+        Kind::Delete => "delete",
+    }
+}
+
 fn submit(
     world: &Arc<World>,
     caller: Caller,
@@ -57,31 +64,52 @@ fn submit(
     kind: Kind,
     order: Option<TaskOrder>,
 ) -> Result<Response, TransferError> {
-    let word = match kind {
-        Kind::Transfer => "transfer",
-        Kind::Delete => "delete",
-    };
-    let given = body(given, word)?;
-    let (submission, task) = {
+    let given = body(given, word(kind))?;
+    let submission = Uuid::parse_str(text(&given, "submission_id")?)
+        .map_err(|_| TransferError::bad_request("submission_id must be a UUID from GET /submission_id"))?;
+    let (code, task) = accept(world, caller, &given, kind, submission, order)?;
+    Ok(answer(word(kind), code, submission, task))
+}
+
+/// Accepts a submission and starts its task, or finds the task that the same submission started before.
+pub(crate) fn accept(
+    world: &Arc<World>,
+    caller: Caller,
+    given: &Value,
+    kind: Kind,
+    submission: Uuid,
+    order: Option<TaskOrder>,
+) -> Result<(&'static str, Uuid), TransferError> {
+    let task = {
         let mut state = world.state();
-        let submission = Uuid::parse_str(text(&given, "submission_id")?)
-            .map_err(|_| TransferError::bad_request("submission_id must be a UUID from GET /submission_id"))?;
         if let Some(earlier) = state.submissions.get(&submission) {
             if earlier.owner != caller.identity {
                 return Err(TransferError::conflict("Conflict", "This submission_id belongs to another user"));
             }
             if let Some(task) = earlier.task {
-                return Ok(answer(word, "Duplicate", submission, task));
+                return Ok(("Duplicate", task));
             }
         }
-        let task = make(&mut state, caller, &given, kind)?;
+        let task = make(&mut state, caller, given, kind)?;
         let id = task.id;
         state.submissions.insert(submission, Submission { owner: task.owner, task: Some(id) });
         state.tasks.insert(id, task);
-        (submission, id)
+        id
     };
     run::start(world, task, order);
-    Ok(answer(word, "Accepted", submission, task))
+    Ok(("Accepted", task))
+}
+
+/// Checks a transfer that is to be submitted later, by a timer.
+pub(crate) fn check(world: &World, caller: &Caller, given: &Value) -> Result<(), TransferError> {
+    items(given, Kind::Transfer)?;
+    options(given)?;
+    label(given)?;
+    let state = world.state();
+    for side in ["source_endpoint", "destination_endpoint"] {
+        caller.consent(&state, collection(&state, caller, text(given, side)?)?)?;
+    }
+    Ok(())
 }
 
 fn answer(word: &str, code: &str, submission: Uuid, task: Uuid) -> Response {

@@ -20,6 +20,8 @@ async fn run(name: &str, beamline: Beamline) {
         ("GCS_URL", beamline.simulator.gcs_url(server).unwrap().to_string()),
         ("GLOBUS_SDK_VERIFY_SSL", authority.display().to_string()),
         ("ADA", ADA.to_string()),
+        ("GROUP", GROUP.to_string()),
+        ("SUBSCRIPTION", SUBSCRIPTION.to_string()),
         ("GLOBUS_SDK_SERVICE_URL_AUTH", url.clone()),
         ("GLOBUS_SDK_SERVICE_URL_TRANSFER", url),
         ("CLIENT_ID", SERVICE.to_string()),
@@ -84,4 +86,34 @@ async fn the_python_sdk_on_a_connect_server() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_on_a_connect_server() {
     run("gcs_cli.py", Beamline::https(seed()).await).await;
+}
+
+/// Groups that the service administers.
+fn with_group() -> globus_simulator::Seed {
+    let group = globus_simulator::Group {
+        id: GROUP,
+        name: Some("staff".to_owned()),
+        admins: vec![SERVICE.to_string()],
+        subscription: Some(SUBSCRIPTION),
+        ..Default::default()
+    };
+    seed().group(group)
+}
+
+const GROUP: uuid::Uuid = uuid::Uuid::from_u128(0x6006);
+const SUBSCRIPTION: uuid::Uuid = uuid::Uuid::from_u128(0x5b5);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_sdk_with_groups() {
+    run("groups.py", Beamline::start(with_group()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_sdk_with_timers() {
+    program("timers.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_with_groups_and_timers() {
+    program("groups_timers_cli.py").await;
 }
