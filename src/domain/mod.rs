@@ -5,6 +5,7 @@
 
 mod email;
 mod experiment;
+mod link;
 mod name;
 mod path;
 mod reading;
@@ -15,6 +16,7 @@ mod year_month;
 
 pub use email::EmailAddress;
 pub use experiment::{Experiment, Field, FieldError, Owner, UserInfo};
+pub use link::{link_in, without_links};
 pub use name::{PiLastName, path_component};
 pub use path::{PathTemplate, RelativePath};
 pub use reading::{Reading, Readings};
