@@ -302,7 +302,7 @@ fn check_templates(email: &Email, table: &[&'static str], problems: &mut Problem
             None => table.iter().copied().map(Key::from).collect(),
         };
         // The subject's template is called by its key, which stands there already.
-        let told = ["email.subject:1: ", "email.reminder_subject:1: "].iter();
+        let told = ["email.subject:1: ", "email.reminder_subject:1: ", "email.pi_change_subject:1: "].iter();
         let message = told.fold(error.message.as_str(), |message, prefix| message.trim_start_matches(prefix));
         problems.push((key, message.to_owned()));
     }

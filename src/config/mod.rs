@@ -144,6 +144,12 @@ pub struct Rules {
     pub tag_key_file: Option<PathBuf>,
     /// The level of trust that the settings must have at least; without it none is required
     pub trust: Option<Trust>,
+    /// How many new experiments are accepted within an hour before they are held
+    pub new_groups_per_hour: u32,
+    /// How many messages are sent within an hour, each recipient counted; what exceeds it waits
+    pub messages_per_hour: u32,
+    /// How many times within an hour everyone can be mailed again
+    pub resends_per_hour: u32,
     /// How long a step that fails for passing reasons (a host, Globus or the mail server is away) is tried again
     #[serde(deserialize_with = "value::duration")]
     pub retry_for: Duration,
@@ -157,6 +163,9 @@ impl Default for Rules {
             email_domains: vec![],
             tag_key_file: None,
             trust: None,
+            new_groups_per_hour: 6,
+            messages_per_hour: 200,
+            resends_per_hour: 4,
             retry_for: Duration::from_secs(12 * 60 * 60),
         }
     }
@@ -309,6 +318,11 @@ pub struct Email {
     pub reminder_text_template: Option<PathBuf>,
     /// minijinja template of the reminder's HTML, a file; without it the reminder is text only
     pub reminder_html_template: Option<PathBuf>,
+    /// minijinja template of the subject of the message about another principal investigator
+    #[serde(default = "value::default_pi_change_subject")]
+    pub pi_change_subject: String,
+    /// minijinja template of its text, a file; without it beamshare's own
+    pub pi_change_text_template: Option<PathBuf>,
     /// `[email.copy]`: the message about a copy of the data that a pair of `[[sync]]` with `share` has made
     pub copy: Option<CopyMessage>,
     /// Where messages go
@@ -319,7 +333,12 @@ impl Email {
     /// The templates' files.
     pub(crate) fn templates(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let choices = self.choices.iter_mut().flat_map(|choice| [&mut choice.text_template, &mut choice.html_template]);
-        let further = [&mut self.html_template, &mut self.reminder_text_template, &mut self.reminder_html_template];
+        let further = [
+            &mut self.html_template,
+            &mut self.reminder_text_template,
+            &mut self.reminder_html_template,
+            &mut self.pi_change_text_template,
+        ];
         let further = choices.chain(further).flatten();
         let copies = self.copy.iter_mut();
         let copies =

@@ -243,6 +243,10 @@ pub(super) fn default_subject() -> String {
     "Your data from {{ beamline }}, {{ year_month }}".to_owned()
 }
 
+pub(super) fn default_pi_change_subject() -> String {
+    "{{ beamline }}: another principal investigator of {{ path }}".to_owned()
+}
+
 pub(super) fn default_reminder_subject() -> String {
     "Your access to the data from {{ beamline }} ends on {{ expires }}".to_owned()
 }

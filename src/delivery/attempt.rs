@@ -1,7 +1,7 @@
 //! One unit of a step (a host, a person, a message), tried until it is true or can't become so.
 
 use super::control::{Aborted, Control};
-use super::plan::Obstacle;
+use super::obstacle::Obstacle;
 use super::progress::Progress;
 use crate::domain::{Retry, Step, StepError, StepStatus};
 use crate::journal::JournalError;

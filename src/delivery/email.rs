@@ -7,7 +7,9 @@ use super::run::Run;
 use super::share::Shared;
 use crate::config;
 use crate::domain::{EmailAddress, RelativePath, Retry, Step, StepError, StepStatus};
-use crate::journal::{ClaimState, Holder, MessageKind, MessageRow, MessageState, Record};
+use crate::journal::{
+    Allowance, ClaimState, GrantReason, JournalError, Limited, MessageKind, MessageRow, MessageState, Record, ServedRow,
+};
 use crate::mail::{ComposedMessage, MailError, MailErrorKind, Mailer, MessageContext, Templates, new_message_id};
 use crate::places::Place;
 use futures::FutureExt;
@@ -15,6 +17,7 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// How many messages are handed over at a time.
 const AT_A_TIME: usize = 4;
@@ -121,7 +124,7 @@ impl super::Deliverer {
     pub(super) fn recipients(&self, people: &People) -> Vec<(EmailAddress, EmailAddress)> {
         let own = people.addressees.iter().map(|person| (person.email.clone(), person.email.clone()));
         let mut recipients: Vec<_> = own.collect();
-        if let Some(pi) = people.addressees.first() {
+        if let Some(pi) = people.addressees.iter().find(|person| person.holder == GrantReason::Pi) {
             for contact in self.contacts() {
                 if !recipients.iter().any(|(_, recipient)| *recipient == contact) {
                     recipients.push((pi.email.clone(), contact));
@@ -205,16 +208,26 @@ impl Run<'_> {
         };
         let recipients = self.deliverer.recipients(&people);
         self.progress.expect(step, recipients.iter().map(|(_, recipient)| subject.unit(&recipient.username())));
-        let once = |attempt| self.make_messages(subject, &people, &recipients, before, attempt).boxed();
-        let (letters, mut ended) = match self.attempts.until_true(step, unit, once).await {
-            Ok(made) => made,
-            Err(ended) => return vec![ended],
-        };
-        let send = letters.iter().flat_map(|letter| letter.copies.iter().map(|row| (&letter.message, row)));
-        let send: Vec<_> = send.map(|(message, row)| self.send(post, subject, message, row).boxed()).collect();
-        let sent: Vec<_> = stream::iter(send).buffer_unordered(AT_A_TIME).collect().await;
-        ended.extend(sent.into_iter().filter_map(Result::err));
-        ended
+        let mut ended = vec![];
+        loop {
+            let once = |attempt| self.make_messages(subject, &people, &recipients, before, attempt).boxed();
+            let made = match self.attempts.until_true(step, unit, once).await {
+                Ok(made) => made,
+                Err(failed) => {
+                    ended.push(failed);
+                    return ended;
+                }
+            };
+            ended.extend(made.ended);
+            let send = made.letters.iter().flat_map(|letter| letter.copies.iter().map(|row| (&letter.message, row)));
+            let send = send.map(|(message, row)| self.send(post, subject, &people, message, row).boxed());
+            let send: Vec<_> = send.collect();
+            let sent: Vec<_> = stream::iter(send).buffer_unordered(AT_A_TIME).collect().await;
+            ended.extend(sent.into_iter().filter_map(Result::err));
+            if !made.more {
+                return ended;
+            }
+        }
     }
 
     /// A message for each addressee who doesn't have it, or whose copies are missing, with a row for each copy that is
@@ -226,7 +239,7 @@ impl Run<'_> {
         recipients: &[(EmailAddress, EmailAddress)],
         before: &[Ended],
         attempt: u32,
-    ) -> Result<(Vec<Letter>, Vec<Ended>), Trouble> {
+    ) -> Result<Made, Trouble> {
         let step = subject.step();
         if let Some(day) = self.has_ended().await? {
             let message = format!("not sent: the access has ended on {day}");
@@ -234,7 +247,7 @@ impl Run<'_> {
             for (_, recipient) in recipients {
                 self.progress.show(step, &subject.unit(&recipient.username()), StepStatus::Skipped, "");
             }
-            return Ok((vec![], vec![]));
+            return Ok(Made::default());
         }
         let promise = self.promise(subject).await?;
         let mut rows = self.deliverer.journal().messages(self.experiment.id).await?;
@@ -251,10 +264,10 @@ impl Run<'_> {
             if let Some(missing) = promise.missing_for(addressee) {
                 let unit = &subject.unit(&addressee.username());
                 match holder {
-                    Holder::Pi if before.is_empty() => {
+                    GrantReason::Pi if before.is_empty() => {
                         return Err(StepError { message: missing, retry: Retry::Never }.into());
                     }
-                    Holder::Pi => unsent_to_pi = Some("not sent: the data is not shared with the PI"),
+                    GrantReason::Pi => unsent_to_pi = Some("not sent: the data is not shared with the PI"),
                     _ if before.is_empty() => {
                         self.progress.note(step, unit, StepStatus::Failed, attempt, &missing, &[]).await?;
                         ended.push(Ended::Failed);
@@ -270,11 +283,51 @@ impl Run<'_> {
             let copies = recipients.iter().filter(|(to, _)| to == addressee).map(|(_, recipient)| recipient);
             letters.extend(self.letter(subject, &context, addressee, copies, &theirs)?);
         }
+        let new: u32 = letters.iter().map(|letter| letter.new).sum();
+        let left = self.messages_left().await?.left;
+        let more = new > left && left > 0;
+        if more {
+            keep_new(&mut letters, left);
+        }
         let records: Vec<_> = letters.iter().flat_map(|letter| letter.copies.iter().map(Record::Message)).collect();
         let status = if unsent_to_pi.is_some() { StepStatus::Pending } else { StepStatus::Done };
         let message = unsent_to_pi.unwrap_or_default();
-        self.progress.note(step, &subject.unit(MESSAGE), status, attempt, message, &records).await?;
-        Ok((letters, ended))
+        let new = if more { left } else { new };
+        self.note_messages(step, &subject.unit(MESSAGE), status, attempt, message, &records, new).await?;
+        Ok(Made { letters, ended, more })
+    }
+
+    async fn messages_left(&self) -> Result<Allowance, JournalError> {
+        let per_hour = self.deliverer.config.rules.messages_per_hour;
+        self.deliverer.journal().allowance(Limited::Messages, per_hour).await
+    }
+
+    /// Writes how a unit stands, with the rows of the messages that it is about to send, if `messages_per_hour` allows that
+    /// many new ones. Otherwise they wait.
+    #[expect(clippy::too_many_arguments, reason = "as Progress::note, and how many are new")]
+    pub(super) async fn note_messages(
+        &self,
+        step: Step,
+        unit: &str,
+        status: StepStatus,
+        attempt: u32,
+        message: &str,
+        with: &[Record<'_>],
+        new: u32,
+    ) -> Result<(), Trouble> {
+        let per_hour = self.deliverer.config.rules.messages_per_hour;
+        match self.progress.note_messages((step, unit, status, attempt, message), with, new, per_hour).await? {
+            Ok(()) => Ok(()),
+            Err(allowance) => {
+                let ends_at = allowance.ends_at.unwrap_or_else(Timestamp::now);
+                let wait = Duration::try_from(ends_at.duration_since(Timestamp::now())).unwrap_or_default();
+                let message = format!(
+                    "the limit of {per_hour} messages per hour is reached (messages_per_hour): the next ones wait until {}",
+                    self.deliverer.time_of_day(ends_at)
+                );
+                Err(StepError { message, retry: Retry::After(wait) }.into())
+            }
+        }
     }
 
     /// The message to one addressee, for those of its recipients who don't have it; `rows` are the addressee's messages so
@@ -290,7 +343,8 @@ impl Run<'_> {
         let generation = self.delivery.generation;
         let id = rows.iter().find(|row| row.generation == generation).map(|row| row.message_id.clone());
         let message_id = id.unwrap_or_else(new_message_id);
-        let mut copies = vec![];
+        // Those that the journal has already come first: the limit counts only the others.
+        let (mut copies, mut new_copies) = (vec![], vec![]);
         for recipient in recipients {
             let mut sent = rows.iter().filter(|row| row.recipient == *recipient && row.state == MessageState::Sent);
             let has_it = match generation {
@@ -302,6 +356,8 @@ impl Run<'_> {
                 self.progress.show(subject.step(), &unit, StepStatus::Done, "has it already");
                 continue;
             }
+            let is_known = rows.iter().any(|row| row.recipient == *recipient && row.generation == generation);
+            let copies = if is_known { &mut copies } else { &mut new_copies };
             copies.push(MessageRow {
                 experiment: self.experiment.id,
                 kind: subject.kind.clone(),
@@ -313,6 +369,8 @@ impl Run<'_> {
                 words: String::new(),
             });
         }
+        let new = u32::try_from(new_copies.len()).unwrap_or(u32::MAX);
+        copies.append(&mut new_copies);
         if copies.is_empty() {
             return Ok(None);
         }
@@ -320,13 +378,14 @@ impl Run<'_> {
             .templates
             .compose(context, addressee, &message_id)
             .map_err(|error| StepError { message: error.to_string(), retry: Retry::Never })?;
-        Ok(Some(Letter { message, copies }))
+        Ok(Some(Letter { message, copies, new }))
     }
 
     async fn send(
         &self,
         post: &Post,
         subject: &Subject<'_>,
+        people: &People,
         message: &ComposedMessage,
         row: &MessageRow,
     ) -> Result<(), Ended> {
@@ -340,7 +399,9 @@ impl Run<'_> {
                     _ => (StepStatus::Failed, reply.as_str()),
                 };
                 let after = MessageRow { state, words: reply.clone(), ..row.clone() };
-                self.progress.note(step, unit, status, attempt, shown, &[Record::Message(&after)]).await?;
+                let served = ServedRow { mailed: state == MessageState::Sent, ..self.served(people, &row.recipient) };
+                let with = [Record::Message(&after), Record::Served(&served)];
+                self.progress.note(step, unit, status, attempt, shown, &with).await?;
                 post.is_recorded(row);
                 Ok(state)
             }
@@ -376,9 +437,32 @@ impl Run<'_> {
 }
 
 /// A message, and the copies of it that are to be sent.
-struct Letter {
-    message: ComposedMessage,
-    copies: Vec<MessageRow>,
+pub(super) struct Letter {
+    pub message: ComposedMessage,
+    pub copies: Vec<MessageRow>,
+    /// How many of the copies are not in the journal yet: those that the limit counts
+    pub new: u32,
+}
+
+/// The messages that may be sent now.
+#[derive(Default)]
+struct Made {
+    letters: Vec<Letter>,
+    /// What could not be made
+    ended: Vec<Ended>,
+    /// Whether others wait for the limit
+    more: bool,
+}
+
+/// Keeps only so many new copies.
+fn keep_new(letters: &mut Vec<Letter>, mut left: u32) {
+    for letter in letters.iter_mut() {
+        let known = letter.copies.len().saturating_sub(letter.new as usize);
+        letter.new = letter.new.min(left);
+        left -= letter.new;
+        letter.copies.truncate(known + letter.new as usize);
+    }
+    letters.retain(|letter| !letter.copies.is_empty());
 }
 
 /// What messages may promise: the directory, and who can read it where it is shared.

@@ -5,6 +5,7 @@
 //! after, so a kill at any moment is followed by the same end as no kill.
 
 mod attempt;
+mod authority;
 mod booking;
 mod collection;
 mod control;
@@ -13,7 +14,9 @@ mod dirs;
 mod email;
 mod former;
 mod hooks;
+mod obstacle;
 mod people;
+mod pi_change;
 mod plan;
 mod progress;
 mod recall;
@@ -23,13 +26,15 @@ mod run;
 mod share;
 mod verify;
 
+pub use authority::ResendRefused;
 pub(crate) use collection::place_name;
 pub use collection::{Collection, SIGN_IN, client, explain, login_command};
 pub use control::{Control, Controller, controls};
 pub use email::TestMessage;
+pub use obstacle::Obstacle;
 pub(crate) use people::SCHEDULE;
 pub use people::{People, Person, RefreshError, Refreshed};
-pub use plan::{Away, Obstacle, Plan, PlanError};
+pub use plan::{Away, Plan, PlanError};
 pub use run::{Options, Outcome, RunError};
 
 use crate::config::Config;

@@ -8,9 +8,10 @@ use super::Deliverer;
 use super::attempt::{Ended, Trouble};
 use super::run::Run;
 use crate::config::Recipients;
-use crate::domain::{EmailAddress, Retry, Step, StepError, StepStatus};
+use crate::domain::{EmailAddress, Field, Retry, Step, StepError, StepStatus};
 use crate::journal::{
-    Cause, ExperimentRow, Holder, JournalError, Listed, PersonRow, PersonSource, PersonState, Unreachable,
+    Cause, ExperimentRow, GrantReason, JournalError, Listed, PersonRow, PersonSource, PersonState, Role, ServedRow,
+    Unreachable,
 };
 use crate::schedule::{BeamTime, Booking, ScheduleError};
 use futures::FutureExt;
@@ -29,10 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Person {
     /// Their address
     pub email: EmailAddress,
-    /// What they are called, as far as the schedule or who added them says; the PI's name is the experiment's
+    /// The name, as far as the PVs, the schedule or the person who added them say
     pub name: String,
     /// As what they get access
-    pub holder: Holder,
+    pub holder: GrantReason,
 }
 
 /// An experiment's people.
@@ -96,14 +97,17 @@ impl Deliverer {
 
     async fn people_of(&self, row: &ExperimentRow, known: Vec<PersonRow>) -> Result<People, JournalError> {
         let pi = &row.experiment.pi_email;
-        let share_with = self.collection.iter().flat_map(|collection| collection.settings().share_with.iter());
-        let further: Vec<&EmailAddress> = share_with.collect();
-        let mut addressees = vec![Person { email: pi.clone(), name: String::new(), holder: Holder::Pi }];
+        let further: Vec<&EmailAddress> = self.further().collect();
+        let mut addressees = vec![];
+        // Somebody removed by hand stays so, whoever the PVs say the principal investigator is.
+        if !known.iter().any(|person| person.email == *pi && person.state == PersonState::Removed) {
+            addressees.push(Person { email: pi.clone(), name: pi_name(row), holder: GrantReason::Pi });
+        }
         for person in known {
             if person.state == PersonState::Present && person.email != *pi {
                 let holder = match person.source {
-                    PersonSource::Schedule => Holder::Scheduled,
-                    PersonSource::Added => Holder::Added,
+                    PersonSource::Schedule => GrantReason::Scheduled,
+                    PersonSource::Added => GrantReason::Added,
                 };
                 addressees.push(Person { email: person.email, name: person.name, holder });
             }
@@ -111,12 +115,13 @@ impl Deliverer {
         let mut readers = vec![];
         if self.collection.is_some() {
             readers.clone_from(&addressees);
-            for reader in readers.iter_mut().skip(1).filter(|reader| further.contains(&&reader.email)) {
-                reader.holder = Holder::Further;
+            let others = readers.iter_mut().filter(|reader| reader.holder != GrantReason::Pi);
+            for reader in others.filter(|reader| further.contains(&&reader.email)) {
+                reader.holder = GrantReason::Further;
             }
             for email in further {
                 if !readers.iter().any(|reader| reader.email == *email) {
-                    readers.push(Person { email: email.clone(), name: String::new(), holder: Holder::Further });
+                    readers.push(Person { email: email.clone(), name: String::new(), holder: GrantReason::Further });
                 }
             }
         }
@@ -156,6 +161,11 @@ impl Deliverer {
         }
         Ok(if changed { Refreshed::Changed } else { Refreshed::Same })
     }
+}
+
+fn pi_name(row: &ExperimentRow) -> String {
+    let first = row.experiment.details.get(&Field::PiFirstName).map(String::as_str).unwrap_or_default();
+    format!("{first} {}", row.experiment.pi_last_name).trim().to_owned()
 }
 
 /// Everyone on the proposal, once each whatever the capitals, and who can't be reached.
@@ -213,6 +223,10 @@ impl Run<'_> {
         if ended.is_empty() && self.expects(Step::Share) {
             ended.extend(self.with_hooks(Step::Share, self.share(first)).await);
         }
+        let serves = self.expects(Step::Share) || self.expects(Step::Email);
+        if serves && !ended.iter().any(|ended| matches!(ended, Ended::Held(_) | Ended::Aborted)) {
+            ended.extend(self.tell_pi_changes().await);
+        }
         if self.expects(Step::Email) {
             ended.extend(self.with_hooks(Step::Email, self.email(&ended)).await);
         }
@@ -262,6 +276,16 @@ impl Run<'_> {
             .boxed()
         };
         self.attempts.until_true(step, SCHEDULE, once).await
+    }
+
+    /// A row of what this delivery does for an address.
+    pub(super) fn served(&self, people: &People, email: &EmailAddress) -> ServedRow {
+        let mut all = people.readers.iter().chain(&people.addressees);
+        let (name, role) = match all.find(|person| person.email == *email) {
+            Some(person) => (person.name.as_str(), person.holder.into()),
+            None => ("", Role::Contact),
+        };
+        ServedRow::new(self.delivery.number, email, name, role)
     }
 
     /// The experiment's people for a step. The one that gives access takes up what is owed to them.

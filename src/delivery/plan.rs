@@ -1,17 +1,16 @@
-//! What must be true for an experiment, and what stands in the way: rule 7, "not into someone else's directory".
+//! What must be true for an experiment, and what stands in the way.
 
 use super::Deliverer;
 use super::collection::{Collection, NAMES_TOLD, Principal};
+use super::obstacle::Obstacle;
 use super::share::Shared;
-use crate::domain::{Experiment, FieldError, Readings, RelativePath, StepError};
-use crate::journal::{
-    Acceptance, Accepted, AcceptedBy, Claim, ClaimState, Conflict, ExperimentRow, JournalError, PersonState,
-};
+use crate::domain::{EmailAddress, Experiment, FieldError, Readings, RelativePath, StepError};
+use crate::journal::{Acceptance, Accepted, AcceptedBy, Claim, ClaimState, ExperimentRow, JournalError, PersonState};
 use crate::places::{Found, Place};
 use futures::future::join_all;
 use globus_transfer_client::AccessRule;
+use jiff::Timestamp;
 use std::collections::HashMap;
-use std::fmt;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -32,92 +31,6 @@ pub enum PlanError {
     /// [`Deliverer::accept`] of a plan with obstacles that nobody approved
     #[error("{0}")]
     NotApproved(String),
-}
-
-/// Why a directory may be someone else's. Its sentence names both sides and the remedy.
-#[derive(Clone, Debug)]
-pub enum Obstacle {
-    /// Another experiment has this directory, one above it or one below it
-    Taken {
-        /// Who wants it
-        wanted_by: Experiment,
-        /// Who has it
-        conflict: Conflict,
-    },
-    /// A directory with something in it that beamshare didn't put there
-    Occupied {
-        /// Who wants it
-        wanted_by: Experiment,
-        /// The place's name
-        place: String,
-        /// The path wanted
-        path: RelativePath,
-        /// Some of what is in it
-        names: Vec<String>,
-    },
-    /// People who are not of this experiment could read its directory on Globus
-    Foreign {
-        /// Who wants it
-        wanted_by: Experiment,
-        /// The collection's name in the claims
-        place: String,
-        /// The rule's path on the collection
-        path: String,
-        /// Who could
-        who: String,
-    },
-}
-
-impl fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Obstacle::Taken { wanted_by, conflict } => {
-                let path = &conflict.wanted;
-                write!(f, "{path} for {wanted_by} ")?;
-                match () {
-                    () if path.key() == conflict.path.key() => write!(f, "belongs to")?,
-                    () if path.key().len() > conflict.path.key().len() => write!(f, "lies in {} of", conflict.path)?,
-                    () => write!(f, "holds {} of", conflict.path)?,
-                }
-                write!(f, " {}: Approve lets both groups read it; {REMEDY}", conflict.named)
-            }
-            Obstacle::Occupied { wanted_by, place, path, names } => write!(
-                f,
-                "{path} on {} for {wanted_by} has files that beamshare didn't put there ({}): Approve gives them to \
-                 this group; {REMEDY}",
-                if place.starts_with("globus:") { "Globus" } else { place },
-                names.join(", ")
-            ),
-            Obstacle::Foreign { wanted_by, path, who, .. } => write!(
-                f,
-                "{who} can read {path} on Globus, which is to be {wanted_by}'s: end that access there, or Approve; {REMEDY}"
-            ),
-        }
-    }
-}
-
-const REMEDY: &str = "or put {{ proposal_number }} into [directories] paths";
-
-impl Obstacle {
-    /// All of them as one text for the screen.
-    pub fn sentences(obstacles: &[Obstacle]) -> String {
-        obstacles.iter().map(Obstacle::to_string).collect::<Vec<_>>().join(". ")
-    }
-
-    /// Whether approving it settles this claim.
-    fn settles(&self, claim: &Claim, deliverer: &Deliverer) -> bool {
-        match self {
-            // Whoever approves that two groups have one directory approves what is in it, wherever it is.
-            Obstacle::Taken { conflict, .. } => conflict.wanted == claim.path,
-            Obstacle::Occupied { place, path, .. } => *place == claim.place && *path == claim.path,
-            Obstacle::Foreign { place, path, .. } => {
-                *place == claim.place
-                    && deliverer
-                        .collections()
-                        .any(|collection| collection.name() == place && collection.covers(&claim.path, path))
-            }
-        }
-    }
 }
 
 /// A place that could not be looked at.
@@ -161,6 +74,8 @@ pub struct Plan {
     obstacles: Vec<Obstacle>,
     approved: bool,
     claims: Vec<Claim>,
+    /// Other experiments in the same directories, which the same person alone reads
+    same_readers: Vec<Uuid>,
     looked: Looked,
 }
 
@@ -170,9 +85,26 @@ impl Plan {
         if self.approved { &[] } else { &self.obstacles }
     }
 
+    /// The address that the experiment was accepted with before, where this one is another.
+    pub fn replaces(&self) -> Option<&EmailAddress> {
+        let before = self.known.as_ref().map(|known| &known.experiment.pi_email);
+        before.filter(|before| **before != self.experiment.pi_email)
+    }
+
     /// The operator has read the obstacles and lets the experiment in.
     pub fn approve(&mut self) {
         self.approved = true;
+    }
+
+    /// Drops the obstacle of a new principal investigator: what says so can't be forged, e.g. a signature.
+    pub fn confirm_new_pi(&mut self) {
+        self.obstacles.retain(|obstacle| !matches!(obstacle, Obstacle::NewPi { .. }));
+    }
+
+    /// The moment at which all that stands in the way has ended by itself; `None` where an operator must act.
+    pub fn free_at(&self) -> Option<Timestamp> {
+        let ends: Option<Vec<Timestamp>> = self.obstacles().iter().map(Obstacle::ends_at).collect();
+        ends?.into_iter().max()
     }
 
     /// Whether the experiment is in the journal already, with this very e-mail.
@@ -190,17 +122,28 @@ impl Deliverer {
             Some(row) => self.journal.claims(row.id).await?,
             None => vec![],
         };
+        let id = known.as_ref().map(|row| row.id);
         let mut claims: Vec<Claim> = vec![];
-        let mut obstacles = vec![];
+        let mut obstacles = self.held_by_authority(experiment, &paths[0], known.as_ref()).await?;
+        if let Some(row) = &known {
+            obstacles.extend(self.other_readers(row).await?);
+        }
+        let mut same_readers = vec![];
         for (place, path) in self.wanted(experiment, &paths) {
             let own = |held: &Claim| held.path.key() == path.key();
             if !held.iter().any(own) && !claims.iter().any(own) {
-                let conflicts = self.journal.conflicts(&experiment.owner(), &path).await?;
-                let taken = |conflict| Obstacle::Taken { wanted_by: experiment.clone(), conflict };
-                obstacles.extend(conflicts.into_iter().map(taken));
+                for conflict in self.journal.conflicts(experiment, id, &path).await? {
+                    if self.has_same_reader(experiment, id, &conflict).await? {
+                        same_readers.push(conflict.experiment);
+                    } else {
+                        obstacles.push(Obstacle::Taken { wanted_by: experiment.clone(), conflict });
+                    }
+                }
             }
-            let state = held.iter().find(|held| held.place == place && own(held));
-            let state = state.map_or(ClaimState::Claimed, |held| held.state);
+            let state = match held.iter().find(|held| held.place == place && own(held)) {
+                Some(held) => held.state,
+                None => self.state_beside(&same_readers, &place, &path).await?,
+            };
             claims.push(Claim { place, path, state });
         }
 
@@ -237,7 +180,6 @@ impl Deliverer {
             let is_first = self.collection.as_ref().is_some_and(|first| first.name() == collection.name());
             let seen = match result {
                 Ok((found, rules)) => {
-                    let id = known.as_ref().map(|row| row.id);
                     let foreign = self.foreign(experiment, id, collection, &unseen, &rules).await;
                     foreign.map(|foreign| (found, rules, foreign))
                 }
@@ -258,7 +200,25 @@ impl Deliverer {
                 }
             }
         }
-        Ok(Plan { experiment: experiment.clone(), paths, known, away, obstacles, approved: false, claims, looked })
+        let experiment = experiment.clone();
+        Ok(Plan { experiment, paths, known, away, obstacles, approved: false, claims, same_readers, looked })
+    }
+
+    /// How far a new claim has come: files in a directory that was made for the same reader are no obstacle.
+    async fn state_beside(
+        &self,
+        same_readers: &[Uuid],
+        place: &str,
+        path: &RelativePath,
+    ) -> Result<ClaimState, JournalError> {
+        for other in same_readers {
+            let claims = self.journal.claims(*other).await?;
+            let is_made = |claim: &Claim| claim.state >= ClaimState::Making;
+            if claims.iter().any(|claim| claim.place == place && claim.path.key() == path.key() && is_made(claim)) {
+                return Ok(ClaimState::Making);
+            }
+        }
+        Ok(ClaimState::Claimed)
     }
 
     /// Makes the experiment beamshare's to deliver, in one commit: its claims, the reference for the next set, and a
@@ -295,6 +255,8 @@ impl Deliverer {
                 path: &plan.paths[0],
                 claims: &claims,
                 approved: &approved,
+                same_readers: &plan.same_readers,
+                replaces: plan.replaces(),
             })
             .await?;
         if let Accepted::Accepted { id, .. } = &accepted {

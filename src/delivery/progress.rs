@@ -3,8 +3,8 @@
 use super::DeliveryReport;
 use super::dirs::GLOBUS;
 use crate::domain::{Step, StepStatus};
-use crate::journal::{Journal, JournalError, NewStep, Record};
-use std::collections::BTreeMap;
+use crate::journal::{Allowance, Journal, JournalError, NewStep, Record};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use tokio::sync::watch;
 
@@ -52,6 +52,23 @@ impl Progress {
         Ok(())
     }
 
+    /// The same with the rows of so many new messages, if the limit per hour allows them.
+    pub async fn note_messages(
+        &self,
+        (step, unit, status, attempts, message): (Step, &str, StepStatus, u32, &str),
+        with: &[Record<'_>],
+        new: u32,
+        per_hour: u32,
+    ) -> Result<Result<(), Allowance>, JournalError> {
+        let mut records = with.to_vec();
+        records.push(Record::Step(NewStep { delivery: self.delivery, step, unit, status, attempts, message }));
+        let written = self.journal.record_messages(&records, new, per_hour).await?;
+        if written.is_ok() {
+            self.show(step, unit, status, message);
+        }
+        Ok(written)
+    }
+
     /// Shows how a unit stands without writing it down: it is waiting, or paused.
     pub fn show(&self, step: Step, unit: &str, status: StepStatus, message: &str) {
         let mut all = self.lock();
@@ -63,6 +80,13 @@ impl Progress {
 
     pub fn has_failed(&self, step: Step) -> bool {
         self.lock().get(&step).is_some_and(|units| summary(units).0 == StepStatus::Failed)
+    }
+
+    /// The steps of which a unit has failed.
+    pub fn failed_steps(&self) -> BTreeSet<Step> {
+        let all = self.lock();
+        let has_failed = |units: &Units| units.values().any(|(status, _)| *status == StepStatus::Failed);
+        all.iter().filter(|(_, units)| has_failed(units)).map(|(step, _)| *step).collect()
     }
 
     /// Changes something else in the report: counts, the link.

@@ -7,7 +7,9 @@ use super::run::Options;
 use super::share::Shared;
 use super::{Deliverer, DeliveryReport};
 use crate::domain::{EmailAddress, RelativePath, Step, StepStatus};
-use crate::journal::{AccessState, DeliveryState, ExperimentRow, JournalError, MessageState, StepRow, Unreachable};
+use crate::journal::{
+    AccessState, DeliveryState, ExperimentRow, JournalError, MessageKind, MessageState, StepRow, Unreachable,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -103,7 +105,7 @@ impl Deliverer {
         // One each of every kind: resendings count once.
         let mailed: BTreeSet<_> = messages
             .iter()
-            .filter(|message| message.state == MessageState::Sent)
+            .filter(|message| message.state == MessageState::Sent && !matches!(message.kind, MessageKind::PiChange(_)))
             .filter(|message| {
                 recipients.iter().any(|(to, recipient)| message.addressee == *to && message.recipient == *recipient)
             })

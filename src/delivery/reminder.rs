@@ -6,7 +6,7 @@
 
 use super::Deliverer;
 use crate::domain::StepError;
-use crate::journal::{AccessRow, Holder, JournalError, MessageState, ReminderRow};
+use crate::journal::{AccessRow, GrantReason, JournalError, MessageState, ReminderRow};
 use crate::mail::{MailErrorKind, new_message_id};
 use globus_transfer_client::AccessRule;
 use jiff::{SignedDuration, Timestamp};
@@ -94,7 +94,7 @@ impl Deliverer {
             let Some(ends) = row.expires_at else { continue };
             let near = ends - before <= now && now < ends.saturating_add(LENGTHENED).unwrap_or(Timestamp::MAX);
             // Who gets access to everything was not written to about this.
-            if near && row.collection == collection && row.holder != Holder::Further {
+            if near && row.collection == collection && row.holder != GrantReason::Further {
                 all.entry((row.experiment, row.email.username())).or_default().push(row);
             }
         }

@@ -2,7 +2,8 @@
 
 use super::attempt::{Attempts, Ended};
 use super::control::Control;
-use super::plan::{Looked, Obstacle};
+use super::obstacle::Obstacle;
+use super::plan::Looked;
 use super::progress::Progress;
 use super::{Deliverer, DeliveryReport, PlanError};
 use crate::domain::{RelativePath, Step, StepStatus};
@@ -182,8 +183,11 @@ impl Run<'_> {
         let experiment = &self.experiment.experiment;
         let wanted = self.deliverer.wanted(experiment, &self.paths);
         let journal = self.deliverer.journal();
-        let conflicts = journal.claim_added(self.experiment.id, &experiment.owner(), &wanted).await?;
-        Ok(conflicts.into_iter().map(|conflict| Obstacle::Taken { wanted_by: experiment.clone(), conflict }).collect())
+        let conflicts = journal.claim_added(self.experiment.id, experiment, &wanted).await?;
+        let taken = |conflict| Obstacle::Taken { wanted_by: experiment.clone(), conflict };
+        let mut obstacles: Vec<_> = conflicts.into_iter().map(taken).collect();
+        obstacles.extend(self.deliverer.other_readers(self.experiment).await?);
+        Ok(obstacles)
     }
 
     /// A delivery of single steps is no whole one, and runs those steps' hooks alone.
@@ -267,10 +271,12 @@ impl Progress {
     /// Sets the sentence of the end, and returns it.
     fn finish(&self) -> String {
         let mut sentence = String::new();
+        let failed = self.failed_steps();
         self.change(|report| {
-            for (status, _) in report.steps.values_mut() {
+            for (step, (status, _)) in &mut report.steps {
                 if *status == StepStatus::Running {
-                    *status = StepStatus::Pending;
+                    // Nothing runs any more: what did not begin waits for what has failed.
+                    *status = if failed.contains(step) { StepStatus::Failed } else { StepStatus::Pending };
                 }
             }
             report.message = report.sentence();

@@ -7,7 +7,7 @@ use super::people::Person;
 use super::run::Run;
 use crate::config::Permissions;
 use crate::domain::{RelativePath, Retry, Step, StepError, StepStatus};
-use crate::journal::{AccessRow, AccessState, Holder, Record};
+use crate::journal::{AccessRow, AccessState, GrantReason, Record, ServedRow};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use globus_transfer_client as globus;
@@ -235,7 +235,10 @@ impl Run<'_> {
             let row = self.row(grant, path, AccessState::Granted, rule, ours);
             granted.push(AccessRow { expires_at: ends, ..row });
         }
-        let records: Vec<_> = granted.iter().map(Record::Access).collect();
+        let person = grant.person;
+        let served = ServedRow::new(self.delivery.number, &person.email, &person.name, person.holder.into());
+        let served = ServedRow { shared: true, ..served };
+        let records: Vec<_> = granted.iter().map(Record::Access).chain([Record::Served(&served)]).collect();
         self.progress.note(step, &unit, StepStatus::Done, attempt, &told, &records).await?;
         Ok(())
     }
@@ -317,7 +320,9 @@ impl Run<'_> {
                     collection.revoke(&rule).await?;
                 }
                 let revoked = AccessRow { state: AccessState::Revoked, ..revoking.clone() };
-                let with = [Record::Access(&revoked)];
+                let served = ServedRow::new(self.delivery.number, &row.email, "", row.holder.into());
+                let served = ServedRow { taken_back: true, ..served };
+                let with = [Record::Access(&revoked), Record::Served(&served)];
                 self.progress.note(step, unit, StepStatus::Done, attempt, "access taken back", &with).await?;
                 Ok(())
             }
@@ -378,7 +383,7 @@ pub(super) fn is_taken_back(row: &AccessRow, people: &[Person], looked: &Looked)
     let is_right = |person: &Person| {
         person.email == row.email || looked.identities.get(&person.email.username()) == Some(&row.identity)
     };
-    row.holder != Holder::Further && row.ours && row.state != AccessState::Revoked && !people.iter().any(is_right)
+    row.holder != GrantReason::Further && row.ours && row.state != AccessState::Revoked && !people.iter().any(is_right)
 }
 
 /// The rule that gives the identity access to just this directory. What comes from a role can't be changed here.

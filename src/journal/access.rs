@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// As what a person gets access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Holder {
+pub enum GrantReason {
     /// The principal investigator
     Pi,
     /// Someone of the configuration's `share_with`
@@ -49,7 +49,7 @@ pub struct AccessRow {
     /// The person's address
     pub email: EmailAddress,
     /// As what the person gets it
-    pub holder: Holder,
+    pub holder: GrantReason,
     /// What the rule lets its holder do
     pub permissions: Permissions,
     /// The rule's id, once it is known

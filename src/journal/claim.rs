@@ -45,11 +45,18 @@ pub struct Conflict {
 }
 
 impl Journal {
-    /// The claims of other owners on this path, on one above it or on one below it, in any place: places get renamed and
-    /// often show one file system. Capitals make no difference.
-    pub async fn conflicts(&self, owner: &Owner, path: &RelativePath) -> Result<Vec<Conflict>, JournalError> {
+    /// The claims of other experiments on this path, on one above it or on one below it, in any place: places get renamed
+    /// and often show one file system. Capitals make no difference. `own` is the experiment's id, where it has one. No
+    /// conflict are other experiments of the same proposal and the same principal investigator, and those that were let in
+    /// because the same person alone reads both.
+    pub async fn conflicts(
+        &self,
+        experiment: &Experiment,
+        own: Option<Uuid>,
+        path: &RelativePath,
+    ) -> Result<Vec<Conflict>, JournalError> {
         let mut transaction = self.begin().await?;
-        let conflicts = self.conflicts_in(&mut transaction, owner, path).await?;
+        let conflicts = self.conflicts_in(&mut transaction, experiment, own, path).await?;
         self.commit(transaction).await?;
         Ok(conflicts)
     }
@@ -57,44 +64,52 @@ impl Journal {
     pub(super) async fn conflicts_in(
         &self,
         transaction: &mut Transaction<'static, Sqlite>,
-        owner: &Owner,
+        experiment: &Experiment,
+        own: Option<Uuid>,
         path: &RelativePath,
     ) -> Result<Vec<Conflict>, JournalError> {
         let rows = sqlx::query(
-            "SELECT DISTINCT claim.path AS claimed_path, experiment.id AS id, experiment.fields AS fields \
-             FROM claim JOIN experiment ON experiment.id = claim.experiment \
-             WHERE experiment.owner <> $1 AND (claim.path_key = $2 \
+            "SELECT DISTINCT claim.path AS claimed_path, experiment.id AS id, experiment.fields AS fields, \
+             experiment.owner AS owner FROM claim JOIN experiment ON experiment.id = claim.experiment \
+             WHERE experiment.id <> $1 AND NOT EXISTS (SELECT 1 FROM same_reader \
+             WHERE (same_reader.experiment = $1 AND same_reader.other = experiment.id) \
+             OR (same_reader.other = $1 AND same_reader.experiment = experiment.id)) AND (claim.path_key = $2 \
              OR substr(claim.path_key, 1, length($2) + 1) = $2 || '/' \
              OR substr($2, 1, length(claim.path_key) + 1) = claim.path_key || '/') \
              ORDER BY experiment.accepted_at, claim.path",
         )
-        .bind(owner_key(owner))
+        .bind(own.map(|id| id.to_string()).unwrap_or_default())
         .bind(path.key())
         .fetch_all(&mut **transaction)
         .await
         .map_err(|e| self.sql(e))?;
-        rows.iter()
-            .map(|row| {
-                Ok(Conflict {
+        let owner = owner_key(&experiment.owner());
+        let mut conflicts = vec![];
+        for row in &rows {
+            let named: Experiment = self.json("experiment.fields", row.get("fields"))?;
+            let is_same = row.get::<String, _>("owner") == owner && named.pi_email == experiment.pi_email;
+            if !is_same {
+                conflicts.push(Conflict {
                     experiment: self.uuid("experiment.id", row.get("id"))?,
-                    named: self.json("experiment.fields", row.get("fields"))?,
+                    named,
                     path: self.path_of("claim.path", row.get("claimed_path"))?,
                     wanted: path.clone(),
-                })
-            })
-            .collect()
+                });
+            }
+        }
+        Ok(conflicts)
     }
 
     /// Claims for an experiment that is accepted what a changed configuration has added to it: paths in places. Where
     /// someone else has one of the paths, nothing is claimed.
     pub async fn claim_added(
         &self,
-        experiment: Uuid,
-        owner: &Owner,
+        id: Uuid,
+        experiment: &Experiment,
         wanted: &[(String, RelativePath)],
     ) -> Result<Vec<Conflict>, JournalError> {
         let mut transaction = self.begin().await?;
-        let held = self.claims_in(&mut transaction, experiment).await?;
+        let held = self.claims_in(&mut transaction, id).await?;
         let mut conflicts = vec![];
         let mut seen = BTreeSet::new();
         for (place, path) in wanted {
@@ -103,10 +118,10 @@ impl Journal {
                 continue;
             }
             if at_path().next().is_none() && seen.insert(path) {
-                conflicts.extend(self.conflicts_in(&mut transaction, owner, path).await?);
+                conflicts.extend(self.conflicts_in(&mut transaction, experiment, Some(id), path).await?);
             }
             let claim = Claim { place: place.clone(), path: path.clone(), state: ClaimState::Claimed };
-            self.write_claim(&mut transaction, experiment, &claim).await?;
+            self.write_claim(&mut transaction, id, &claim).await?;
         }
         if conflicts.is_empty() {
             self.commit(transaction).await?;

@@ -1,5 +1,5 @@
 use super::{ExperimentRow, Journal, JournalError, now, to_word};
-use crate::domain::{Step, StepStatus};
+use crate::domain::{Experiment, Step, StepStatus};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
@@ -65,6 +65,8 @@ pub struct DeliveryRow {
     pub number: i64,
     /// For whom
     pub experiment: Uuid,
+    /// The experiment as it stood when the delivery began; `None` where that was not recorded
+    pub experiment_then: Option<Experiment>,
     /// Why
     pub cause: Cause,
     /// The steps asked for; `None`: all
@@ -191,8 +193,9 @@ impl Journal {
         };
         let only = new.only.iter().flatten().map(|step| step.to_string()).collect::<Vec<_>>().join(",");
         let row = sqlx::query(
-            "INSERT INTO delivery (number, experiment, cause, only_steps, generation, state, error, started_at) \
-             SELECT COALESCE(MAX(number), 0) + 1, $1, $2, $3, $4, 'running', '', $5 FROM delivery RETURNING *",
+            "INSERT INTO delivery (number, experiment, cause, only_steps, generation, state, error, started_at, fields) \
+             SELECT COALESCE(MAX(number), 0) + 1, $1, $2, $3, $4, 'running', '', $5, \
+             (SELECT fields FROM experiment WHERE id = $1) FROM delivery RETURNING *",
         )
         .bind(&experiment)
         .bind(to_word(new.cause))
@@ -331,9 +334,11 @@ impl Journal {
         let steps = only.split(',').filter(|step| !step.is_empty());
         let steps = steps.map(|step| self.word("delivery.only_steps", step.to_owned())).collect::<Result<_, _>>()?;
         let ended_at: Option<String> = row.get("ended_at");
+        let fields: Option<String> = row.get("fields");
         Ok(DeliveryRow {
             number: row.get("number"),
             experiment: self.uuid("delivery.experiment", row.get("experiment"))?,
+            experiment_then: fields.map(|fields| self.json("delivery.fields", fields)).transpose()?,
             cause: self.word("delivery.cause", row.get("cause"))?,
             only: (!only.is_empty()).then_some(steps),
             generation: row.get("generation"),

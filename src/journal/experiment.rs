@@ -64,6 +64,10 @@ pub struct Acceptance<'a> {
     pub claims: &'a [Claim],
     /// The other experiments whose conflict with it an operator has approved
     pub approved: &'a [Uuid],
+    /// The other experiments in its directories that the same person alone reads
+    pub same_readers: &'a [Uuid],
+    /// The principal investigator's address that this one may replace: approved, or confirmed
+    pub replaces: Option<&'a EmailAddress>,
 }
 
 /// What became of an [`Acceptance`].
@@ -79,7 +83,7 @@ pub enum Accepted {
         /// The address that this one corrects
         corrected_from: Option<EmailAddress>,
     },
-    /// Someone else got one of its directories first; nothing was written
+    /// Someone else got one of its directories first, or is its principal investigator meanwhile; nothing was written
     Taken(Vec<Conflict>),
 }
 
@@ -142,6 +146,16 @@ impl Journal {
             .map(|row| self.experiment_row(&row))
             .transpose()?;
         let id = same.as_ref().map_or_else(Uuid::new_v4, |row| row.id);
+        let email = &acceptance.experiment.pi_email;
+        let former = same.as_ref().map(|row| &row.experiment.pi_email).filter(|before| *before != email);
+        if let (Some(row), true) = (&same, former.is_some() && former != acceptance.replaces) {
+            return Ok(Accepted::Taken(vec![Conflict {
+                experiment: row.id,
+                named: row.experiment.clone(),
+                path: row.path.clone(),
+                wanted: acceptance.path.clone(),
+            }]));
+        }
 
         let held = self.claims_in(&mut transaction, id).await?;
         let mut conflicts = vec![];
@@ -150,10 +164,14 @@ impl Journal {
             // What it entered before, in whichever place, is settled.
             let is_settled = held.iter().any(|held| held.path.key() == claim.path.key());
             if !is_settled && seen.insert(&claim.path) {
-                conflicts.extend(self.conflicts_in(&mut transaction, &owner, &claim.path).await?);
+                let own = Some(id);
+                conflicts.extend(self.conflicts_in(&mut transaction, acceptance.experiment, own, &claim.path).await?);
             }
         }
-        conflicts.retain(|conflict: &Conflict| !acceptance.approved.contains(&conflict.experiment));
+        let (approved, same_readers) = (acceptance.approved, acceptance.same_readers);
+        conflicts.retain(|conflict: &Conflict| {
+            !approved.contains(&conflict.experiment) && !same_readers.contains(&conflict.experiment)
+        });
         if !conflicts.is_empty() {
             return Ok(Accepted::Taken(conflicts));
         }
@@ -161,6 +179,11 @@ impl Journal {
         self.write_experiment(&mut transaction, id, acceptance).await?;
         for claim in acceptance.claims {
             self.write_claim(&mut transaction, id, claim).await?;
+        }
+        self.write_same_readers(&mut transaction, id, same_readers).await?;
+        self.approve_readers(&mut transaction, id, approved).await?;
+        if let Some(former) = former {
+            self.write_pi_change(&mut transaction, id, former, email, acceptance.by).await?;
         }
         if let Some(readings) = acceptance.readings {
             self.write_reference(&mut transaction, readings).await?;
@@ -171,8 +194,7 @@ impl Journal {
             _ => Some(self.begin_delivery_in(&mut transaction, &new).await?.number),
         };
         self.commit(transaction).await?;
-        let corrected_from =
-            same.map(|row| row.experiment.pi_email).filter(|before| *before != acceptance.experiment.pi_email);
+        let corrected_from = former.cloned();
         Ok(Accepted::Accepted { id, delivery, corrected_from })
     }
 
@@ -183,8 +205,8 @@ impl Journal {
         acceptance: &Acceptance<'_>,
     ) -> Result<(), JournalError> {
         sqlx::query(
-            "INSERT INTO experiment (id, fields, owner, path, path_key, accepted_at, accepted_by) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) \
+            "INSERT INTO experiment (id, fields, owner, path, path_key, accepted_at, accepted_by, first_accepted_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $6) \
              ON CONFLICT (id) DO UPDATE SET fields = excluded.fields, accepted_at = excluded.accepted_at, \
              accepted_by = excluded.accepted_by",
         )

@@ -26,6 +26,8 @@ pub enum MessageKind {
     Data,
     /// A copy of the data, by where it is: the place's name in the claims, and the path below it
     Copy(String),
+    /// The replacement of the principal investigator, by its number
+    PiChange(i64),
 }
 
 impl fmt::Display for MessageKind {
@@ -33,6 +35,7 @@ impl fmt::Display for MessageKind {
         match self {
             MessageKind::Data => f.write_str("data"),
             MessageKind::Copy(place) => write!(f, "copy {place}"),
+            MessageKind::PiChange(number) => write!(f, "pi_change {number}"),
         }
     }
 }
@@ -49,6 +52,9 @@ impl TryFrom<String> for MessageKind {
         match text.split_once(' ') {
             None if text == "data" => Ok(MessageKind::Data),
             Some(("copy", place)) => Ok(MessageKind::Copy(place.to_owned())),
+            Some(("pi_change", number)) if number.parse::<i64>().is_ok() => {
+                Ok(MessageKind::PiChange(number.parse().unwrap_or_default()))
+            }
             _ => Err(format!("{text:?} is no kind of message")),
         }
     }

@@ -11,20 +11,27 @@ mod claim;
 mod delivery;
 mod experiment;
 pub(crate) mod file;
+mod limits;
 mod lock;
 mod message;
 mod people;
+mod pi_change;
 mod retention;
+mod same_reader;
+mod served;
 mod signed_set;
 
-pub use access::{AccessRow, AccessState, Holder};
+pub use access::{AccessRow, AccessState, GrantReason};
 pub use claim::{Claim, ClaimState, Conflict};
 pub use delivery::{Cause, DeliveryRow, DeliveryState, NewDelivery, NewStep, StepRow};
 pub use experiment::{Acceptance, Accepted, AcceptedBy, ExperimentRow};
+pub use limits::{Allowance, Limited};
 pub use lock::{LockError, RunLock};
 pub use message::{MessageKind, MessageRow, MessageState};
 pub use people::{Listed, PersonRow, PersonSource, PersonState, Unreachable};
+pub use pi_change::PiChange;
 pub use retention::ReminderRow;
+pub use served::{Role, ServedRow};
 
 use crate::domain::{Readings, UserInfo};
 use crate::user_info::Memory;
@@ -53,6 +60,8 @@ pub enum Record<'a> {
     Access(&'a AccessRow),
     /// How far a message has come
     Message(&'a MessageRow),
+    /// What a delivery did for an address
+    Served(&'a ServedRow),
 }
 
 /// How long a commit waits for another process's.
@@ -201,15 +210,25 @@ impl Journal {
             return Ok(());
         }
         let mut transaction = self.begin().await?;
+        self.record_in(&mut transaction, records).await?;
+        self.commit(transaction).await
+    }
+
+    async fn record_in(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        records: &[Record<'_>],
+    ) -> Result<(), JournalError> {
         for record in records {
             match record {
-                Record::Step(step) => self.write_step(&mut transaction, step).await?,
-                Record::Claim(experiment, claim) => self.set_claim(&mut transaction, *experiment, claim).await?,
-                Record::Access(row) => self.write_access(&mut transaction, row).await?,
-                Record::Message(row) => self.write_message(&mut transaction, row).await?,
+                Record::Step(step) => self.write_step(transaction, step).await?,
+                Record::Claim(experiment, claim) => self.set_claim(transaction, *experiment, claim).await?,
+                Record::Access(row) => self.write_access(transaction, row).await?,
+                Record::Message(row) => self.write_message(transaction, row).await?,
+                Record::Served(row) => self.write_served(transaction, row).await?,
             }
         }
-        self.commit(transaction).await
+        Ok(())
     }
 
     /// What the next set of user info is compared with.

@@ -20,6 +20,16 @@ fn claim(at: &str, state: ClaimState) -> Claim {
 }
 
 async fn accept(journal: &Journal, experiment: &Experiment, at: &str, approved: &[uuid::Uuid]) -> Accepted {
+    accept_replacing(journal, experiment, at, approved, None).await
+}
+
+async fn accept_replacing(
+    journal: &Journal,
+    experiment: &Experiment,
+    at: &str,
+    approved: &[uuid::Uuid],
+    replaces: Option<&crate::domain::EmailAddress>,
+) -> Accepted {
     journal
         .accept(&Acceptance {
             experiment,
@@ -28,6 +38,8 @@ async fn accept(journal: &Journal, experiment: &Experiment, at: &str, approved: 
             path: &path(at),
             claims: &[claim(at, ClaimState::Claimed)],
             approved,
+            same_readers: &[],
+            replaces,
         })
         .await
         .unwrap()
@@ -121,6 +133,10 @@ async fn a_correction_keeps_the_experiment_and_another_proposal_is_another() {
     };
     let corrected = experiment("li@example.org", Some("1234"));
     match accept(&journal, &corrected, "2026-03/Li", &[]).await {
+        Accepted::Taken(conflicts) => assert_eq!(conflicts[0].named, first, "nobody has approved it"),
+        accepted => panic!("{accepted:?}"),
+    }
+    match accept_replacing(&journal, &corrected, "2026-03/Li", &[], Some(&first.pi_email)).await {
         Accepted::Accepted { id: same, corrected_from, .. } => {
             assert_eq!(same, id);
             assert_eq!(corrected_from, Some(first.pi_email.clone()));
@@ -227,11 +243,12 @@ mod conflicts {
             tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
                 let (_folder, journal) = journal().await;
                 accept(&journal, &experiment("li@example.org", Some("1")), &claimed, &[]).await;
-                let other = experiment("li@example.com", Some("2")).owner();
-                let found = journal.conflicts(&other, &path(&wanted)).await.unwrap();
-                assert_eq!(!found.is_empty(), touches(&claimed, &wanted), "{claimed} and {wanted}");
-                let same = experiment("lee@example.com", Some("1")).owner();
-                assert!(journal.conflicts(&same, &path(&wanted)).await.unwrap().is_empty());
+                for other in [experiment("li@example.org", Some("2")), experiment("lee@example.com", Some("1"))] {
+                    let found = journal.conflicts(&other, None, &path(&wanted)).await.unwrap();
+                    assert_eq!(!found.is_empty(), touches(&claimed, &wanted), "{claimed} and {wanted}");
+                }
+                let same = experiment("li@example.org", Some("1"));
+                assert!(journal.conflicts(&same, None, &path(&wanted)).await.unwrap().is_empty());
             });
         }
     }

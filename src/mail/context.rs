@@ -1,4 +1,4 @@
-use crate::domain::{Experiment, Field};
+use crate::domain::{EmailAddress, Experiment, Field, without_links};
 use crate::schedule::{BookedUser, Booking};
 use serde::Serialize;
 
@@ -49,13 +49,35 @@ pub struct MessageContext {
     pub expires: String,
 }
 
+/// What the message about another principal investigator adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PiChangeContext {
+    /// `former_pi_email`: the address that was replaced
+    pub former: EmailAddress,
+    /// `pi_email`: the address that replaced it
+    pub present: EmailAddress,
+    /// `former_keeps_access`: whether the replaced address still has access, in another role
+    pub former_keeps_access: bool,
+    /// `changed_at`: the day and time by the facility's clocks
+    pub changed_at: String,
+}
+
+impl PiChangeContext {
+    /// A change with every value, to try templates with.
+    pub(super) fn sample(email: &EmailAddress) -> Self {
+        let changed_at = "2026-03-02 09:00".to_owned();
+        PiChangeContext { former: email.clone(), present: email.clone(), former_keeps_access: false, changed_at }
+    }
+}
+
 impl MessageContext {
     /// The experiment's and the beamline's part; the caller adds link, path and expiry.
     pub fn new(experiment: &Experiment, beamline: &str) -> Self {
-        let detail = |field| experiment.details.get(&field).cloned().unwrap_or_default();
+        // An operator may have approved a text with a link; in a message it still must not be one.
+        let detail = |field| experiment.details.get(&field).map(|text| without_links(text)).unwrap_or_default();
         MessageContext {
             year_month: experiment.year_month.to_string(),
-            pi_last_name: experiment.pi_last_name.to_string(),
+            pi_last_name: without_links(experiment.pi_last_name.as_str()),
             pi_first_name: detail(Field::PiFirstName),
             pi_email: experiment.pi_email.to_string(),
             pi_institution: detail(Field::PiInstitution),

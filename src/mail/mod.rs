@@ -9,7 +9,7 @@ mod smtp;
 mod templates;
 mod wording;
 
-pub use context::MessageContext;
+pub use context::{MessageContext, PiChangeContext};
 pub use error::{MailError, MailErrorKind};
 pub use notice::notice;
 pub use templates::{ComposedMessage, TemplateError, Templates};

@@ -1,5 +1,5 @@
-use super::MessageContext;
 use super::wording::{Sources, Table, Wording};
+use super::{MessageContext, PiChangeContext};
 use crate::config;
 use crate::domain::EmailAddress;
 use lettre::message::header::{HeaderName, HeaderValue};
@@ -7,6 +7,9 @@ use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, context};
+
+/// The text of the message about another principal investigator, where the settings name none.
+const PI_CHANGE: &str = include_str!("../../config/pi_change.txt");
 
 /// Longest subject, in characters: what mail programs show, and no reader misses the rest.
 const SUBJECT_MAX: usize = 200;
@@ -18,6 +21,7 @@ pub struct Templates {
     /// In the order in which they are looked at; the last has no condition
     wordings: Vec<Wording>,
     reminder: Option<Wording>,
+    pi_change: Wording,
     from: Mailbox,
     contacts: Vec<Mailbox>,
     contact_addresses: Vec<EmailAddress>,
@@ -71,6 +75,10 @@ impl Templates {
             }
             None => None,
         };
+        let pi_change = match &email.pi_change_text_template {
+            Some(text) => sources.wording(Table::PiChange, None, &email.pi_change_subject, text, None)?,
+            None => sources.built_in(Table::PiChange, &email.pi_change_subject, PI_CHANGE),
+        };
         let environment = sources.environment()?;
         let one_line_name =
             |mailbox: &Mailbox| Mailbox::new(mailbox.name.as_deref().map(one_line), mailbox.email.clone());
@@ -81,14 +89,16 @@ impl Templates {
             parsed.map_err(|why: String| TemplateError::new(format!("email.contacts: {contact} {why}")))
         };
         let contact_addresses = contacts.iter().map(address).collect::<Result<_, _>>()?;
-        let templates = Templates { environment, wordings, reminder, from, contacts, contact_addresses };
+        let templates = Templates { environment, wordings, reminder, pi_change, from, contacts, contact_addresses };
         let somebody: EmailAddress = "somebody@example.org".parse().map_err(TemplateError::new)?;
         for sample in [MessageContext::sample(), MessageContext::bare_sample()] {
             for wording in templates.wordings.iter().chain(&templates.reminder) {
                 let values = templates.values(&sample, &somebody);
                 templates.holds(wording, &values)?;
-                templates.message(wording, &values, &somebody, "<sample@beamshare.invalid>")?;
+                templates.message(wording, &values, &[&somebody], "<sample@beamshare.invalid>")?;
             }
+            let change = PiChangeContext::sample(&somebody);
+            templates.compose_pi_change(&sample, &change, "<sample@beamshare.invalid>")?;
         }
         Ok(templates)
     }
@@ -109,7 +119,7 @@ impl Templates {
         let values = self.values(context, recipient);
         for wording in &self.wordings {
             if self.holds(wording, &values)? {
-                return self.message(wording, &values, recipient, message_id);
+                return self.message(wording, &values, &[recipient], message_id);
             }
         }
         Err(TemplateError::new("no message is configured".to_owned()))
@@ -123,7 +133,24 @@ impl Templates {
         message_id: &str,
     ) -> Result<Option<ComposedMessage>, TemplateError> {
         let Some(wording) = &self.reminder else { return Ok(None) };
-        self.message(wording, &self.values(context, recipient), recipient, message_id).map(Some)
+        self.message(wording, &self.values(context, recipient), &[recipient], message_id).map(Some)
+    }
+
+    /// The message that the principal investigator is another one. It is addressed to both.
+    pub fn compose_pi_change(
+        &self,
+        context: &MessageContext,
+        change: &PiChangeContext,
+        message_id: &str,
+    ) -> Result<ComposedMessage, TemplateError> {
+        let values = context! {
+            pi_email => change.present.as_str(),
+            former_pi_email => change.former.as_str(),
+            former_keeps_access => change.former_keeps_access,
+            changed_at => change.changed_at.as_str(),
+            ..self.values(context, &change.present)
+        };
+        self.message(&self.pi_change, &values, &[&change.present, &change.former], message_id)
     }
 
     fn values(&self, context: &MessageContext, recipient: &EmailAddress) -> Value {
@@ -149,10 +176,13 @@ impl Templates {
         &self,
         wording: &Wording,
         values: &Value,
-        recipient: &EmailAddress,
+        recipients: &[&EmailAddress],
         message_id: &str,
     ) -> Result<ComposedMessage, TemplateError> {
         check_message_id(message_id)?;
+        let Some(recipient) = recipients.first() else {
+            return Err(TemplateError::new("a message without a recipient".to_owned()));
+        };
         let render = |name: &str, part: &'static str| {
             let rendered = self.environment.get_template(name).and_then(|template| template.render(values));
             rendered.map_err(|error| TemplateError::of(name, &error).at(wording.table, part))
@@ -164,7 +194,6 @@ impl Templates {
         }
         let mut builder = Message::builder()
             .from(self.from.clone())
-            .to(Mailbox::new(None, address(recipient)?))
             .subject(subject)
             .date_now()
             .message_id(Some(message_id.to_owned()))
@@ -173,6 +202,9 @@ impl Templates {
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
             ));
+        for recipient in recipients {
+            builder = builder.to(Mailbox::new(None, address(recipient)?));
+        }
         // A reminder is between beamshare and the user.
         for contact in self.contacts.iter().filter(|_| wording.table != Table::Reminder) {
             builder = builder.cc(contact.clone());
@@ -188,7 +220,7 @@ impl Templates {
         let message = message
             .map_err(|error| TemplateError::new(format!("the message to {recipient} can't be made: {error}")))?;
         Ok(ComposedMessage {
-            recipient: recipient.clone(),
+            recipient: (*recipient).clone(),
             message_id: message_id.to_owned(),
             bytes: message.formatted(),
             sender: self.from.email.clone(),

@@ -26,6 +26,8 @@ pub enum Table {
     Choice(usize),
     /// `[email]`, the keys of the reminder
     Reminder,
+    /// `[email]`, the keys of the message about another principal investigator
+    PiChange,
 }
 
 impl Table {
@@ -35,6 +37,8 @@ impl Table {
             (Table::Reminder, "subject") => "reminder_subject",
             (Table::Reminder, "text_template") => "reminder_text_template",
             (Table::Reminder, "html_template") => "reminder_html_template",
+            (Table::PiChange, "subject") => "pi_change_subject",
+            (Table::PiChange, "text_template") => "pi_change_text_template",
             _ => part,
         }
     }
@@ -95,6 +99,14 @@ impl Sources {
             self.templates.push((name.clone(), python_tools::converted(&source, true), table, "html_template"));
         }
         Ok(wording)
+    }
+
+    /// What a message says whose text is beamshare's own.
+    pub fn built_in(&mut self, table: Table, subject: &str, text: &str) -> Wording {
+        let (subject_name, name) = (table.path("subject"), table.path("text_template"));
+        self.templates.push((subject_name.clone(), subject.to_owned(), table, "subject"));
+        self.templates.push((name.clone(), text.to_owned(), table, "text_template"));
+        Wording { table, when: None, subject: subject_name, text: name, html: None }
     }
 
     pub fn environment(self) -> Result<Environment<'static>, TemplateError> {

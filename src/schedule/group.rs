@@ -1,8 +1,8 @@
 //! A user group's own beam time in the schedule: who is on its proposal, and whether it is there now.
 
 use super::{BeamTime, Experimenter, RunSchedule};
-use crate::domain::{Experiment, Field};
-use jiff::{SignedDuration, Timestamp};
+use crate::domain::{Experiment, Field, path_component};
+use jiff::{SignedDuration, Timestamp, Zoned};
 use std::time::Duration;
 
 impl RunSchedule {
@@ -53,33 +53,66 @@ impl RunSchedule {
         }
     }
 
-    /// Rule 5: whether the experiment's address is on the proposal that has the beam, `grace` before and after its beam
-    /// time included.
+    /// Whether one entry fits the experiment's address, last name, proposal and month, and has the beam, `grace` before and
+    /// after its beam time included.
     pub fn check(&self, experiment: &Experiment, at: Timestamp, grace: Duration) -> OnSchedule {
-        let email = &experiment.pi_email;
-        let mut near = self.beam_times.iter().filter(|beam_time| beam_time.is_near(at, grace));
-        let number = experiment.details.get(&Field::ProposalNumber);
-        let own: Vec<_> = match number {
-            Some(number) => near.clone().filter(|own| own.proposal.number.as_ref() == Some(number)).collect(),
-            None => near.clone().collect(),
-        };
-        if own.iter().any(|beam_time| beam_time.names(email)) {
-            return OnSchedule::Yes;
+        let near: Vec<_> = self.beam_times.iter().filter(|beam_time| beam_time.is_near(at, grace)).collect();
+        let mut misfits = vec![];
+        for beam_time in &near {
+            match beam_time.fit(experiment, grace) {
+                Ok(()) => return OnSchedule::Yes,
+                Err(misfit) => misfits.push(misfit),
+            }
         }
         if !self.not_understood.is_empty() {
             let entries = self.not_understood.join("; ");
             return OnSchedule::Unknown(format!("entries of the schedule can't be read: {entries}"));
         }
-        OnSchedule::No(match (number, own.is_empty(), near.next()) {
-            (Some(number), false, _) => format!("the schedule does not name {email} on proposal {number}"),
-            (Some(number), true, now) => {
-                let now = now.map_or("nobody has".to_owned(), |now| format!("it is {}", now.summary()));
+        let (email, name, month) = (&experiment.pi_email, &experiment.pi_last_name, &experiment.year_month);
+        let number = experiment.details.get(&Field::ProposalNumber);
+        // The entry that fits best.
+        OnSchedule::No(match (misfits.into_iter().max(), number) {
+            (Some(Misfit::Month(beam_time)), _) => format!("the schedule has them on {beam_time}, not in {month}"),
+            (Some(Misfit::Name { listed, proposal }), _) => {
+                let listed = listed.map_or("without a last name".to_owned(), |listed| format!("as {listed}"));
+                format!("the schedule lists {email} {listed} on {proposal}, not as {name}")
+            }
+            (Some(Misfit::Address), Some(number)) => format!("the schedule does not name {email} on proposal {number}"),
+            (Some(Misfit::Address), None) => {
+                let now = near.first().map(|now| now.summary()).unwrap_or_default();
+                format!("the schedule does not name {email} now; it is {now}")
+            }
+            (_, Some(number)) => {
+                let now = near.first().map_or("nobody has".to_owned(), |now| format!("it is {}", now.summary()));
                 format!("by the schedule, proposal {number} has no beam time now; {now}")
             }
-            (None, _, Some(now)) => format!("the schedule does not name {email} now; it is {}", now.summary()),
-            (None, _, None) => format!("the schedule does not name {email}: nobody has beam time now"),
+            (_, None) => format!("the schedule does not name {email}: nobody has beam time now"),
         })
     }
+
+    /// Whether an entry as in [`check`](Self::check) names the address as its proposal's principal investigator. Only with a
+    /// proposal number.
+    pub fn confirms_pi(&self, experiment: &Experiment, at: Timestamp, grace: Duration) -> bool {
+        let is_pi = |beam_time: &BeamTime| {
+            let pi = beam_time.proposal.pi().and_then(|pi| pi.email.address());
+            beam_time.fit(experiment, grace).is_ok_and(|()| pi == Some(&experiment.pi_email))
+        };
+        experiment.details.contains_key(&Field::ProposalNumber)
+            && self.beam_times.iter().any(|beam_time| beam_time.is_near(at, grace) && is_pi(beam_time))
+    }
+}
+
+/// What of an experiment does not fit an entry, from the first look to the last.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Misfit {
+    /// It is another proposal's
+    Proposal,
+    /// The address is not on it
+    Address,
+    /// It lists the address with another name, or with none
+    Name { listed: Option<String>, proposal: String },
+    /// Its beam time is not in the month
+    Month(String),
 }
 
 /// What the schedule says about a group's being at the beamline.
@@ -94,6 +127,34 @@ pub enum OnSchedule {
 }
 
 impl BeamTime {
+    /// Compares proposal number (where the experiment has one), address, last name and month.
+    fn fit(&self, experiment: &Experiment, grace: Duration) -> Result<(), Misfit> {
+        let number = experiment.details.get(&Field::ProposalNumber);
+        if number.is_some() && self.proposal.number.as_ref() != number {
+            return Err(Misfit::Proposal);
+        }
+        let email = &experiment.pi_email;
+        let listed = self.proposal.experimenters.iter().filter(|person| person.email.address() == Some(email));
+        let names: Vec<_> = listed.map(|person| person.last_name.as_deref()).collect();
+        if names.is_empty() {
+            return Err(Misfit::Address);
+        }
+        // As in paths: "Müller" is Muller, "O'Brien" is OBrien, and capitals make no difference.
+        let plain = |name: &str| path_component(name).map(|name| name.to_lowercase());
+        let name = plain(experiment.pi_last_name.as_str());
+        if !names.iter().flatten().any(|listed| plain(listed) == name) {
+            let listed = names.into_iter().flatten().next().map(str::to_owned);
+            return Err(Misfit::Name { listed, proposal: self.summary() });
+        }
+        let grace = SignedDuration::try_from(grace).unwrap_or(SignedDuration::MAX);
+        let month = |time: Zoned| time.strftime("%Y-%m").to_string();
+        let (first, last) = (month(self.start.saturating_sub(grace)), month(self.end.saturating_add(grace)));
+        if !(first..=last).contains(&experiment.year_month.to_string()) {
+            return Err(Misfit::Month(self.summary()));
+        }
+        Ok(())
+    }
+
     /// Whether `at` is in it, or so much before or after it.
     pub fn is_near(&self, at: Timestamp, grace: Duration) -> bool {
         let grace = SignedDuration::try_from(grace).unwrap_or(SignedDuration::MAX);

@@ -5,7 +5,7 @@ use super::people::{Asked, Pauses};
 use super::situation::{Held, Situation};
 use super::syncs::{News, Syncs};
 use crate::config::{self, Changes, Config, ConfigError};
-use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome};
+use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome, ResendRefused};
 use crate::domain::{Experiment, Readings};
 use crate::journal::{DeliveryRow, ExperimentRow, Journal, JournalError, RunLock};
 use crate::metrics::Facts;
@@ -69,6 +69,8 @@ pub(super) struct Beamline {
     pub(super) shown: Option<Shown>,
     /// What is wrong with the last edit of the configuration
     pub(super) config_trouble: Option<String>,
+    /// Why the last press of Resend was refused, until the limit ends
+    pub(super) resend_refused: Option<ResendRefused>,
     /// Deliveries since the installation, and failed ones among them
     pub(super) counts: (i64, i64),
     beats: u32,
@@ -123,6 +125,7 @@ impl Beamline {
             syncs,
             shown: None,
             config_trouble: None,
+            resend_refused: None,
             counts: (0, 0),
             beats: 0,
             _lock: lock,
@@ -305,7 +308,8 @@ impl Beamline {
             match &self.readings {
                 Some(readings) if matches!(self.situation, Situation::Served(served) if served == id) => {
                     let (experiment, readings, paths) = (row.experiment, readings.clone(), vec![row.path]);
-                    self.situation = Situation::Held(Held { experiment, paths, readings, holds: vec![], obstacles });
+                    let (holds, free_at) = (vec![], None);
+                    self.situation = Situation::Held(Held { experiment, paths, readings, holds, obstacles, free_at });
                 }
                 _ => tracing::warn!("{} is held, and not the group of the PVs any more", row.experiment),
             }

@@ -7,6 +7,7 @@ use crate::delivery::{Obstacle, Options, Plan, PlanError};
 use crate::domain::{Experiment, Readings};
 use crate::journal::{Accepted, AcceptedBy, DeliveryState, ExperimentRow, JournalError};
 use crate::user_info::{Hold, Observation, Verdict, judge};
+use jiff::Timestamp;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -72,9 +73,14 @@ impl Beamline {
         self.judge(false).await
     }
 
-    /// Asks a schedule again that could not be asked about the held group.
+    /// Plans the held group again when a schedule that could not be asked is to be asked again, or a limit has ended.
     pub(super) async fn ask_again_when_due(&mut self) -> Result<(), JournalError> {
         let waits = |held: &Held| held.holds.iter().any(|hold| hold.asked_again);
+        if matches!(&self.situation, Situation::Held(held) if held.free_at.is_some_and(|at| at <= Timestamp::now()))
+            && self.plans.is_empty()
+        {
+            return self.judge(true).await;
+        }
         if matches!(&self.situation, Situation::Held(held) if waits(held))
             && self.plans.is_empty()
             && self.ask_again.is_over()
@@ -202,7 +208,8 @@ impl Beamline {
             if holds.iter().any(|hold| hold.asked_again) {
                 self.ask_again.lengthen();
             }
-            let held = Held { experiment, paths, readings, holds, obstacles };
+            let free_at = plan.free_at();
+            let held = Held { experiment, paths, readings, holds, obstacles, free_at };
             if !matches!(&self.situation, Situation::Held(before) if before.message() == held.message()) {
                 tracing::warn!("held: {}", held.message());
             }

@@ -41,6 +41,11 @@ impl Beamline {
             },
             OperatorCommand::Resend => match self.situation {
                 Situation::Served(id) if !self.deliveries.is_running(id) => {
+                    self.resend_refused = self.deliverer.resend_refused().await?;
+                    if let Some(refused) = &self.resend_refused {
+                        tracing::warn!("{refused}");
+                        return Ok(());
+                    }
                     let options = Options { resend: true, ..Options::all(Cause::Resend, WHO) };
                     self.deliver_again(id, options).await?;
                 }

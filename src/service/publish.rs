@@ -6,6 +6,7 @@ use crate::domain::{Field, Step, StepStatus};
 use crate::journal::DeliveryState;
 use crate::status::{BeamlineStatus, Record};
 use crate::user_info::Release;
+use jiff::Timestamp;
 
 impl Beamline {
     /// Brings the status records up to date.
@@ -17,6 +18,10 @@ impl Beamline {
         // Who and what come first: the record may cut the rest.
         let message = match &self.config_trouble {
             Some(trouble) => format!("{message} | Edit of the configuration not in force: {trouble}"),
+            None => message,
+        };
+        let message = match self.resend_refused.as_ref().filter(|refused| refused.ends_at > Timestamp::now()) {
+            Some(refused) => format!("{message} | {refused}"),
             None => message,
         };
         self.records.set_text(Record::StatusMsg, &message);

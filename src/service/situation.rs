@@ -1,6 +1,7 @@
 use crate::domain::{Experiment, Field, Readings, RelativePath};
 use crate::journal::AcceptedBy;
 use crate::user_info::{Hold, Release};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 /// What the user-info PVs mean for beamshare now.
@@ -38,6 +39,8 @@ pub(super) struct Held {
     pub holds: Vec<Hold>,
     /// What stands in the way, as the screen shows it
     pub obstacles: Vec<String>,
+    /// When all that stands in the way has ended by itself; `None` where an operator must act
+    pub free_at: Option<Timestamp>,
 }
 
 /// What the operator pressed, and what the screen said at that moment: nothing else is approved by it.
@@ -83,7 +86,8 @@ impl Held {
     }
 
     fn reasons(&self) -> Vec<&str> {
-        self.holds.iter().map(|hold| hold.reason.as_str()).chain(self.obstacles.iter().map(String::as_str)).collect()
+        // What Approve alone releases comes first: the record may cut the rest.
+        self.obstacles.iter().map(String::as_str).chain(self.holds.iter().map(|hold| hold.reason.as_str())).collect()
     }
 }
 

@@ -93,6 +93,9 @@ pi_email = "email"
 proposal_number = "proposal"
 [rules]
 retry_for = "20s"
+new_groups_per_hour = 1000
+messages_per_hour = 10000
+resends_per_hour = 1000
 [directories]
 paths = ["{{{{ year_month }}}}/{{{{ pi_last_name }}}}"]
 mode = "0770"
@@ -212,7 +215,11 @@ pub fn experiment(year_month: &str, name: &str, email: &str, proposal: &str) -> 
 
 /// Accepts a plan, which nothing may stand in the way of.
 pub async fn accept(deliverer: &Arc<Deliverer>, plan: &Plan) -> Uuid {
-    match deliverer.accept(plan, AcceptedBy::Auto, None).await.unwrap_or_else(|error| panic!("{error}")) {
+    accept_by(deliverer, plan, AcceptedBy::Auto).await
+}
+
+async fn accept_by(deliverer: &Arc<Deliverer>, plan: &Plan, by: AcceptedBy) -> Uuid {
+    match deliverer.accept(plan, by, None).await.unwrap_or_else(|error| panic!("{error}")) {
         Accepted::Accepted { id, .. } => id,
         Accepted::Taken(conflicts) => panic!("taken: {conflicts:?}"),
     }
@@ -269,6 +276,16 @@ pub async fn deliver(deliverer: &Arc<Deliverer>, experiment: &Experiment) -> (Uu
     assert!(plan.obstacles().is_empty(), "{:?}", plan.obstacles());
     let id = accept(deliverer, &plan).await;
     let (outcome, report) = run(deliverer, id, &Options::all(Cause::UserInfo, "test")).await;
+    (id, outcome, report)
+}
+
+/// Plan, an operator's approval of what is held, accept, run.
+pub async fn deliver_approved(deliverer: &Arc<Deliverer>, experiment: &Experiment) -> (Uuid, Outcome, DeliveryReport) {
+    let mut plan = deliverer.plan(experiment).await.unwrap_or_else(|error| panic!("{error}"));
+    assert!(!plan.obstacles().is_empty(), "nothing is held");
+    plan.approve();
+    let id = accept_by(deliverer, &plan, AcceptedBy::Approve).await;
+    let (outcome, report) = run(deliverer, id, &Options::all(Cause::Approve, "test")).await;
     (id, outcome, report)
 }
 

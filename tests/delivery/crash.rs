@@ -116,7 +116,10 @@ async fn start(folder: &Path, email: &str) {
     let (id, options) = match row {
         Some(row) => (row.experiment, Options::of(&row, "the test")),
         None => {
-            let plan = deliverer.plan(&experiment).await.unwrap();
+            let mut plan = deliverer.plan(&experiment).await.unwrap();
+            if plan.replaces().is_some() {
+                plan.approve();
+            }
             match deliverer.accept(&plan, AcceptedBy::Auto, None).await.unwrap() {
                 Accepted::Accepted { id, .. } => (id, Options::all(Cause::UserInfo, "the test")),
                 Accepted::Taken(conflicts) => panic!("{conflicts:?}"),

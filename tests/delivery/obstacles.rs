@@ -1,6 +1,6 @@
 //! Rule 7: nobody gets into someone else's directory without an operator's word.
 
-use crate::beamline::{Beamline, PI, STAFF, accept, assert_done, deliver, experiment, li, run};
+use crate::beamline::{Beamline, PI, STAFF, accept, assert_done, deliver, deliver_approved, experiment, li, run};
 use beamshare::delivery::{Deliverer, Obstacle, Options, Outcome, Plan};
 use beamshare::domain::{Experiment, Step};
 use beamshare::journal::{Accepted, AcceptedBy, Cause, ClaimState};
@@ -127,8 +127,8 @@ async fn the_experiments_own_files_hold_nothing() {
     }
     let (outcome, report) = run(&deliverer, id, &Options::all(Cause::Run, "test")).await;
     assert_done(&outcome, &report);
-    // A correction, too.
-    let (_, outcome, report) = deliver(&deliverer, &li(OTHER, "1234")).await;
+    // A correction that an operator has approved, too.
+    let (_, outcome, report) = deliver_approved(&deliverer, &li(OTHER, "1234")).await;
     assert_done(&outcome, &report);
 }
 

@@ -20,6 +20,8 @@ const ID: &str = "<7b1f8c1e-0000-4000-8000-000000000000@beamshare.example.org>";
 
 fn email(text: &Path, html: Option<&Path>, subject: &str) -> config::Email {
     config::Email {
+        pi_change_subject: "Another PI of {{ path }}".to_owned(),
+        pi_change_text_template: None,
         from: "Beamline 2-BM <2bm@example.org>".parse().unwrap(),
         contacts: vec!["Staff One <one@example.org>".parse().unwrap(), "two@example.org".parse().unwrap()],
         subject: subject.to_owned(),

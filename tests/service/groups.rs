@@ -152,7 +152,7 @@ async fn a_group_that_comes_while_another_is_delivered_is_served_too() {
 }
 
 #[tokio::test]
-async fn a_correction_that_was_tagged_moves_the_access() {
+async fn a_correction_that_was_tagged_moves_the_access_once_approved() {
     let site = Site::started().await;
     let mut wrong = li();
     wrong[3].1 = "nali@eth.example";
@@ -160,7 +160,11 @@ async fn a_correction_that_was_tagged_moves_the_access() {
     site.tag(&wrong).await;
     site.delivered("nali@eth.example").await;
     site.tag(&li()).await;
+    site.held("boli@mit.example replaces nali@eth.example, who loses access").await;
+    assert_eq!(site.readers(), [reader("/2026-03/Li/", "nali@eth.example")]);
+    site.press(Record::Approve, 1).await;
     site.delivered("boli@mit.example").await;
     assert_eq!(site.readers(), [reader("/2026-03/Li/", "boli@mit.example")]);
-    assert_eq!(site.mailed_to(), ["boli@mit.example", "nali@eth.example"]);
+    // Each their link, and both the message about the change.
+    assert_eq!(site.mailed_to(), ["boli@mit.example", "boli@mit.example", "nali@eth.example", "nali@eth.example"]);
 }

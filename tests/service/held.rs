@@ -97,14 +97,23 @@ async fn the_first_start_waits_for_run() {
 }
 
 #[tokio::test]
-async fn an_edit_by_hand_waits_for_run() {
+async fn another_address_by_hand_waits_for_approve() {
     let site = Site::started().await;
     site.tag(&garcia()).await;
     site.delivered("ana@upf.example").await;
     site.put(Field::PiEmail, "nali@eth.example").await;
-    site.held("by hand").await;
+    let message = site.held("by hand").await;
+    assert!(
+        message.starts_with("Approve?") && message.contains("replaces ana@upf.example, who loses access"),
+        "{message}"
+    );
     assert_eq!(site.readers().len(), 1);
+    // Run does not move data from one address to another.
     site.press(Record::Run, 1).await;
+    site.record(Record::Run, |text| text == site_idle(text)).await;
+    site.held("by hand").await;
+    assert_eq!(site.readers(), [("/2026-03/Garcia/".to_owned(), "ana@upf.example".to_owned())]);
+    site.press(Record::Approve, 1).await;
     site.delivered("nali@eth.example").await;
     assert_eq!(site.readers(), [("/2026-03/Garcia/".to_owned(), "nali@eth.example".to_owned())]);
 }

@@ -208,6 +208,8 @@ async fn accept(engine: &beamshare::sync::Engine, name: &str, proposal: &str, pa
         path: &path,
         claims: &[],
         approved: &[],
+        same_readers: &[],
+        replaces: None,
     };
     let Accepted::Accepted { id, .. } = engine.journal().accept(&acceptance).await.unwrap() else { panic!() };
     engine.journal().experiment(id).await.unwrap().unwrap()

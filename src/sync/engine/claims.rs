@@ -36,13 +36,13 @@ impl Engine {
             }
         }
         let wanted: Vec<_> = from.into_iter().chain(to).collect();
-        let mut conflicts = self.journal.claim_added(row.id, &row.experiment.owner(), &wanted).await?;
+        let mut conflicts = self.journal.claim_added(row.id, &row.experiment, &wanted).await?;
         // On the collection of the first directories paths are compared as a whole, however they are split into top and rest.
         let held = self.journal.claims(row.id).await?;
         for (end, path) in [(source.collection, &source.path), (destination.collection, &destination.path)] {
             let Some(path) = self.below_first(end, path, row) else { continue };
             if !held.iter().any(|held| held.path.key() == path.key()) {
-                conflicts.extend(self.journal.conflicts(&row.experiment.owner(), &path).await?);
+                conflicts.extend(self.journal.conflicts(&row.experiment, Some(row.id), &path).await?);
             }
         }
         match conflicts.into_iter().next() {
