@@ -1,6 +1,7 @@
 //! What the verbs dirs, share and email have in common: they deliver in this process, by the service's own rules.
 
 use super::Outcome;
+use super::confirm::Confirm;
 use super::failure::{Exit, Failure};
 use super::rerun::{duration, spinner};
 use super::service::{LIMIT, STEPS};
@@ -12,7 +13,7 @@ use beamshare::delivery::{
 use beamshare::domain::{Experiment, FieldError};
 use beamshare::domain::{Readings, Retry, Step, StepError};
 use beamshare::journal::{Accepted, AcceptedBy, Cause, ExperimentRow, Journal};
-use beamshare::user_info::{self, Hold, Observation, Release, Verdict, Watcher, judge};
+use beamshare::user_info::{self, Hold, Observation, Verdict, Watcher, judge};
 use channel_access::Context;
 use clap::Args;
 use std::collections::BTreeSet;
@@ -25,9 +26,8 @@ const UNREST: Duration = Duration::from_secs(30);
 
 #[derive(Args)]
 pub struct Deliver {
-    /// Go on though something is held, as if Approve were pressed: read first what it says
-    #[arg(long)]
-    approve: bool,
+    #[command(flatten)]
+    confirm: Confirm,
 
     /// Try no longer than this while a host or service is away (exit code 5)
     #[arg(long, value_name = "TIME", default_value = "2 min", value_parser = duration)]
@@ -109,7 +109,7 @@ impl Deliver {
             )));
         }
         let present = Present::read(config).await?;
-        let id = self.accept(&present).await?;
+        let id = self.accept(&present, resend).await?;
         let options = Options {
             cause: if resend { Cause::Resend } else { Cause::Command },
             resend,
@@ -131,24 +131,25 @@ impl Deliver {
         }
     }
 
-    /// The experiment's id in the journal, where it is put if nothing is held against it.
-    async fn accept(&self, present: &Present) -> Result<Uuid, Failure> {
-        if let Some(known) = &present.known {
+    /// The experiment's id in the journal, where it is put if nothing is held against it or somebody has confirmed it.
+    async fn accept(&self, present: &Present, resend: bool) -> Result<Uuid, Failure> {
+        let mut plan = present.deliverer.plan(&present.experiment).await?;
+        let mut reasons: Vec<String> = vec![];
+        if present.known.is_none() {
+            reasons.extend(present.holds.iter().map(|hold| hold.reason.clone()));
+            let unscheduled = present.deliverer.schedule_hold(&present.experiment, Some(self.timeout)).await;
+            reasons.extend(unscheduled.map(|hold| hold.reason));
+        }
+        let has_obstacles = !plan.obstacles().is_empty();
+        reasons.extend(plan.obstacles().iter().map(ToString::to_string));
+        if resend {
+            reasons.extend(present.deliverer.resend_refused().await?.map(|refused| refused.to_string()));
+        }
+        self.confirm.ask(&reasons)?;
+        if let Some(known) = present.known.as_ref().filter(|_| !has_obstacles) {
             return Ok(known.id);
         }
-        let mut plan = present.deliverer.plan(&present.experiment).await?;
-        // Who types a command stands for the button Run; Approve must be said.
-        let holds =
-            present.holds.iter().filter(|hold| hold.release == Release::Approve).map(|hold| hold.reason.clone());
-        let unscheduled = present.deliverer.schedule_hold(&present.experiment, Some(self.timeout)).await;
-        let holds = holds.chain(unscheduled.map(|hold| hold.reason));
-        let reasons: Vec<String> = holds.chain(plan.obstacles().iter().map(ToString::to_string)).collect();
-        if !reasons.is_empty() {
-            if !self.approve {
-                return Err(held(reasons.join(". ")));
-            }
-            plan.approve();
-        }
+        plan.approve();
         // No reference for the next set: that somebody makes a step by hand does not prove that the set is whole, so the
         // service judges it as any other, and does the rest.
         match present.deliverer.accept(&plan, AcceptedBy::Command, None).await? {
@@ -196,7 +197,7 @@ impl Deliver {
 }
 
 fn held(why: String) -> Failure {
-    let message = format!("held: {why}. Add --approve if that is right, or press Approve on the screen");
+    let message = format!("held: {why}. Add --yes if that is right, or press Approve on the screen");
     Failure { exit: Exit::Held, message }
 }
 

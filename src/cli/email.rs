@@ -5,7 +5,9 @@ use super::print;
 use super::rerun::{report, wait, wait_with_progress};
 use super::service::{Board, LIMIT};
 use beamshare::config::Config;
+use beamshare::delivery::ResendRefused;
 use beamshare::domain::{Retry, Step};
+use beamshare::journal::Journal;
 use beamshare::status::Record;
 use channel_access::{Context, Value};
 use clap::Args;
@@ -20,7 +22,7 @@ const BEGIN: Duration = Duration::from_secs(15);
 #[derive(Args)]
 pub struct Email {
     /// Send the message to the contacts alone, to see what the users would get
-    #[arg(long, conflicts_with_all = ["resend", "approve", "schedule"])]
+    #[arg(long, conflicts_with_all = ["resend", "yes", "schedule"])]
     test: bool,
 
     /// Mail everyone again; by the service, where it runs
@@ -75,6 +77,10 @@ async fn service_runs(config: &Config) -> Result<bool, Failure> {
 }
 
 async fn resend_by_service(config: &Config) -> Outcome {
+    let journal = Journal::open(&config.journal.path).await?;
+    if let Some(refused) = ResendRefused::now(&journal, config).await? {
+        return Err(Failure { exit: Exit::Held, message: refused.to_string() });
+    }
     let context = Context::new()?;
     let prefix = &config.epics.prefix;
     let channel = |record| context.channel(&format!("{prefix}{record}"));

@@ -1,13 +1,18 @@
 use super::failure::{Exit, Failure};
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
-use beamshare::journal::{Cause, DeliveryRow, DeliveryState, ExperimentRow, Journal};
+use beamshare::domain::{EmailAddress, Experiment, Step, StepStatus};
+use beamshare::journal::{
+    Cause, DeliveryRow, DeliveryState, ExperimentRow, Journal, JournalError, Role, ServedRow, StepRow,
+};
 use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
 /// List what was delivered to whom, newest first, from the journal
+///
+/// Each delivery is listed with the addresses that it had and served, also after a later change.
 #[derive(Args)]
 pub struct History {
     /// At most so many deliveries
@@ -27,23 +32,125 @@ struct Document<'d> {
     cause: Cause,
     state: DeliveryState,
     error: &'d str,
-    experiment: &'d beamshare::domain::Experiment,
+    /// As it stood when the delivery began; where that was not recorded, as it stands now
+    experiment: &'d Experiment,
+    /// Whether `experiment` is what the delivery had
+    experiment_recorded: bool,
     path: &'d str,
+    served: &'d [Served],
+    /// Whether `served` was recorded, or only worked out from the steps
+    served_recorded: bool,
+}
+
+/// An address that a delivery served.
+#[derive(Serialize)]
+struct Served {
+    address: String,
+    name: String,
+    /// `None` where it was not recorded
+    role: Option<Role>,
+    shared: bool,
+    mailed: bool,
+    taken_back: bool,
+}
+
+/// A delivery with whom it served.
+struct Entry {
+    delivery: DeliveryRow,
+    experiment: ExperimentRow,
+    served: Vec<Served>,
+    served_recorded: bool,
+}
+
+impl Entry {
+    async fn of(journal: &Journal, delivery: DeliveryRow, experiment: ExperimentRow) -> Result<Entry, JournalError> {
+        let rows = journal.served(delivery.number).await?;
+        let served_recorded = delivery.experiment_then.is_some();
+        let mut served: Vec<Served> = rows.into_iter().map(Served::from).collect();
+        if !served_recorded {
+            served = served_by_steps(&journal.steps_in(delivery.number).await?);
+        }
+        Ok(Entry { delivery, experiment, served, served_recorded })
+    }
+
+    fn document(&self) -> Document<'_> {
+        let Entry { delivery, experiment, served, served_recorded } = self;
+        Document {
+            number: delivery.number,
+            started_at: delivery.started_at,
+            ended_at: delivery.ended_at,
+            cause: delivery.cause,
+            state: delivery.state,
+            error: &delivery.error,
+            experiment: delivery.experiment_then.as_ref().unwrap_or(&experiment.experiment),
+            experiment_recorded: delivery.experiment_then.is_some(),
+            path: experiment.path.as_str(),
+            served,
+            served_recorded: *served_recorded,
+        }
+    }
+
+    /// The experiment with the address that it had.
+    fn experiment(&self) -> String {
+        match &self.delivery.experiment_then {
+            Some(then) => then.to_string(),
+            None => {
+                let now = &self.experiment.experiment;
+                format!("{}/{} (PI's address not recorded)", now.year_month, now.pi_last_name)
+            }
+        }
+    }
+
+    fn served(&self) -> String {
+        let served = self.served.iter().map(|served| match (served.taken_back, served.shared || served.mailed) {
+            (true, false) => format!("{} (access taken back)", served.address),
+            _ if served.role == Some(Role::Contact) => format!("{} (copy)", served.address),
+            _ => served.address.clone(),
+        });
+        served.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl From<ServedRow> for Served {
+    fn from(row: ServedRow) -> Served {
+        let ServedRow { email, name, role, shared, mailed, taken_back, .. } = row;
+        Served { address: email.to_string(), name, role: Some(role), shared, mailed, taken_back }
+    }
+}
+
+/// What the steps of an older delivery tell: units of sharing and mailing are named after addresses.
+fn served_by_steps(steps: &[StepRow]) -> Vec<Served> {
+    let mut served: Vec<Served> = vec![];
+    for step in steps.iter().filter(|step| step.status == StepStatus::Done) {
+        let Ok(email) = step.unit.parse::<EmailAddress>() else { continue };
+        let (shared, mailed) = (step.step == Step::Share, step.step == Step::Email);
+        match served.iter_mut().find(|served| served.address == email.as_str()) {
+            Some(known) => {
+                known.shared |= shared;
+                known.mailed |= mailed;
+            }
+            None => {
+                let address = email.to_string();
+                served.push(Served { address, name: String::new(), role: None, shared, mailed, taken_back: false });
+            }
+        }
+    }
+    served
 }
 
 impl History {
     pub async fn act(self, config: &Config) -> Outcome {
         let journal = open_journal(config).await?;
-        let history = journal.history(self.number).await?;
+        let mut history = vec![];
+        for (delivery, experiment) in journal.history(self.number).await? {
+            history.push(Entry::of(&journal, delivery, experiment).await?);
+        }
         if self.format.json {
-            print::json(&history.iter().map(document).collect::<Vec<_>>())?;
+            print::json(&history.iter().map(Entry::document).collect::<Vec<_>>())?;
         } else {
             print_history(config, &history);
         }
-        match history.is_empty() {
-            true => Err(Failure::nothing("nothing was delivered yet")),
-            false => Ok(Exit::Done),
-        }
+        if history.is_empty() { Err(Failure::nothing("nothing was delivered yet")) } else { Ok(Exit::Done) }
     }
 }
 
@@ -72,23 +179,11 @@ pub fn word(value: &impl Serialize) -> String {
     }
 }
 
-fn document((delivery, experiment): &(DeliveryRow, ExperimentRow)) -> Document<'_> {
-    Document {
-        number: delivery.number,
-        started_at: delivery.started_at,
-        ended_at: delivery.ended_at,
-        cause: delivery.cause,
-        state: delivery.state,
-        error: &delivery.error,
-        experiment: &experiment.experiment,
-        path: experiment.path.as_str(),
-    }
-}
-
-fn print_history(config: &Config, history: &[(DeliveryRow, ExperimentRow)]) {
+fn print_history(config: &Config, history: &[Entry]) {
     let zone = config.beamline.zone();
-    let mut table = print::table(["NO", "BEGAN", "TOOK", "STATE", "CAUSE", "EXPERIMENT", "ERROR"]);
-    for (delivery, experiment) in history {
+    let mut table = print::table(["NO", "BEGAN", "TOOK", "STATE", "CAUSE", "EXPERIMENT", "SERVED", "ERROR"]);
+    for entry in history {
+        let delivery = &entry.delivery;
         let took = delivery.ended_at.map(|end| {
             let seconds = end.duration_since(delivery.started_at).as_millis_f64() / 1000.0;
             format!("{seconds:.1} s")
@@ -99,7 +194,8 @@ fn print_history(config: &Config, history: &[(DeliveryRow, ExperimentRow)]) {
             took.unwrap_or_default(),
             word(&delivery.state),
             word(&delivery.cause),
-            experiment.experiment.to_string(),
+            entry.experiment(),
+            entry.served(),
             print::plain(&delivery.error),
         ]);
     }

@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod confirm;
 mod deliver;
 mod dirs;
 mod email;
@@ -44,7 +45,7 @@ Exit codes:
   0  done
   1  failed; the message says what and why
   2  wrong use, or a mistake in the settings
-  3  held: an operator must press Approve (or Run)
+  3  held: an operator must press Approve (or Run), or the verb needs --yes
   4  nothing to do: no experiment, or nothing recorded or found
   5  a service is away: IOC, beamshare itself, host, Globus or mail server; try again later";
 

@@ -1,4 +1,5 @@
 use super::Outcome;
+use super::confirm::Confirm;
 use super::failure::{Exit, Failure};
 use super::service::{Board, LIMIT};
 use super::{print, status};
@@ -17,6 +18,9 @@ use tokio::time::Instant;
 /// 1 failed, 3 held, 4 no experiment, 5 a service away.
 #[derive(Args)]
 pub struct Rerun {
+    #[command(flatten)]
+    confirm: Confirm,
+
     /// Don't wait for the end
     #[arg(long)]
     no_wait: bool,
@@ -36,7 +40,12 @@ impl Rerun {
     pub async fn act(self, config: &Config) -> Outcome {
         let context = Context::new()?;
         let prefix = &config.epics.prefix;
-        Board::read(&context, prefix).await?.require_alive()?;
+        let board = Board::read(&context, prefix).await?;
+        board.require_alive()?;
+        if board.text(Record::Status) == "Approval" {
+            // Run releases some of what the service holds.
+            self.confirm.ask(&[board.text(Record::StatusMsg).to_owned()])?;
+        }
         let run = context.channel(&format!("{prefix}{}", Record::Run))?;
         // So that the record's present state is known before the put, and every change after it is seen.
         let running = wait(&run, |_| true, LIMIT).await?;

@@ -109,6 +109,7 @@ struct Done {
     access: Vec<beamshare::journal::AccessRow>,
     messages: Vec<beamshare::journal::MessageRow>,
     unreachable: Vec<beamshare::journal::Unreachable>,
+    pi_changes: Vec<beamshare::journal::PiChange>,
 }
 
 async fn done_for(config: &Config, experiment: &Experiment, paths: &[RelativePath]) -> Result<Option<Done>, Failure> {
@@ -124,6 +125,7 @@ async fn done_for(config: &Config, experiment: &Experiment, paths: &[RelativePat
         access: journal.access(row.id).await?,
         messages: journal.messages(row.id).await?,
         unreachable: journal.unreachable(row.id).await?,
+        pi_changes: journal.pi_changes(row.id).await?,
         row,
     }))
 }
@@ -152,6 +154,10 @@ fn document(
             json!({ "addressee": row.addressee.as_str(), "recipient": row.recipient.as_str(), "state": row.state,
                     "generation": row.generation, "words": row.words })
         });
+        let pi_changes = done.pi_changes.iter().map(|change| {
+            json!({ "former": change.former.as_str(), "present": change.present.as_str(),
+                    "changed_at": change.changed_at, "accepted_by": change.accepted_by, "told": change.told })
+        });
         json!({
             "accepted_at": done.row.accepted_at,
             "accepted_by": done.row.accepted_by,
@@ -160,6 +166,7 @@ fn document(
             "access": access.collect::<Vec<_>>(),
             "messages": messages.collect::<Vec<_>>(),
             "unreachable": done.unreachable,
+            "pi_changes": pi_changes.collect::<Vec<_>>(),
         })
     });
     json!({
@@ -199,6 +206,10 @@ fn print_done(config: &Config, done: &Done) {
     let zone = config.beamline.zone();
     let at = local(done.row.accepted_at, &zone);
     print::line(format_args!("Accepted   {at}, by {}", word(&done.row.accepted_by)));
+    for change in &done.pi_changes {
+        let (at, by) = (local(change.changed_at, &zone), word(&change.accepted_by));
+        print::line(format_args!("PI changed {at}, by {by}: {} replaced {}", change.present, change.former));
+    }
     let mut table = print::table(["STEP", "STATE", "AT", "MESSAGE"]);
     for step in &done.steps {
         let name = match step.unit.is_empty() {

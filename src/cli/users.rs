@@ -44,7 +44,10 @@ enum Action {
         #[command(flatten)]
         which: Which,
     },
-    /// Remove someone: the access that beamshare gave is taken back, whatever the schedule says
+    /// Remove someone: the access that beamshare gave is taken back
+    ///
+    /// The removal is for this experiment and stays in force whatever the schedule says and whoever is tagged, also for the
+    /// PI's address. `beamshare users add` undoes it.
     Remove {
         /// Their addresses
         #[arg(required = true, value_name = "ADDRESS")]
@@ -134,12 +137,22 @@ async fn named(journal: &Journal, name: &str) -> Result<ExperimentRow, Failure> 
 async fn add(journal: &Journal, row: &ExperimentRow, addresses: &[EmailAddress], name: &str) -> Outcome {
     print::line(&row.experiment);
     for address in addresses {
-        let told = match *address == row.experiment.pi_email {
-            true => "is the PI, and gets the data anyway",
-            false if journal.add_person(row.id, address, name).await? => "added",
-            false => "is one of them already; stays one whatever the schedule says",
+        let people = journal.people(row.id).await?;
+        let is_removed = people.iter().any(|person| person.email == *address && person.state == PersonState::Removed);
+        let is_pi = *address == row.experiment.pi_email;
+        let told = if is_pi && !is_removed {
+            "is the PI, and gets the data anyway"
+        } else if !journal.add_person(row.id, address, name).await? {
+            "is one of them already; stays one whatever the schedule says"
+        } else if is_pi {
+            "is the PI, and gets the data again"
+        } else {
+            "added"
         };
         print::line(format_args!("{address}  {told}"));
+    }
+    if !journal.same_readers(row.id).await?.is_empty() {
+        print::line("Its directory holds another experiment's data too, so sharing it with them waits for Approve.");
     }
     match journal.last_whole_delivery(row.id).await?.map(|last| last.state) {
         None => print::line("The group itself is not served yet; they are served with it."),
@@ -153,22 +166,22 @@ async fn add(journal: &Journal, row: &ExperimentRow, addresses: &[EmailAddress],
 
 async fn remove(config: &Config, journal: &Journal, row: &ExperimentRow, addresses: &[EmailAddress]) -> Outcome {
     print::line(&row.experiment);
-    let mut exit = Exit::Done;
     for address in addresses {
-        if *address == row.experiment.pi_email {
-            exit = Exit::Failed;
-            print::line(format_args!("{address}  is the PI: tag the experiment with the right one"));
-            continue;
-        }
-        let told = match journal.remove_person(row.id, address).await? {
-            true => "removed",
-            false => "was not one of them, and stays so whatever the schedule says",
+        let is_pi = *address == row.experiment.pi_email;
+        let was_there = journal.remove_person(row.id, address).await?;
+        let told = if is_pi {
+            "removed, though the PI: gets nothing of this experiment any more, also when it is tagged again"
+        } else if was_there {
+            "removed; neither the schedule nor a new tagging brings them back"
+        } else {
+            "was not one of them; neither the schedule nor a new tagging makes them one"
         };
         let by_settings = config.globus.as_ref().is_some_and(|globus| globus.share_with.contains(address));
         let more = if by_settings { "; keeps the access of share_with in the settings" } else { "" };
         print::line(format_args!("{address}  {told}{more}"));
     }
-    Ok(exit)
+    print::line("To undo a removal: beamshare users add ADDRESS");
+    Ok(Exit::Done)
 }
 
 /// Someone in the list.
@@ -205,7 +218,9 @@ async fn list(config: &Config, journal: &Journal, row: &ExperimentRow, format: &
         message: message_to(&messages, email),
     };
     let pi = &row.experiment.pi_email;
-    let mut listed = vec![listing(pi, row.experiment.pi_last_name.as_str(), "pi", PersonState::Present)];
+    let is_removed = people.iter().any(|person| person.email == *pi && person.state == PersonState::Removed);
+    let state = if is_removed { PersonState::Removed } else { PersonState::Present };
+    let mut listed = vec![listing(pi, row.experiment.pi_last_name.as_str(), "pi", state)];
     let others = people.iter().filter(|person| person.email != *pi);
     listed.extend(others.map(|person| listing(&person.email, &person.name, by(person), person.state)));
     for email in config.globus.iter().flat_map(|globus| &globus.share_with) {

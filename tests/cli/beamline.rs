@@ -102,6 +102,13 @@ path = "outbox"
         run(command, arguments)
     }
 
+    /// Runs a program of Python in the folder, with Channel Access as the verbs have it.
+    pub fn python(&self, program: &str, arguments: &[&str]) -> Ended {
+        let mut command = assert_cmd::Command::new(super::support::ioc::python());
+        command.current_dir(self.folder.path()).env_remove("BEAMSHARE_CONFIG").envs(self.test.environment());
+        run(command, &[&["-c", program], arguments].concat())
+    }
+
     /// Starts a verb that does not end by itself.
     pub fn spawn(&self, arguments: &[&str]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_beamshare"));

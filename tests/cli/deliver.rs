@@ -6,7 +6,12 @@ fn each_verb_does_its_steps_and_no_more() {
     let rules = || beamline.globus.rules(beamline.collection).len();
     let before = rules();
 
+    // As the service would, by the first start's rule.
     let ended = beamline.act(&["dirs"]);
+    assert_eq!(ended.code, 3, "{}{}", ended.out, ended.err);
+    assert!(ended.err.contains("First start") && ended.err.contains("--yes"), "{}", ended.err);
+    assert_eq!(std::fs::read_dir(beamline.path("local")).unwrap().count(), 0);
+    let ended = beamline.act(&["dirs", "--yes"]);
     assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
     for top in ["local", "globus"] {
         assert!(beamline.path(top).join("2026-03/Li").is_dir(), "{top}: {}", ended.out);
@@ -42,7 +47,7 @@ fn each_verb_does_its_steps_and_no_more() {
 #[test]
 fn what_is_held_waits_for_approve() {
     let beamline = Beamline::new();
-    assert_eq!(beamline.act(&["dirs"]).code, 0);
+    assert_eq!(beamline.act(&["dirs", "-y"]).code, 0);
 
     // Another Li in the same month, without a proposal number to tell them apart.
     for (pv, value) in [("x:LastName", "Li"), ("x:Email", "other.li@example.org"), ("x:YearMonth", "2026-03")] {
@@ -50,15 +55,44 @@ fn what_is_held_waits_for_approve() {
     }
     let held = beamline.act(&["share"]);
     assert_eq!(held.code, 3, "{}{}", held.out, held.err);
-    assert!(held.err.contains("wei.li@example.org") && held.err.contains("--approve"), "{}", held.err);
+    assert!(held.err.contains("wei.li@example.org") && held.err.contains("--yes"), "{}", held.err);
     assert!(beamline.globus.rules(beamline.collection).iter().all(|rule| rule["path"] != "/2026-03/Li/"));
 
+    // The name that it had before.
     let ended = beamline.act(&["share", "--approve"]);
     assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
     assert!(beamline.globus.rules(beamline.collection).iter().any(|rule| rule["path"] == "/2026-03/Li/"));
     // Nothing is left that the service would go on with when it is started: nobody asked for e-mail.
     let history = beamline.act(&["history"]);
     assert!(!history.out.contains("running"), "{}", history.out);
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked() {
+    const TERMINAL: &str = r#"
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+said = b""
+while b"[y/N] " not in said:
+    said += os.read(terminal, 1024)
+os.write(terminal, sys.argv[1].encode() + b"\n")
+try:
+    while data := os.read(terminal, 1024):
+        said += data
+except OSError:
+    pass
+sys.stdout.write(said.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"#;
+    let beamline = Beamline::new();
+    for (answer, code) in [("", 3), ("no", 3), ("y", 0)] {
+        let ended = beamline.python(TERMINAL, &[answer, env!("CARGO_BIN_EXE_beamshare"), "dirs"]);
+        assert_eq!(ended.code, code, "{answer:?}: {}{}", ended.out, ended.err);
+        assert!(ended.out.contains("The service would hold this: First start"), "{}", ended.out);
+        assert_eq!(beamline.path("local/2026-03/Li").exists(), code == 0, "{answer:?}");
+    }
 }
 
 #[test]
@@ -81,7 +115,7 @@ fn without_an_experiment_nothing_is_done() {
 fn what_is_away_ends_with_its_own_code() {
     let beamline = Beamline::new();
     beamline.globus.fault(globus_simulator::Fault::answer("mkdir", 503).always());
-    let ended = beamline.act(&["share", "--timeout", "2s"]);
+    let ended = beamline.act(&["share", "--yes", "--timeout", "2s"]);
     assert_eq!(ended.code, 5, "{}{}", ended.out, ended.err);
     assert!(ended.err.contains("not done within 2s"), "{}", ended.err);
     beamline.globus.clear_faults();

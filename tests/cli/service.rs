@@ -32,7 +32,7 @@ fn a_service_that_does_not_run_is_told() {
     assert!(ended.out.contains("all there; Status is Idle"), "{}", ended.out);
 
     // Where no service runs, the message goes out from here.
-    assert_eq!(beamline.act(&["share"]).code, 0);
+    assert_eq!(beamline.act(&["share", "--yes"]).code, 0);
     let ended = beamline.act(&["email", "--resend"]);
     assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
     assert_eq!(beamline.messages(), 2);
@@ -57,7 +57,7 @@ fn the_watched_status_tells_each_change() {
     until("service stopped");
     beamline.serve();
     until("Approval  Run or Approve?");
-    assert_eq!(beamline.act(&["rerun"]).code, 0);
+    assert_eq!(beamline.act(&["rerun", "--yes"]).code, 0);
     let told = until("Done  ");
     // From the first line of the living service on.
     assert!(told.iter().all(|line| !line.contains("service stopped")), "{told:?}");
@@ -79,7 +79,11 @@ fn a_delivery_by_the_service_is_asked_for_and_waited_for() {
     assert_eq!((&document["alive"], &document["running"]), (&Value::Bool(true), &Value::Bool(false)));
     assert_eq!(beamline.messages(), 0);
 
+    // Run would release it, so somebody must confirm that.
     let ended = beamline.act(&["rerun"]);
+    assert_eq!(ended.code, 3, "{}{}\n{}", ended.out, ended.err, beamline.log());
+    assert!(ended.err.contains("First start") && ended.err.contains("--yes"), "{}", ended.err);
+    let ended = beamline.act(&["rerun", "--yes"]);
     assert_eq!(ended.code, 0, "{}{}\n{}", ended.out, ended.err, beamline.log());
     assert!(ended.out.starts_with("Done: "), "{}", ended.out);
     assert_eq!(beamline.messages(), 2, "the PI and the contact");

@@ -10,6 +10,7 @@ mod server;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authority;
 mod groups;
 mod held;
 mod lease;

@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn what_beamshare_granted_is_deleted_only_on_request() {
     let beamline = Beamline::new();
-    assert_eq!(beamline.act(&["share"]).code, 0);
+    assert_eq!(beamline.act(&["share", "--yes"]).code, 0);
     let listed = beamline.act(&["permission", "list"]);
     assert!(listed.out.contains("wei.li@example.org") && listed.out.contains("/2026-03/Li/"), "{}", listed.out);
     let delete = ["permission", "delete", "wei.li@example.org", "/2026-03/Li"];
