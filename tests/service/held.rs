@@ -60,7 +60,8 @@ async fn without_a_proposal_number_another_of_the_name_waits() {
     site.tag(&li()).await;
     site.delivered("boli@mit.example").await;
     site.tag(&other_li()).await;
-    site.held("Correction or another group?").await;
+    site.held("belongs to 2026-03/Li (boli@mit.example)").await;
+    site.record(Record::PendingMsg, |text| text.contains("Correction or another group?")).await;
     assert_eq!(site.mailed_to(), ["boli@mit.example"]);
 }
 
