@@ -2,7 +2,7 @@
 
 use crate::site::{LIMIT, Site, garcia, li};
 use beamshare::domain::Field;
-use beamshare::epics::Record;
+use beamshare::status::Record;
 
 const ANA: &str = "ana@upf.example";
 const NA: &str = "nali@eth.example";
