@@ -38,9 +38,9 @@ pub(super) struct Post {
 
 /// A mail server's final answer.
 #[derive(Clone)]
-struct Answer {
-    state: MessageState,
-    reply: String,
+pub(super) struct Answer {
+    pub state: MessageState,
+    pub reply: String,
 }
 
 impl Post {
@@ -54,7 +54,7 @@ impl Post {
     }
 
     /// Sends the message, unless the server has answered for it before.
-    async fn send_once(&self, message: &ComposedMessage, row: &MessageRow) -> Result<Answer, MailError> {
+    pub async fn send_once(&self, message: &ComposedMessage, row: &MessageRow) -> Result<Answer, MailError> {
         let key = (row.message_id.clone(), row.recipient.clone());
         if let Some(answer) = self.answers().get(&key) {
             return Ok(answer.clone());
@@ -71,7 +71,7 @@ impl Post {
     }
 
     /// Forgets an answer that is in the journal.
-    fn is_recorded(&self, row: &MessageRow) {
+    pub fn is_recorded(&self, row: &MessageRow) {
         self.answers().remove(&(row.message_id.clone(), row.recipient.clone()));
     }
 
