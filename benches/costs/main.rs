@@ -7,7 +7,7 @@ mod support;
 mod service;
 
 use beamshare::status::Record;
-use channel_access::{Channel, Context, Event, TextChannel};
+use channel_access::{Channel, ChannelOptions, Context, Event, TextChannel};
 use comfy_table::{Table, presets};
 use service::{HOSTS, Peers, RECIPIENTS, SETTLE, Service};
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use support::ioc::{CaTest, repository};
 
 /// How often each figure is taken; the middle one counts.
 const TIMES: usize = 11;
-/// Channels of the figure for src/epics.
+/// Channels of the figure for Channel Access.
 const CHANNELS: usize = 5000;
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -143,7 +143,9 @@ struct Screen(Channel);
 
 impl Screen {
     async fn new(context: &Context, record: Record) -> Screen {
-        let channel = context.channel_with_labels(&format!("bench:Share:{record}")).expect("a channel");
+        let channel = context
+            .open(&format!("bench:Share:{record}"), ChannelOptions { enum_labels: true, ..ChannelOptions::default() })
+            .expect("a channel");
         channel.connected(LIMIT).await.expect("the IOC answers");
         Screen(channel)
     }

@@ -6,8 +6,7 @@ use tokio::sync::{mpsc, watch};
 use super::lease::Lease;
 use super::record::Record;
 use super::records::Link;
-use channel_access::{Channel, Event};
-use channel_access::{FieldType, Value};
+use channel_access::{Channel, Event, FieldType, Value};
 
 /// How long the reset of a button may take.
 const RESET_LIMIT: Duration = Duration::from_secs(2);

@@ -20,9 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
 use super::lease_owner::LeaseOwner;
-use channel_access::CaError;
-use channel_access::{Channel, Event};
-use channel_access::{Sample, Value, until_nul};
+use channel_access::{CaError, Channel, Event, Sample, Value};
 
 /// A holder whose heart has stood still for so long has ended: as the watchdog of db/beamshare.db has it.
 const TAKEOVER: Duration = Duration::from_secs(10);
@@ -293,8 +291,5 @@ impl LeaseKeeper {
 }
 
 fn text(sample: &Sample) -> String {
-    match &sample.value {
-        Value::Char(bytes) => String::from_utf8_lossy(until_nul(bytes)).into_owned(),
-        other => other.to_string(),
-    }
+    sample.value.to_text().unwrap_or_default()
 }

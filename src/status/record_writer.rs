@@ -8,8 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use super::lease::Lease;
 use super::record::RecordKind;
 use super::records::{Displayed, Link, Target};
-use channel_access::{Channel, Connection, Event};
-use channel_access::{FieldType, STRING_SIZE, Value, until_nul};
+use channel_access::{Channel, Connection, Event, FieldType, STRING_SIZE, Value};
 
 /// How long one write may take.
 const PUT_LIMIT: Duration = Duration::from_secs(5);
@@ -192,7 +191,7 @@ fn to_value(shown: &Displayed, connection: &Connection) -> Value {
 
 fn same(reads: &Value, target: &Value) -> bool {
     match (reads, target) {
-        (Value::Char(a), Value::Char(b)) => until_nul(a) == until_nul(b),
+        (Value::Char(_), Value::Char(_)) => reads.text_bytes() == target.text_bytes(),
         _ => reads == target,
     }
 }

@@ -17,8 +17,7 @@ use super::record::{BeamlineStatus, Record, RecordKind, step_index};
 use super::record_writer::RecordWriter;
 use super::write_order::{After, Before};
 use crate::domain::{Step, StepStatus, escape};
-use channel_access::Context;
-use channel_access::{CaError, search_settings};
+use channel_access::{CaError, ChannelOptions, Context, search_settings};
 
 /// How long the records are searched for before their absence is reported.
 const SEARCH_LIMIT: Duration = Duration::from_secs(5);
@@ -103,7 +102,9 @@ impl StatusRecords {
             let name = format!("{prefix}{record}");
             let channel = match record.kind() {
                 RecordKind::Ioc | RecordKind::Lease => continue,
-                RecordKind::Run => context.channel_alone(&name)?,
+                RecordKind::Run => {
+                    context.open(&name, ChannelOptions { own_circuit: true, ..ChannelOptions::default() })?
+                }
                 _ => context.channel(&name)?,
             };
             let link = Link { record, links: links.clone() };
@@ -150,7 +151,10 @@ impl StatusRecords {
         }
         let keeper = LeaseKeeper {
             holder: context.channel(&format!("{prefix}{}", Record::LeaseHolder))?,
-            heartbeat: context.channel_without_monitor(&format!("{prefix}{}", Record::Heartbeat))?,
+            heartbeat: context.open(
+                &format!("{prefix}{}", Record::Heartbeat),
+                ChannelOptions { monitor: false, ..ChannelOptions::default() },
+            )?,
             state: lease_tx,
             prefix: prefix.to_owned(),
         };

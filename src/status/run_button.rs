@@ -17,8 +17,7 @@ use super::commands::{OperatorCommand, as_bool, is_button};
 use super::lease::Lease;
 use super::record_writer::pause;
 use super::records::{Displayed, Link, Target};
-use channel_access::Value;
-use channel_access::{Channel, Event};
+use channel_access::{Channel, Event, Value};
 
 /// How long a write may wait to be sent.
 const PUT_LIMIT: Duration = Duration::from_secs(5);

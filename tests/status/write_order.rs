@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use beamshare::domain::{Step, StepStatus};
 use beamshare::status::{BeamlineStatus, Record, StatusRecords};
-use channel_access::{Context, TextChannel, Value};
+use channel_access::{ChannelOptions, Context, TextChannel, Value};
 
 use crate::support::ioc::CaTest;
 use crate::{LIMIT, beamshare_ioc, sample};
@@ -50,7 +50,7 @@ async fn who_waits_for_run_or_status_reads_nothing_old() {
     for channel in &channels {
         channel.get(LIMIT).await.unwrap();
     }
-    let run = ca.channel_alone("test:Share:Run").unwrap();
+    let run = ca.open("test:Share:Run", ChannelOptions { own_circuit: true, ..ChannelOptions::default() }).unwrap();
     let status = ca.channel("test:Share:Status").unwrap();
     for round in 1..=50u64 {
         show(&board, round, true);
@@ -87,7 +87,7 @@ async fn a_record_that_refuses_does_not_keep_run_at_one() {
     board.flush(LIMIT).await.unwrap();
     let disp = ca.channel("test:Share:Path.DISP").unwrap();
     disp.put(Value::Char(vec![1]), LIMIT).await.unwrap();
-    let run = ca.channel_alone("test:Share:Run").unwrap();
+    let run = ca.open("test:Share:Run", ChannelOptions { own_circuit: true, ..ChannelOptions::default() }).unwrap();
     sample(&run, |s| s.value == Value::Enum(vec![1])).await;
     show(&board, 2, false);
     let set = std::time::Instant::now();

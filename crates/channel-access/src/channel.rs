@@ -1,133 +1,54 @@
-//! A channel to one PV: its events in order, and reads and writes with a limit of time.
+//! A channel to one PV: its events in order, reads and writes.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::actor::{Fault, Reply, Request, lock, message};
-use super::context::Context;
-use super::error::{CaError, search_settings};
-use super::value::{FieldType, Sample, Value};
-
-/// Samples kept for a reader that is slower than the IOC. Beyond it the oldest go, so the last is never lost.
-const BACKLOG: usize = 64;
-
-/// What happens on a channel.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// The PV was found, or found again. A [`Sample`](Event::Sample) follows.
-    Connected(Connection),
-    /// The IOC has gone. Nobody needs to do anything for it to be found again.
-    Disconnected,
-    /// The IOC's access security says what this client may do now.
-    AccessRights(Access),
-    /// A value: the present one after each connection, then each change of value or alarm. Under load values between
-    /// may be left out, the last one never.
-    Sample(Sample),
-    /// The monitor was made anew by [`Channel::put_and_renew`]: each sample after this one was read by the IOC after
-    /// that put.
-    Renewed,
-    /// The IOC refused a put that nobody waits for; libca's words.
-    PutFailed(String),
-}
-
-/// A connected PV, as its IOC describes it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Connection {
-    /// Its native type.
-    pub field_type: FieldType,
-    /// Elements that it can hold: 1 for a scalar.
-    pub count: usize,
-    /// What this client may do.
-    pub access: Access,
-    /// Where the IOC is: `host:port`.
-    pub host: String,
-}
-
-/// What the IOC's access security lets this client do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Access {
-    pub read: bool,
-    pub write: bool,
-}
-
-/// Between libca's callbacks and the reader of one channel.
-pub(crate) struct Feed {
-    name: String,
-    events: Mutex<VecDeque<Event>>,
-    arrived: Notify,
-    link: watch::Sender<Option<Connection>>,
-}
-
-impl Feed {
-    pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), events: Mutex::default(), arrived: Notify::new(), link: watch::Sender::new(None) }
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Called by libca's threads; never waits.
-    pub(crate) fn push(&self, event: Event) {
-        match &event {
-            Event::Connected(connection) => drop(self.link.send_replace(Some(connection.clone()))),
-            Event::Disconnected => drop(self.link.send_replace(None)),
-            Event::AccessRights(access) => self.link.send_modify(|link| {
-                if let Some(connection) = link {
-                    connection.access = *access;
-                }
-            }),
-            _ => {}
-        }
-        let mut events = lock(&self.events);
-        if events.len() >= BACKLOG
-            && let Some(oldest) = events.iter().position(|e| matches!(e, Event::Sample(_)))
-        {
-            events.remove(oldest);
-        }
-        events.push_back(event);
-        drop(events);
-        self.arrived.notify_one();
-    }
-}
+use crate::error::{CaError, search_settings};
+use crate::event::{Connection, Event};
+use crate::libca::{self, Libca, Refusal, Reply, Request};
+use crate::queue::EventQueue;
+use crate::value::{Sample, Value};
 
 /// A channel to one PV. Dropping it closes it.
 pub struct Channel {
     id: u64,
-    feed: Arc<Feed>,
-    context: Context,
+    queue: Arc<EventQueue>,
+    libca: Libca,
 }
 
 impl Channel {
-    pub(crate) fn new(id: u64, feed: Arc<Feed>, context: Context) -> Self {
-        Self { id, feed, context }
+    pub(crate) fn new(id: u64, queue: Arc<EventQueue>, libca: Libca) -> Self {
+        Self { id, queue, libca }
     }
 
     /// Name of the PV.
     pub fn name(&self) -> &str {
-        &self.feed.name
+        self.queue.name()
     }
 
-    /// The next event; waits for one.
+    /// Waits for the next event.
     ///
     /// Cancel-safe: an event leaves the queue only when it is returned. One task at a time should call it.
     pub async fn next(&self) -> Event {
+        self.queue.next().await
+    }
+
+    /// Waits for the next sample that `wanted` accepts; other events are dropped. Cancel-safe as [`next`](Self::next).
+    pub async fn sample(&self, mut wanted: impl FnMut(&Sample) -> bool) -> Sample {
         loop {
-            if let Some(event) = lock(&self.feed.events).pop_front() {
-                return event;
+            match self.next().await {
+                Event::Sample(sample) if wanted(&sample) => return sample,
+                _ => {}
             }
-            self.feed.arrived.notified().await;
         }
     }
 
-    /// The connection as it is now, if there is one.
+    /// The present connection, if there is one.
     pub fn connection(&self) -> Option<Connection> {
-        self.feed.link.borrow().clone()
+        self.queue.connection().borrow().clone()
     }
 
     /// Waits until the PV is connected. Cancel-safe.
@@ -144,7 +65,7 @@ impl Channel {
     /// [`CaError`], after `limit` at the latest.
     pub async fn get(&self, limit: Duration) -> Result<Sample, CaError> {
         let sample = self.call("read", limit, |id, reply| Request::Get { id, reply }).await?;
-        sample.ok_or_else(|| self.error(Fault::Libca(epics_ca_sys::ECA_GETFAIL), "read"))
+        sample.ok_or_else(|| self.error(Refusal::NO_VALUE, "read"))
     }
 
     /// Writes `value` and waits until the record has processed (put with callback), waiting for a connection where
@@ -159,13 +80,13 @@ impl Channel {
         self.call(&action, limit, |id, reply| Request::Put { id, value, reply }).await.map(drop)
     }
 
-    /// Writes `value` without waiting for the record, and makes the monitor anew over the same connection, so that
-    /// every [`Event::Sample`] after the [`Event::Renewed`] that comes now was read by the IOC after it took the
-    /// value: the way to tell one's own value from another client's.
+    /// Writes `value` without waiting for the record, and renews the monitor over the same circuit, so that the IOC read
+    /// every [`Event::Sample`] after the next [`Event::Renewed`] after it took the value. This tells one's own value from
+    /// another client's.
     ///
-    /// For channels made with [`Context::channel_alone`] only: where a monitor ends while values of other channels of the
-    /// same connection wait, the IOC (rsrv, measured with base 7.0.10) may leave those unsent until it next has something
-    /// to send, up to 30 s later.
+    /// Only for channels with [`own_circuit`](crate::ChannelOptions::own_circuit): where a monitor ends while values of
+    /// other channels of the same circuit wait, the IOC (rsrv, measured with base 7.0.10) may leave those unsent until it
+    /// next has something to send, up to 30 s later.
     ///
     /// A refusal by the IOC comes as [`Event::PutFailed`] after the [`Event::Renewed`].
     ///
@@ -177,12 +98,12 @@ impl Channel {
     }
 
     async fn wait_connected(&self, action: &str, limit: Duration, deadline: Instant) -> Result<Connection, CaError> {
-        let mut link = self.feed.link.subscribe();
-        match timeout_at(deadline, link.wait_for(Option::is_some)).await {
-            Ok(Ok(link)) => link.clone().ok_or_else(|| self.closed()),
+        let mut connection = self.queue.connection();
+        match timeout_at(deadline, connection.wait_for(Option::is_some)).await {
+            Ok(Ok(connection)) => connection.clone().ok_or_else(|| self.closed()),
             Ok(Err(_)) => Err(self.closed()),
             Err(_) => Err(CaError::NotConnected {
-                pv: self.feed.name.clone(),
+                pv: self.name().to_owned(),
                 action: action.to_owned(),
                 limit,
                 search: search_settings(),
@@ -199,73 +120,31 @@ impl Channel {
         let deadline = Instant::now() + limit;
         self.wait_connected(action, limit, deadline).await?;
         let (reply, answer) = oneshot::channel();
-        self.context.send(request(self.id, reply));
+        self.libca.send(request(self.id, reply));
         match timeout_at(deadline, answer).await {
             Ok(Ok(result)) => result.map_err(|fault| self.error(fault, action)),
             Ok(Err(_)) => Err(self.closed()),
-            Err(_) => Err(CaError::Timeout { pv: self.feed.name.clone(), action: action.to_owned(), limit }),
+            Err(_) => Err(CaError::Timeout { pv: self.name().to_owned(), action: action.to_owned(), limit }),
         }
     }
 
     fn closed(&self) -> CaError {
-        CaError::Closed { pv: self.feed.name.clone() }
+        CaError::Closed { pv: self.name().to_owned() }
     }
 
-    fn error(&self, fault: Fault, action: &str) -> CaError {
-        let (pv, action) = (self.feed.name.clone(), action.to_owned());
-        match fault {
-            Fault::Disconnected => CaError::Disconnected { pv, action },
-            Fault::Libca(status) => CaError::Refused {
-                pv,
-                action,
-                reason: message(status),
-                remedy: match status {
-                    epics_ca_sys::ECA_NOWTACCESS => {
-                        ". The IOC's access security does not let this user or host write: see its .acf file"
-                    }
-                    epics_ca_sys::ECA_NORDACCESS => {
-                        ". The IOC's access security does not let this user or host read: see its .acf file"
-                    }
-                    epics_ca_sys::ECA_BADCOUNT => ". The record holds fewer elements: raise its NELM",
-                    epics_ca_sys::ECA_PUTFAIL => ". Is the record disabled (DISP), or the value none of its states?",
-                    _ => "",
-                },
-            },
+    fn error(&self, refusal: Refusal, action: &str) -> CaError {
+        let (pv, action) = (self.name().to_owned(), action.to_owned());
+        match refusal {
+            Refusal::Disconnected => CaError::Disconnected { pv, action },
+            Refusal::Status(status) => {
+                CaError::Refused { pv, action, reason: libca::message(status), remedy: libca::remedy(status) }
+            }
         }
     }
 }
 
 impl Drop for Channel {
     fn drop(&mut self) {
-        self.context.send(Request::Close { id: self.id });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample(n: i32) -> Event {
-        Event::Sample(Sample {
-            value: Value::Long(vec![n]),
-            severity: Default::default(),
-            status: Default::default(),
-            timestamp: None,
-        })
-    }
-
-    #[test]
-    fn a_full_queue_loses_the_oldest_samples_and_no_other_event() {
-        let feed = Feed::new("x");
-        feed.push(Event::Disconnected);
-        for n in 0..1000 {
-            feed.push(sample(n));
-        }
-        feed.push(Event::Renewed);
-        let events = lock(&feed.events);
-        assert_eq!(events.len(), BACKLOG);
-        assert_eq!(events.front(), Some(&Event::Disconnected));
-        assert_eq!(events.back(), Some(&Event::Renewed));
-        assert_eq!(events.get(BACKLOG - 2), Some(&sample(999)));
+        self.libca.send(Request::Close { id: self.id });
     }
 }

@@ -1,22 +1,26 @@
-//! EPICS Channel Access for async Rust: a safe client on libca, EPICS's own C library.
-//!
-//! - [`Context`] makes [`Channel`]s: events, reads and writes of one PV.
-//! - [`TextChannel`] reads and writes a text in any form in which sites keep one.
-//!
-//! libca reads EPICS_CA_ADDR_LIST and its kin from the environment when the [`Context`] is made.
+#![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
+#![deny(unsafe_code)]
 
-mod actor;
-mod callbacks;
+mod alarm;
 mod channel;
 mod context;
 mod error;
-mod repeater;
+mod event;
+#[allow(unsafe_code)]
+mod libca;
+mod options;
+mod queue;
+mod sync;
 mod text;
 mod value;
+mod wire;
 
-pub use channel::{Access, Channel, Connection, Event};
+pub use alarm::{AlarmStatus, Severity};
+pub use channel::Channel;
 pub use context::Context;
 pub use error::{CaError, search_settings};
+pub use event::{Access, Connection, Event};
+pub use options::ChannelOptions;
 pub use text::{Text, TextChannel, TextEvent};
-pub use value::{AlarmStatus, FieldType, STRING_SIZE, Sample, Severity, Value, until_nul};
+pub use value::{FieldType, STRING_SIZE, Sample, Value};

@@ -16,11 +16,15 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::actor::lock;
-use super::channel::{Channel, Connection, Event};
-use super::context::Context;
-use super::error::CaError;
-use super::value::{FieldType, STRING_SIZE, Sample, Severity, Value, until_nul};
+use crate::alarm::Severity;
+use crate::channel::Channel;
+use crate::context::Context;
+use crate::error::CaError;
+use crate::event::{Connection, Event};
+use crate::options::ChannelOptions;
+use crate::sync::lock;
+use crate::value::{FieldType, STRING_SIZE, Sample, Value, decode_text, until_nul};
+use crate::wire::max_elements;
 
 /// Longest text that fits a DBR_STRING, in bytes.
 const STRING_ROOM: usize = STRING_SIZE - 1;
@@ -80,7 +84,7 @@ impl TextChannel {
     /// # Errors
     /// [`CaError::BadName`].
     pub fn new(context: &Context, name: &str) -> Result<Self, CaError> {
-        let plain = context.channel_with_labels(name)?;
+        let plain = context.open(name, ChannelOptions { enum_labels: true, ..ChannelOptions::default() })?;
         Ok(Self { context: context.clone(), plain, long: Mutex::default() })
     }
 
@@ -207,8 +211,8 @@ impl TextChannel {
             Event::Connected(_) => *long = Long { useless: true, ..Long::default() },
             Event::Disconnected => long.in_use = false,
             Event::Sample(sample) if long.in_use => {
-                let room = channel.connection()?.count;
-                return Some(TextEvent::Text(Wire::Chars { room }.read(&sample)));
+                let wire = Wire::chars(channel.connection()?.count);
+                return Some(TextEvent::Text(wire.read(&sample)));
             }
             _ => {}
         }
@@ -223,7 +227,8 @@ impl TextChannel {
         }
         if long.channel.is_none() {
             let name = long_name(self.name())?;
-            long.channel = Some(Arc::new(self.context.channel_without_monitor(&name).ok()?));
+            let options = ChannelOptions { monitor: false, ..ChannelOptions::default() };
+            long.channel = Some(Arc::new(self.context.open(&name, options).ok()?));
         }
         long.channel.clone()
     }
@@ -232,7 +237,7 @@ impl TextChannel {
         let channel = self.open_long()?;
         let limit = LONG_FORM_LIMIT.min(deadline - Instant::now());
         let connection = channel.connected(limit).await.ok()?;
-        roomy(&connection).then_some((channel, Wire::Chars { room: connection.count }))
+        roomy(&connection).then_some((channel, Wire::chars(connection.count)))
     }
 }
 
@@ -264,12 +269,17 @@ impl Wire {
     fn choose(pv: &str, connection: &Connection) -> Result<Self, CaError> {
         let (kind, count) = (connection.field_type, connection.count);
         match kind {
-            FieldType::Char if count > 1 => Ok(Self::Chars { room: count }),
+            FieldType::Char if count > 1 => Ok(Self::chars(count)),
             FieldType::String => Ok(Self::String),
             FieldType::Enum if count == 1 => Ok(Self::Label),
             _ if count == 1 => Ok(Self::Number),
             _ => Err(CaError::NotText { pv: pv.to_owned(), found: format!("an array of {count} {kind}") }),
         }
+    }
+
+    /// An array of CHAR with this many elements, of which no more travel than fit in a message.
+    fn chars(count: usize) -> Self {
+        Self::Chars { room: count.min(max_elements(FieldType::Char)) }
     }
 
     fn read(self, sample: &Sample) -> Text {
@@ -317,7 +327,7 @@ fn to_text(bytes: &[u8], may_be_cut: bool) -> String {
         Err(e) if may_be_cut && e.error_len().is_none() => {
             String::from_utf8_lossy(&bytes[..e.valid_up_to()]).into_owned()
         }
-        Err(_) => bytes.iter().map(|b| char::from(*b)).collect(),
+        Err(_) => decode_text(bytes).into_owned(),
     }
 }
 

@@ -1,15 +1,16 @@
-//! Values as they travel on Channel Access, and their alarms.
+//! Values of PVs and their types.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use epics_ca_sys as sys;
+use crate::alarm::{AlarmStatus, Severity};
 
 /// Bytes of a DBR_STRING, with its terminating NUL (`MAX_STRING_SIZE` of EPICS base).
-pub const STRING_SIZE: usize = sys::MAX_STRING_SIZE as usize;
+pub const STRING_SIZE: usize = 40;
 
-/// Seconds from the Unix epoch to the EPICS epoch, 1990-01-01 UTC (`POSIX_TIME_AT_EPICS_EPOCH`).
-const EPICS_EPOCH: u64 = 631_152_000;
+/// Longest text that [`Value`]'s `Display` shows, in characters.
+const DISPLAYED_CHARS: usize = 120;
 
 /// Native type of a PV, as Channel Access names it (DBF_…).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +33,8 @@ pub enum FieldType {
 }
 
 impl FieldType {
-    /// From libca's code; `None` for a channel that is not connected and for types unknown to Channel Access.
-    pub(crate) fn from_code(code: i16) -> Option<Self> {
+    /// From the DBF code; `None` for types that Channel Access does not have.
+    pub(crate) fn from_code(code: i64) -> Option<Self> {
         Some(match code {
             0 => Self::String,
             1 => Self::Short,
@@ -134,42 +135,35 @@ impl Value {
         }
     }
 
-    /// The elements in the host's byte order, as libca takes them.
-    pub(crate) fn to_wire(&self) -> Vec<u8> {
+    /// The bytes of a text, up to its NUL: a CHAR array, or the first string. `None` for numbers and states.
+    pub fn text_bytes(&self) -> Option<&[u8]> {
         match self {
-            Self::String(v) => v.iter().flat_map(|s| fixed_string(s)).collect(),
-            Self::Short(v) => v.iter().flat_map(|x| x.to_ne_bytes()).collect(),
-            Self::Float(v) => v.iter().flat_map(|x| x.to_ne_bytes()).collect(),
-            Self::Enum(v) => v.iter().flat_map(|x| x.to_ne_bytes()).collect(),
-            Self::Char(v) => v.clone(),
-            Self::Long(v) => v.iter().flat_map(|x| x.to_ne_bytes()).collect(),
-            Self::Double(v) => v.iter().flat_map(|x| x.to_ne_bytes()).collect(),
+            Self::Char(bytes) => Some(until_nul(bytes)),
+            Self::String(strings) => Some(strings.first().map_or(&[], |bytes| until_nul(bytes))),
+            _ => None,
         }
     }
 
-    /// The inverse of [`to_wire`](Self::to_wire).
-    fn from_wire(kind: FieldType, bytes: &[u8]) -> Self {
-        match kind {
-            FieldType::String => Self::String(bytes.chunks_exact(STRING_SIZE).map(|s| until_nul(s).to_vec()).collect()),
-            FieldType::Short => Self::Short(elements(bytes, i16::from_ne_bytes)),
-            FieldType::Float => Self::Float(elements(bytes, f32::from_ne_bytes)),
-            FieldType::Enum => Self::Enum(elements(bytes, u16::from_ne_bytes)),
-            FieldType::Char => Self::Char(bytes.to_vec()),
-            FieldType::Long => Self::Long(elements(bytes, i32::from_ne_bytes)),
-            FieldType::Double => Self::Double(elements(bytes, f64::from_ne_bytes)),
-        }
+    /// The text of a CHAR array or of the first string: UTF-8, otherwise ISO 8859-1. `None` for numbers and states.
+    ///
+    /// The text is as the server sent it: escape it before it reaches a terminal or a log.
+    pub fn to_text(&self) -> Option<String> {
+        self.text_bytes().map(|bytes| decode_text(bytes).into_owned())
     }
 }
 
 impl fmt::Display for Value {
-    /// The first element, as `caget` would print it.
+    /// The first element, as `caget` prints it. Texts are quoted, escaped and cut, so that they are safe in a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::String(v) => write!(f, "'{}'", String::from_utf8_lossy(v.first().map_or(&[], |s| s))),
-            Self::Char(v) if v.len() != 1 => {
-                write!(f, "'{}'", String::from_utf8_lossy(until_nul(v)))
+            Self::Char(v) if v.len() == 1 => first(f, v),
+            Self::String(_) | Self::Char(_) => {
+                let text = self.text_bytes().map(decode_text).unwrap_or_default();
+                let mut chars = text.chars();
+                write!(f, "'")?;
+                chars.by_ref().take(DISPLAYED_CHARS).try_for_each(|c| write!(f, "{}", c.escape_debug()))?;
+                f.write_str(if chars.next().is_some() { "...'" } else { "'" })
             }
-            Self::Char(v) => write!(f, "{}", v[0]),
             Self::Short(v) => first(f, v),
             Self::Float(v) => first(f, v),
             Self::Enum(v) => first(f, v),
@@ -190,95 +184,16 @@ fn whole(x: f64) -> Option<i64> {
     (x.fract() == 0.0 && x.abs() < 9.0e15).then_some(x as i64)
 }
 
-fn elements<const N: usize, T>(bytes: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
-    bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
-}
-
-fn fixed_string(text: &[u8]) -> [u8; STRING_SIZE] {
-    let mut out = [0; STRING_SIZE];
-    let n = text.len().min(STRING_SIZE - 1);
-    out[..n].copy_from_slice(&text[..n]);
-    out
-}
-
-/// What comes before the first NUL: the text in a fixed field.
-pub fn until_nul(bytes: &[u8]) -> &[u8] {
+/// The bytes before the first NUL: the text of a fixed field.
+pub(crate) fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|b| *b == 0).next().unwrap_or_default()
 }
 
-/// Severity of an alarm. `Invalid` means that the value must not be used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)] // EPICS's own four
-pub enum Severity {
-    #[default]
-    None,
-    Minor,
-    Major,
-    Invalid,
-}
-
-impl Severity {
-    fn from_code(code: u16) -> Self {
-        match code {
-            0 => Self::None,
-            1 => Self::Minor,
-            2 => Self::Major,
-            _ => Self::Invalid,
-        }
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "NO_ALARM",
-            Self::Minor => "MINOR",
-            Self::Major => "MAJOR",
-            Self::Invalid => "INVALID",
-        })
-    }
-}
-
-/// Why a record is in alarm: EPICS's status code, printed by its name (`UDF`, `COMM`, …).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AlarmStatus(pub u16);
-
-impl AlarmStatus {
-    /// The record has never been given a value.
-    pub const UDF: Self = Self(17);
-}
-
-impl fmt::Display for AlarmStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // epicsAlarmConditionStrings of EPICS base, in order.
-        const NAMES: [&str; 22] = [
-            "NO_ALARM",
-            "READ",
-            "WRITE",
-            "HIHI",
-            "HIGH",
-            "LOLO",
-            "LOW",
-            "STATE",
-            "COS",
-            "COMM",
-            "TIMEOUT",
-            "HWLIMIT",
-            "CALC",
-            "SCAN",
-            "LINK",
-            "SOFT",
-            "BAD_SUB",
-            "UDF",
-            "DISABLE",
-            "SIMM",
-            "READ_ACCESS",
-            "WRITE_ACCESS",
-        ];
-        match NAMES.get(usize::from(self.0)) {
-            Some(name) => f.write_str(name),
-            None => write!(f, "status {}", self.0),
-        }
+/// Bytes as text. EPICS does not define an encoding: what is not UTF-8 is ISO 8859-1, which screens of old IOCs write.
+pub(crate) fn decode_text(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().map(|b| char::from(*b)).collect()),
     }
 }
 
@@ -295,75 +210,29 @@ pub struct Sample {
     pub timestamp: Option<SystemTime>,
 }
 
-/// Code of the DBR_TIME_… type in which a field of this type is asked for with its alarm and time.
-pub(crate) fn time_type(kind: FieldType) -> i64 {
-    i64::from(sys::DBR_TIME_STRING) + kind as i64
-}
-
-/// Reads what libca hands to a callback.
-///
-/// Returns `None` for anything but a DBR_TIME_… type, the only ones that are asked for.
-///
-/// # Safety
-/// `args.dbr` must be null or point to `args.count` elements of DBR type `args.type_`, as in a callback of libca.
-pub(crate) unsafe fn decode(args: &sys::event_handler_args) -> Option<Sample> {
-    let code = args.type_ - i64::from(sys::DBR_TIME_STRING);
-    let kind = FieldType::from_code(i16::try_from(code).ok()?)?;
-    let count = usize::try_from(args.count).ok()?;
-    if args.dbr.is_null() {
-        return None;
-    }
-    let index = usize::try_from(args.type_).ok()?;
-    // SAFETY: both tables of libca have an entry for each DBR type, and `index` is that of a DBR_TIME_… type.
-    let (offset, size) = unsafe {
-        let offset = *(&raw const sys::dbr_value_offset).cast::<u16>().add(index);
-        let size = *(&raw const sys::dbr_value_size).cast::<u16>().add(index);
-        (usize::from(offset), usize::from(size))
-    };
-    // SAFETY: the caller's promise; the value of such a DBR begins at `offset`, after status, severity and time.
-    let bytes = unsafe { std::slice::from_raw_parts(args.dbr.cast::<u8>(), offset + size * count) };
-    let (head, value) = bytes.split_at_checked(offset)?;
-    let u16_at = |at: usize| Some(u16::from_ne_bytes(head.get(at..at + 2)?.try_into().ok()?));
-    let u32_at = |at: usize| Some(u32::from_ne_bytes(head.get(at..at + 4)?.try_into().ok()?));
-    let (seconds, nanoseconds) = (u32_at(4)?, u32_at(8)?.min(999_999_999));
-    Some(Sample {
-        value: Value::from_wire(kind, value),
-        status: AlarmStatus(u16_at(0)?),
-        severity: Severity::from_code(u16_at(2)?),
-        timestamp: (seconds != 0).then(|| UNIX_EPOCH + Duration::new(EPICS_EPOCH + u64::from(seconds), nanoseconds)),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_type_survives_the_way_through_the_wire() {
-        for value in [
-            Value::String(vec![b"Li".to_vec(), b"".to_vec()]),
-            Value::Short(vec![-3, 7]),
-            Value::Float(vec![1.5]),
-            Value::Enum(vec![2]),
-            Value::Char(vec![1, 255]),
-            Value::Long(vec![i32::MIN]),
-            Value::Double(vec![0.1, f64::MAX]),
-        ] {
-            assert_eq!(Value::from_wire(value.field_type(), &value.to_wire()), value);
-        }
-    }
-
-    #[test]
-    fn a_string_is_cut_at_39_bytes_and_keeps_its_nul() {
-        let wire = Value::string(&"x".repeat(50)).to_wire();
-        assert_eq!(wire.len(), 40);
-        assert_eq!(Value::from_wire(FieldType::String, &wire), Value::string(&"x".repeat(39)));
-    }
 
     #[test]
     fn as_integer_takes_no_fraction() {
         assert_eq!(Value::Double(vec![1001583.0]).as_integer(), Some(1001583));
         assert_eq!(Value::Double(vec![1.5]).as_integer(), None);
         assert_eq!(Value::Long(vec![]).as_integer(), None);
+    }
+
+    #[test]
+    fn a_displayed_text_is_escaped_and_cut() {
+        assert_eq!(Value::chars("M\u{fc}ller").to_string(), "'M\u{fc}ller'");
+        assert_eq!(Value::chars("a\nb\u{202e}c").to_string(), "'a\\nb\\u{202e}c'");
+        assert_eq!(Value::string(&"x".repeat(200)).to_string(), format!("'{}...'", "x".repeat(DISPLAYED_CHARS)));
+        assert_eq!(Value::Char(vec![]).to_string(), "''");
+    }
+
+    #[test]
+    fn a_text_is_utf8_or_latin1_up_to_its_nul() {
+        assert_eq!(Value::Char(b"M\xfcller\0tail".to_vec()).to_text().as_deref(), Some("M\u{fc}ller"));
+        assert_eq!(Value::String(vec![]).to_text().as_deref(), Some(""));
+        assert_eq!(Value::Long(vec![1]).to_text(), None);
     }
 }

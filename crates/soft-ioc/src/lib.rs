@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// Starts the IOC with the databases and the access security file given as arguments, then hands each line of its
 /// standard input to iocsh. It ends when its standard input does, so no IOC outlives its test.
@@ -195,10 +196,24 @@ impl Ioc {
         writeln!(self.stdin, "{line}").and_then(|()| self.stdin.flush()).expect("the IOC reads its shell");
     }
 
-    /// Stops it as a hung IOC does: its connections stay, nothing answers.
+    /// Stops it as a hung IOC does: its connections stay open, nothing answers. Returns when all its threads stand still.
     pub fn freeze(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("the IOC lives");
+        let limit = Instant::now() + Duration::from_secs(10);
+        while !self.is_stopped() {
+            assert!(Instant::now() < limit, "the IOC does not stop");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether each of its threads is in the state `T` (proc_pid_stat(5)).
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the IOC lives");
+        threads.map_while(Result::ok).all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(')').is_some_and(|(_, fields)| fields.trim_start().starts_with('T'))
+        })
     }
 }
 

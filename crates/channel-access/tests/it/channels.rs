@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use channel_access::{CaError, Context, Event, FieldType, Value};
+use channel_access::{CaError, ChannelOptions, Context, Event, FieldType, Value};
 
 use crate::{LIMIT, connected, disconnected, event, sample};
 use soft_ioc::CaTest;
@@ -161,7 +161,7 @@ async fn after_put_and_renew_every_sample_is_from_after_the_put() {
     let test = CaTest::new();
     let _ioc = test.ioc_with_records(X);
     let ca = Context::new().unwrap();
-    let x = ca.channel_alone("x").unwrap();
+    let x = ca.open("x", ChannelOptions { own_circuit: true, ..ChannelOptions::default() }).unwrap();
     sample(&x, |_| true).await;
     // Bursts, so that echoes of the earlier puts are still on their way when the last one renews the monitor.
     for burst in 0..100 {
@@ -180,7 +180,7 @@ async fn a_put_that_the_ioc_refuses_is_heard_of() {
     let test = CaTest::new();
     let _ioc = test.ioc_with_records(r#"record(longout, "x") { field(DISP, "1") }"#);
     let ca = Context::new().unwrap();
-    let x = ca.channel_alone("x").unwrap();
+    let x = ca.open("x", ChannelOptions { own_circuit: true, ..ChannelOptions::default() }).unwrap();
     let error = x.put(Value::Long(vec![1]), LIMIT).await.unwrap_err();
     assert!(matches!(error, CaError::Refused { .. }), "{error}");
     x.put_and_renew(Value::Long(vec![1]), LIMIT).await.unwrap();

@@ -1,5 +1,7 @@
 //! Channel Access against EPICS base's own C soft IOC. Needs `cargo nextest run` (one process a test).
 mod channels;
+mod hostile;
+mod hostile_server;
 mod texts;
 
 use std::time::Duration;

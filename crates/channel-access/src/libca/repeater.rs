@@ -2,7 +2,7 @@
 //!
 //! libca starts the program `caRepeater` for that, which Debian does not have: it would complain, and find an IOC that
 //! comes up late only by its own ever slower search. libca exports the repeater as a function, so a thread of ours can
-//! be the host's repeater. It serves every client of the host for as long as beamshare runs.
+//! be the host's repeater. It serves every client of the host for as long as this process runs.
 
 use std::ffi::c_void;
 use std::io::ErrorKind;
@@ -22,7 +22,7 @@ unsafe extern "C" {
 }
 
 /// Starts a repeater in this process if there is none.
-pub(crate) fn ensure() {
+pub(super) fn ensure() {
     let port = match std::env::var("EPICS_CA_REPEATER_PORT") {
         Ok(text) => text.trim().parse().unwrap_or(DEFAULT_PORT),
         Err(_) => DEFAULT_PORT,
@@ -42,7 +42,7 @@ pub(crate) fn ensure() {
     let patience = Instant::now() + START_LIMIT;
     while Instant::now() < patience {
         if is_there(port) {
-            tracing::debug!(port, "this host had no CA repeater: beamshare is it now");
+            tracing::debug!(port, "this host had no CA repeater: this process is it now");
             return;
         }
         std::thread::sleep(Duration::from_millis(2));
