@@ -90,7 +90,8 @@ impl Collection {
 
     /// All access rules of the collection, in one request.
     pub(super) async fn rules(&self) -> Result<Vec<AccessRule>, StepError> {
-        Ok(self.client.transfer().access_rules(self.settings.collection).list().await?.rules)
+        let listed = self.client.transfer().access_rules(self.settings.collection).list().await;
+        Ok(self.result(listed)?.rules)
     }
 
     /// The Globus identities of these addresses, all in one request; who has none gets one.
@@ -110,7 +111,8 @@ impl Collection {
             usernames.iter().filter(|name| !cached.contains_key(*name)).cloned().collect()
         };
         if !unknown.is_empty() {
-            let found = self.client.auth().identities().by_usernames(&unknown).provision(provision).send().await?;
+            let found = self.client.auth().identities().by_usernames(&unknown).provision(provision).send().await;
+            let found = self.result(found)?;
             let mut cached = self.cache();
             for name in unknown {
                 if let Some(identity) = found.find(&name) {
@@ -151,7 +153,7 @@ impl Collection {
             Err(error) if *error.kind() == ErrorKind::Exists => {
                 Err(StepError { message: error.to_string(), retry: Retry::Backoff })
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.step_error(&error)),
         }
     }
 
@@ -159,7 +161,7 @@ impl Collection {
     pub(super) async fn change(&self, rule: &str, ends: Option<Timestamp>) -> Result<(), StepError> {
         let transfer = self.client.transfer();
         let rules = transfer.access_rules(self.settings.collection);
-        Ok(rules.update(rule).permissions(self.permissions()).expires(ends).send().await?)
+        self.result(rules.update(rule).permissions(self.permissions()).expires(ends).send().await)
     }
 
     /// Deletes one of our rules; one that is gone is fine.
@@ -170,7 +172,7 @@ impl Collection {
                 let listed = self.rules().await?.iter().any(|other| other.id.as_deref() == Some(rule));
                 if listed { Err(StepError { message: error.to_string(), retry: Retry::Backoff }) } else { Ok(()) }
             }
-            other => Ok(other?),
+            other => self.result(other),
         }
     }
 
@@ -179,6 +181,15 @@ impl Collection {
             Permissions::R => globus::Permissions::Read,
             Permissions::Rw => globus::Permissions::ReadWrite,
         }
+    }
+
+    /// An error of Globus as a step reports it.
+    pub(super) fn step_error(&self, error: &globus::Error) -> StepError {
+        step_error(error, &self.settings)
+    }
+
+    fn result<T>(&self, result: globus::Result<T>) -> Result<T, StepError> {
+        result.map_err(|error| self.step_error(&error))
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, HashMap<String, Uuid>> {
@@ -205,23 +216,23 @@ impl Place for Collection {
             Err(error) if *error.kind() == ErrorKind::NotDirectory => {
                 Ok(Found::Occupied(vec!["a file, not a directory".to_owned()]))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.step_error(&error)),
         }
     }
 
     async fn make(&self, path: &RelativePath) -> Result<Made, StepError> {
         let transfer = self.client.transfer();
-        let make = transfer.make_all_parents(self.settings.collection, self.path(path)).below(&self.settings.top);
-        let made = make.send().await?;
-        match made.last().map(|directory| directory.made) {
-            Some(globus::Made::New) => Ok(Made::Created),
+        let make = transfer.create_dir_all(self.settings.collection, self.path(path)).below(&self.settings.top);
+        let made = self.result(make.send().await)?;
+        match made.last().map(|directory| directory.creation) {
+            Some(globus::Creation::Created) => Ok(Made::Created),
             _ => Ok(Made::Existed),
         }
     }
 
     async fn probe(&self) -> Result<String, StepError> {
         let top = self.client.transfer().ls(self.settings.collection, &self.settings.top).limit(1);
-        let (_, rules) = tokio::try_join!(async { Ok(top.send().await?) }, self.rules())?;
+        let (_, rules) = tokio::try_join!(async { self.result(top.send().await) }, self.rules())?;
         let used = rules.iter().filter(|rule| rule.role_id.is_none()).count();
         Ok(format!("{} can be read; {used} of {} access rules used", self.settings.top, globus::ACCESS_RULE_LIMIT))
     }
@@ -253,7 +264,6 @@ pub fn client(settings: &config::Globus) -> Result<GlobusClient, StepError> {
         SignIn::AccessTokenFile { file } => Authorizer::access_token(secret(file)?),
         SignIn::TokenStore { file, .. } => Authorizer::stored(TokenStore::at(file), SIGN_IN),
     };
-    let login = login_command(settings);
     let client = GlobusClient::builder()
         .auth_url(settings.auth_url.clone())
         .transfer_url(settings.transfer_url.clone())
@@ -261,9 +271,8 @@ pub fn client(settings: &config::Globus) -> Result<GlobusClient, StepError> {
         .request_timeout(settings.timeout)
         .retry(RetryPolicy::none())
         .user_agent(concat!("beamshare/", env!("CARGO_PKG_VERSION")))
-        .consent_command(move |scopes| format!("{login} --scope {}", quoted(&scopes.join(" "))))
-        .build()?;
-    Ok(client)
+        .build();
+    client.map_err(|error| step_error(&error, settings))
 }
 
 /// What a person types to sign in with these settings.
@@ -282,32 +291,59 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// An error of Globus, with the command that signs in again where that is what helps.
+/// An error of Globus with its remedy: the command of this program that helps, or the client's hint.
 pub fn explain(error: &globus::Error, settings: &config::Globus) -> String {
-    let login = match (error.kind(), &settings.sign_in) {
-        (ErrorKind::NotSignedIn | ErrorKind::AuthenticationFailed | ErrorKind::SessionRequired, sign_in) => sign_in,
-        _ => return error.to_string(),
-    };
-    match login {
-        SignIn::TokenStore { .. } => format!("{error}; run: {}", login_command(settings)),
-        SignIn::Service { .. } => format!("{error}; run: {} --service --replace", login_command(settings)),
-        SignIn::AccessTokenFile { file } => format!("{error}; put a valid token into {}", file.display()),
+    match remedy(error, settings) {
+        Some(remedy) => format!("{error}; {remedy}"),
+        None => error.to_string(),
     }
 }
 
-impl From<globus::Error> for StepError {
-    fn from(error: globus::Error) -> StepError {
-        let retry = match error.retry_after() {
-            Some(wait) if error.can_retry() => Retry::After(wait),
-            None if error.can_retry() => Retry::Backoff,
-            _ => Retry::Never,
-        };
-        let message = match error.kind() {
-            ErrorKind::NotSignedIn => format!("{error} (beamshare login)"),
-            _ => error.to_string(),
-        };
-        StepError { message, retry }
+fn remedy(error: &globus::Error, settings: &config::Globus) -> Option<String> {
+    let login = login_command(settings);
+    let is_sign_in =
+        matches!(error.kind(), ErrorKind::NotSignedIn | ErrorKind::AuthenticationFailed | ErrorKind::SessionRequired);
+    match (error.kind(), &settings.sign_in) {
+        (ErrorKind::ConsentRequired { required_scopes }, _) => {
+            Some(format!("consent to it by running: {login} --scope {}", quoted(&required_scopes.join(" "))))
+        }
+        (ErrorKind::SessionRequired, SignIn::TokenStore { .. }) => {
+            Some(format!("run: {login}{}", session_options(error.authorization_parameters())))
+        }
+        (_, SignIn::TokenStore { .. }) if is_sign_in => Some(format!("run: {login}")),
+        (_, SignIn::Service { .. }) if is_sign_in => Some(format!("run: {login} --service --replace")),
+        (_, SignIn::AccessTokenFile { file }) if is_sign_in => {
+            Some(format!("put a valid token into {}", file.display()))
+        }
+        (kind, _) => kind.hint().map(str::to_owned),
     }
+}
+
+/// The options of `beamshare login` that ask for what the session lacks.
+fn session_options(required: Option<&globus::AuthorizationParameters>) -> String {
+    let Some(required) = required else { return String::new() };
+    let mut options = String::new();
+    for (option, values) in [
+        ("--session-identity", &required.session_required_identities),
+        ("--session-domain", &required.session_required_single_domain),
+        ("--session-policy", &required.session_required_policies),
+    ] {
+        values.iter().for_each(|value| options += &format!(" {option} {}", quoted(value)));
+    }
+    if required.session_required_mfa == Some(true) {
+        options += " --session-mfa";
+    }
+    options
+}
+
+/// The error of a step for an error of Globus: whether the step is retried, and the message with its remedy.
+pub fn step_error(error: &globus::Error, settings: &config::Globus) -> StepError {
+    let retry = match error.retry_after() {
+        Some(wait) if error.is_transient() => Retry::After(wait),
+        None if error.is_transient() => Retry::Backoff,
+        _ => Retry::Never,
+    };
+    StepError { message: explain(error, settings), retry }
 }
 
 /// Whom an access rule is for.

@@ -7,7 +7,7 @@ use super::people::Person;
 use super::run::Run;
 use super::share::{Looked, Shared, is_taken_back};
 use crate::config;
-use crate::domain::{Step, StepError, StepStatus};
+use crate::domain::{Step, StepStatus};
 use crate::journal::AccessRow;
 use futures::FutureExt;
 use globus_transfer_client::ErrorKind;
@@ -43,13 +43,14 @@ impl Run<'_> {
         self.progress.expect(Step::Share, [unit.clone()]);
         let once = |attempt| {
             let rules = collection.client().transfer();
+            let collection = &collection;
             async move {
                 self.progress.show(Step::Share, unit, StepStatus::Running, "looking at its access rules");
                 let (rules, told) = match rules.access_rules(id).list().await {
                     Ok(listed) => (Some(listed.rules), ""),
                     // Nobody reads a collection that is gone.
                     Err(error) if *error.kind() == ErrorKind::NotFound => (None, "is not there any more"),
-                    Err(error) => return Err(StepError::from(error).into()),
+                    Err(error) => return Err(collection.step_error(&error).into()),
                 };
                 self.progress.note(Step::Share, unit, StepStatus::Done, attempt, told, &[]).await?;
                 Ok(rules)

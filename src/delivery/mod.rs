@@ -28,7 +28,7 @@ mod verify;
 
 pub use authority::ResendRefused;
 pub(crate) use collection::place_name;
-pub use collection::{Collection, SIGN_IN, client, explain, login_command};
+pub use collection::{Collection, SIGN_IN, client, explain, login_command, step_error};
 pub use control::{Control, Controller, controls};
 pub use email::TestMessage;
 pub use obstacle::Obstacle;

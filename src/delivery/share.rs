@@ -5,7 +5,6 @@ use super::collection::Collection;
 use super::dirs::GLOBUS;
 use super::people::Person;
 use super::run::Run;
-use crate::config::Permissions;
 use crate::domain::{RelativePath, Retry, Step, StepError, StepStatus};
 use crate::journal::{AccessRow, AccessState, GrantReason, Record, ServedRow};
 use futures::FutureExt;
@@ -362,10 +361,7 @@ impl Run<'_> {
             path,
             email: grant.person.email.clone(),
             holder: grant.person.holder,
-            permissions: match grant.shared.collection.permissions() {
-                globus::Permissions::Read => Permissions::R,
-                globus::Permissions::ReadWrite => Permissions::Rw,
-            },
+            permissions: grant.shared.collection.settings().permissions,
             rule,
             ours,
             expires_at: grant.ends,

@@ -1,27 +1,23 @@
-//! The client: where the services are, who calls, and one call from start to end.
+//! The client and its settings.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use reqwest::Url;
-use serde::de::DeserializeOwned;
+use reqwest::Method;
+use url::Url;
 
 use crate::auth::AuthHandler;
-use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Answer, Call, Credentials, RetryPolicy, Transport, endpoint};
-use crate::signin::{Authorizer, Connection, Service};
+use crate::core::Core;
+use crate::error::Result;
+use crate::http::{HttpSettings, RetryPolicy, Transport, base_url};
+use crate::request::Request;
+use crate::service::{AUTH_URL, Service, TRANSFER_URL};
+use crate::signin::Authorizer;
 use crate::transfer::TransferHandler;
 
-/// The Auth service of Globus.
-pub const AUTH_URL: &str = "https://auth.globus.org";
-/// The Transfer service of Globus.
-pub const TRANSFER_URL: &str = "https://transfer.api.globus.org/v0.10";
-
-type ConsentCommand = dyn Fn(&[String]) -> String + Send + Sync;
-
-/// A client of Globus Auth and Transfer. Cheap to clone; clones share connections and tokens.
+/// A client of Globus. Cheap to clone; clones share connections and tokens.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -42,14 +38,6 @@ pub struct GlobusClient {
     core: Arc<Core>,
 }
 
-pub(crate) struct Core {
-    transport: Arc<Transport>,
-    authorizer: Authorizer,
-    auth_url: Url,
-    transfer_url: Url,
-    consent_command: Option<Arc<ConsentCommand>>,
-}
-
 impl fmt::Debug for GlobusClient {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("GlobusClient")
@@ -61,7 +49,7 @@ impl fmt::Debug for GlobusClient {
 }
 
 impl GlobusClient {
-    /// Starts with the addresses of Globus, nobody signed in, and the default retries.
+    /// Starts with the addresses of Globus, no account, and the default retries.
     ///
     /// ```
     /// # fn example() -> Result<(), globus_transfer_client::Error> {
@@ -75,7 +63,7 @@ impl GlobusClient {
         GlobusClientBuilder::default()
     }
 
-    /// Identities, and who is signed in.
+    /// Identities and sign-in.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
@@ -101,13 +89,32 @@ impl GlobusClient {
         TransferHandler::new(&self.core)
     }
 
+    /// Any call of any service, with this client's tokens, retries and errors. `path` lies below the service's base URL;
+    /// its segments are percent-encoded.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
+    /// use globus_transfer_client::{Method, Service};
+    ///
+    /// let found: serde_json::Value = client
+    ///     .request(Method::GET, Service::transfer(), "endpoint_search")
+    ///     .query("filter_scope", "shared-with-me")
+    ///     .send()
+    ///     .await?;
+    /// println!("{} collections", found["DATA"].as_array().map_or(0, Vec::len));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request(&self, method: Method, service: Service, path: &str) -> Request<'_> {
+        Request::new(&self.core, service, method, path)
+    }
+
     /// The address of the Auth service.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
-    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
+    /// # fn example(client: GlobusClient) {
     /// println!("signing in at {}", client.auth_url());
-    /// # Ok(())
     /// # }
     /// ```
     pub fn auth_url(&self) -> &Url {
@@ -118,9 +125,8 @@ impl GlobusClient {
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
-    /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
-    /// println!("talking to {}", client.transfer_url());
-    /// # Ok(())
+    /// # fn example(client: GlobusClient) {
+    /// println!("Transfer at {}", client.transfer_url());
     /// # }
     /// ```
     pub fn transfer_url(&self) -> &Url {
@@ -128,102 +134,42 @@ impl GlobusClient {
     }
 }
 
-impl Core {
-    pub fn auth_endpoint(&self, segments: &[&str]) -> Result<Url> {
-        endpoint(&self.auth_url, segments)
-    }
-
-    pub fn transfer_endpoint(&self, segments: &[&str]) -> Result<Url> {
-        endpoint(&self.transfer_url, segments)
-    }
-
-    /// Makes a call with the caller's token, and reads its answer.
-    pub async fn call<T: DeserializeOwned>(&self, service: Service, call: Call) -> Result<T> {
-        // Boxed: callers' compilers can't see through the closures of the libraries below that the future is `Send`.
-        let answer: BoxFuture<'_, Result<Answer>> = Box::pin(self.answer(service, &call));
-        answer.await?.json(&call.tried)
-    }
-
-    /// Makes a call with the caller's token. A refused token and a missing consent are mended once each, where that
-    /// needs no person.
-    async fn answer(&self, service: Service, call: &Call) -> Result<Answer> {
-        let to = Connection { transport: &self.transport, auth_url: &self.auth_url };
-        let mut token = self.authorizer.token(&to, service).await?;
-        let (mut renewed, mut consented) = (false, false);
-        loop {
-            let error = match self.transport.send(call, Credentials::Bearer(&token.access)).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            let better = match error.kind() {
-                ErrorKind::AuthenticationFailed if !renewed => {
-                    renewed = true;
-                    self.authorizer.after_refusal(&to, service, &token).await?
-                }
-                ErrorKind::ConsentRequired { required_scopes } if !consented => {
-                    consented = true;
-                    self.authorizer.with_consent(&to, service, &token, required_scopes).await?
-                }
-                _ => None,
-            };
-            match better {
-                Some(better) => token = better,
-                None => return Err(self.explain(error)),
-            }
-        }
-    }
-
-    /// Makes a call without a token.
-    pub async fn answer_with(&self, call: &Call, credentials: Credentials<'_>) -> Result<Answer> {
-        self.transport.send(call, credentials).await
-    }
-
-    pub fn transport(&self) -> &Transport {
-        &self.transport
-    }
-
-    pub fn auth_url(&self) -> &Url {
-        &self.auth_url
-    }
-
-    fn explain(&self, error: Error) -> Error {
-        match (error.kind(), &self.consent_command) {
-            (ErrorKind::ConsentRequired { required_scopes }, Some(command)) => {
-                let advice = format!("consent to it by running: {}", command(required_scopes));
-                error.advise(advice)
-            }
-            _ => error,
-        }
-    }
-}
-
-/// Sets up a [`GlobusClient`].
+/// Builds a [`GlobusClient`].
+#[derive(Debug)]
+#[must_use = "call `build`"]
 pub struct GlobusClientBuilder {
     auth_url: Option<Url>,
     transfer_url: Option<Url>,
+    service_urls: BTreeMap<String, Url>,
     authorizer: Authorizer,
     request_timeout: Duration,
+    body_limit: usize,
     retry: RetryPolicy,
-    user_agent: String,
-    consent_command: Option<Arc<ConsentCommand>>,
+    http: HttpSettings,
+    http_client: Option<reqwest::Client>,
 }
+
+/// A listing of 100,000 entries has some 50 MB.
+const BODY_LIMIT: usize = 256 * 1024 * 1024;
 
 impl Default for GlobusClientBuilder {
     fn default() -> Self {
         Self {
             auth_url: None,
             transfer_url: None,
+            service_urls: BTreeMap::new(),
             authorizer: Authorizer::nobody(),
             request_timeout: Duration::from_secs(60),
+            body_limit: BODY_LIMIT,
             retry: RetryPolicy::default(),
-            user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
-            consent_command: None,
+            http: HttpSettings::default(),
+            http_client: None,
         }
     }
 }
 
 impl GlobusClientBuilder {
-    /// The address of the Auth service, without `/v2`; the default is [`AUTH_URL`].
+    /// Sets the address of the Auth service, without `/v2`; the default is [`AUTH_URL`].
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -234,7 +180,7 @@ impl GlobusClientBuilder {
         self
     }
 
-    /// The address of the Transfer service, with `/v0.10`; the default is [`TRANSFER_URL`].
+    /// Sets the address of the Transfer service, with `/v0.10`; the default is [`TRANSFER_URL`].
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -245,7 +191,19 @@ impl GlobusClientBuilder {
         self
     }
 
-    /// Who calls.
+    /// Sets the address of another service than Auth and Transfer.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let url = "http://127.0.0.1:9700/groups/v2".parse().unwrap();
+    /// let builder = GlobusClient::builder().service_url(&Service::groups(), url);
+    /// ```
+    pub fn service_url(mut self, service: &Service, url: Url) -> Self {
+        self.service_urls.insert(service.resource_server().to_owned(), url);
+        self
+    }
+
+    /// Sets the source of access tokens; the default is [`Authorizer::nobody`].
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -256,9 +214,9 @@ impl GlobusClientBuilder {
         self
     }
 
-    /// The longest time for one attempt, from connecting to the last byte; 60 s by default.
+    /// Sets the longest time for one attempt, from connecting to the last byte; 60 s by default.
     ///
-    /// Listing a large directory on a slow storage system takes Globus up to its own limit of 30 s.
+    /// Globus itself takes up to 30 s to list a large directory on a slow storage system.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -269,7 +227,29 @@ impl GlobusClientBuilder {
         self
     }
 
-    /// How failed calls are repeated.
+    /// Sets the longest time for connecting; 15 s by default.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let builder = GlobusClient::builder().connect_timeout(std::time::Duration::from_secs(5));
+    /// ```
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.http.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets the largest response body in bytes, after decompression; 256 MiB by default.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let builder = GlobusClient::builder().response_limit(64 * 1024 * 1024);
+    /// ```
+    pub fn response_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// Sets how failed calls are retried.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -280,71 +260,87 @@ impl GlobusClientBuilder {
         self
     }
 
-    /// The name under which the service sees the application.
+    /// Sets the `User-Agent` of the requests.
     ///
     /// ```
     /// # use globus_transfer_client::*;
     /// let builder = GlobusClient::builder().user_agent("mytool/1.0");
     /// ```
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
-        self.user_agent = name.into();
+        self.http.user_agent = name.into();
         self
     }
 
-    /// Makes the command that a person runs to consent to the given scopes, for the message of
-    /// [`ErrorKind::ConsentRequired`].
+    /// Sends all requests through a proxy. The default is the proxy of the environment (`HTTPS_PROXY`).
     ///
     /// ```
-    /// use globus_transfer_client::GlobusClient;
-    ///
-    /// let builder = GlobusClient::builder()
-    ///     .consent_command(|scopes| format!("mytool login --scope '{}'", scopes.join(" ")));
-    /// # let _ = builder;
+    /// # use globus_transfer_client::*;
+    /// let builder = GlobusClient::builder().proxy("http://proxy.example.org:3128".parse().unwrap());
     /// ```
-    pub fn consent_command(mut self, command: impl Fn(&[String]) -> String + Send + Sync + 'static) -> Self {
-        self.consent_command = Some(Arc::new(command));
+    pub fn proxy(mut self, proxy: Url) -> Self {
+        self.http.proxy = Some(proxy);
         self
     }
 
-    /// Makes the client. Nothing is sent yet.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidRequest`] for an address that isn't HTTP, [`ErrorKind::Network`] when TLS can't be set up
-    /// because the machine has no root certificates.
+    /// Trusts the CA certificates of a PEM document beside those of the system.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
-    /// # async fn example() -> Result<()> {
+    /// let pem = std::fs::read("/etc/facility-ca.pem").unwrap();
+    /// let builder = GlobusClient::builder().ca_certificates(pem);
+    /// ```
+    pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.http.ca_certificates.push(pem.into());
+        self
+    }
+
+    /// Uses the application's own HTTP client. Its redirect policy should be `none`: a token must not follow a redirect
+    /// to another host. [`user_agent`](Self::user_agent), [`proxy`](Self::proxy),
+    /// [`ca_certificates`](Self::ca_certificates) and [`connect_timeout`](Self::connect_timeout) then have no effect.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # fn example(http: reqwest::Client) {
+    /// let builder = GlobusClient::builder().http_client(http);
+    /// # }
+    /// ```
+    pub fn http_client(mut self, client: reqwest::Client) -> Self {
+        self.http_client = Some(client);
+        self
+    }
+
+    /// Builds the client. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for an address that isn't HTTP,
+    /// [`ErrorKind::Network`](crate::ErrorKind::Network) when TLS can't be set up, such as without root certificates.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # fn example() -> Result<()> {
     /// let client = GlobusClient::builder().authorizer(Authorizer::access_token("Ag…")).build()?;
     /// # Ok(())
     /// # }
     /// ```
     pub fn build(self) -> Result<GlobusClient> {
-        let auth_url = address(self.auth_url, AUTH_URL)?;
-        let transfer_url = address(self.transfer_url, TRANSFER_URL)?;
-        let transport =
-            Transport::new(&[&auth_url, &transfer_url], &self.user_agent, self.request_timeout, self.retry)?;
+        let checked = |given: Option<Url>, default: &str| base_url(given.as_ref().map_or(default, Url::as_str));
+        let auth_url = checked(self.auth_url, AUTH_URL)?;
+        let transfer_url = checked(self.transfer_url, TRANSFER_URL)?;
+        let mut urls = vec![&auth_url, &transfer_url];
+        urls.extend(self.service_urls.values());
+        let http = match self.http_client {
+            Some(client) => client,
+            None => self.http.build(&urls)?,
+        };
+        let (timeout, retry, body_limit) = (self.request_timeout, self.retry, self.body_limit);
         Ok(GlobusClient {
             core: Arc::new(Core {
-                transport: Arc::new(transport),
+                transport: Arc::new(Transport { http, timeout, retry, body_limit }),
                 authorizer: self.authorizer,
                 auth_url,
                 transfer_url,
-                consent_command: self.consent_command,
+                service_urls: self.service_urls,
             }),
         })
     }
-}
-
-fn address(given: Option<Url>, default: &str) -> Result<Url> {
-    let refuse =
-        |url: &str, why: String| Error::local(ErrorKind::InvalidRequest, format!("use the address {url}"), why);
-    let url = match given {
-        Some(url) => url,
-        None => default.parse().map_err(|error: url::ParseError| refuse(default, error.to_string()))?,
-    };
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(refuse(url.as_str(), "it must begin with https:// (or http:// for a local service)".to_owned()));
-    }
-    Ok(url)
 }

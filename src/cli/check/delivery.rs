@@ -1,6 +1,6 @@
 use super::{Finding, State};
 use beamshare::config::{Config, Email, Globus};
-use beamshare::delivery::client;
+use beamshare::delivery::{client, step_error};
 use beamshare::domain::StepError;
 use beamshare::mail::{Mailer, Templates};
 use beamshare::places;
@@ -42,7 +42,7 @@ async fn globus(config: &Config) -> Vec<Finding> {
         Ok(client) => client,
         Err(error) => return vec![Finding::of_step(SECTION, "sign-in", Err(error))],
     };
-    let (auth, collection) = tokio::join!(auth(&client), collection(&client, settings));
+    let (auth, collection) = tokio::join!(auth(&client, settings), collection(&client, settings));
     let mut findings = vec![Finding::of_step(SECTION, "sign-in", auth)];
     findings.extend(collection);
     findings.extend(copies(config, &client, settings).await);
@@ -66,8 +66,9 @@ async fn copies(config: &Config, client: &GlobusClient, settings: &Globus) -> Ve
 }
 
 /// Whether identities can be looked up: it takes a token of Globus Auth. The address is nobody's, and none is made.
-async fn auth(client: &GlobusClient) -> Result<String, StepError> {
-    client.auth().identities().by_usernames(&["nobody@example.org"]).send().await?;
+async fn auth(client: &GlobusClient, settings: &Globus) -> Result<String, StepError> {
+    let found = client.auth().identities().by_usernames(&["nobody@example.org"]).send().await;
+    found.map_err(|error| step_error(&error, settings))?;
     Ok(format!("{} lets identities be looked up", client.auth_url()))
 }
 
@@ -99,18 +100,18 @@ async fn collection(client: &GlobusClient, settings: &Globus) -> Vec<Finding> {
             );
             Finding::failed(SECTION, "access rules", says)
         }
-        Err(error) => Finding::of_step(SECTION, "access rules", Err(error.into())),
+        Err(error) => Finding::of_step(SECTION, "access rules", Err(step_error(&error, settings))),
     };
-    let top = top.map(|_| format!("{} is there", settings.top)).map_err(StepError::from);
-    vec![described(found), rules, Finding::of_step(SECTION, "top directory", top)]
+    let top = top.map(|_| format!("{} is there", settings.top)).map_err(|error| step_error(&error, settings));
+    vec![described(found, settings), rules, Finding::of_step(SECTION, "top directory", top)]
 }
 
 /// Whether it is a collection that can be shared, and its storage is there.
-fn described(found: globus_transfer_client::Result<Collection>) -> Finding {
+fn described(found: globus_transfer_client::Result<Collection>, settings: &Globus) -> Finding {
     let (section, what) = ("globus", "collection");
     let collection = match found {
         Ok(collection) => collection,
-        Err(error) => return Finding::of_step(section, what, Err(error.into())),
+        Err(error) => return Finding::of_step(section, what, Err(step_error(&error, settings))),
     };
     let name = collection.display_name.as_deref().unwrap_or("without a name");
     match () {

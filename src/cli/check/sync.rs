@@ -1,6 +1,6 @@
 use super::Finding;
-use beamshare::config::{Config, SyncPath};
-use beamshare::delivery::client;
+use beamshare::config::{Config, Globus, SyncPath};
+use beamshare::delivery::{client, step_error};
 use beamshare::domain::StepError;
 use futures::future;
 use globus_transfer_client::GlobusClient;
@@ -16,8 +16,8 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     let pairs = config.sync.iter().map(|pair| async {
         let (source, destination) = (&pair.source, &pair.destination);
         let (from, to) = tokio::join!(
-            listed(&client, source.collection, &source.path),
-            listed(&client, destination.collection, &destination.path)
+            listed(&client, settings, source.collection, &source.path),
+            listed(&client, settings, destination.collection, &destination.path)
         );
         let what = |end: &str| format!("{}: {end}", pair.name);
         let mut findings =
@@ -36,7 +36,13 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     future::join_all(pairs).await.into_iter().flatten().collect()
 }
 
-async fn listed(client: &GlobusClient, collection: Uuid, path: &SyncPath) -> Result<String, StepError> {
-    client.transfer().ls(collection, path.top()).limit(1).send().await?;
+async fn listed(
+    client: &GlobusClient,
+    settings: &Globus,
+    collection: Uuid,
+    path: &SyncPath,
+) -> Result<String, StepError> {
+    let listing = client.transfer().ls(collection, path.top()).limit(1).send().await;
+    listing.map_err(|error| step_error(&error, settings))?;
     Ok(format!("{} can be read on collection {collection}", path.top()))
 }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use futures::TryStreamExt;
 use globus_transfer_client as globus;
 use globus_transfer_client::transfer::Collection;
-use globus_transfer_client::{FileEntry, Made, SearchScope};
+use globus_transfer_client::{Creation, FileEntry, SearchScope};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt;
@@ -144,8 +144,8 @@ impl Endpoint {
                     print::line(format_args!("made {path}"));
                     return Ok(Exit::Done);
                 }
-                for step in account.tell(account.transfer().make_all_parents(collection, path).send().await)? {
-                    let made = if step.made == Made::New { "made" } else { "there already:" };
+                for step in account.tell(account.transfer().create_dir_all(collection, path).send().await)? {
+                    let made = if step.creation == Creation::Created { "made" } else { "there already:" };
                     print::line(format_args!("{made} {}", print::plain(&step.path)));
                 }
                 Ok(Exit::Done)

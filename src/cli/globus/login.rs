@@ -5,16 +5,22 @@ use beamshare::config::{self, Config, SecretFileError, SignIn, read_secret, writ
 use beamshare::delivery::{SIGN_IN, client};
 use clap::Args;
 use globus_transfer_client as globus;
-use globus_transfer_client::{Authorizer, ErrorKind, GlobusClient, NativeApp, Scope, TokenStore};
+use globus_transfer_client::{
+    AuthorizationParameters, Authorizer, ErrorKind, GlobusClient, NativeApp, Scope, TokenStore,
+};
 use secrecy::SecretString;
 use std::io::IsTerminal;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long a person may take in the browser.
+const BROWSER_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// Sign in to Globus, for the service and the verbs that speak with Globus
 ///
 /// Prints a link to open in any browser, on any machine, and reads the code that the page shows (from standard input).
-/// The sign-in is kept in the file of [globus.sign_in.token_store] and renews itself. Run it as the account that runs the
-/// service.
+/// With --local-server the browser on this machine hands the code back by itself. The sign-in is kept in the file of
+/// [globus.sign_in.token_store] and renews itself. Run it as the account that runs the service.
 #[derive(Args)]
 pub struct Login {
     /// For a registered service: read its secret, try it, and keep it in client_secret_file
@@ -28,6 +34,44 @@ pub struct Login {
     /// Consent to these scopes too, as an error message names them
     #[arg(long, value_name = "SCOPES", value_parser = scopes)]
     scope: Option<Scopes>,
+
+    /// Let the browser on this machine hand the code back, instead of pasting it
+    #[arg(long, conflicts_with = "service")]
+    local_server: bool,
+
+    #[command(flatten)]
+    session: Session,
+}
+
+/// What Globus can ask of a sign-in, as an error message names it.
+#[derive(Args)]
+struct Session {
+    /// Sign in with this identity (an id or a username) in this session; repeat for several
+    #[arg(long, value_name = "IDENTITY", conflicts_with = "service")]
+    session_identity: Vec<String>,
+
+    /// Sign in with an identity of this domain; repeat for several
+    #[arg(long, value_name = "DOMAIN", conflicts_with = "service")]
+    session_domain: Vec<String>,
+
+    /// Satisfy this policy of Globus Auth; repeat for several
+    #[arg(long, value_name = "ID", conflicts_with = "service")]
+    session_policy: Vec<String>,
+
+    /// Sign in with multi-factor authentication
+    #[arg(long, conflicts_with = "service")]
+    session_mfa: bool,
+}
+
+impl From<Session> for AuthorizationParameters {
+    fn from(session: Session) -> AuthorizationParameters {
+        let mut required = AuthorizationParameters::default();
+        required.session_required_identities = session.session_identity;
+        required.session_required_single_domain = session.session_domain;
+        required.session_required_policies = session.session_policy;
+        required.session_required_mfa = session.session_mfa.then_some(true);
+        required
+    }
 }
 
 /// Scopes as Globus Auth writes them, separated by blanks.
@@ -50,7 +94,8 @@ impl Login {
                 for scope in self.scope.into_iter().flat_map(|scopes| scopes.0) {
                     app = app.scope(scope);
                 }
-                person(config, app, &TokenStore::at(file)).await
+                let app = app.satisfying(&self.session.into()).map_err(Failure::usage)?;
+                person(config, app, self.local_server, &TokenStore::at(file)).await
             }
             SignIn::Service { .. } => Err(Failure::usage(
                 "the settings have [globus.sign_in.service]: for its secret, run beamshare login --service; \
@@ -75,14 +120,14 @@ fn label(config: &Config) -> String {
 }
 
 /// A person signs in: once, and a second time where the collection turns out to ask for a consent of its own.
-async fn person(config: &Config, app: NativeApp, store: &TokenStore) -> Outcome {
+async fn person(config: &Config, app: NativeApp, local_server: bool, store: &TokenStore) -> Outcome {
     let account = Account::of(config)?;
     // A store that can't be used is told before anybody opens a page.
     let before = match account.tell(store.get(SIGN_IN).await)? {
         Some(sign_in) => account.client.auth().userinfo().await.ok().map(|who| (sign_in, who.sub)),
         None => None,
     };
-    sign_in(&account, &app, store).await?;
+    sign_in(&account, &app, local_server, store).await?;
     // Another client: the first one may hold the tokens of the sign-in before.
     let mut account = Account::of(config)?;
     let me = account.tell(account.client.auth().userinfo().await)?;
@@ -97,7 +142,7 @@ async fn person(config: &Config, app: NativeApp, store: &TokenStore) -> Outcome 
     let collection = account.settings.collection;
     if needs_consent(&account).await {
         print::line(format_args!("Collection {collection} asks for your consent to access its data."));
-        sign_in(&account, &app.data_access(collection), store).await?;
+        sign_in(&account, &app.data_access(collection), local_server, store).await?;
         account = Account::of(config)?;
     }
     let me = account.tell(account.client.auth().userinfo().await)?;
@@ -127,16 +172,43 @@ fn wants(error: globus::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConsentRequired { .. })
 }
 
-async fn sign_in(account: &Account<'_>, app: &NativeApp, store: &TokenStore) -> Result<(), Failure> {
-    let pending = account.tell(account.client.auth().sign_in(app))?;
-    print::lines(format_args!("Open this page, sign in, and copy the code that it shows:\n\n{}\n", pending.url()));
-    let code = pasted("code")?.ok_or_else(|| Failure::failed("no code was given, so nobody is signed in"))?;
-    // Not with the command of `tell`: who reads this has just run it.
-    let sign_in = pending.finish(&code).await.map_err(|error| match error.can_retry() {
-        true => Failure::away(&error),
-        false => Failure::failed(&error),
-    })?;
+async fn sign_in(
+    account: &Account<'_>,
+    app: &NativeApp,
+    local_server: bool,
+    store: &TokenStore,
+) -> Result<(), Failure> {
+    let sign_in = if local_server {
+        let pending = account.tell(account.client.auth().sign_in_on_loopback(app).await)?;
+        print::lines(format_args!("Open this page in a browser on this machine, and sign in:\n\n{}\n", pending.url()));
+        tokio::select! {
+            finished = pending.finish() => finished,
+            () = tokio::time::sleep(BROWSER_LIMIT) => {
+                let minutes = BROWSER_LIMIT.as_secs() / 60;
+                return Err(Failure::failed(format!("the browser did not return within {minutes} minutes")));
+            }
+        }
+    } else {
+        let pending = account.tell(account.client.auth().sign_in(app))?;
+        print::lines(format_args!("Open this page, sign in, and copy the code that it shows:\n\n{}\n", pending.url()));
+        let code = pasted("code")?.ok_or_else(|| Failure::failed("no code was given, so nobody is signed in"))?;
+        pending.finish(&code).await
+    };
+    let sign_in = sign_in.map_err(|error| not_finished(&error))?;
     account.tell(store.put(SIGN_IN, &sign_in).await)
+}
+
+/// The failure of a sign-in. Its remedy isn't that of [`failure`], since this command has just run.
+fn not_finished(error: &globus::Error) -> Failure {
+    if error.is_transient() {
+        return Failure::away(error);
+    }
+    match error.kind() {
+        ErrorKind::AuthenticationFailed => Failure::failed(format!(
+            "{error}; start again and paste the new code: a code is valid once, for a few minutes"
+        )),
+        _ => Failure::failed(error),
+    }
 }
 
 /// A registered service needs no sign-in, only a secret that works.

@@ -78,7 +78,7 @@ fn failure(error: &globus::Error, settings: &config::Globus) -> Failure {
     match error.kind() {
         // What was refused before anything was sent is what was typed.
         ErrorKind::InvalidRequest if error.status().is_none() => Failure::usage(message),
-        _ if error.can_retry() => Failure::away(message),
+        _ if error.is_transient() => Failure::away(message),
         _ => Failure::failed(message),
     }
 }

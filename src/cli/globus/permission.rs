@@ -6,7 +6,7 @@ use beamshare::config::{Config, to_duration};
 use beamshare::journal::AccessRow;
 use clap::{Args, Subcommand};
 use globus_transfer_client as globus;
-use globus_transfer_client::{ACCESS_RULE_LIMIT, AccessRule, Made, PrincipalType};
+use globus_transfer_client::{ACCESS_RULE_LIMIT, AccessRule, Creation, PrincipalType};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -174,7 +174,7 @@ async fn create(config: &Config, account: &Account<'_>, collection: Uuid, wanted
     let rule = account.tell(rules.get(&id).await)?;
     // A rule that was there is left as it is: whether it is what was asked for, only a person knows.
     let fits = rule.permissions == permissions && (ends.is_none() == rule.expiration_date.is_none());
-    if made == Made::Existed && (!fits || ends.is_some()) {
+    if made == Creation::Existed && (!fits || ends.is_some()) {
         let until = rule.expiration_date.map(|at| format!(" until {}", local(at, &config.beamline.zone())));
         return Err(Failure::failed(format!(
             "{email} has a rule on {path} already: {}{}, rule {id}; delete that first (beamshare permission delete {id})",
@@ -184,10 +184,10 @@ async fn create(config: &Config, account: &Account<'_>, collection: Uuid, wanted
     }
     if format.json {
         let mut document = document(&rule, &HashMap::from([(identity, email)]));
-        document["new"] = (made != Made::Existed).into();
+        document["new"] = (made != Creation::Existed).into();
         print::json(&document)?;
     } else {
-        let already = if made == Made::Existed { " already" } else { "" };
+        let already = if made == Creation::Existed { " already" } else { "" };
         let until = rule.expiration_date.map(|at| format!(" until {}", local(at, &config.beamline.zone())));
         let until = until.unwrap_or_default();
         print::line(format_args!("{email} may {} {path}{already}{until}: rule {id}", verb(rule.permissions)));
@@ -199,6 +199,7 @@ fn verb(permissions: globus::Permissions) -> &'static str {
     match permissions {
         globus::Permissions::Read => "read",
         globus::Permissions::ReadWrite => "read and write",
+        _ => "use (by permissions that this version doesn't know)",
     }
 }
 

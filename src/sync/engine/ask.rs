@@ -22,7 +22,7 @@ impl Run<'_> {
         loop {
             let error = match call().await {
                 Ok(answer) => return Ok(Ok(answer)),
-                Err(error) if !error.can_retry() => return Ok(Err(error)),
+                Err(error) if !error.is_transient() => return Ok(Err(error)),
                 Err(error) => error,
             };
             let explained = self.engine.explain(&error);

@@ -79,7 +79,7 @@ impl Run<'_> {
                 | ErrorKind::SessionRequired
                 | ErrorKind::ConsentRequired { .. }
                 | ErrorKind::TokenStore
-                | ErrorKind::UnexpectedAnswer
+                | ErrorKind::InvalidResponse
         );
         match says_nothing {
             true => Err(Halt::Failed(explained)),
@@ -136,10 +136,10 @@ impl Run<'_> {
             let began = tokio::time::Instant::now();
             loop {
                 match client.transfer().task(id).get().await {
-                    Err(error) if error.can_retry() && began.elapsed() < self.options.patience => {
+                    Err(error) if error.is_transient() && began.elapsed() < self.options.patience => {
                         tokio::time::sleep(error.retry_after().unwrap_or(LATER_LOOKS)).await;
                     }
-                    Err(error) if error.can_retry() => return Err(Halt::Away(self.engine.explain(&error))),
+                    Err(error) if error.is_transient() => return Err(Halt::Away(self.engine.explain(&error))),
                     other => return Ok(other),
                 }
             }
@@ -158,7 +158,7 @@ impl Run<'_> {
         loop {
             match client.transfer().task(id).cancel().await {
                 Ok(_) => return Ok(()),
-                Err(error) if error.can_retry() && began.elapsed() < self.options.patience => {
+                Err(error) if error.is_transient() && began.elapsed() < self.options.patience => {
                     tokio::time::sleep(error.retry_after().unwrap_or(Duration::from_secs(2))).await;
                 }
                 Err(error) if *error.kind() == ErrorKind::NotFound => return Ok(()),

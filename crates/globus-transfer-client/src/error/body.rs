@@ -1,34 +1,41 @@
-//! Reads the body of an error answer.
+//! Reads the body of an error response.
 //!
-//! Globus has two formats and a half: Transfer's `{"code", "message", "request_id"}`, JSON:API's
+//! Globus uses three formats: Transfer's `{"code", "message", "request_id"}`, JSON:API's
 //! `{"errors": [{"id", "code", "title", "detail"}]}` of Auth, and OAuth's `{"error", "error_description"}` of the
-//! token endpoint, which Auth also adds to the second.
+//! token endpoint, which Auth also adds to the second. A Connect Server adds the result of its own API to the lines of
+//! its FTP reply, which Transfer quotes in `message`.
 
 use serde_json::Value;
 
-/// What an error answer says, whatever its format.
+use super::AuthorizationParameters;
+use crate::lenient::texts_of;
+
+/// Marks the line of an FTP reply that holds the server's JSON result.
+const JSON_RESULT: &str = "GridFTP-JSON-Result:";
+
+/// What an error response says, whatever its format.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Parsed {
     pub code: Option<String>,
     pub message: Option<String>,
     pub request_id: Option<String>,
-    /// Scopes that would make the call succeed, of `ConsentRequired` and `dependent_consent_required`.
-    pub required_scopes: Vec<String>,
-    /// The session isn't enough (another identity, a policy, MFA): what the service says about it.
-    pub session: Option<String>,
+    /// What the session or its consents lack.
+    pub authorization: Option<AuthorizationParameters>,
+    /// The JSON result of the Connect Server that the message quotes.
+    pub endpoint_result: Option<Value>,
     /// The OAuth error, such as `invalid_grant`.
     pub oauth_error: Option<String>,
-    /// The error isn't one that a storage endpoint gave as its answer.
-    pub is_foreign_to_endpoint: bool,
+    /// Whether the storage endpoint failed, and not the service in front of it.
+    pub is_from_endpoint: bool,
 }
 
 impl Parsed {
     pub fn read(body: &[u8]) -> Self {
         let mut parsed = match serde_json::from_slice::<Value>(body) {
-            Ok(Value::Object(object)) => Self::read_object(&Value::Object(object)),
+            Ok(body @ Value::Object(_)) => Self::read_object(&body),
             _ => Self { message: plain_text(body), ..Self::default() },
         };
-        parsed.is_foreign_to_endpoint = !parsed
+        parsed.is_from_endpoint = parsed
             .code
             .as_deref()
             .is_some_and(|code| code.starts_with("ExternalError") || code.starts_with("EndpointError"));
@@ -39,37 +46,27 @@ impl Parsed {
         let errors: Vec<&Value> = body["errors"].as_array().map(|all| all.iter().collect()).unwrap_or_default();
         let first = errors.first().copied().unwrap_or(&Value::Null);
         let oauth_error = text(&body["error"]);
-
         let code = text(&body["code"]).or_else(|| text(&first["code"])).or_else(|| oauth_error.clone());
         let message = text(&body["message"])
             .or_else(|| messages(&errors))
             .or_else(|| text(&body["error_description"]))
             .or_else(|| text(&body["detail"]))
             .or_else(|| text(&body["title"]));
-        let request_id = text(&body["request_id"]).or_else(|| one_id(&errors));
-
+        let endpoint_result = message.as_deref().and_then(endpoint_result);
         Self {
-            required_scopes: required_scopes(body, first),
-            session: session(body).or_else(|| session(first)),
+            authorization: authorization(body, first, endpoint_result.as_ref().unwrap_or(&Value::Null)),
+            request_id: text(&body["request_id"]).or_else(|| one_id(&errors)),
             code,
             message,
-            request_id,
+            endpoint_result,
             oauth_error,
-            is_foreign_to_endpoint: false,
+            is_from_endpoint: false,
         }
     }
 }
 
 fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
-}
-
-fn texts(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(all) => all.iter().filter_map(text).collect(),
-        Value::String(all) => all.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect(),
-        _ => Vec::new(),
-    }
 }
 
 fn messages(errors: &[&Value]) -> Option<String> {
@@ -82,51 +79,40 @@ fn messages(errors: &[&Value]) -> Option<String> {
     (!all.is_empty()).then(|| all.join("; "))
 }
 
-/// Auth names the request in the id of its errors; with several different ids there is no one name.
+/// Auth names the request in the id of its errors. Several different ids don't name one request.
 fn one_id(errors: &[&Value]) -> Option<String> {
     let mut ids: Vec<String> = errors.iter().filter_map(|error| text(&error["id"])).collect();
     ids.dedup();
     (ids.len() == 1).then(|| ids.remove(0))
 }
 
-fn required_scopes(body: &Value, first: &Value) -> Vec<String> {
-    [
-        &body["required_scopes"],
-        &body["required_scope"],
-        &body["authorization_parameters"]["required_scopes"],
-        &first["authorization_parameters"]["required_scopes"],
-        &first["unapproved_scopes"],
-    ]
-    .into_iter()
-    .map(texts)
-    .find(|scopes| !scopes.is_empty())
-    .unwrap_or_default()
+/// The first JSON value behind the mark; the rest of the reply follows it.
+fn endpoint_result(message: &str) -> Option<Value> {
+    let (_, rest) = message.split_once(JSON_RESULT)?;
+    serde_json::Deserializer::from_str(rest).into_iter().next()?.ok()
 }
 
-fn session(body: &Value) -> Option<String> {
-    let asked = body["authorization_parameters"].as_object()?;
-    let named = |key: &str, words: &str| {
-        let values = asked.get(key).map(texts).unwrap_or_default();
-        (!values.is_empty()).then(|| format!("{words} {}", values.join(", ")))
-    };
-    let parts: Vec<String> = [
-        asked.get("session_message").and_then(text),
-        named("session_required_identities", "sign in with the identity"),
-        named("session_required_single_domain", "sign in with an identity of"),
-        named("session_required_policies", "satisfy the policies"),
-        asked
-            .get("session_required_mfa")
-            .and_then(Value::as_bool)
-            .filter(|required| *required)
-            .map(|_| "sign in with a second factor".to_owned()),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    (!parts.is_empty()).then(|| parts.join("; "))
+fn authorization(body: &Value, first: &Value, endpoint: &Value) -> Option<AuthorizationParameters> {
+    const KEY: &str = "authorization_parameters";
+    let given = [&body[KEY], &first[KEY], &endpoint[KEY]].into_iter().find_map(AuthorizationParameters::read);
+    // Older forms of missing consents.
+    let scopes = [&body["required_scopes"], &body["required_scope"], &first["unapproved_scopes"]]
+        .into_iter()
+        .map(texts_of)
+        .find(|scopes| !scopes.is_empty());
+    match (given, scopes) {
+        (None, None) => None,
+        (given, scopes) => {
+            let mut required = given.unwrap_or_default();
+            if required.required_scopes.is_empty() {
+                required.required_scopes = scopes.unwrap_or_default();
+            }
+            Some(required)
+        }
+    }
 }
 
-/// A proxy's or gateway's page: its words without the tags.
+/// The words of a proxy's or gateway's page, without its tags.
 fn plain_text(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&body[..body.len().min(4096)]);
     let mut plain = String::new();
@@ -187,18 +173,42 @@ mod tests {
             r#"{"code": "ConsentRequired", "authorization_parameters": {"required_scopes": ["s"]}}"#,
             r#"{"error": "dependent_consent_required", "errors": [{"unapproved_scopes": ["s"]}]}"#,
         ] {
-            assert_eq!(Parsed::read(body.as_bytes()).required_scopes, ["s"], "{body}");
+            let parsed = Parsed::read(body.as_bytes());
+            assert_eq!(parsed.authorization.unwrap().required_scopes, ["s"], "{body}");
         }
     }
 
     #[test]
-    fn what_a_session_lacks_is_said() {
+    fn what_a_session_lacks_is_kept() {
         let parsed = Parsed::read(
             br#"{"code": "AuthPolicyFailed", "authorization_parameters": {"session_message": "only for staff",
-                "session_required_single_domain": ["anl.gov"], "session_required_mfa": true}}"#,
+                "session_required_identities": ["ada@example.org"], "session_required_policies": "p1,p2",
+                "session_required_single_domain": ["example.org"], "session_required_mfa": true, "prompt": "login",
+                "session_required_tomorrow": 1}}"#,
         );
-        let said = parsed.session.unwrap();
-        assert_eq!(said, "only for staff; sign in with an identity of anl.gov; sign in with a second factor");
+        let required = parsed.authorization.unwrap();
+        assert_eq!(required.session_message.as_deref(), Some("only for staff"));
+        assert_eq!(required.session_required_identities, ["ada@example.org"]);
+        assert_eq!(required.session_required_policies, ["p1", "p2"]);
+        assert_eq!(required.session_required_single_domain, ["example.org"]);
+        assert_eq!((required.session_required_mfa, required.prompt.as_deref()), (Some(true), Some("login")));
+        assert_eq!(required.extra["session_required_tomorrow"], 1);
+        assert!(required.requires_session());
+    }
+
+    #[test]
+    fn the_result_of_the_storage_is_read_from_the_message() {
+        let result = r#"{"DATA_TYPE": "result#1.1.0", "authorization_parameters": {"session_required_single_domain":
+            ["example.org"]}, "code": "permission_denied", "http_response_code": 403, "message": "wrong domain"}"#
+            .replace('\n', " ");
+        let message = format!(
+            "Login Failed\nDetails: 530-Login incorrect. : GlobusError: v=1 c=LOGIN_DENIED\\r\\n\
+             530-GridFTP-Message: wrong domain\\r\\n530-GridFTP-JSON-Result: {result}\\r\\n530 End.\\r\\n"
+        );
+        let body = serde_json::json!({ "code": "ExternalError.DirListingFailed.LoginFailed", "message": message });
+        let parsed = Parsed::read(body.to_string().as_bytes());
+        assert_eq!(parsed.endpoint_result.unwrap()["code"], "permission_denied");
+        assert_eq!(parsed.authorization.unwrap().session_required_single_domain, ["example.org"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What can go wrong, and what it means.
 
+mod authorization;
 mod body;
 mod kind;
 
@@ -8,7 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde_json::Value;
 
+pub use authorization::AuthorizationParameters;
 pub use kind::ErrorKind;
 
 pub(crate) use body::Parsed;
@@ -16,9 +19,14 @@ pub(crate) use body::Parsed;
 /// The result of this crate's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A call that failed: what was tried, what came back, and what to do about it.
+/// The longest `Retry-After` that is passed on: 100 years can be added to any clock without an overflow.
+const LONGEST_WAIT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// A call that failed: the operation, the response, and what it means.
 ///
-/// [`Error::kind`] says what it means; the `Display` form is a sentence for people.
+/// [`Error::kind`] says what it means. The `Display` form is one line for people: the operation and the response, without
+/// advice ([`ErrorKind::hint`] has some). Nothing that the service said is lost: see [`Error::body`],
+/// [`Error::authorization_parameters`] and [`Error::request_id`].
 ///
 /// ```
 /// use globus_transfer_client::{Error, ErrorKind};
@@ -38,15 +46,19 @@ pub struct Error(Box<Detail>);
 #[derive(Debug, Clone)]
 struct Detail {
     kind: ErrorKind,
-    tried: String,
+    operation: String,
     status: Option<u16>,
     code: Option<String>,
     message: Option<String>,
     request_id: Option<String>,
     retry_after: Option<Duration>,
-    advice: Option<String>,
-    unclear: bool,
-    reached: bool,
+    authorization: Option<AuthorizationParameters>,
+    endpoint_result: Option<Value>,
+    body: Option<String>,
+    /// Whether the service may have carried the call out.
+    is_unclear: bool,
+    /// Whether the request certainly left this machine.
+    has_reached: bool,
 }
 
 impl Error {
@@ -56,7 +68,7 @@ impl Error {
     /// # use globus_transfer_client::*;
     /// # fn example(error: Error) {
     /// if *error.kind() == ErrorKind::NotFound {
-    ///     println!("it is not there");
+    ///     println!("it does not exist");
     /// }
     /// # }
     /// ```
@@ -64,7 +76,19 @@ impl Error {
         &self.0.kind
     }
 
-    /// The HTTP status, when an answer came.
+    /// The operation that failed, such as `list /2026-03/ on collection 313c…`: the rest of "could not …".
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(error: Error) {
+    /// println!("{} failed", error.operation());
+    /// # }
+    /// ```
+    pub fn operation(&self) -> &str {
+        &self.0.operation
+    }
+
+    /// The HTTP status, when there was a response.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -81,7 +105,7 @@ impl Error {
     /// ```
     /// # use globus_transfer_client::*;
     /// # fn example(error: Error) {
-    /// let not_running = error.code() == Some("ExternalError.DirListingFailed.GCDisconnected");
+    /// let is_not_running = error.code() == Some("ExternalError.DirListingFailed.GCDisconnected");
     /// # }
     /// ```
     pub fn code(&self) -> Option<&str> {
@@ -93,7 +117,7 @@ impl Error {
     /// ```
     /// # use globus_transfer_client::*;
     /// # fn example(error: Error) {
-    /// println!("{}", error.message().unwrap_or("(nothing)"));
+    /// println!("{}", error.message().unwrap_or("(none)"));
     /// # }
     /// ```
     pub fn message(&self) -> Option<&str> {
@@ -105,14 +129,55 @@ impl Error {
     /// ```
     /// # use globus_transfer_client::*;
     /// # fn example(error: Error) {
-    /// println!("tell Globus support: {}", error.request_id().unwrap_or("(none)"));
+    /// println!("request id for Globus support: {}", error.request_id().unwrap_or("(none)"));
     /// # }
     /// ```
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// How long the service asked to wait (`Retry-After`).
+    /// The response body as it came, up to 64 KiB. `None` without a response, and where it could hold a token.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(error: Error) {
+    /// let document: Option<serde_json::Value> = error.body().and_then(|body| serde_json::from_str(body).ok());
+    /// # }
+    /// ```
+    pub fn body(&self) -> Option<&str> {
+        self.0.body.as_deref()
+    }
+
+    /// What the session or its consents lack, where the service says so: for [`ErrorKind::ConsentRequired`] and
+    /// [`ErrorKind::SessionRequired`].
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(error: Error) {
+    /// if let Some(required) = error.authorization_parameters() {
+    ///     println!("sign in as one of {:?}", required.session_required_identities);
+    /// }
+    /// # }
+    /// ```
+    pub fn authorization_parameters(&self) -> Option<&AuthorizationParameters> {
+        self.0.authorization.as_ref()
+    }
+
+    /// The result document of the Globus Connect Server that the message quotes (`GridFTP-JSON-Result`).
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// # fn example(error: Error) {
+    /// if let Some(result) = error.endpoint_result() {
+    ///     println!("{}", result["message"]);
+    /// }
+    /// # }
+    /// ```
+    pub fn endpoint_result(&self) -> Option<&Value> {
+        self.0.endpoint_result.as_ref()
+    }
+
+    /// How long the service asked to wait (`Retry-After`), at most 100 years.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -126,57 +191,59 @@ impl Error {
 
     /// Whether the same call can succeed later without anybody changing anything.
     ///
-    /// It says nothing about whether repeating is safe: see [`Error::may_have_been_done`].
+    /// It doesn't say whether repeating is safe: see [`Error::may_have_been_done`].
     ///
     /// ```
     /// # use globus_transfer_client::*;
     /// # fn example(error: Error) {
-    /// if error.can_retry() {
+    /// if error.is_transient() {
     ///     println!("{error}; waiting");
     /// }
     /// # }
     /// ```
-    pub fn can_retry(&self) -> bool {
-        self.0.kind.is_passing()
+    pub fn is_transient(&self) -> bool {
+        self.0.kind.is_transient()
     }
 
-    /// Whether the service may have carried the call out although it failed here: the connection broke or
-    /// timed out after the request was sent, or this was the answer to a repetition of such a request.
+    /// Whether the service may have carried the call out although it failed here: the connection broke or timed out
+    /// after the request was sent, or this was the response to a retry of such a request.
     ///
-    /// With [`ErrorKind::Exists`] it means that what exists may be this call's own doing.
+    /// With [`ErrorKind::Exists`] it means that this call itself may have created what exists.
     ///
     /// ```
     /// # use globus_transfer_client::*;
     /// # fn example(error: Error) {
     /// if error.may_have_been_done() {
-    ///     println!("look whether it was done before trying again");
+    ///     println!("check whether it was done before trying again");
     /// }
     /// # }
     /// ```
     pub fn may_have_been_done(&self) -> bool {
-        self.0.unclear
+        self.0.is_unclear
     }
 
-    /// A failure on this side, before or without an answer of the service.
-    pub(crate) fn local(kind: ErrorKind, tried: impl Into<String>, message: impl Into<String>) -> Self {
+    /// A failure on this side, before or without a response.
+    pub(crate) fn local(kind: ErrorKind, operation: impl Into<String>, message: impl Into<String>) -> Self {
         Self(Box::new(Detail {
             kind,
-            tried: tried.into(),
+            operation: operation.into(),
             status: None,
             code: None,
             message: Some(message.into()),
             request_id: None,
             retry_after: None,
-            advice: None,
-            unclear: false,
-            reached: false,
+            authorization: None,
+            endpoint_result: None,
+            body: None,
+            is_unclear: false,
+            has_reached: false,
         }))
     }
 
-    /// No answer came: the connection failed, broke or took too long.
-    pub(crate) fn from_transport(tried: &str, error: reqwest::Error) -> Self {
-        // A failed connect means that nothing was sent; anything later is unclear.
-        let reached = !error.is_connect() && !error.is_builder();
+    /// No response came: the connection failed, broke or took too long.
+    pub(crate) fn from_transport(operation: &str, error: reqwest::Error) -> Self {
+        // A failed connect means that nothing was sent; after any later failure the outcome is unclear.
+        let has_reached = !error.is_connect() && !error.is_builder();
         let kind = if error.is_timeout() {
             ErrorKind::Timeout
         } else if error.is_builder() {
@@ -184,80 +251,109 @@ impl Error {
         } else {
             ErrorKind::Network
         };
-        let mut made = Self::local(kind, tried, root_cause(&error.without_url()));
-        made.0.unclear = reached;
-        made.0.reached = reached;
+        let mut made = Self::local(kind, operation, root_cause(&error.without_url()));
+        made.0.is_unclear = has_reached;
+        made.0.has_reached = has_reached;
         made
     }
 
-    /// The service answered with an error.
-    pub(crate) fn from_answer(tried: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+    /// The service responded with an error.
+    pub(crate) fn from_response(operation: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let parsed = Parsed::read(body);
-        let kind = kind::classify(status.as_u16(), &parsed);
         Self(Box::new(Detail {
-            kind,
-            tried: tried.to_owned(),
+            kind: kind::classify(status.as_u16(), &parsed),
+            operation: operation.to_owned(),
             status: Some(status.as_u16()),
             code: parsed.code,
             message: parsed.message,
             request_id: parsed.request_id,
             retry_after: retry_after(headers),
-            advice: None,
-            // A gateway's 502/504 and an internal error say nothing about whether the work was done.
-            unclear: matches!(status.as_u16(), 500 | 502 | 504) && parsed.is_foreign_to_endpoint,
-            reached: true,
+            authorization: parsed.authorization,
+            endpoint_result: parsed.endpoint_result,
+            body: text_of(body),
+            // A gateway's 502 or 504 and an internal error don't say whether the work was done.
+            is_unclear: matches!(status.as_u16(), 500 | 502 | 504) && !parsed.is_from_endpoint,
+            has_reached: true,
         }))
     }
 
-    /// The service answered 2xx with something that could not be read.
-    pub(crate) fn unreadable(tried: &str, status: StatusCode, why: impl std::fmt::Display) -> Self {
-        let mut made = Self::local(ErrorKind::UnexpectedAnswer, tried, why.to_string());
+    /// The service responded 2xx with JSON of another shape than expected.
+    pub(crate) fn unreadable(operation: &str, status: StatusCode, why: impl std::fmt::Display) -> Self {
+        let mut made = Self::local(ErrorKind::InvalidResponse, operation, why.to_string());
         made.0.status = Some(status.as_u16());
-        made.0.unclear = true;
-        made.0.reached = true;
+        made.0.is_unclear = true;
+        made.0.has_reached = true;
         made
     }
 
-    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
-        self.0.advice = Some(advice.into());
+    /// The service, or a gateway before it, responded 2xx with something other than JSON.
+    pub(crate) fn not_json(operation: &str, status: StatusCode, why: serde_json::Error, body: &[u8]) -> Self {
+        let words = Parsed::read(body).message.unwrap_or_default();
+        let mut made = Self::unreadable(operation, status, format!("not a JSON document ({why}): {words}"));
+        made.0.body = text_of(&body[..body.len().min(64 * 1024)]);
+        made
+    }
+
+    /// The response was larger than `limit` bytes and was not read to its end.
+    pub(crate) fn too_large(operation: &str, status: StatusCode, limit: usize) -> Self {
+        let mut made = Self::unreadable(operation, status, format!("the response is larger than {limit} bytes"));
+        made.0.kind = ErrorKind::ResponseTooLarge;
+        made
+    }
+
+    /// The signed-in account lacks consents for a service, known before any call.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn consent_required(operation: impl Into<String>, scopes: Vec<String>) -> Self {
+        let kind = ErrorKind::ConsentRequired { required_scopes: scopes.clone() };
+        let mut made = Self::local(kind, operation, "the sign-in has no token for this service");
+        made.0.authorization = Some(AuthorizationParameters { required_scopes: scopes, ..Default::default() });
+        made
+    }
+
+    /// Removes a secret from everything that the service sent back.
+    pub(crate) fn redact(mut self, secret: &str) -> Self {
+        let detail = &mut self.0;
+        let texts = [&mut detail.code, &mut detail.message, &mut detail.request_id, &mut detail.body];
+        for text in texts.into_iter().flatten() {
+            if !secret.is_empty() && text.contains(secret) {
+                *text = text.replace(secret, "[secret]");
+            }
+        }
         self
     }
 
     pub(crate) fn mark_unclear(mut self) -> Self {
-        self.0.unclear = true;
+        self.0.is_unclear = true;
         self
     }
 
     /// Whether the request certainly left this machine.
     pub(crate) fn reached_service(&self) -> bool {
-        self.0.reached
+        self.0.has_reached
     }
 
     fn describe(&self) -> String {
         let detail = &self.0;
-        let mut text = format!("could not {}: ", detail.tried);
+        let mut text = format!("could not {}: ", one_line(&detail.operation));
         match (detail.status, &detail.code) {
-            (Some(status), Some(code)) => text.push_str(&format!("the service answered {status} {code}")),
+            (Some(status), Some(code)) => {
+                text.push_str(&format!("the service answered {status} {}", one_line(code)));
+            }
             (Some(status), None) => text.push_str(&format!("the service answered {status}")),
             (None, _) => text.push_str(detail.kind.in_words()),
         }
-        if let Some(message) = &detail.message {
-            let line = one_line(message);
-            if !line.is_empty() {
-                text.push_str(": ");
-                text.push_str(&line);
-            }
+        let line = one_line(detail.message.as_deref().unwrap_or_default());
+        if !line.is_empty() {
+            text.push_str(": ");
+            text.push_str(&line);
         }
         if let Some(id) = &detail.request_id {
             text.push_str(&format!(" (request {})", one_line(id)));
         }
-        let advice = detail.advice.as_deref().or_else(|| detail.kind.advice());
-        if let Some(advice) = advice {
-            text.push_str("; ");
-            text.push_str(advice);
-        }
-        if let Some(wait) = detail.retry_after {
-            text.push_str(&format!(" (the service asks to wait {} s)", wait.as_secs()));
+        match detail.retry_after {
+            Some(LONGEST_WAIT) => text.push_str(" (the service asks to wait more than 100 years)"),
+            Some(wait) => text.push_str(&format!(" (the service asks to wait {} s)", wait.as_secs())),
+            None => {}
         }
         text
     }
@@ -266,14 +362,20 @@ impl Error {
 /// `Retry-After` in both its forms: a number of seconds, or an HTTP date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Only a number too large for 64 bits fails to parse here.
+        return Some(text.parse().map_or(LONGEST_WAIT, Duration::from_secs).min(LONGEST_WAIT));
     }
     let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Some(Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO))
+    let wait = Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO);
+    Some(wait.min(LONGEST_WAIT))
 }
 
-/// The innermost cause, which is the one that says something ("Connection refused").
+fn text_of(body: &[u8]) -> Option<String> {
+    (!body.is_empty()).then(|| String::from_utf8_lossy(body).into_owned())
+}
+
+/// The innermost cause, which is the specific one ("Connection refused").
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
@@ -282,12 +384,12 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-/// Messages of endpoints have several lines and quoted line ends; logs and screens have one line.
+/// One line of at most 300 characters: messages of endpoints have several lines and quoted line ends.
 fn one_line(text: &str) -> String {
     const LIMIT: usize = 300;
     let plain = text.replace("\\r\\n", " ");
     let mut line = String::new();
-    for word in plain.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+    for word in plain.split(|c: char| c.is_whitespace() || is_hidden(c)).filter(|word| !word.is_empty()) {
         if !line.is_empty() {
             line.push(' ');
         }
@@ -299,6 +401,12 @@ fn one_line(text: &str) -> String {
         }
     }
     line
+}
+
+/// Characters that change what a terminal or a log shows: controls, and marks that reverse the direction of text.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -321,6 +429,18 @@ mod tests {
         let wait = retry_after(&headers(&text)).unwrap();
         assert!((80..=90).contains(&wait.as_secs()), "{wait:?}");
         assert_eq!(retry_after(&headers("soon")), None);
+        let absurd = retry_after(&headers("18446744073709551615")).unwrap();
+        assert_eq!(absurd, LONGEST_WAIT);
+        assert!(std::time::Instant::now().checked_add(absurd).is_some());
+        assert_eq!(retry_after(&headers("99999999999999999999999")), Some(LONGEST_WAIT));
+    }
+
+    #[test]
+    fn an_absurd_wait_is_reported_as_such() {
+        let error = |value: &str| Error::from_response("list /", StatusCode::TOO_MANY_REQUESTS, &headers(value), b"");
+        assert!(error("7200").to_string().ends_with("(the service asks to wait 7200 s)"), "{}", error("7200"));
+        let absurd = error("18446744073709551615").to_string();
+        assert!(absurd.ends_with("(the service asks to wait more than 100 years)"), "{absurd}");
     }
 
     #[test]
@@ -331,13 +451,13 @@ mod tests {
     }
 
     #[test]
-    fn the_sentence_says_what_was_tried_what_came_back_and_what_to_do() {
+    fn the_sentence_names_the_operation_and_the_response() {
         let body = br#"{"code": "EndpointPermissionDenied", "message": "Denied by endpoint", "request_id": "abc"}"#;
-        let error = Error::from_answer("list /a/ on X", StatusCode::FORBIDDEN, &HeaderMap::new(), body);
+        let error = Error::from_response("list /a/ on X", StatusCode::FORBIDDEN, &HeaderMap::new(), body);
         assert_eq!(
             error.to_string(),
             "could not list /a/ on X: the service answered 403 EndpointPermissionDenied: Denied by endpoint \
-             (request abc); give the signed-in account a role or a permission there"
+             (request abc)"
         );
     }
 }

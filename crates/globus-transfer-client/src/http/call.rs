@@ -1,4 +1,4 @@
-//! What is sent: method, address, document, and whether sending it twice does harm.
+//! One request: method, URL, body, and whether sending it twice is safe.
 
 use reqwest::{Method, Url};
 use secrecy::SecretString;
@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Whether sending a call twice does what sending it once does.
+/// Whether a call is sent again when the response to its first attempt is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// Reading, or a change that the second time changes nothing.
-    Harmless,
-    /// A second time could make a second thing: repeated only when the first surely did nothing.
+    /// It reads, or makes a change that a second attempt leaves as it is.
+    Idempotent,
+    /// A second attempt could create a second object: retried only when the first certainly had no effect.
     OnlyIfNotDone,
 }
 
@@ -19,15 +19,15 @@ pub(crate) enum Repeat {
 pub(crate) enum Body {
     Empty,
     Json(Vec<u8>),
-    /// A form, already encoded; those of Auth hold secrets.
+    /// A form, already encoded. Those of Auth hold secrets.
     Form(SecretString),
 }
 
 /// One request, ready to be sent any number of times.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// What is tried, as the rest of "could not …".
-    pub tried: String,
+    /// What the call does, as the rest of "could not …".
+    pub operation: String,
     pub method: Method,
     pub url: Url,
     pub body: Body,
@@ -35,30 +35,38 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub fn get(url: Url, tried: impl Into<String>) -> Self {
-        Self { tried: tried.into(), method: Method::GET, url, body: Body::Empty, repeat: Repeat::Harmless }
+    /// A call without a body. POST and PATCH aren't retried after a lost response until [`Call::idempotent`].
+    pub fn new(method: Method, url: Url, operation: impl Into<String>) -> Self {
+        let repeat = match method {
+            Method::POST | Method::PATCH => Repeat::OnlyIfNotDone,
+            _ => Repeat::Idempotent,
+        };
+        Self { operation: operation.into(), method, url, body: Body::Empty, repeat }
     }
 
-    pub fn delete(url: Url, tried: impl Into<String>) -> Self {
-        Self { method: Method::DELETE, ..Self::get(url, tried) }
+    pub fn get(url: Url, operation: impl Into<String>) -> Self {
+        Self::new(Method::GET, url, operation)
     }
 
-    pub fn put(url: Url, tried: impl Into<String>, document: &impl Serialize) -> Result<Self> {
-        Self { method: Method::PUT, ..Self::get(url, tried) }.with(document)
+    pub fn delete(url: Url, operation: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, url, operation)
     }
 
-    /// A POST is taken for one that must not be repeated until [`Call::harmless`] says otherwise.
-    pub fn post(url: Url, tried: impl Into<String>, document: &impl Serialize) -> Result<Self> {
-        Self { method: Method::POST, repeat: Repeat::OnlyIfNotDone, ..Self::get(url, tried) }.with(document)
+    pub fn put(url: Url, operation: impl Into<String>, document: &impl Serialize) -> Result<Self> {
+        Self::new(Method::PUT, url, operation).json(document)
     }
 
-    pub fn post_form(url: Url, tried: impl Into<String>, fields: &[(&str, &str)]) -> Self {
+    pub fn post(url: Url, operation: impl Into<String>, document: &impl Serialize) -> Result<Self> {
+        Self::new(Method::POST, url, operation).json(document)
+    }
+
+    pub fn post_form(url: Url, operation: impl Into<String>, fields: &[(&str, &str)]) -> Self {
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        Self { method: Method::POST, body: Body::Form(form.into()), repeat: Repeat::Harmless, ..Self::get(url, tried) }
+        Self { body: Body::Form(form.into()), ..Self::new(Method::POST, url, operation) }.idempotent()
     }
 
-    pub fn harmless(mut self) -> Self {
-        self.repeat = Repeat::Harmless;
+    pub fn idempotent(mut self) -> Self {
+        self.repeat = Repeat::Idempotent;
         self
     }
 
@@ -74,23 +82,38 @@ impl Call {
         }
     }
 
-    fn with(mut self, document: &impl Serialize) -> Result<Self> {
+    pub fn json(mut self, document: &impl Serialize) -> Result<Self> {
         let bytes = serde_json::to_vec(document)
-            .map_err(|error| Error::local(ErrorKind::InvalidRequest, self.tried.as_str(), error.to_string()))?;
+            .map_err(|error| Error::local(ErrorKind::InvalidRequest, self.operation.as_str(), error.to_string()))?;
         self.body = Body::Json(bytes);
         Ok(self)
     }
+
+    /// Whether the response may hold tokens, and must not be kept in an error.
+    pub fn is_secret(&self) -> bool {
+        matches!(self.body, Body::Form(_))
+    }
 }
 
-/// The address of something below a base URL. Each segment is percent-encoded, so it stays one segment.
+/// Parses the base URL of a service.
+pub(crate) fn base_url(text: &str) -> Result<Url> {
+    let rejected = |why: String| Error::local(ErrorKind::InvalidRequest, format!("use the address {text}"), why);
+    let url: Url = text.parse().map_err(|error: url::ParseError| rejected(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(rejected("it must begin with https:// (or http:// for a local service)".to_owned()));
+    }
+    Ok(url)
+}
+
+/// The URL of something below a base URL. Each segment is percent-encoded, so it stays one segment.
 pub(crate) fn endpoint(base: &Url, segments: &[&str]) -> Result<Url> {
-    let refuse = |why: String| Error::local(ErrorKind::InvalidRequest, format!("use the address {base}"), why);
-    // The URL standard drops these, which would address the thing above instead.
+    let rejected = |why: String| Error::local(ErrorKind::InvalidRequest, format!("use the address {base}"), why);
+    // The URL standard drops these, which would address the parent instead.
     if let Some(bad) = segments.iter().find(|segment| matches!(**segment, "" | "." | "..")) {
-        return Err(refuse(format!("{bad:?} can't name anything in it")));
+        return Err(rejected(format!("{bad:?} can't be a part of a path")));
     }
     let mut url = base.clone();
-    url.path_segments_mut().map_err(|()| refuse("it can't be a base".to_owned()))?.pop_if_empty().extend(segments);
+    url.path_segments_mut().map_err(|()| rejected("it can't be a base".to_owned()))?.pop_if_empty().extend(segments);
     Ok(url)
 }
 

@@ -1,6 +1,7 @@
-//! One HTTP call to Globus: sent, repeated where that is safe, and its answer read.
+//! One HTTP call to Globus: sent, retried where that is safe, and its response read.
 
 mod call;
+mod response;
 mod retry;
 mod tls;
 
@@ -9,17 +10,16 @@ use std::time::{Duration, Instant};
 
 use backon::Retryable;
 use futures::future::BoxFuture;
-use reqwest::header::HeaderMap;
-use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind, Result};
 
-pub(crate) use call::{Body, Call, Repeat, endpoint};
+pub(crate) use call::{Body, Call, Repeat, base_url, endpoint};
+pub use response::Response;
 pub use retry::RetryPolicy;
+pub(crate) use tls::HttpSettings;
 
-/// What a request proves who it comes from with.
+/// How a request is authenticated.
 #[derive(Clone, Copy)]
 pub(crate) enum Credentials<'a> {
     None,
@@ -27,41 +27,26 @@ pub(crate) enum Credentials<'a> {
     Basic { id: &'a str, secret: &'a SecretString },
 }
 
-/// An answer with a status of success.
-pub(crate) struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// Reads the body as a JSON document.
-    pub fn json<T: DeserializeOwned>(&self, tried: &str) -> Result<T> {
-        serde_json::from_slice(&self.body).map_err(|error| Error::unreadable(tried, self.status, error))
-    }
-}
-
-/// The connections, and how calls over them are repeated.
+/// The connections, and how calls over them are limited and retried.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    http: reqwest::Client,
-    timeout: Duration,
-    retry: RetryPolicy,
+    pub http: reqwest::Client,
+    /// The longest time for one attempt.
+    pub timeout: Duration,
+    pub retry: RetryPolicy,
+    /// The largest response body in bytes, after decompression.
+    pub body_limit: usize,
 }
 
 impl Transport {
-    pub fn new(urls: &[&Url], user_agent: &str, timeout: Duration, retry: RetryPolicy) -> Result<Self> {
-        Ok(Self { http: tls::http_client(urls, user_agent)?, timeout, retry })
-    }
-
-    /// Sends a call until it is answered, cannot be helped, or the policy's retries or time are used up.
+    /// Sends a call until it succeeds, fails for good, or the policy's retries or time are used up.
     ///
-    /// Boxed, because callers' compilers can't see through the closures of `backon` that the future is `Send`.
-    pub fn send<'a>(&'a self, call: &'a Call, credentials: Credentials<'a>) -> BoxFuture<'a, Result<Answer>> {
-        Box::pin(self.repeat(call, credentials))
+    /// Boxed: the compiler can't prove through the closures of `backon` that the future is `Send`.
+    pub fn send<'a>(&'a self, call: &'a Call, credentials: Credentials<'a>) -> BoxFuture<'a, Result<Response>> {
+        Box::pin(self.send_with_retries(call, credentials))
     }
 
-    async fn repeat(&self, call: &Call, credentials: Credentials<'_>) -> Result<Answer> {
+    async fn send_with_retries(&self, call: &Call, credentials: Credentials<'_>) -> Result<Response> {
         let started = Instant::now();
         let unclear = AtomicBool::new(false);
         let outcome = (|| self.attempt(call, credentials))
@@ -70,19 +55,26 @@ impl Transport {
             .adjust(|error, delay| self.retry.wait(error, delay?, started.elapsed()))
             .notify(|error, wait| {
                 unclear.fetch_or(error.may_have_been_done(), Ordering::Relaxed);
-                tracing::warn!(wait_ms = wait.as_millis() as u64, "{error}; trying again");
+                tracing::warn!(wait_ms = wait.as_millis() as u64, "{error}; retrying");
             })
             .await;
         outcome.map_err(|error| if unclear.into_inner() { error.mark_unclear() } else { error })
     }
 
-    /// Boxed, because the compiler can't see through the closures of `backon` that the future is `Send`.
-    fn attempt<'a>(&'a self, call: &'a Call, credentials: Credentials<'a>) -> BoxFuture<'a, Result<Answer>> {
-        Box::pin(self.attempt_now(call, credentials))
+    /// Boxed: the compiler can't prove through the closures of `backon` that the future is `Send`.
+    fn attempt<'a>(&'a self, call: &'a Call, credentials: Credentials<'a>) -> BoxFuture<'a, Result<Response>> {
+        Box::pin(self.send_once(call, credentials))
     }
 
-    async fn attempt_now(&self, call: &Call, credentials: Credentials<'_>) -> Result<Answer> {
-        let tried = call.tried.as_str();
+    async fn send_once(&self, call: &Call, credentials: Credentials<'_>) -> Result<Response> {
+        self.exchange(call, credentials).await.map_err(|error| match credentials {
+            Credentials::None => error,
+            // A gateway may show the request in its error page.
+            Credentials::Bearer(secret) | Credentials::Basic { secret, .. } => error.redact(secret.expose_secret()),
+        })
+    }
+
+    async fn exchange(&self, call: &Call, credentials: Credentials<'_>) -> Result<Response> {
         let mut request = self.http.request(call.method.clone(), call.url.clone()).timeout(self.timeout);
         request = match credentials {
             Credentials::None => request,
@@ -98,37 +90,33 @@ impl Transport {
                 .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form.expose_secret().as_bytes().to_vec()),
         };
-        let began = Instant::now();
-        let answer = request.send().await.map_err(|error| Error::from_transport(tried, error))?;
-        let status = answer.status();
-        let headers = answer.headers().clone();
-        let body = answer.bytes().await.map_err(|error| Error::from_transport(tried, error))?;
+        let started = Instant::now();
+        let received = request.send().await.map_err(|error| Error::from_transport(&call.operation, error))?;
+        let response = response::read(received, call, self.body_limit).await;
         tracing::debug!(
             method = %call.method,
             path = call.url.path(),
-            status = status.as_u16(),
-            ms = began.elapsed().as_millis() as u64,
+            status = response.as_ref().map_or_else(Error::status, |response| Some(response.status.as_u16())),
+            ms = started.elapsed().as_millis() as u64,
             "globus"
         );
-        if status.is_success() {
-            Ok(Answer { status, headers, body: body.into() })
-        } else {
-            Err(Error::from_answer(tried, status, &headers, &body))
-        }
+        response
     }
 }
 
 impl Repeat {
-    /// Whether a call that failed this way is sent again by the client itself.
+    /// Whether the client itself sends a call again that failed this way.
     ///
-    /// Trouble of a storage endpoint isn't over in seconds, so it is left to the caller, as the Python SDK does.
+    /// `ExternalError.*` is the storage's answer to this very request and isn't retried here, as in the Python SDK;
+    /// `EndpointError` says that the collection couldn't be reached at all.
     fn allows(self, error: &Error) -> bool {
-        let short_lived = match error.kind() {
-            ErrorKind::RateLimited | ErrorKind::Network | ErrorKind::Timeout => true,
+        let is_transient = match error.kind() {
+            ErrorKind::RateLimited | ErrorKind::Network | ErrorKind::Timeout | ErrorKind::InvalidResponse => true,
             ErrorKind::Server => matches!(error.status(), Some(500 | 502 | 503 | 504)),
+            ErrorKind::EndpointError => error.code().is_some_and(|code| code.starts_with("EndpointError")),
             _ => false,
         };
         let not_done = !error.reached_service() || matches!(error.status(), Some(429 | 503));
-        short_lived && (self == Repeat::Harmless || not_done)
+        is_transient && (self == Repeat::Idempotent || not_done)
     }
 }

@@ -1,4 +1,4 @@
-//! How often, how fast and how long a failed call is repeated.
+//! How often, how fast and for how long a failed call is retried.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use backon::ExponentialBuilder;
 
 use crate::error::Error;
 
-/// How the client repeats calls that failed for a passing reason: exponentially longer waits with jitter, at least as
-/// long as the service's `Retry-After`, within a budget of time.
+/// How the client retries calls that failed for a transient reason: exponential backoff with jitter, at least as long
+/// as the service's `Retry-After`, within a time budget.
 ///
-/// A call that could double something is only repeated when the first attempt surely did nothing.
+/// A call that could create something twice is retried only when the first attempt certainly had no effect.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,7 +28,7 @@ pub struct RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// Five retries, waits of 0.25 s growing to 10 s, 60 s in all.
+    /// Five retries, delays growing from 0.25 s to 10 s, 60 s in all.
     fn default() -> Self {
         Self {
             max_retries: 5,
@@ -40,7 +40,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// No repetition: every failure goes to the caller at once. (A token refused with 401 is still replaced once.)
+    /// No retries: every failure is returned at once. A token rejected with 401 is still replaced once.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -50,7 +50,7 @@ impl RetryPolicy {
         Self { max_retries: 0, ..Self::default() }
     }
 
-    /// How many times a call is repeated after its first failure.
+    /// Sets how many times a call is retried after its first failure.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -61,7 +61,7 @@ impl RetryPolicy {
         self
     }
 
-    /// The first wait; the next ones double.
+    /// Sets the first delay; each further one doubles.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -72,7 +72,7 @@ impl RetryPolicy {
         self
     }
 
-    /// The longest wait of the client's own; a longer `Retry-After` is obeyed as long as the budget allows.
+    /// Sets the longest delay of the client's own. A longer `Retry-After` is obeyed as long as the budget allows.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -83,7 +83,7 @@ impl RetryPolicy {
         self
     }
 
-    /// The time from the first attempt after which no further attempt starts.
+    /// Sets the time after the first attempt in which further attempts may start.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -102,10 +102,14 @@ impl RetryPolicy {
             .with_max_times(self.max_retries)
     }
 
-    /// How long to wait before the next attempt; none when that would be past the budget.
+    /// The delay before the next attempt; `None` when that attempt would start after the budget. `delay` is the
+    /// client's own, with jitter; it is added to a `Retry-After`, so that clients don't return all at the same moment.
     pub(super) fn wait(&self, error: &Error, delay: Duration, elapsed: Duration) -> Option<Duration> {
-        let wait = error.retry_after().map_or(delay, |asked| asked.max(delay));
-        (elapsed + wait <= self.budget).then_some(wait)
+        let wait = match error.retry_after() {
+            Some(asked) if !asked.is_zero() => asked.checked_add(delay)?,
+            _ => delay,
+        };
+        (elapsed.checked_add(wait)? <= self.budget).then_some(wait)
     }
 }
 
@@ -118,15 +122,22 @@ mod tests {
     fn busy(seconds: u64) -> Error {
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, seconds.into());
-        Error::from_answer("x", StatusCode::TOO_MANY_REQUESTS, &headers, b"")
+        Error::from_response("x", StatusCode::TOO_MANY_REQUESTS, &headers, b"")
     }
 
     #[test]
     fn retry_after_is_obeyed_within_the_budget() {
         let policy = RetryPolicy::default().budget(Duration::from_secs(10));
         let own = Duration::from_secs(1);
-        assert_eq!(policy.wait(&busy(4), own, Duration::ZERO), Some(Duration::from_secs(4)));
+        // The own delay, which has jitter, is added: clients that were told the same wait don't return all at once.
+        assert_eq!(policy.wait(&busy(4), own, Duration::ZERO), Some(Duration::from_secs(5)));
         assert_eq!(policy.wait(&busy(0), own, Duration::ZERO), Some(own));
         assert_eq!(policy.wait(&busy(4), own, Duration::from_secs(7)), None);
+    }
+
+    #[test]
+    fn a_pathological_retry_after_is_over_the_budget() {
+        let policy = RetryPolicy::default().budget(Duration::MAX);
+        assert_eq!(policy.wait(&busy(u64::MAX), Duration::MAX, Duration::from_secs(1)), None);
     }
 }

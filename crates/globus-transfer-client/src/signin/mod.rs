@@ -1,98 +1,168 @@
 //! Where the access tokens of calls come from.
 
-mod native;
-mod oauth;
-mod renewing;
-mod scope;
-mod service;
-mod store;
+mod source;
 mod token;
+
+#[cfg(feature = "oauth")]
+mod authorization_code;
+#[cfg(feature = "oauth")]
+mod client_credentials;
+#[cfg(feature = "oauth")]
+mod confidential;
+#[cfg(feature = "oauth")]
+mod dependent;
+#[cfg(feature = "oauth")]
+mod loopback;
+#[cfg(feature = "oauth")]
+mod native;
+#[cfg(feature = "oauth")]
+mod oauth;
+#[cfg(feature = "oauth")]
+mod renewing;
+#[cfg(feature = "oauth")]
+mod sign_in;
+#[cfg(feature = "token-store")]
+mod store;
 
 use std::fmt;
 use std::sync::Arc;
 
-use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::Transport;
+use crate::service::Service;
 
-use renewing::{Grant, Renewing};
-
-pub use native::{NativeApp, PendingSignIn, SignIn};
-pub use scope::Scope;
-pub use service::ClientCredentials;
-pub use store::TokenStore;
-pub(crate) use token::Service;
+pub use source::{Connection, TokenSource};
+use source::{GivenTokens, NoTokens};
 pub use token::{Token, Tokens};
 
-/// Gives each call its access token, and gets new ones when they end. Cheap to clone; clones share their tokens.
+#[cfg(feature = "oauth")]
+pub use client_credentials::ClientCredentials;
+#[cfg(feature = "oauth")]
+pub use confidential::ConfidentialApp;
+#[cfg(feature = "oauth")]
+pub(crate) use dependent::dependent_tokens;
+#[cfg(feature = "oauth")]
+pub use loopback::LoopbackSignIn;
+#[cfg(feature = "oauth")]
+pub use native::NativeApp;
+#[cfg(feature = "oauth")]
+pub use sign_in::{PendingSignIn, SignIn};
+#[cfg(feature = "token-store")]
+pub use store::TokenStore;
+
+/// Provides the access token of each call, and replaces tokens that expire. Cheap to clone; clones share their tokens.
 ///
 /// Tokens are replaced a minute before they expire, and after a `401`, once, however many calls are waiting.
+/// [`Authorizer::source`] takes any [`TokenSource`]; the other constructors are the usual ones.
 #[derive(Clone)]
-pub struct Authorizer(Arc<Source>);
-
-enum Source {
-    Nobody,
-    Given { transfer: Option<Arc<Token>>, auth: Option<Arc<Token>> },
-    Renewing(Renewing),
-}
+pub struct Authorizer(Arc<dyn TokenSource>);
 
 impl fmt::Debug for Authorizer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match &*self.0 {
-            Source::Nobody => "Authorizer(nobody)",
-            Source::Given { .. } => "Authorizer(given tokens)",
-            Source::Renewing(renewing) => renewing.name(),
-        })
+        out.debug_tuple("Authorizer").field(&self.0).finish()
     }
 }
 
 impl Authorizer {
-    /// Nobody: only what Globus answers to everyone.
+    /// Takes the tokens from the application's own source, such as a vault or an agent.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// use std::sync::Arc;
+    ///
+    /// /// Reads the token that another program renews.
+    /// #[derive(Debug)]
+    /// struct TokenFile(std::path::PathBuf);
+    ///
+    /// impl TokenSource for TokenFile {
+    ///     fn token<'a>(&'a self, _: &'a Connection<'a>, _: &'a Service) -> BoxFuture<'a, Result<Arc<Token>>> {
+    ///         Box::pin(async move {
+    ///             let text = std::fs::read_to_string(&self.0).map_err(|error| Error::not_signed_in(error.to_string()))?;
+    ///             Ok(Arc::new(Token::new(text.trim())))
+    ///         })
+    ///     }
+    /// }
+    ///
+    /// let authorizer = Authorizer::source(TokenFile("/run/globus-token".into()));
+    /// ```
+    pub fn source(source: impl TokenSource + 'static) -> Self {
+        Self(Arc::new(source))
+    }
+
+    /// No account: only what Globus answers to everyone.
     ///
     /// ```
     /// # use globus_transfer_client::*;
     /// let authorizer = Authorizer::nobody();
     /// ```
     pub fn nobody() -> Self {
-        Self(Arc::new(Source::Nobody))
+        Self::source(NoTokens)
     }
 
-    /// One access token as it is, for all services. It is used until it is refused.
+    /// One access token for all services. It is used until it is rejected.
     ///
     /// ```
     /// let authorizer = globus_transfer_client::Authorizer::access_token("Ag…");
     /// # let _ = authorizer;
     /// ```
     pub fn access_token(token: impl Into<SecretString>) -> Self {
-        let token = given(token.into());
-        Self(Arc::new(Source::Given { transfer: Some(token.clone()), auth: Some(token) }))
+        Self::source(GivenTokens::for_all(Token::new(token)))
     }
 
-    /// Access tokens as they are, one for Transfer and one for Auth, as Globus gives them out.
+    /// One access token for Transfer and one for Auth, as Globus issues them.
     ///
     /// ```
     /// let authorizer = globus_transfer_client::Authorizer::access_tokens("Ag…", "Ag…");
     /// # let _ = authorizer;
     /// ```
     pub fn access_tokens(transfer: impl Into<SecretString>, auth: impl Into<SecretString>) -> Self {
-        Self(Arc::new(Source::Given { transfer: Some(given(transfer.into())), auth: Some(given(auth.into())) }))
+        let name = |service: Service| service.resource_server().to_owned();
+        let tokens = [(name(Service::transfer()), Token::new(transfer)), (name(Service::auth()), Token::new(auth))];
+        Self::source(GivenTokens::new(tokens))
     }
 
-    /// A registered service that signs in as itself; tokens are fetched with the first call.
+    /// Access tokens by the names of their resource servers. They are used until they are rejected.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let authorizer = Authorizer::tokens([("groups.api.globus.org", Token::new("Ag…"))]);
+    /// ```
+    pub fn tokens(tokens: impl IntoIterator<Item = (impl Into<String>, Token)>) -> Self {
+        Self::source(GivenTokens::new(tokens.into_iter().map(|(server, token)| (server.into(), token))))
+    }
+
+    /// A registered service that signs in as itself. Tokens are fetched with the first call.
     ///
     /// ```
     /// # use globus_transfer_client::*;
     /// let service = ClientCredentials::new(uuid::Uuid::from_u128(1), "the secret");
     /// let authorizer = Authorizer::client_credentials(service);
     /// ```
+    #[cfg(feature = "oauth")]
     pub fn client_credentials(service: ClientCredentials) -> Self {
-        Self(Arc::new(Source::Renewing(Renewing::new(Grant::Service(service)))))
+        Self::source(renewing::Renewing::new(renewing::Grant::Service(service)))
     }
 
-    /// A person's sign-in from a token store, by the name that it was put there under. It is read with the first call;
-    /// new tokens are put back, and one that another process has put there in the meantime is used.
+    /// A person's sign-in that lives as long as this process. Its tokens are renewed in memory only.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, app: globus_transfer_client::NativeApp)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// use globus_transfer_client::{Authorizer, GlobusClient};
+    ///
+    /// let sign_in = client.auth().sign_in(&app)?.finish("the code").await?;
+    /// let client = GlobusClient::builder().authorizer(Authorizer::signed_in(sign_in)).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "oauth")]
+    pub fn signed_in(sign_in: SignIn) -> Self {
+        Self::source(renewing::Renewing::new(renewing::Grant::SignIn(Box::new(tokio::sync::Mutex::new(sign_in)))))
+    }
+
+    /// A person's sign-in from a token store, by the name under which it was put there. It is read with the first call;
+    /// renewed tokens are put back, and one that another process has put there in the meantime is used.
     ///
     /// ```
     /// use globus_transfer_client::{Authorizer, TokenStore};
@@ -100,62 +170,45 @@ impl Authorizer {
     /// let authorizer = Authorizer::stored(TokenStore::at("globus.json"), "default");
     /// # let _ = authorizer;
     /// ```
+    #[cfg(feature = "token-store")]
     pub fn stored(store: TokenStore, name: impl Into<String>) -> Self {
         let name = name.into();
-        Self(Arc::new(Source::Renewing(Renewing::new(Grant::Stored { store, name }))))
+        Self::source(renewing::Renewing::new(renewing::Grant::Stored { store, name }))
     }
 
-    /// The token for a call to this service.
-    pub(crate) async fn token(&self, to: &Connection<'_>, service: Service) -> Result<Arc<Token>> {
-        match &*self.0 {
-            Source::Nobody => Err(not_signed_in("nobody is signed in")),
-            Source::Given { transfer, auth } => match service {
-                Service::Transfer => transfer.clone(),
-                Service::Auth => auth.clone(),
-            }
-            .ok_or_else(|| not_signed_in(&format!("no token was given for {}", service.resource_server()))),
-            Source::Renewing(renewing) => renewing.token(to, service).await,
-        }
+    pub(crate) async fn token(&self, to: &Connection<'_>, service: &Service) -> Result<Arc<Token>> {
+        self.0.token(to, service).await
     }
 
-    /// Another token after this one was refused with 401; none if there can't be a better one.
-    pub(crate) async fn after_refusal(
+    pub(crate) async fn replacement(
         &self,
         to: &Connection<'_>,
-        service: Service,
-        refused: &Arc<Token>,
+        service: &Service,
+        rejected: &Arc<Token>,
     ) -> Result<Option<Arc<Token>>> {
-        match &*self.0 {
-            Source::Renewing(renewing) => renewing.after_refusal(to, service, refused).await.map(Some),
-            _ => Ok(None),
-        }
+        self.0.replacement(to, service, rejected).await
     }
 
-    /// Another token that has these scopes too; none if only a person can consent.
     pub(crate) async fn with_consent(
         &self,
         to: &Connection<'_>,
-        service: Service,
+        service: &Service,
         lacking: &Arc<Token>,
         scopes: &[String],
     ) -> Result<Option<Arc<Token>>> {
-        match &*self.0 {
-            Source::Renewing(renewing) => renewing.with_consent(to, service, lacking, scopes).await,
-            _ => Ok(None),
-        }
+        self.0.with_consent(to, service, lacking, scopes).await
     }
 }
 
-/// What an authorizer needs to reach the Auth service.
-pub(crate) struct Connection<'a> {
-    pub transport: &'a Arc<Transport>,
-    pub auth_url: &'a Url,
-}
-
-fn given(access: SecretString) -> Arc<Token> {
-    Arc::new(Token { access, refresh: None, expires_at: None, scopes: Vec::new() })
-}
-
-fn not_signed_in(why: &str) -> Error {
-    Error::local(ErrorKind::NotSignedIn, "get an access token", why)
+impl Error {
+    /// The error of a [`TokenSource`] that has no token.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let error = Error::not_signed_in("the agent isn't running");
+    /// assert_eq!(error.kind(), &ErrorKind::NotSignedIn);
+    /// ```
+    pub fn not_signed_in(why: impl Into<String>) -> Self {
+        Self::local(ErrorKind::NotSignedIn, "get an access token", why)
+    }
 }

@@ -1,4 +1,4 @@
-//! The token endpoint of Globus Auth, by the crate `oauth2` over this crate's HTTP.
+//! The token endpoint of Globus Auth: the crate `oauth2` over this crate's HTTP.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use super::token::{Token, Tokens};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Body, Call, Credentials, Repeat, Transport, endpoint};
+use crate::http::{Body, Call, Credentials, Repeat, Response, Transport, endpoint};
 
-/// What Globus adds to the token response of RFC 6749: one response can carry tokens of several services.
+/// The fields that Globus adds to the token response of RFC 6749: one response can carry tokens of several services.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct GlobusFields {
     #[serde(default)]
@@ -65,7 +65,7 @@ pub(super) fn oauth_client(auth_url: &Url, client_id: &str) -> Result<OauthClien
 /// Sends the token requests of the crate `oauth2` over this crate's HTTP, with its retries and errors.
 pub(super) struct TokenEndpoint<'a> {
     pub transport: &'a Transport,
-    pub tried: &'a str,
+    pub operation: &'a str,
     pub repeat: Repeat,
     /// A service's id and secret. The secret goes into the Basic header as it is, as the Python SDK sends it: RFC 6749
     /// wants it form-encoded first, and Globus secrets have characters that this would change.
@@ -83,13 +83,13 @@ impl<'c> AsyncHttpClient<'c> for TokenEndpoint<'_> {
 
 impl TokenEndpoint<'_> {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
-        let tried = self.tried;
-        let unusable = |why: String| Error::local(ErrorKind::InvalidRequest, tried, why);
+        let operation = self.operation;
+        let unusable = |why: String| Error::local(ErrorKind::InvalidRequest, operation, why);
         let (parts, body) = request.into_parts();
         let form = String::from_utf8(body).map_err(|error| unusable(error.to_string()))?;
         let url: Url = parts.uri.to_string().parse().map_err(|error: url::ParseError| unusable(error.to_string()))?;
         let call = Call {
-            tried: tried.to_owned(),
+            operation: operation.to_owned(),
             method: parts.method,
             url,
             body: Body::Form(form.into()),
@@ -99,34 +99,46 @@ impl TokenEndpoint<'_> {
             Some((id, secret)) => Credentials::Basic { id, secret },
             None => Credentials::None,
         };
-        let answer = self.transport.send(&call, credentials).await?;
-        let mut response = HttpResponse::new(answer.body);
-        *response.status_mut() = answer.status;
-        *response.headers_mut() = answer.headers;
+        let received = self.transport.send(&call, credentials).await?;
+        let mut response = HttpResponse::new(received.body);
+        *response.status_mut() = received.status;
+        *response.headers_mut() = received.headers;
         Ok(response)
     }
 }
 
-/// Turns what the crate `oauth2` says into this crate's error. Bodies are left out: they can hold tokens.
-pub(super) fn failed(tried: &str, error: RequestTokenError<Error, BasicErrorResponse>) -> Error {
+/// Converts an error of the crate `oauth2`. Bodies are left out: they can hold tokens.
+pub(super) fn failed(operation: &str, error: RequestTokenError<Error, BasicErrorResponse>) -> Error {
     match error {
         RequestTokenError::Request(error) => error,
-        RequestTokenError::ServerResponse(said) => {
-            Error::local(ErrorKind::UnexpectedAnswer, tried, said.error().to_string())
+        RequestTokenError::ServerResponse(response) => {
+            Error::local(ErrorKind::InvalidResponse, operation, response.error().to_string())
         }
         RequestTokenError::Parse(error, _) => Error::local(
-            ErrorKind::UnexpectedAnswer,
-            tried,
+            ErrorKind::InvalidResponse,
+            operation,
             format!("the token response can't be read at {}", error.path()),
         ),
         RequestTokenError::Other(_) => {
-            Error::local(ErrorKind::UnexpectedAnswer, tried, "the answer isn't a token response")
+            Error::local(ErrorKind::InvalidResponse, operation, "the response has no tokens")
         }
     }
 }
 
-/// All the tokens of a response, by service.
-pub(super) fn tokens_of(tried: &str, response: &GlobusTokens) -> Result<Tokens> {
+/// The tokens of a response that is a list, as the dependent token grant returns it.
+pub(super) fn read_tokens(operation: &str, response: &Response) -> Result<Tokens> {
+    // The error names no part of the body: it can hold tokens.
+    let unreadable = |_| Error::unreadable(operation, response.status, "the response isn't a list of tokens");
+    let list: Vec<GlobusTokens> = serde_json::from_slice(&response.body).map_err(unreadable)?;
+    let mut tokens = Tokens::default();
+    for one in &list {
+        tokens.0.extend(tokens_of(operation, one)?.0);
+    }
+    Ok(tokens)
+}
+
+/// All the tokens of a response, by resource server.
+pub(super) fn tokens_of(operation: &str, response: &GlobusTokens) -> Result<Tokens> {
     let fields = response.extra_fields();
     let mut tokens = BTreeMap::new();
     let first = (fields.resource_server.as_ref(), token_of(response));
@@ -134,7 +146,7 @@ pub(super) fn tokens_of(tried: &str, response: &GlobusTokens) -> Result<Tokens> 
         fields.other_tokens.iter().map(|other| (other.extra_fields().resource_server.as_ref(), token_of(other)));
     for (server, token) in std::iter::once(first).chain(others) {
         let server = server.ok_or_else(|| {
-            Error::local(ErrorKind::UnexpectedAnswer, tried, "a token came without its resource_server")
+            Error::local(ErrorKind::InvalidResponse, operation, "a token came without its resource_server")
         })?;
         tokens.insert(server.clone(), Arc::new(token));
     }
@@ -142,7 +154,7 @@ pub(super) fn tokens_of(tried: &str, response: &GlobusTokens) -> Result<Tokens> 
 }
 
 fn token_of(response: &impl TokenResponse) -> Token {
-    // A response without a lifetime is taken for one of Globus's usual 48 hours.
+    // Globus issues tokens for 48 hours; a response without a lifetime is treated as such a one.
     let lifetime = response.expires_in().unwrap_or(Duration::from_secs(172_800));
     Token {
         access: response.access_token().secret().clone().into(),

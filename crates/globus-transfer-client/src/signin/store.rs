@@ -1,32 +1,34 @@
-//! The token store: one file, for its owner only, replaced as a whole, changed by one process at a time.
+//! The token store: one file that only its owner can read, replaced as a whole, changed by one process at a time.
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind as IoKind, Read, Write};
+#[cfg(unix)]
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
-use super::native::SignIn;
+use super::sign_in::SignIn;
 use super::token::{Token, Tokens};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Longer than a refresh takes with all its retries: whoever holds the lock for longer hangs.
-const LONGEST_LOCK: Duration = Duration::from_secs(90);
-/// How often a taken lock is looked at.
+/// Longer than a renewal takes with all its retries: a process that holds the lock for longer hangs.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(90);
+/// The interval of attempts to take the lock.
 const LOCK_POLL: Duration = Duration::from_millis(5);
 const VERSION: u32 = 1;
 
 /// A file that keeps sign-ins, several side by side under names.
 ///
-/// It is made with mode 0600, refused when others can open it, replaced as a whole, and locked while it is changed
-/// (with `<file>.lock` beside it), so that processes can share it and refresh its tokens at the same time.
+/// The file is replaced as a whole, and locked while it is changed (with `<file>.lock` beside it), so that processes can
+/// share it and renew its tokens at the same time. On Unix it is created with mode 0600 and rejected when other accounts
+/// can open it; on Windows it inherits the access list of its directory, which should be in the account's profile.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), globus_transfer_client::Error> {
@@ -44,7 +46,7 @@ pub struct TokenStore {
 }
 
 impl TokenStore {
-    /// The store in this file, which need not exist yet.
+    /// The store in this file, which is created with the first sign-in.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -54,7 +56,7 @@ impl TokenStore {
         Self { path: path.into() }
     }
 
-    /// Where it is.
+    /// The path of the file.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -68,7 +70,7 @@ impl TokenStore {
     /// The names of the sign-ins in it.
     ///
     /// # Errors
-    /// [`ErrorKind::TokenStore`] when the file can't be read, is open to others, or isn't a token store.
+    /// [`ErrorKind::TokenStore`] when the file can't be read, can be opened by other accounts, or isn't a token store.
     ///
     /// ```no_run
     /// # async fn example(store: globus_transfer_client::TokenStore) -> Result<(), globus_transfer_client::Error> {
@@ -90,7 +92,7 @@ impl TokenStore {
     /// ```no_run
     /// # async fn example(store: globus_transfer_client::TokenStore) -> Result<(), globus_transfer_client::Error> {
     /// if let Some(sign_in) = store.get("default").await? {
-    ///     println!("signed in by the application {}", sign_in.client_id());
+    ///     println!("signed in through the application {}", sign_in.client_id());
     /// }
     /// # Ok(())
     /// # }
@@ -99,7 +101,7 @@ impl TokenStore {
         Ok(self.read().await?.sign_ins.remove(name).map(SignIn::from))
     }
 
-    /// Keeps a sign-in under this name, in the place of one that was there.
+    /// Stores a sign-in under this name, and replaces an earlier one.
     ///
     /// # Errors
     /// As [`TokenStore::names`], and when the file can't be written.
@@ -125,7 +127,7 @@ impl TokenStore {
         locked.write(document).await
     }
 
-    /// Forgets the sign-in of this name, and gives it, so that its tokens can be revoked.
+    /// Removes the sign-in of this name and returns it, so that its tokens can be revoked.
     ///
     /// # Errors
     /// As [`TokenStore::put`].
@@ -154,7 +156,7 @@ impl TokenStore {
         on_disk(move || store.read_file()).await
     }
 
-    /// Waits until no other process changes the store. It is unlocked when the result is dropped, or the process ends.
+    /// Waits until no other process changes the store. Dropping the result, or the end of the process, unlocks it.
     pub(super) async fn lock(&self) -> Result<LockedStore> {
         let store = self.clone();
         let file = on_disk(move || store.open_lock()).await?;
@@ -162,10 +164,10 @@ impl TokenStore {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(LockedStore { store: self.clone(), _lock: file }),
-                Err(TryLockError::WouldBlock) if began.elapsed() < LONGEST_LOCK => tokio::time::sleep(LOCK_POLL).await,
+                Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_TIMEOUT => tokio::time::sleep(LOCK_POLL).await,
                 Err(TryLockError::WouldBlock) => {
-                    let why = format!("another process has locked it for {} s", LONGEST_LOCK.as_secs());
-                    return Err(self.unusable(why).advise("end that process"));
+                    let why = format!("another process has locked it for {} s", LOCK_TIMEOUT.as_secs());
+                    return Err(self.unusable(why));
                 }
                 Err(TryLockError::Error(error)) => return Err(self.unusable(format!("it can't be locked: {error}"))),
             }
@@ -174,19 +176,22 @@ impl TokenStore {
 
     fn open_lock(&self) -> Result<File> {
         if let Some(directory) = self.path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
+            let mut builder = DirBuilder::new();
+            builder.recursive(true);
+            #[cfg(unix)]
+            builder.mode(0o700);
+            builder
                 .create(directory)
-                .map_err(|error| self.unusable(format!("its directory can't be made: {error}")))?;
+                .map_err(|error| self.unusable(format!("its directory can't be created: {error}")))?;
         }
         let mut name = self.path.clone().into_os_string();
         name.push(".lock");
-        OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        // A planted link at the lock's name must not be followed.
+        #[cfg(unix)]
+        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        options
             .open(&name)
             .map_err(|error| self.unusable(format!("{} can't be opened: {error}", Path::new(&name).display())))
     }
@@ -197,29 +202,36 @@ impl TokenStore {
             Err(error) if error.kind() == IoKind::NotFound => return Ok(Document::default()),
             Err(error) => return Err(self.unusable(error.to_string())),
         };
-        // Of the open file: what is checked is what is read.
-        let mode = file.metadata().map_err(|error| self.unusable(error.to_string()))?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(self.unusable(format!("others on this machine can open it (mode {mode:04o})")).advise(
-                format!("run: chmod 600 '{}', and sign in again if somebody may have read it", self.path.display()),
-            ));
-        }
+        #[cfg(unix)]
+        self.check_mode(&file)?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(|error| self.unusable(error.to_string()))?;
-        let broken =
-            |why: String| self.unusable(why).advise(format!("move '{}' away and sign in again", self.path.display()));
+        let broken = |why: String| self.unusable(format!("{why}: move the file away and sign in again"));
         // The error names line and column only: a quoted part of the file could be a token.
         let document: Document = serde_json::from_str(&text).map_err(|error| {
             broken(format!("it isn't a token store (line {}, column {})", error.line(), error.column()))
         })?;
         if document.version != VERSION {
-            return Err(broken(format!("it has the version {}, and this program knows {VERSION}", document.version)));
+            return Err(broken(format!("it has version {}, and this program supports {VERSION}", document.version)));
         }
         Ok(document)
     }
 
+    /// Rejects a file that other accounts can open. Checks the open file, so that what is checked is what is read.
+    #[cfg(unix)]
+    fn check_mode(&self, file: &File) -> Result<()> {
+        let mode = file.metadata().map_err(|error| self.unusable(error.to_string()))?.permissions().mode() & 0o777;
+        if mode & 0o077 == 0 {
+            return Ok(());
+        }
+        Err(self.unusable(format!(
+            "other accounts can open it (mode {mode:04o}): run chmod 600 '{}', and sign in again if it may have been read",
+            self.path.display()
+        )))
+    }
+
     fn write_file(&self, document: &Document) -> Result<()> {
-        // Through a link, so that the link stays and the file behind it is replaced.
+        // Resolved, so that a link stays and the file that it points to is replaced.
         let target = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
         let directory = match target.parent() {
             Some(directory) if !directory.as_os_str().is_empty() => directory,
@@ -227,17 +239,19 @@ impl TokenStore {
         };
         let failed = |error: std::io::Error| self.unusable(format!("it can't be written: {error}"));
         let text = serde_json::to_vec_pretty(document).map_err(|error| failed(error.into()))?;
-        // Made with mode 0600 before the first byte.
-        let mut file = tempfile::Builder::new()
-            .prefix(".tokens-")
-            .permissions(std::fs::Permissions::from_mode(0o600))
-            .tempfile_in(directory)
-            .map_err(failed)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".tokens-");
+        // Before the first byte is written.
+        #[cfg(unix)]
+        builder.permissions(std::fs::Permissions::from_mode(0o600));
+        let mut file = builder.tempfile_in(directory).map_err(failed)?;
         file.write_all(&text).map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;
         file.persist(&target).map_err(|error| failed(error.error))?;
-        // The new name must survive a power failure too: a refresh token may be good only once.
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
+        // The new name must survive a power failure, too: a refresh token may be valid only once.
+        #[cfg(unix)]
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
+        Ok(())
     }
 
     pub(super) fn unusable(&self, why: String) -> Error {
@@ -245,7 +259,7 @@ impl TokenStore {
     }
 }
 
-/// The store while no other process can change it.
+/// The store while it is locked against other processes.
 #[derive(Debug)]
 pub(super) struct LockedStore {
     store: TokenStore,
@@ -295,6 +309,8 @@ impl Default for Document {
 #[derive(Serialize, Deserialize)]
 struct StoredSignIn {
     client_id: String,
+    #[serde(default, serialize_with = "expose_some", skip_serializing_if = "Option::is_none")]
+    client_secret: Option<SecretString>,
     auth_url: Url,
     tokens: BTreeMap<String, StoredToken>,
 }
@@ -332,7 +348,12 @@ impl From<StoredSignIn> for SignIn {
             };
             (server, Arc::new(token))
         });
-        Self { client_id: stored.client_id, auth_url: stored.auth_url, tokens: Tokens(tokens.collect()) }
+        Self {
+            client_id: stored.client_id,
+            secret: stored.client_secret,
+            auth_url: stored.auth_url,
+            tokens: Tokens(tokens.collect()),
+        }
     }
 }
 
@@ -347,6 +368,11 @@ impl From<&SignIn> for StoredSignIn {
             };
             (server.clone(), token)
         });
-        Self { client_id: sign_in.client_id.clone(), auth_url: sign_in.auth_url.clone(), tokens: tokens.collect() }
+        Self {
+            client_id: sign_in.client_id.clone(),
+            client_secret: sign_in.secret.clone(),
+            auth_url: sign_in.auth_url.clone(),
+            tokens: tokens.collect(),
+        }
     }
 }

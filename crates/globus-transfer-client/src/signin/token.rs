@@ -1,42 +1,61 @@
-//! Access tokens as Globus Auth gives them: one for each service.
+//! Access tokens as Globus Auth issues them: one for each service.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+#[cfg(feature = "oauth")]
 use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-/// A service that takes access tokens, as Globus Auth names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Service {
-    Auth,
-    Transfer,
-}
+/// Tokens are replaced this long before they expire: clocks differ, and requests take time.
+#[cfg(feature = "oauth")]
+const RENEW_AHEAD: Duration = Duration::from_secs(60);
 
-impl Service {
-    pub fn resource_server(self) -> &'static str {
-        match self {
-            Self::Auth => "auth.globus.org",
-            Self::Transfer => "transfer.api.globus.org",
-        }
-    }
-}
-
-/// Tokens are replaced this long before they expire: clocks differ, and a request takes its time.
-const AHEAD: Duration = Duration::from_secs(60);
-
-/// An access token of one service, with what came with it. Its `Debug` form doesn't show it.
+/// An access token of one service, with its refresh token and scopes. Its `Debug` form shows no secret.
 #[derive(Debug, Clone)]
 pub struct Token {
     pub(crate) access: SecretString,
+    #[cfg_attr(not(feature = "oauth"), expect(dead_code, reason = "only the OAuth flows renew tokens"))]
     pub(crate) refresh: Option<SecretString>,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) scopes: Vec<String>,
 }
 
 impl Token {
-    /// When the service stops taking it; none for a token that was given as it is.
+    /// An access token that is used until the service rejects it.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let token = Token::new("Ag…");
+    /// ```
+    pub fn new(access_token: impl Into<SecretString>) -> Self {
+        Self { access: access_token.into(), refresh: None, expires_at: None, scopes: Vec::new() }
+    }
+
+    /// Sets when it expires.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let token = Token::new("Ag…").expiring(jiff::Timestamp::now() + jiff::SignedDuration::from_hours(48));
+    /// ```
+    pub fn expiring(mut self, at: Timestamp) -> Self {
+        self.expires_at = Some(at);
+        self
+    }
+
+    /// The access token itself, for a request that this client doesn't make. Keep it out of logs.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// use secrecy::ExposeSecret;
+    /// assert_eq!(Token::new("Ag…").access_token().expose_secret(), "Ag…");
+    /// ```
+    pub fn access_token(&self) -> &SecretString {
+        &self.access
+    }
+
+    /// When the service stops accepting it; `None` when that isn't known.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -48,7 +67,7 @@ impl Token {
         self.expires_at
     }
 
-    /// The scopes that Globus Auth says it is for, without their dependencies.
+    /// The scopes that Globus Auth issued it for, without their dependencies.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -60,13 +79,13 @@ impl Token {
         &self.scopes
     }
 
-    /// Whether it can be replaced without anybody signing in.
+    /// Whether it can be renewed without a person.
     ///
     /// ```
     /// # use globus_transfer_client::*;
     /// # fn example(tokens: Tokens, token: Token) {
     /// if !token.is_refreshable() {
-    ///     println!("ends at {:?}", token.expires_at());
+    ///     println!("expires at {:?}", token.expires_at());
     /// }
     /// # }
     /// ```
@@ -74,8 +93,10 @@ impl Token {
         self.refresh.is_some()
     }
 
+    #[cfg(feature = "oauth")]
     pub(crate) fn is_fresh(&self) -> bool {
-        self.expires_at.is_none_or(|at| Timestamp::now() + AHEAD < at)
+        let Ok(soon) = Timestamp::now().checked_add(RENEW_AHEAD) else { return false };
+        self.expires_at.is_none_or(|at| soon < at)
     }
 }
 
@@ -110,7 +131,8 @@ impl Tokens {
         self.0.iter().map(|(server, token)| (server.as_str(), token.as_ref()))
     }
 
-    /// Puts newer tokens in the place of these; a refresh token that wasn't sent again stays valid.
+    /// Replaces tokens by newer ones. A refresh token that wasn't sent again stays valid.
+    #[cfg(feature = "oauth")]
     pub(crate) fn replace_with(&mut self, newer: Tokens) {
         for (server, mut token) in newer.0 {
             if token.refresh.is_none()

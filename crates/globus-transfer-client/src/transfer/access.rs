@@ -4,22 +4,22 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{CreateAccessRule, DataList, UpdateAccessRule};
-use crate::client::Core;
+use crate::core::Core;
 use crate::error::Result;
 use crate::http::Call;
 use crate::lenient;
 use crate::path;
-use crate::signin::Service;
 
 /// How many access rules a collection can have.
 pub const ACCESS_RULE_LIMIT: usize = 1000;
 
 /// What a rule allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Permissions {
     /// Reading (`r`).
     #[serde(rename = "r")]
@@ -27,6 +27,9 @@ pub enum Permissions {
     /// Reading and writing (`rw`).
     #[serde(rename = "rw")]
     ReadWrite,
+    /// Permissions that this version doesn't know.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Permissions {
@@ -40,6 +43,7 @@ impl Permissions {
         match self {
             Self::Read => "r",
             Self::ReadWrite => "rw",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -69,11 +73,11 @@ pub enum PrincipalType {
 }
 
 /// One access rule.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AccessRule {
     /// The id; none for what a role on the collection implies.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub id: Option<String>,
     /// Whom it is for.
     pub principal_type: PrincipalType,
@@ -85,7 +89,7 @@ pub struct AccessRule {
     /// What it allows.
     pub permissions: Permissions,
     /// The role that implies it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub role_id: Option<String>,
     /// When it ends by itself.
     #[serde(default, deserialize_with = "lenient::time")]
@@ -93,6 +97,9 @@ pub struct AccessRule {
     /// When it was made.
     #[serde(default, deserialize_with = "lenient::time")]
     pub create_time: Option<Timestamp>,
+    /// Fields that this version doesn't know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 impl AccessRule {
@@ -183,7 +190,7 @@ impl<'a> AccessRulesHandler<'a> {
     pub async fn list(self) -> Result<AccessRules> {
         let url = self.url("access_list", None)?;
         let call = Call::get(url, format!("list the access rules of collection {}", self.collection));
-        let answer: DataList<AccessRule> = self.core.call(Service::Transfer, call).await?;
+        let answer: DataList<AccessRule> = self.core.transfer(call).await?;
         Ok(AccessRules { rules: answer.data })
     }
 
@@ -202,7 +209,7 @@ impl<'a> AccessRulesHandler<'a> {
     /// ```
     pub async fn get(self, id: &str) -> Result<AccessRule> {
         let url = self.url("access", Some(id))?;
-        self.core.call(Service::Transfer, Call::get(url, self.about("get", id))).await
+        self.core.transfer(Call::get(url, self.about("get", id))).await
     }
 
     /// A rule for an identity on a directory: reading, until it is changed.
@@ -280,7 +287,7 @@ impl<'a> AccessRulesHandler<'a> {
     pub async fn delete(self, id: &str) -> Result<()> {
         let url = self.url("access", Some(id))?;
         let call = Call::delete(url, self.about("delete", id));
-        super::deleted(self.core.call::<Value>(Service::Transfer, call).await)
+        super::deleted(self.core.transfer::<Value>(call).await)
     }
 
     pub(super) fn url(&self, what: &str, id: Option<&str>) -> Result<url::Url> {

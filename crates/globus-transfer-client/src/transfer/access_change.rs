@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::access::same_directory;
-use super::directories::Made;
+use super::directories::Creation;
 use super::{AccessRulesHandler, Changed, Permissions, PrincipalType};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Call;
+use crate::lenient;
 use crate::path;
-use crate::signin::Service;
 
 /// A rule to make; see [`AccessRulesHandler::create`](super::AccessRulesHandler::create).
 pub struct CreateAccessRule<'a> {
@@ -102,12 +102,12 @@ impl CreateAccessRule<'_> {
             }
         }
         if let Some(at) = self.expires {
-            document["expiration_date"] = at.to_string().into();
+            document["expiration_date"] = lenient::whole_seconds(at).into();
         }
         // A second time the rule is there, and the service says so: nothing is doubled.
-        let call = Call::post(self.rules.url("access", None)?, tried.as_str(), &document)?.harmless();
-        let made: Changed = self.rules.core.call(Service::Transfer, call).await?;
-        made.access_id.ok_or_else(|| Error::local(ErrorKind::UnexpectedAnswer, tried, "the answer has no access_id"))
+        let call = Call::post(self.rules.url("access", None)?, tried.as_str(), &document)?.idempotent();
+        let made: Changed = self.rules.core.transfer(call).await?;
+        made.access_id.ok_or_else(|| Error::local(ErrorKind::InvalidResponse, tried, "the answer has no access_id"))
     }
 
     /// Makes it unless there is one for the same principal and path, and gives the rule's id with how it came to be.
@@ -125,15 +125,15 @@ impl CreateAccessRule<'_> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn ensure(self) -> Result<(String, Made)> {
+    pub async fn ensure(self) -> Result<(String, Creation)> {
         let (rules, kind, principal, path) =
             (self.rules, self.principal_type, self.principal.clone(), path::directory(&self.path)?);
         let error = match self.send().await {
-            Ok(id) => return Ok((id, Made::New)),
+            Ok(id) => return Ok((id, Creation::Created)),
             Err(error) if *error.kind() == ErrorKind::Exists => error,
             Err(error) => return Err(error),
         };
-        let made = if error.may_have_been_done() { Made::Unclear } else { Made::Existed };
+        let made = if error.may_have_been_done() { Creation::Unclear } else { Creation::Existed };
         rules
             .list()
             .await?
@@ -195,7 +195,8 @@ impl UpdateAccessRule<'_> {
     /// # }
     /// ```
     pub fn expires(mut self, at: Option<Timestamp>) -> Self {
-        self.changes.insert("expiration_date".to_owned(), at.map_or(Value::Null, |at| at.to_string().into()));
+        self.changes
+            .insert("expiration_date".to_owned(), at.map_or(Value::Null, |at| lenient::whole_seconds(at).into()));
         self
     }
 
@@ -216,6 +217,6 @@ impl UpdateAccessRule<'_> {
         self.changes.insert("DATA_TYPE".to_owned(), "access".into());
         let url = self.rules.url("access", Some(&self.id))?;
         let call = Call::put(url, self.rules.about("change", &self.id), &self.changes)?;
-        self.rules.core.call::<Value>(Service::Transfer, call).await.map(|_| ())
+        self.rules.core.transfer::<Value>(call).await.map(|_| ())
     }
 }

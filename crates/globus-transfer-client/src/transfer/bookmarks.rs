@@ -1,19 +1,18 @@
 //! Bookmarks: names for places on collections, of the person's own.
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::DataList;
-use crate::client::Core;
+use crate::core::Core;
 use crate::error::Result;
 use crate::http::Call;
 use crate::lenient;
 use crate::path;
-use crate::signin::Service;
 
 /// A name for a place on a collection.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Bookmark {
     /// The id.
@@ -27,6 +26,9 @@ pub struct Bookmark {
     /// Whether the web interface shows it first.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub pinned: bool,
+    /// Fields that this version doesn't know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 /// The person's bookmarks; see [`TransferHandler::bookmarks`](super::TransferHandler::bookmarks).
@@ -52,8 +54,7 @@ impl<'a> BookmarksHandler<'a> {
     /// ```
     pub async fn list(self) -> Result<Vec<Bookmark>> {
         let url = self.core.transfer_endpoint(&["bookmark_list"])?;
-        let answer: DataList<Bookmark> =
-            self.core.call(Service::Transfer, Call::get(url, "list the bookmarks")).await?;
+        let answer: DataList<Bookmark> = self.core.transfer(Call::get(url, "list the bookmarks")).await?;
         Ok(answer.data)
     }
 
@@ -68,7 +69,7 @@ impl<'a> BookmarksHandler<'a> {
     /// ```
     pub async fn get(self, id: Uuid) -> Result<Bookmark> {
         let call = Call::get(self.url(id)?, format!("get the bookmark {id}"));
-        self.core.call(Service::Transfer, call).await
+        self.core.transfer(call).await
     }
 
     /// Makes one.
@@ -87,7 +88,7 @@ impl<'a> BookmarksHandler<'a> {
         let url = self.core.transfer_endpoint(&["bookmark"])?;
         let document = json!({ "name": name, "endpoint_id": collection, "path": path::directory(path)? });
         let call = Call::post(url, format!("make the bookmark '{name}'"), &document)?;
-        self.core.call(Service::Transfer, call).await
+        self.core.transfer(call).await
     }
 
     /// Gives one another name.
@@ -101,7 +102,7 @@ impl<'a> BookmarksHandler<'a> {
     /// ```
     pub async fn rename(self, id: Uuid, name: &str) -> Result<Bookmark> {
         let call = Call::put(self.url(id)?, format!("rename the bookmark {id}"), &json!({ "name": name }))?;
-        self.core.call(Service::Transfer, call).await
+        self.core.transfer(call).await
     }
 
     /// Deletes one.
@@ -115,7 +116,7 @@ impl<'a> BookmarksHandler<'a> {
     /// ```
     pub async fn delete(self, id: Uuid) -> Result<()> {
         let call = Call::delete(self.url(id)?, format!("delete the bookmark {id}"));
-        super::deleted(self.core.call::<Value>(Service::Transfer, call).await)
+        super::deleted(self.core.transfer::<Value>(call).await)
     }
 
     fn url(&self, id: Uuid) -> Result<url::Url> {

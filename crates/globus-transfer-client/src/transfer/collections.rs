@@ -1,54 +1,53 @@
 //! Collections: what they are, and making and deleting guest collections.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::DataList;
 use super::roles::RolesHandler;
-use crate::client::Core;
+use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Call;
 use crate::lenient;
 use crate::path;
-use crate::signin::Service;
 
 /// A collection, or the endpoint that carries collections.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Collection {
     /// The id.
     pub id: Uuid,
     /// The name that people see.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub display_name: Option<String>,
     /// `GCSv5_mapped_collection`, `GCSv5_guest_collection`, `GCP_mapped_collection`, `GCP_guest_collection`,
     /// `GCSv5_endpoint`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub entity_type: Option<String>,
     /// The identity that owns it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub owner_id: Option<Uuid>,
     /// The owner as people see it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub owner_string: Option<String>,
     /// A description.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub description: Option<String>,
     /// The organization.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub organization: Option<String>,
     /// Whether those without a permission can find it.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub public: bool,
     /// Where people start; `/~/` or none for the service's choice.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub default_directory: Option<String>,
     /// The mapped collection or endpoint that a guest collection is a part of.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub host_endpoint_id: Option<Uuid>,
     /// The directory of the host that a guest collection shows.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub host_path: Option<String>,
     /// Whether it has access rules.
     #[serde(default, deserialize_with = "lenient::or_default")]
@@ -60,18 +59,18 @@ pub struct Collection {
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub my_effective_roles: Vec<String>,
     /// For Globus Connect Personal: whether it is connected now.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub gcp_connected: Option<bool>,
     /// For Globus Connect Personal: whether its owner paused it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub gcp_paused: Option<bool>,
     /// The address of the Globus Connect Server that manages it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub gcs_manager_url: Option<String>,
     /// Whether it is for data under special protection.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub high_assurance: Option<bool>,
-    /// What else the service says.
+    /// Fields that this version doesn't know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -139,7 +138,7 @@ impl<'a> CollectionHandler<'a> {
     /// ```
     pub async fn get(self) -> Result<Collection> {
         let url = self.url(&[])?;
-        self.core.call(Service::Transfer, Call::get(url, self.about("look at"))).await
+        self.core.transfer(Call::get(url, self.about("look at"))).await
     }
 
     /// Who manages it.
@@ -171,7 +170,7 @@ impl<'a> CollectionHandler<'a> {
     pub async fn my_guest_collections(self) -> Result<Vec<Collection>> {
         let url = self.url(&["my_shared_endpoint_list"])?;
         let call = Call::get(url, self.about("list the guest collections of"));
-        let answer: DataList<Collection> = self.core.call(Service::Transfer, call).await?;
+        let answer: DataList<Collection> = self.core.transfer(call).await?;
         Ok(answer.data)
     }
 
@@ -205,7 +204,7 @@ impl<'a> CollectionHandler<'a> {
     /// ```
     pub async fn delete(self) -> Result<()> {
         let call = Call::delete(self.url(&[])?, self.about("delete"));
-        super::deleted(self.core.call::<Value>(Service::Transfer, call).await)
+        super::deleted(self.core.transfer::<Value>(call).await)
     }
 
     fn url(&self, below: &[&str]) -> Result<url::Url> {
@@ -283,10 +282,10 @@ impl CreateGuestCollection<'_> {
         }
         let url = self.host.core.transfer_endpoint(&["shared_endpoint"])?;
         let call = Call::post(url, tried.as_str(), &document)?;
-        let answer: Value = self.host.core.call(Service::Transfer, call).await?;
+        let answer: Value = self.host.core.transfer(call).await?;
         answer["id"]
             .as_str()
             .and_then(|id| id.parse().ok())
-            .ok_or_else(|| Error::local(ErrorKind::UnexpectedAnswer, tried, "the answer has no id"))
+            .ok_or_else(|| Error::local(ErrorKind::InvalidResponse, tried, "the answer has no id"))
     }
 }

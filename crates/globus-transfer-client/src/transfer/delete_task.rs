@@ -7,6 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::submit::Notify;
+use crate::lenient;
 
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct DeleteItem {
@@ -35,7 +36,7 @@ pub struct DeleteTask {
     recursive: bool,
     ignore_missing: bool,
     interpret_globs: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "lenient::write_deadline")]
     deadline: Option<Timestamp>,
     #[serde(flatten)]
     notify: Notify,

@@ -1,36 +1,39 @@
-//! Making directories.
+//! Creating directories.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::client::Core;
+use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Call;
 use crate::path;
-use crate::signin::Service;
 
-/// How a directory came to be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Made {
-    /// This call made it.
-    New,
-    /// It was there before.
+/// Whether a call created the object that it asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Creation {
+    /// This call created it.
+    Created,
+    /// It existed before.
     Existed,
-    /// It is there, and an earlier attempt of this call, whose answer was lost, may have made it.
+    /// It exists, and an earlier attempt of this call, whose response was lost, may have created it.
     Unclear,
 }
 
-/// A directory that [`MakeAllParents`] had to look at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A directory that [`CreateDirAll`] tried to create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct MadeDirectory {
+pub struct CreatedDirectory {
     /// Its path.
     pub path: String,
-    /// How it came to be there.
-    pub made: Made,
+    /// Whether this call created it.
+    pub creation: Creation,
 }
 
-/// A directory to make; see [`TransferHandler::mkdir`](super::TransferHandler::mkdir).
+/// A directory to create; see [`TransferHandler::mkdir`](super::TransferHandler::mkdir).
+#[must_use = "nothing is sent until `send` is awaited"]
 pub struct Mkdir<'a> {
     core: &'a Core,
     collection: Uuid,
@@ -43,7 +46,7 @@ impl<'a> Mkdir<'a> {
         Self { core, collection, path, local_user: None }
     }
 
-    /// The local account to use on a mapped collection where the identity maps to several.
+    /// Sets the local account to use on a mapped collection where the identity maps to several.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -57,12 +60,12 @@ impl<'a> Mkdir<'a> {
         self
     }
 
-    /// Makes it.
+    /// Creates the directory.
     ///
     /// # Errors
-    /// [`ErrorKind::Exists`] when something of this name is there; after a lost answer that may be the directory that
-    /// this very call made ([`Error::may_have_been_done`]). [`ErrorKind::NotFound`] when the parent is missing;
-    /// [`ErrorKind::PermissionDenied`]; [`ErrorKind::EndpointTrouble`].
+    /// [`ErrorKind::Exists`] when something of this name exists; after a lost response that may be the directory that
+    /// this very call created ([`Error::may_have_been_done`]). [`ErrorKind::NotFound`] when the parent is missing;
+    /// [`ErrorKind::PermissionDenied`]; [`ErrorKind::EndpointError`].
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -76,9 +79,10 @@ impl<'a> Mkdir<'a> {
     }
 }
 
-/// A directory to make together with those above it; see
-/// [`TransferHandler::make_all_parents`](super::TransferHandler::make_all_parents).
-pub struct MakeAllParents<'a> {
+/// A directory to create together with its missing parents; see
+/// [`TransferHandler::create_dir_all`](super::TransferHandler::create_dir_all).
+#[must_use = "nothing is sent until `send` is awaited"]
+pub struct CreateDirAll<'a> {
     core: &'a Core,
     collection: Uuid,
     path: String,
@@ -86,18 +90,18 @@ pub struct MakeAllParents<'a> {
     local_user: Option<String>,
 }
 
-impl<'a> MakeAllParents<'a> {
+impl<'a> CreateDirAll<'a> {
     pub(super) fn new(core: &'a Core, collection: Uuid, path: String) -> Self {
         Self { core, collection, path, below: None, local_user: None }
     }
 
-    /// Makes directories only below this one, which must exist: when the storage isn't mounted, nothing is made in the
-    /// empty mount point above.
+    /// Creates directories only below this one, which must exist: when the storage isn't mounted, nothing is created in
+    /// the empty mount point above it.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
     /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
-    /// client.transfer().make_all_parents(collection, "/data/2026-03/Li/").below("/data/").send().await?;
+    /// client.transfer().create_dir_all(collection, "/data/2026-03/Li/").below("/data/").send().await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -106,12 +110,12 @@ impl<'a> MakeAllParents<'a> {
         self
     }
 
-    /// The local account to use on a mapped collection where the identity maps to several.
+    /// Sets the local account to use on a mapped collection where the identity maps to several.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
     /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
-    /// client.transfer().make_all_parents(collection, "/2026-03/Li/").local_user("tomo").send().await?;
+    /// client.transfer().create_dir_all(collection, "/2026-03/Li/").local_user("tomo").send().await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -120,24 +124,24 @@ impl<'a> MakeAllParents<'a> {
         self
     }
 
-    /// Makes what is missing, and tells of each directory that it had to try, the topmost first: the last one is always
+    /// Creates the missing directories. Returns each directory that had to be tried, the topmost first: the last one is
     /// the directory itself, and directories above the first one exist.
     ///
     /// # Errors
     /// As [`Mkdir::send`], without [`ErrorKind::Exists`]; [`ErrorKind::InvalidRequest`] for a path with `..` in it or
-    /// one that isn't below the given top. What was made before the error stays.
+    /// one that isn't below the given top. Directories created before the error stay.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
     /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
-    /// let steps = client.transfer().make_all_parents(collection, "/2026-03/Li/").send().await?;
+    /// let steps = client.transfer().create_dir_all(collection, "/2026-03/Li/").send().await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn send(self) -> Result<Vec<MadeDirectory>> {
+    pub async fn send(self) -> Result<Vec<CreatedDirectory>> {
         let paths = self.paths()?;
         let mut done = Vec::new();
-        // Upwards until something exists or can be made: mostly only the last directory is missing, or none is.
+        // Upwards until a directory exists or can be created: mostly only the last one is missing, or none is.
         let mut at = paths.len();
         while at > 0 {
             at -= 1;
@@ -156,14 +160,14 @@ impl<'a> MakeAllParents<'a> {
         Ok(done)
     }
 
-    async fn make(&self, path: &str) -> Result<MadeDirectory> {
-        let made = match make(self.core, self.collection, path, self.local_user.as_deref()).await {
-            Ok(()) => Made::New,
-            Err(error) if *error.kind() == ErrorKind::Exists && error.may_have_been_done() => Made::Unclear,
-            Err(error) if *error.kind() == ErrorKind::Exists => Made::Existed,
+    async fn make(&self, path: &str) -> Result<CreatedDirectory> {
+        let creation = match make(self.core, self.collection, path, self.local_user.as_deref()).await {
+            Ok(()) => Creation::Created,
+            Err(error) if *error.kind() == ErrorKind::Exists && error.may_have_been_done() => Creation::Unclear,
+            Err(error) if *error.kind() == ErrorKind::Exists => Creation::Existed,
             Err(error) => return Err(error),
         };
-        Ok(MadeDirectory { path: path.to_owned(), made })
+        Ok(CreatedDirectory { path: path.to_owned(), creation })
     }
 
     fn paths(&self) -> Result<Vec<String>> {
@@ -174,7 +178,7 @@ impl<'a> MakeAllParents<'a> {
             if !whole.starts_with(&top) {
                 return Err(Error::local(
                     ErrorKind::InvalidRequest,
-                    format!("make {whole} on collection {}", self.collection),
+                    format!("create {whole} on collection {}", self.collection),
                     format!("it is not below {top}"),
                 ));
             }
@@ -184,7 +188,7 @@ impl<'a> MakeAllParents<'a> {
     }
 }
 
-/// A missing parent has no error code of its own; endpoints say it as not found, or only that making it failed.
+/// A missing parent has no error code of its own; endpoints report not found, or only that mkdir failed.
 fn may_lack_parent(error: &Error) -> bool {
     *error.kind() == ErrorKind::NotFound && error.code() != Some("EndpointNotFound")
         || error.code() == Some("ExternalError.MkdirFailed")
@@ -197,7 +201,7 @@ async fn make(core: &Core, collection: Uuid, path: &str, local_user: Option<&str
     if let Some(user) = local_user {
         document["local_user"] = user.into();
     }
-    // A second time the directory is there, and the service says so: nothing is doubled.
-    let call = Call::post(url, format!("make the directory {path} on collection {id}"), &document)?.harmless();
-    core.call::<Value>(Service::Transfer, call).await.map(|_| ())
+    // A second attempt finds the directory, and the service says so: nothing is created twice.
+    let call = Call::post(url, format!("create the directory {path} on collection {id}"), &document)?.idempotent();
+    core.transfer::<Value>(call).await.map(|_| ())
 }

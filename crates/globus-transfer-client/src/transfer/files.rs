@@ -8,16 +8,15 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{FileEntry, Ls};
-use crate::client::Core;
+use crate::core::Core;
 use crate::error::Result;
 use crate::http::Call;
-use crate::signin::Service;
 
 pub(super) async fn stat(core: &Core, collection: Uuid, path: &str) -> Result<FileEntry> {
     let id = collection.to_string();
     let url = core.transfer_endpoint(&["operation", "endpoint", &id, "stat"])?;
     let call = Call::get(url, format!("look at {path} on collection {id}")).query("path", path);
-    core.call(Service::Transfer, call).await
+    core.transfer(call).await
 }
 
 pub(super) async fn rename(core: &Core, collection: Uuid, from: &str, to: &str) -> Result<()> {
@@ -26,13 +25,13 @@ pub(super) async fn rename(core: &Core, collection: Uuid, from: &str, to: &str) 
     let document = json!({ "DATA_TYPE": "rename", "old_path": from, "new_path": to });
     // Not repeated: a second time it isn't there under the old name, or something else is by now.
     let call = Call::post(url, format!("rename {from} to {to} on collection {id}"), &document)?;
-    core.call::<Value>(Service::Transfer, call).await.map(|_| ())
+    core.transfer::<Value>(call).await.map(|_| ())
 }
 
 /// A file, directory or link that a walk came across.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Found {
+pub struct TreeEntry {
     /// The directory that it is in, with a `/` at the end.
     pub directory: String,
     /// How many directories below the first one that is.
@@ -41,12 +40,12 @@ pub struct Found {
     pub entry: FileEntry,
 }
 
-impl Found {
+impl TreeEntry {
     /// The whole path.
     ///
     /// ```
     /// # use globus_transfer_client::*;
-    /// # fn example(found: transfer::Found) {
+    /// # fn example(found: transfer::TreeEntry) {
     /// println!("{}", found.path());
     /// # }
     /// ```
@@ -66,7 +65,7 @@ struct Walk<'a> {
     settings: LsRecursive<'a>,
     /// Directories still to be listed, and what was found and not given out yet.
     directories: VecDeque<(String, usize)>,
-    found: VecDeque<Found>,
+    found: VecDeque<TreeEntry>,
 }
 
 impl<'a> LsRecursive<'a> {
@@ -117,7 +116,7 @@ impl<'a> LsRecursive<'a> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn stream(self) -> BoxStream<'a, Result<Found>> {
+    pub fn stream(self) -> BoxStream<'a, Result<TreeEntry>> {
         let mut top = self.listing.path().to_owned();
         if !top.ends_with('/') {
             top.push('/');
@@ -128,7 +127,7 @@ impl<'a> LsRecursive<'a> {
 }
 
 impl Walk<'_> {
-    async fn next(&mut self) -> Option<Result<Found>> {
+    async fn next(&mut self) -> Option<Result<TreeEntry>> {
         loop {
             if let Some(found) = self.found.pop_front() {
                 let deeper = self.settings.depth.is_none_or(|limit| found.depth < limit);
@@ -139,7 +138,7 @@ impl Walk<'_> {
             }
             let (directory, depth) = self.directories.pop_front()?;
             match self.settings.listing.clone().at(directory.clone()).send().await {
-                Ok(listing) => self.found.extend(listing.entries.into_iter().map(|entry| Found {
+                Ok(listing) => self.found.extend(listing.entries.into_iter().map(|entry| TreeEntry {
                     directory: directory.clone(),
                     depth,
                     entry,

@@ -1,14 +1,14 @@
 //! Listing a directory.
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::client::Core;
+use crate::core::Core;
 use crate::error::Result;
 use crate::http::Call;
 use crate::lenient;
-use crate::signin::Service;
 
 /// A listing of one directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Listing {
 }
 
 /// One file, directory or link.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FileEntry {
     /// The name, without the directory.
@@ -40,17 +40,20 @@ pub struct FileEntry {
     #[serde(default, deserialize_with = "lenient::time")]
     pub last_modified: Option<Timestamp>,
     /// Unix permissions in octal, such as `0644`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub permissions: Option<String>,
     /// The owner on the storage system.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub user: Option<String>,
     /// The group on the storage system.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub group: Option<String>,
     /// Where a symbolic link points to.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub link_target: Option<String>,
+    /// Fields that this version doesn't know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 impl FileEntry {
@@ -87,7 +90,7 @@ pub struct Ls<'a> {
 struct Answer {
     #[serde(default)]
     path: Option<String>,
-    #[serde(rename = "DATA")]
+    #[serde(rename = "DATA", deserialize_with = "lenient::items")]
     data: Vec<FileEntry>,
     #[serde(default)]
     total: Option<u64>,
@@ -212,7 +215,7 @@ impl<'a> Ls<'a> {
     /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied),
     /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) for a directory that is too large to list,
     /// [`ConsentRequired`](crate::ErrorKind::ConsentRequired) on mapped collections,
-    /// [`EndpointTrouble`](crate::ErrorKind::EndpointTrouble).
+    /// [`EndpointError`](crate::ErrorKind::EndpointError).
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -234,7 +237,7 @@ impl<'a> Ls<'a> {
         for filter in &self.filters {
             call = call.query("filter", filter);
         }
-        let answer: Answer = self.core.call(Service::Transfer, call).await?;
+        let answer: Answer = self.core.transfer(call).await?;
         Ok(Listing {
             path: answer.path,
             entries: answer.data,

@@ -21,7 +21,9 @@ mod transfer_task;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::client::Core;
+use crate::lenient;
+
+use crate::core::Core;
 use crate::error::{ErrorKind, Result};
 
 pub use access::{ACCESS_RULE_LIMIT, AccessRule, AccessRules, AccessRulesHandler, Permissions, PrincipalType};
@@ -29,8 +31,8 @@ pub use access_change::{CreateAccessRule, UpdateAccessRule};
 pub use bookmarks::{Bookmark, BookmarksHandler};
 pub use collections::{Collection, CollectionHandler, CreateGuestCollection};
 pub use delete_task::DeleteTask;
-pub use directories::{Made, MadeDirectory, MakeAllParents, Mkdir};
-pub use files::{Found, LsRecursive};
+pub use directories::{CreateDirAll, CreatedDirectory, Creation, Mkdir};
+pub use files::{LsRecursive, TreeEntry};
 pub use ls::{FileEntry, Listing, Ls};
 pub use roles::{Role, RolesHandler};
 pub use search::{Search, SearchScope};
@@ -92,14 +94,14 @@ impl<'a> TransferHandler<'a> {
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), Box<dyn std::error::Error>> {
     /// let collection = "313ce13e-b597-5858-ae13-29e46fea26e6".parse()?;
-    /// for step in client.transfer().make_all_parents(collection, "/2026-03/Li/").send().await? {
-    ///     println!("{}: {:?}", step.path, step.made);
+    /// for step in client.transfer().create_dir_all(collection, "/2026-03/Li/").send().await? {
+    ///     println!("{}: {:?}", step.path, step.creation);
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub fn make_all_parents(self, collection: Uuid, path: impl Into<String>) -> MakeAllParents<'a> {
-        MakeAllParents::new(self.core, collection, path.into())
+    pub fn create_dir_all(self, collection: Uuid, path: impl Into<String>) -> CreateDirAll<'a> {
+        CreateDirAll::new(self.core, collection, path.into())
     }
 
     /// Who may read and write what on a guest collection.
@@ -135,7 +137,7 @@ impl<'a> TransferHandler<'a> {
     /// Looks at one file or directory.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::EndpointTrouble`].
+    /// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::EndpointError`].
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)
@@ -153,7 +155,7 @@ impl<'a> TransferHandler<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::Exists`],
-    /// [`ErrorKind::EndpointTrouble`].
+    /// [`ErrorKind::EndpointError`].
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)
@@ -314,7 +316,8 @@ pub(crate) struct Changed {
 
 /// What Transfer answers with a list that comes whole.
 #[derive(Debug, Deserialize)]
+#[serde(bound = "T: serde::de::DeserializeOwned")]
 pub(crate) struct DataList<T> {
-    #[serde(rename = "DATA")]
+    #[serde(rename = "DATA", deserialize_with = "lenient::items")]
     pub data: Vec<T>,
 }

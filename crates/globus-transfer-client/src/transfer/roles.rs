@@ -1,21 +1,21 @@
 //! Roles: who manages a collection.
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{DataList, PrincipalType};
-use crate::client::Core;
+use crate::core::Core;
 use crate::error::Result;
 use crate::http::Call;
-use crate::signin::Service;
+use crate::lenient;
 
 /// One role on a collection.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Role {
     /// The id; none for what the collection's host implies.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub id: Option<Uuid>,
     /// Whom it is for: an identity or a group.
     pub principal_type: PrincipalType,
@@ -23,6 +23,9 @@ pub struct Role {
     pub principal: String,
     /// `administrator`, `access_manager`, `activity_manager` or `activity_monitor`.
     pub role: String,
+    /// Fields that this version doesn't know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 /// The roles on one collection; see [`CollectionHandler::roles`](super::CollectionHandler::roles).
@@ -52,7 +55,7 @@ impl<'a> RolesHandler<'a> {
         let id = self.collection.to_string();
         let url = self.core.transfer_endpoint(&["endpoint", &id, "role_list"])?;
         let call = Call::get(url, format!("list the roles on collection {id}"));
-        let answer: DataList<Role> = self.core.call(Service::Transfer, call).await?;
+        let answer: DataList<Role> = self.core.transfer(call).await?;
         Ok(answer.data)
     }
 
@@ -74,8 +77,8 @@ impl<'a> RolesHandler<'a> {
         let document =
             json!({ "DATA_TYPE": "role", "principal_type": "identity", "principal": identity, "role": role });
         // A second time the role is there, and the service says so.
-        let call = Call::post(url, format!("make {identity} {role} of collection {id}"), &document)?.harmless();
-        self.core.call(Service::Transfer, call).await
+        let call = Call::post(url, format!("make {identity} {role} of collection {id}"), &document)?.idempotent();
+        self.core.transfer(call).await
     }
 
     /// Takes a role away.
@@ -94,6 +97,6 @@ impl<'a> RolesHandler<'a> {
         let (id, role) = (self.collection.to_string(), role.to_string());
         let url = self.core.transfer_endpoint(&["endpoint", &id, "role", &role])?;
         let call = Call::delete(url, format!("delete the role {role} on collection {id}"));
-        super::deleted(self.core.call::<Value>(Service::Transfer, call).await)
+        super::deleted(self.core.transfer::<Value>(call).await)
     }
 }

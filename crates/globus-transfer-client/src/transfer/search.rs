@@ -5,12 +5,11 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::Collection;
-use crate::client::Core;
+use crate::core::Core;
 use crate::error::Result;
 use crate::http::Call;
 use crate::lenient;
 use crate::paging::{next_offset, pages};
-use crate::signin::Service;
 
 /// Results of one page, and of all pages together, that the service gives at most.
 const PAGE: u64 = 100;
@@ -72,7 +71,7 @@ pub struct Search<'a> {
 
 #[derive(Deserialize)]
 struct Answer {
-    #[serde(rename = "DATA")]
+    #[serde(rename = "DATA", deserialize_with = "lenient::items")]
     data: Vec<Collection>,
     #[serde(default, deserialize_with = "lenient::or_default")]
     has_next_page: bool,
@@ -177,6 +176,6 @@ impl<'a> Search<'a> {
             .query_if("filter_entity_type", self.entity_type.as_deref())
             .query("limit", PAGE.min(MOST - offset).to_string())
             .query("offset", offset.to_string());
-        self.core.call(Service::Transfer, call).await
+        self.core.transfer(call).await
     }
 }

@@ -1,13 +1,13 @@
 //! Handing in transfers and deletions, each under a submission id.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{DeleteTask, TransferTask};
-use crate::client::Core;
+use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Call;
-use crate::signin::Service;
 
 /// How many items one task can have; [`TransferTask::split`] makes several of a larger one.
 pub const ITEM_LIMIT: usize = 100_000;
@@ -30,7 +30,7 @@ impl Notify {
 }
 
 /// What came of a submission.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Submitted {
     /// The task.
@@ -41,6 +41,9 @@ pub struct Submitted {
     pub code: String,
     /// What the service says.
     pub message: String,
+    /// Fields that this version doesn't know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 impl Submitted {
@@ -65,7 +68,7 @@ pub(super) async fn submission_id(core: &Core) -> Result<Uuid> {
         value: Uuid,
     }
     let url = core.transfer_endpoint(&["submission_id"])?;
-    let answer: Answer = core.call(Service::Transfer, Call::get(url, "get a submission id")).await?;
+    let answer: Answer = core.transfer(Call::get(url, "get a submission id")).await?;
     Ok(answer.value)
 }
 
@@ -89,8 +92,8 @@ pub(super) async fn submit_delete(core: &Core, mut task: DeleteTask) -> Result<S
 
 async fn submit(core: &Core, what: &str, tried: String, document: &impl Serialize) -> Result<Submitted> {
     // The submission id makes it safe: all submissions under one id are one task.
-    let call = Call::post(core.transfer_endpoint(&[what])?, tried, document)?.harmless();
-    core.call(Service::Transfer, call).await
+    let call = Call::post(core.transfer_endpoint(&[what])?, tried, document)?.idempotent();
+    core.transfer(call).await
 }
 
 fn refuse_wrong_size(tried: &str, items: usize) -> Result<()> {

@@ -38,18 +38,21 @@ impl TaskStatus {
 }
 
 /// Why a task failed.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FatalError {
     /// Such as `FILE_NOT_FOUND`, `PERMISSION_DENIED` or `CANCELED`.
     pub code: String,
     /// In words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub description: Option<String>,
+    /// Fields that this version doesn't know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 /// A transfer or deletion.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Task {
     /// The id.
@@ -60,10 +63,10 @@ pub struct Task {
     /// Where it is.
     pub status: TaskStatus,
     /// Its name for people.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub label: Option<String>,
     /// Who handed it in.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub owner_id: Option<Uuid>,
     /// When it was handed in.
     #[serde(default, deserialize_with = "lenient::time")]
@@ -75,16 +78,16 @@ pub struct Task {
     #[serde(default, deserialize_with = "lenient::time")]
     pub deadline: Option<Timestamp>,
     /// Where it takes from, or deletes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub source_endpoint_id: Option<Uuid>,
     /// The name of that collection.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub source_endpoint_display_name: Option<String>,
     /// Where it puts to.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub destination_endpoint_id: Option<Uuid>,
     /// The name of that collection.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub destination_endpoint_display_name: Option<String>,
     /// Files found so far.
     #[serde(default, deserialize_with = "lenient::or_default")]
@@ -93,10 +96,10 @@ pub struct Task {
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub directories: u64,
     /// Files transferred.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub files_transferred: Option<u64>,
     /// Files that were the same at the destination.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub files_skipped: Option<u64>,
     /// Bytes transferred.
     #[serde(default, deserialize_with = "lenient::or_default")]
@@ -105,45 +108,45 @@ pub struct Task {
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub bytes_checksummed: u64,
     /// Average speed, in bytes per second.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub effective_bytes_per_second: Option<u64>,
     /// How often something went wrong and was tried again.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub faults: u64,
     /// Items in all, as far as they are known.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub subtasks_total: Option<u64>,
     /// Items that are done.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub subtasks_succeeded: Option<u64>,
     /// Items that are waiting or at work.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub subtasks_pending: Option<u64>,
     /// Items that are being tried again.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub subtasks_retrying: Option<u64>,
     /// Items that failed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub subtasks_failed: Option<u64>,
     /// Items that were left out because of errors at the source.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub subtasks_skipped_errors: Option<u64>,
     /// Whether an administrator paused it.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub is_paused: bool,
     /// What it is doing or waiting for, such as `OK`, `Queued`, `PERMISSION_DENIED` or `ENDPOINT_ERROR`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub nice_status: Option<String>,
     /// The same in words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub nice_status_short_description: Option<String>,
     /// Details of it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub nice_status_details: Option<String>,
     /// Why it failed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub fatal_error: Option<FatalError>,
-    /// What else the service says.
+    /// Fields that this version doesn't know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }

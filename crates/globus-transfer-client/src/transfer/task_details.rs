@@ -2,21 +2,21 @@
 
 use futures::stream::BoxStream;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::client::Core;
+use crate::core::Core;
 use crate::error::Result;
 use crate::http::Call;
 use crate::lenient;
 use crate::paging::{next_offset, pages};
-use crate::signin::Service;
 
 /// Events of one page, and of all pages together, that the service gives at most.
 const MOST: u64 = 1000;
 
 /// Something that happened to a task.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Event {
     /// Such as `STARTED`, `PROGRESS`, `SUCCEEDED`, `PERMISSION_DENIED`, `ENDPOINT_TOO_BUSY`.
@@ -33,6 +33,9 @@ pub struct Event {
     /// When.
     #[serde(default, deserialize_with = "lenient::time")]
     pub time: Option<Timestamp>,
+    /// Fields that this version doesn't know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 /// The events of a task; see [`TaskHandler::events`](super::TaskHandler::events).
@@ -45,7 +48,7 @@ pub struct Events<'a> {
 
 #[derive(Deserialize)]
 struct EventPage {
-    #[serde(rename = "DATA")]
+    #[serde(rename = "DATA", deserialize_with = "lenient::items")]
     data: Vec<Event>,
     #[serde(default, deserialize_with = "lenient::or_default")]
     total: u64,
@@ -101,12 +104,12 @@ impl<'a> Events<'a> {
             .query("limit", (MOST - offset).to_string())
             .query("offset", offset.to_string())
             .query_if("filter", self.errors_only.then_some("is_error:1"));
-        self.core.call(Service::Transfer, call).await
+        self.core.transfer(call).await
     }
 }
 
 /// A file that was transferred.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SuccessfulTransfer {
     /// Where it was.
@@ -114,26 +117,29 @@ pub struct SuccessfulTransfer {
     /// Where it is now.
     pub destination_path: String,
     /// Its checksum, where it was computed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub checksum: Option<String>,
     /// How that was computed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub checksum_algorithm: Option<String>,
+    /// Fields that this version doesn't know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 /// A file that was left out because of an error at the source.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SkippedError {
     /// Where it is.
     pub source_path: String,
     /// Where it should have gone.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub destination_path: Option<String>,
     /// Such as `FILE_NOT_FOUND` or `PERMISSION_DENIED`.
     pub error_code: String,
     /// In words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub error_details: Option<String>,
     /// When.
     #[serde(default, deserialize_with = "lenient::time")]
@@ -141,37 +147,46 @@ pub struct SkippedError {
     /// Whether it is a directory.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub is_directory: bool,
+    /// Fields that this version doesn't know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 /// Why a task is paused, or will be.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PauseInfo {
     /// The rules of the collections' administrators.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub pause_rules: Vec<PauseRule>,
     /// Why it was paused at the source.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub source_pause_message: Option<String>,
     /// Why it was paused at the destination.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub destination_pause_message: Option<String>,
+    /// Fields that this version doesn't know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 /// An administrator's rule that pauses tasks.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PauseRule {
     /// The id.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub id: Option<String>,
     /// What the administrator says.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub message: Option<String>,
     /// The collection that it is for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub endpoint_id: Option<Uuid>,
     /// Since or from when.
     #[serde(default, deserialize_with = "lenient::time")]
     pub start_time: Option<Timestamp>,
+    /// Fields that this version doesn't know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }

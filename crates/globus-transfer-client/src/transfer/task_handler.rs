@@ -10,11 +10,11 @@ use uuid::Uuid;
 
 use super::Task;
 use super::task_details::{Events, PauseInfo, SkippedError, SuccessfulTransfer};
-use crate::client::Core;
+use crate::core::Core;
 use crate::error::{ErrorKind, Result};
 use crate::http::Call;
+use crate::lenient;
 use crate::paging::pages;
-use crate::signin::Service;
 
 /// One task; see [`TransferHandler::task`](super::TransferHandler::task).
 #[derive(Clone, Copy)]
@@ -39,7 +39,7 @@ impl<'a> TaskHandler<'a> {
     /// # }
     /// ```
     pub async fn get(self) -> Result<Task> {
-        self.core.call(Service::Transfer, Call::get(self.url(&[])?, self.about("look at"))).await
+        self.core.transfer(Call::get(self.url(&[])?, self.about("look at"))).await
     }
 
     /// What happened to it, the latest first.
@@ -93,10 +93,10 @@ impl<'a> TaskHandler<'a> {
             document["label"] = label.into();
         }
         if let Some(at) = deadline {
-            document["deadline"] = at.to_string().into();
+            document["deadline"] = lenient::whole_seconds(at).into();
         }
         let call = Call::put(self.url(&[])?, self.about("change"), &document)?;
-        self.core.call::<Value>(Service::Transfer, call).await.map(|_| ())
+        self.core.transfer::<Value>(call).await.map(|_| ())
     }
 
     /// Cancels it, and says whether it was still running.
@@ -111,8 +111,8 @@ impl<'a> TaskHandler<'a> {
     /// # }
     /// ```
     pub async fn cancel(self) -> Result<bool> {
-        let call = Call::post(self.url(&["cancel"])?, self.about("cancel"), &json!({}))?.harmless();
-        let answer: Value = match self.core.call(Service::Transfer, call).await {
+        let call = Call::post(self.url(&["cancel"])?, self.about("cancel"), &json!({}))?.idempotent();
+        let answer: Value = match self.core.transfer(call).await {
             Ok(answer) => answer,
             Err(error) if *error.kind() == ErrorKind::Conflict => return Ok(false),
             Err(error) => return Err(error),
@@ -134,7 +134,7 @@ impl<'a> TaskHandler<'a> {
     /// ```
     pub async fn pause_info(self) -> Result<PauseInfo> {
         let call = Call::get(self.url(&["pause_info"])?, self.about("ask why it is paused:"));
-        self.core.call(Service::Transfer, call).await
+        self.core.transfer(call).await
     }
 
     /// The files that a finished transfer has transferred; not those that were the same at the destination.
@@ -178,15 +178,16 @@ impl<'a> TaskHandler<'a> {
         T: serde::de::DeserializeOwned + Send + 'a,
     {
         #[derive(Deserialize)]
+        #[serde(bound = "T: serde::de::DeserializeOwned")]
         struct Page<T> {
-            #[serde(rename = "DATA")]
+            #[serde(rename = "DATA", deserialize_with = "lenient::items")]
             data: Vec<T>,
             #[serde(default)]
             next_marker: Option<Value>,
         }
         pages(None::<String>, move |marker| async move {
             let call = Call::get(self.url(&[list])?, self.about(verb)).query_if("marker", marker);
-            let page: Page<T> = self.core.call(Service::Transfer, call).await?;
+            let page: Page<T> = self.core.transfer(call).await?;
             // The service writes it as a number; it is passed back as it came.
             let next = match page.next_marker {
                 None | Some(Value::Null) => None,
@@ -284,7 +285,7 @@ impl WaitForTask<'_> {
             }
             let goes_on = match &outcome {
                 Ok(task) => !task.has_ended(),
-                Err(error) => error.can_retry(),
+                Err(error) => error.is_transient(),
             };
             let wait = match self.limit {
                 Some(limit) => self.every.min(limit.saturating_sub(began.elapsed())),

@@ -6,12 +6,11 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{Task, TaskStatus};
-use crate::client::Core;
+use crate::core::Core;
 use crate::error::Result;
 use crate::http::Call;
 use crate::lenient;
 use crate::paging::{next_offset, pages};
-use crate::signin::Service;
 
 /// Tasks of one page, and of all pages together, that the service gives at most.
 const MOST: u64 = 1000;
@@ -27,7 +26,7 @@ pub struct Tasks<'a> {
 
 #[derive(Deserialize)]
 struct Answer {
-    #[serde(rename = "DATA")]
+    #[serde(rename = "DATA", deserialize_with = "lenient::items")]
     data: Vec<Task>,
     #[serde(default, deserialize_with = "lenient::or_default")]
     total: u64,
@@ -176,6 +175,6 @@ impl<'a> Tasks<'a> {
             .query("offset", offset.to_string())
             .query_if("orderby", self.order.as_deref())
             .query_if("filter", (!self.filters.is_empty()).then(|| self.filters.join("/")));
-        self.core.call(Service::Transfer, call).await
+        self.core.transfer(call).await
     }
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::submit::{ITEM_LIMIT, Notify};
 use super::{FilterMethod, FilterType, Symlinks, SyncLevel};
+use crate::lenient;
 
 #[derive(Debug, Clone, Serialize)]
 struct FilterRule {
@@ -68,7 +69,7 @@ pub struct TransferTask {
     preserve_timestamp: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     encrypt_data: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "lenient::write_deadline")]
     deadline: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     skip_source_errors: Option<bool>,
@@ -449,7 +450,7 @@ mod tests {
             .verify_checksum(true)
             .preserve_timestamp(true)
             .encrypt(true)
-            .deadline("2026-11-22T00:00:00Z".parse().unwrap())
+            .deadline("2026-11-22T00:00:00.123456789Z".parse().unwrap())
             .skip_source_errors(true)
             .fail_on_quota_errors(true)
             .delete_destination_extra(false)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use globus_transfer_client::{Authorizer, Error, ErrorKind, GlobusClient, Made, RetryPolicy};
+use globus_transfer_client::{Authorizer, Creation, Error, ErrorKind, GlobusClient, RetryPolicy};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -36,8 +36,16 @@ fn empty_listing() -> serde_json::Value {
 
 #[tokio::test]
 async fn a_call_is_repeated_until_it_is_answered() {
-    for trouble in [|| Reply::Json(503, error("ServiceUnavailable")), || Reply::Text(502, "<b>bad</b>"), || Reply::Cut]
-    {
+    for trouble in [
+        || Reply::Json(503, error("ServiceUnavailable")),
+        || Reply::Text(502, "<b>bad</b>"),
+        || Reply::Cut,
+        || Reply::Json(502, error("EndpointError")),
+        // A gateway in front of the service.
+        || Reply::Text(200, "<h1>Maintenance</h1>"),
+        || Reply::Text(200, r#"{"DATA": [{"na"#),
+        || Reply::With(302, "location", "https://elsewhere.example/".to_owned(), json!({})),
+    ] {
         let stub = Stub::start(move |_, n| if n < 2 { trouble() } else { Reply::Json(200, empty_listing()) }).await;
         let listing = client(&stub, quick()).transfer().ls(COLLECTION, "/").send().await.unwrap();
         assert!(listing.entries.is_empty());
@@ -50,7 +58,7 @@ async fn without_retries_the_first_failure_is_given() {
     let stub = Stub::start(|_, _| Reply::Json(503, error("ServiceUnavailable"))).await;
     let failure = client(&stub, RetryPolicy::none()).transfer().ls(COLLECTION, "/").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::Server);
-    assert!(failure.can_retry());
+    assert!(failure.is_transient());
     assert_eq!(stub.seen().len(), 1);
 }
 
@@ -68,7 +76,7 @@ async fn what_waiting_cannot_help_is_not_repeated() {
         (404, "ClientError.NotFound", ErrorKind::NotFound),
         (403, "EndpointPermissionDenied", ErrorKind::PermissionDenied),
         (409, "ClientError.Conflict", ErrorKind::Conflict),
-        (502, "ExternalError.DirListingFailed.GCDisconnected", ErrorKind::EndpointTrouble),
+        (502, "ExternalError.DirListingFailed.GCDisconnected", ErrorKind::EndpointDisconnected),
         (400, "ClientError.BadRequest", ErrorKind::InvalidRequest),
         (401, "ClientError.AuthenticationFailed", ErrorKind::AuthenticationFailed),
     ] {
@@ -113,7 +121,7 @@ async fn a_service_that_is_away_was_not_reached() {
         .unwrap();
     let failure = client.transfer().mkdir(COLLECTION, "/a/").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::Network);
-    assert!(failure.can_retry());
+    assert!(failure.is_transient());
     assert!(!failure.may_have_been_done());
     assert!(failure.to_string().contains("refused"), "{failure}");
 }
@@ -134,10 +142,17 @@ async fn a_service_that_hangs_is_given_up() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_globus_is_said_to_be_so() {
+async fn a_response_that_is_not_of_globus_is_reported_as_such() {
     let stub = Stub::start(|_, _| Reply::Text(200, "<h1>It works!</h1>")).await;
     let failure = client(&stub, quick()).transfer().ls(COLLECTION, "/").send().await.unwrap_err();
-    assert_eq!(failure.kind(), &ErrorKind::UnexpectedAnswer);
+    assert_eq!(failure.kind(), &ErrorKind::InvalidResponse);
+    assert!(failure.to_string().contains("It works!"), "{failure}");
+    assert_eq!(stub.seen().len(), 6);
+
+    // What could create something twice isn't sent again.
+    let stub = Stub::start(|_, _| Reply::Text(200, "<h1>It works!</h1>")).await;
+    let failure = client(&stub, quick()).transfer().rename(COLLECTION, "/a", "/b").await.unwrap_err();
+    assert!(failure.may_have_been_done(), "{failure}");
     assert_eq!(stub.seen().len(), 1);
 }
 
@@ -179,23 +194,23 @@ async fn parents_are_made_from_the_first_that_is_missing() {
     })
     .await;
     let client = client(&stub, quick());
-    let steps = client.transfer().make_all_parents(COLLECTION, "/top/2026-03/Li").send().await.unwrap();
-    let steps: Vec<_> = steps.iter().map(|step| (step.path.as_str(), step.made)).collect();
-    assert_eq!(steps, [("/top/2026-03/", Made::New), ("/top/2026-03/Li/", Made::New)]);
+    let steps = client.transfer().create_dir_all(COLLECTION, "/top/2026-03/Li").send().await.unwrap();
+    let steps: Vec<_> = steps.iter().map(|step| (step.path.as_str(), step.creation)).collect();
+    assert_eq!(steps, [("/top/2026-03/", Creation::Created), ("/top/2026-03/Li/", Creation::Created)]);
     assert_eq!(stub.seen().len(), 3);
 
-    let steps = client.transfer().make_all_parents(COLLECTION, "/top/2026-03/Li/").send().await.unwrap();
+    let steps = client.transfer().create_dir_all(COLLECTION, "/top/2026-03/Li/").send().await.unwrap();
     assert_eq!(steps.len(), 1);
-    assert_eq!(steps[0].made, Made::Existed);
+    assert_eq!(steps[0].creation, Creation::Existed);
     assert_eq!(stub.seen().len(), 4, "one request when it is there");
 
     // Nothing is made above the top that must exist.
     let refused =
-        client.transfer().make_all_parents(COLLECTION, "/unmounted/x/y").below("/unmounted").send().await.unwrap_err();
+        client.transfer().create_dir_all(COLLECTION, "/unmounted/x/y").below("/unmounted").send().await.unwrap_err();
     assert_eq!(refused.code(), Some("ExternalError.MkdirFailed"));
     let tried: Vec<_> = stub.seen()[4..].iter().map(|seen| seen.json()["path"].clone()).collect();
     assert_eq!(tried, ["/unmounted/x/y/", "/unmounted/x/"]);
-    let outside = client.transfer().make_all_parents(COLLECTION, "/other/x").below("/unmounted").send().await;
+    let outside = client.transfer().create_dir_all(COLLECTION, "/other/x").below("/unmounted").send().await;
     assert_eq!(outside.unwrap_err().kind(), &ErrorKind::InvalidRequest);
 }
 
@@ -217,8 +232,8 @@ async fn a_rule_whose_answer_was_lost_is_found_again() {
     .await;
     let client = client(&stub, quick());
     let rules = client.transfer().access_rules(COLLECTION);
-    assert_eq!(rules.create(PERSON, "/a").ensure().await.unwrap(), ("mine".to_owned(), Made::Unclear));
-    assert_eq!(rules.create(PERSON, "/a").ensure().await.unwrap(), ("mine".to_owned(), Made::Existed));
+    assert_eq!(rules.create(PERSON, "/a").ensure().await.unwrap(), ("mine".to_owned(), Creation::Unclear));
+    assert_eq!(rules.create(PERSON, "/a").ensure().await.unwrap(), ("mine".to_owned(), Creation::Existed));
     let listed = rules.list().await.unwrap();
     assert_eq!(listed.used(), 2, "what a role implies is not a rule");
     assert_eq!(listed.find(PERSON, "/a").unwrap().id.as_deref(), Some("mine"));
@@ -268,7 +283,7 @@ async fn calls_can_be_spawned() {
     let client = client(&stub, quick());
     let task = tokio::spawn(async move {
         client.transfer().ls(COLLECTION, "/").send().await?;
-        client.transfer().make_all_parents(COLLECTION, "/").send().await?;
+        client.transfer().create_dir_all(COLLECTION, "/").send().await?;
         Ok::<(), Error>(())
     });
     task.await.unwrap().unwrap();

@@ -1,6 +1,7 @@
 //! The client against services on loopback.
 
 mod calls;
+mod limits;
 mod native;
 mod sign_in;
 mod store;

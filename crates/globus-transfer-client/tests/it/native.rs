@@ -29,24 +29,23 @@ async fn a_person_signs_in_and_out() {
     let client = world.client(Authorizer::stored(store, "default"));
     let failure = client.auth().userinfo().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::AuthenticationFailed);
-    assert!(failure.to_string().ends_with("sign in again"), "{failure}");
+    assert!(failure.kind().hint().unwrap().contains("sign in again"), "{failure}");
 }
 
 #[tokio::test]
 async fn a_wrong_code_and_a_refusal_are_said() {
     let world = World::start().await;
     let client = world.client(Authorizer::nobody());
-    let app = NativeApp::new(NATIVE).refresh_tokens(false).ask_again();
+    let app = NativeApp::new(NATIVE).refresh_tokens(false).prompt_login();
 
     let pending = client.auth().sign_in(&app).unwrap();
     assert!(pending.url().query().unwrap().contains("code_challenge_method=S256"));
     let failure = pending.finish("not-the-code").await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::AuthenticationFailed);
-    assert!(failure.to_string().contains("paste the new code"), "{failure}");
 
     let pending = client.auth().sign_in(&app).unwrap();
     let refusal = decide(pending.url(), ADA, "deny").await;
-    assert_eq!(pending.finish(&refusal).await.unwrap_err().kind(), &ErrorKind::InvalidRequest);
+    assert_eq!(pending.finish(&refusal).await.unwrap_err().kind(), &ErrorKind::AuthenticationFailed);
 
     // The code of one sign-in doesn't finish another one: the verifier is another.
     let one = client.auth().sign_in(&app).unwrap();
@@ -86,7 +85,6 @@ async fn a_sign_in_without_renewal_ends() {
     world.simulator.expire_tokens();
     let failure = client.auth().userinfo().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::AuthenticationFailed);
-    assert!(failure.to_string().contains("sign in again"), "{failure}");
 }
 
 #[tokio::test]
@@ -98,10 +96,9 @@ async fn consent_given_in_another_window_is_picked_up() {
 
     let failure = client.transfer().ls(MAPPED, "/").send().await.unwrap_err();
     let ErrorKind::ConsentRequired { required_scopes } = failure.kind() else { panic!("{failure}") };
-    let command = format!("running: mytool login --scope '{}'", required_scopes.join(" "));
-    assert!(failure.to_string().contains(&command), "{failure}");
+    assert_eq!(&failure.authorization_parameters().unwrap().required_scopes, required_scopes);
 
-    // She runs that command.
+    // She signs in with these scopes.
     let mut app = NativeApp::new(NATIVE);
     for text in required_scopes {
         app = app.scope(text.parse::<Scope>().unwrap());

@@ -1,10 +1,14 @@
 //! Tokens: fetched once for all that wait, replaced after a refusal, extended when a collection asks for consent.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use globus_transfer_client::{Authorizer, ClientCredentials, ErrorKind, GlobusClient, RetryPolicy, Scope};
+use globus_transfer_client::{
+    Authorizer, BoxFuture, ClientCredentials, Connection, Error, ErrorKind, GlobusClient, Method, NativeApp,
+    RetryPolicy, Scope, Service, Token, TokenSource,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -129,7 +133,7 @@ async fn a_failed_sign_in_is_shared_by_all_that_wait() {
     for failure in join_all((0..20).map(|_| client.transfer().ls(COLLECTION, "/").send())).await {
         let failure = failure.unwrap_err();
         assert_eq!(failure.kind(), &ErrorKind::AuthenticationFailed);
-        assert!(failure.to_string().contains("client id and secret"), "{failure}");
+        assert!(failure.kind().hint().unwrap().contains("client id and secret"), "{failure}");
         assert!(!format!("{failure} {failure:?} {client:?}").contains(SECRET));
     }
     assert_eq!(stub.seen().len(), 1);
@@ -210,19 +214,98 @@ async fn a_consent_that_auth_refuses_spoils_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_person_is_told_the_command() {
+async fn what_the_session_lacks_is_in_the_error() {
     let stub = Stub::start(|_, _| {
-        Reply::Json(403, json!({ "code": "ConsentRequired", "message": "no", "required_scopes": ["a[b]"] }))
+        let lacking = json!({ "session_required_identities": ["ada@example.org"], "session_message": "staff only" });
+        Reply::Json(403, json!({ "code": "AuthPolicyFailed", "message": "no", "authorization_parameters": lacking }))
     })
     .await;
     let client = GlobusClient::builder()
         .transfer_url(stub.url.clone())
         .authorizer(Authorizer::access_token("a-secret-token"))
-        .consent_command(|scopes| format!("mytool login --scope '{}'", scopes.join(" ")))
         .build()
         .unwrap();
     let failure = client.transfer().ls(COLLECTION, "/").send().await.unwrap_err();
-    assert!(failure.to_string().ends_with("consent to it by running: mytool login --scope 'a[b]'"), "{failure}");
+    assert_eq!(failure.kind(), &ErrorKind::SessionRequired);
+    assert!(!failure.is_transient());
+    let required = failure.authorization_parameters().unwrap();
+    assert_eq!(required.session_required_identities, ["ada@example.org"]);
+    assert!(failure.body().unwrap().contains("session_message"), "the raw body is kept");
+
+    let app = NativeApp::new(COLLECTION).satisfying(required).unwrap();
+    let pending = client.auth().sign_in(&app).unwrap();
+    let asked: std::collections::HashMap<_, _> = pending.url().query_pairs().into_owned().collect();
+    assert_eq!(asked["session_required_identities"], "ada@example.org");
+    assert_eq!(asked["session_message"], "staff only");
+    assert!(!asked.contains_key("session_required_mfa"));
+}
+
+/// Hands out a token by name; a rejected one is replaced by the next.
+#[derive(Debug, Default)]
+struct Numbered(AtomicUsize);
+
+impl TokenSource for Numbered {
+    fn token<'a>(&'a self, _: &'a Connection<'a>, service: &'a Service) -> BoxFuture<'a, Result<Arc<Token>, Error>> {
+        let number = self.0.load(Ordering::SeqCst);
+        Box::pin(async move { Ok(Arc::new(Token::new(format!("{}-{number}", service.resource_server())))) })
+    }
+
+    fn replacement<'a>(
+        &'a self,
+        to: &'a Connection<'a>,
+        service: &'a Service,
+        _: &'a Arc<Token>,
+    ) -> BoxFuture<'a, Result<Option<Arc<Token>>, Error>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move { self.token(to, service).await.map(Some) })
+    }
+}
+
+#[tokio::test]
+async fn an_application_can_bring_its_own_tokens() {
+    let stub = Stub::start(|seen, _| match seen.authorization.as_deref() {
+        Some("Bearer flows.globus.org-1") => Reply::Json(200, json!({ "flows": [] })),
+        _ => Reply::Json(401, json!({ "code": "AuthenticationFailed" })),
+    })
+    .await;
+    let flows = Service::new("flows.globus.org", stub.url.to_string());
+    let client = GlobusClient::builder().authorizer(Authorizer::source(Numbered::default())).build().unwrap();
+    let found: serde_json::Value =
+        client.request(Method::GET, flows, "flows").query("limit", "5").send().await.unwrap();
+    assert_eq!(found["flows"], json!([]));
+    assert_eq!(stub.seen().last().unwrap().query, [("limit".to_owned(), "5".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_service_requests_the_scopes_of_a_further_service() {
+    let stub = Stub::start(|seen, _| {
+        if is_token_request(seen) {
+            let with_groups = seen.form("scope").unwrap().contains("groups.api.globus.org");
+            let mut document = tokens("t", 172_800);
+            if with_groups {
+                let mut groups = document["other_tokens"][0].clone();
+                groups["resource_server"] = "groups.api.globus.org".into();
+                groups["access_token"] = "t-groups".into();
+                document["other_tokens"].as_array_mut().unwrap().push(groups);
+            }
+            return Reply::Json(200, document);
+        }
+        Reply::Json(200, json!([]))
+    })
+    .await;
+    let client = GlobusClient::builder()
+        .auth_url(stub.url.clone())
+        .transfer_url(stub.url.clone())
+        .service_url(&Service::groups(), stub.url.join("v2").unwrap())
+        .authorizer(Authorizer::client_credentials(ClientCredentials::new(Uuid::from_u128(9), SECRET)))
+        .build()
+        .unwrap();
+    client.transfer().bookmarks().list().await.unwrap_err();
+    let groups: serde_json::Value =
+        client.request(Method::GET, Service::groups(), "groups/my_groups").send().await.unwrap();
+    assert_eq!(groups, json!([]));
+    let last = stub.seen().pop().unwrap();
+    assert_eq!((last.path.as_str(), last.authorization.as_deref()), ("/v2/groups/my_groups", Some("Bearer t-groups")));
 }
 
 #[tokio::test]

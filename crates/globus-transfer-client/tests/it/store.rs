@@ -237,7 +237,10 @@ async fn a_token_is_in_no_output() {
     let service = Rotating { newest: Mutex::new(0) };
     let stub = Stub::start(move |seen, n| match n % 5 {
         1 => Reply::Json(503, json!({ "code": "ServiceUnavailable", "message": "m" })),
-        2 => Reply::Text(200, "access-1 refresh-1 is not JSON"),
+        2 if seen.path.ends_with("/token") => Reply::Text(200, "access-1 refresh-1 is not JSON"),
+        // A gateway that shows the request.
+        2 => Reply::Raw(200, vec![], format!("no JSON; {}", seen.authorization.as_deref().unwrap()).into(), false),
+        3 if n > 20 => Reply::Json(403, json!({ "code": "Denied", "message": seen.authorization.as_deref() })),
         3 => Reply::Cut,
         _ => service.answer(seen),
     })
@@ -263,7 +266,7 @@ async fn a_token_is_in_no_output() {
     assert!(!failures.is_empty());
     said.insert("failures", failures);
     said.insert("log", String::from_utf8(log.0.lock().unwrap().clone()).unwrap());
-    assert!(said["log"].contains("renew the sign-in") && said["log"].contains("trying again"), "{}", said["log"]);
+    assert!(said["log"].contains("renew the sign-in") && said["log"].contains("; retrying"), "{}", said["log"]);
     for (what, text) in said {
         assert!(!text.contains("access-") && !text.contains("refresh-"), "{what}: {text}");
     }

@@ -14,12 +14,17 @@ pub struct Seen {
     pub path: String,
     pub query: Vec<(String, String)>,
     pub authorization: Option<String>,
+    head: String,
     pub body: String,
 }
 
 impl Seen {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> Option<String> {
+        header_of(&self.head, name)
     }
 
     pub fn form(&self, key: &str) -> Option<String> {
@@ -32,6 +37,8 @@ pub enum Reply {
     Json(u16, Value),
     With(u16, &'static str, String, Value),
     Text(u16, &'static str),
+    /// Any bytes with any headers; without an end when the last field is true.
+    Raw(u16, Vec<(&'static str, String)>, Vec<u8>, bool),
     /// The connection is closed without an answer.
     Cut,
     /// No answer ever.
@@ -89,6 +96,12 @@ where
         let (status, header, kind, body) = match script(&request, number) {
             Reply::Cut => return,
             Reply::Hang => std::future::pending().await,
+            Reply::Raw(status, headers, body, endless) => {
+                if write_raw(&mut stream, status, &headers, &body, endless).await.is_err() {
+                    return;
+                }
+                continue;
+            }
             Reply::Json(status, body) => (status, String::new(), "application/json", body.to_string()),
             Reply::With(status, name, value, body) => {
                 (status, format!("{name}: {value}\r\n"), "application/json", body.to_string())
@@ -103,6 +116,34 @@ where
     }
 }
 
+/// Writes the body in chunks, so that no length gives it away; again and again when it is endless.
+async fn write_raw(
+    stream: &mut TcpStream,
+    status: u16,
+    headers: &[(&'static str, String)],
+    body: &[u8],
+    endless: bool,
+) -> std::io::Result<()> {
+    let mut head = format!("HTTP/1.1 {status} Said\r\ntransfer-encoding: chunked\r\n");
+    headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+    stream.write_all((head + "\r\n").as_bytes()).await?;
+    loop {
+        stream.write_all(format!("{:x}\r\n", body.len()).as_bytes()).await?;
+        stream.write_all(body).await?;
+        stream.write_all(b"\r\n").await?;
+        if !endless {
+            return stream.write_all(b"0\r\n\r\n").await;
+        }
+    }
+}
+
+fn header_of(head: &str, name: &str) -> Option<String> {
+    head.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+    })
+}
+
 async fn read(stream: &mut TcpStream) -> Option<Seen> {
     let mut bytes = Vec::new();
     let head_end = loop {
@@ -114,12 +155,7 @@ async fn read(stream: &mut TcpStream) -> Option<Seen> {
         }
     };
     let head = String::from_utf8(bytes[..head_end].to_vec()).unwrap();
-    let header = |name: &str| {
-        head.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-        })
-    };
+    let header = |name: &str| header_of(&head, name);
     let length: usize = header("content-length").map_or(0, |length| length.parse().unwrap());
     while bytes.len() < head_end + length {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
@@ -128,12 +164,16 @@ async fn read(stream: &mut TcpStream) -> Option<Seen> {
     }
     let mut first = head.lines().next()?.split(' ');
     let method = first.next()?.to_owned();
-    let target: Url = format!("http://x{}", first.next()?).parse().unwrap();
+    // A proxy is sent the whole address.
+    let target = first.next()?;
+    let target: Url =
+        if target.starts_with('/') { format!("http://x{target}") } else { target.to_owned() }.parse().unwrap();
     Some(Seen {
         method,
         path: target.path().to_owned(),
         query: target.query_pairs().into_owned().collect(),
         authorization: header("authorization"),
+        head: head.clone(),
         body: String::from_utf8(bytes[head_end..head_end + length].to_vec()).unwrap(),
     })
 }

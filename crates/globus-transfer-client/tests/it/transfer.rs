@@ -4,7 +4,7 @@ use std::fs;
 
 use futures::{StreamExt, TryStreamExt};
 use globus_simulator::{Account, Collection, Fault, Seed};
-use globus_transfer_client::{ErrorKind, Made, Permissions, PrincipalType, SearchScope};
+use globus_transfer_client::{Creation, ErrorKind, Permissions, PrincipalType, SearchScope};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -18,11 +18,11 @@ async fn directories_are_made_listed_and_renamed() {
     let client = world.service();
     let transfer = client.transfer();
 
-    let made = transfer.make_all_parents(GUEST, "/2026-03/Li").send().await.unwrap();
-    assert_eq!(made.iter().map(|step| step.made).collect::<Vec<_>>(), [Made::New, Made::New]);
+    let made = transfer.create_dir_all(GUEST, "/2026-03/Li").send().await.unwrap();
+    assert_eq!(made.iter().map(|step| step.creation).collect::<Vec<_>>(), [Creation::Created, Creation::Created]);
     assert!(world.directory("guest/2026-03/Li").is_dir());
-    let again = transfer.make_all_parents(GUEST, "/2026-03/Li").send().await.unwrap();
-    assert_eq!(again.iter().map(|step| step.made).collect::<Vec<_>>(), [Made::Existed]);
+    let again = transfer.create_dir_all(GUEST, "/2026-03/Li").send().await.unwrap();
+    assert_eq!(again.iter().map(|step| step.creation).collect::<Vec<_>>(), [Creation::Existed]);
     let failure = transfer.mkdir(GUEST, "/2026-03/").send().await.unwrap_err();
     assert_eq!((failure.kind(), failure.status()), (&ErrorKind::Exists, Some(502)));
     let failure = transfer.mkdir(GUEST, "/x/y/z/").send().await.unwrap_err();
@@ -52,7 +52,7 @@ async fn directories_are_made_listed_and_renamed() {
     let failure = transfer.ls(GUEST, "/2026-03/Li/b.h5").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::NotDirectory, "{failure}");
     assert_eq!(transfer.ls(NOWHERE, "/").send().await.unwrap_err().kind(), &ErrorKind::NotFound);
-    let failure = transfer.make_all_parents(NOWHERE, "/a/b/c").send().await.unwrap_err();
+    let failure = transfer.create_dir_all(NOWHERE, "/a/b/c").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::NotFound);
 }
 
@@ -129,7 +129,7 @@ async fn access_rules_live_their_life() {
     let failure = rules.create(li, "/2026-03/Li/").send().await.unwrap_err();
     assert_eq!((failure.kind(), failure.status()), (&ErrorKind::Exists, Some(409)));
     assert!(!failure.may_have_been_done());
-    assert_eq!(rules.create(li, "/2026-03/Li/").ensure().await.unwrap(), (id.clone(), Made::Existed));
+    assert_eq!(rules.create(li, "/2026-03/Li/").ensure().await.unwrap(), (id.clone(), Creation::Existed));
 
     rules.update(&id).permissions(Permissions::Read).expires(None).send().await.unwrap();
     let listed = rules.list().await.unwrap();
@@ -168,7 +168,7 @@ async fn a_full_collection_says_so() {
     }
     let failure = rules.create(li, "/c/").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::LimitExceeded);
-    assert!(!failure.can_retry());
+    assert!(!failure.is_transient());
 }
 
 #[tokio::test]
@@ -180,16 +180,16 @@ async fn lost_answers_double_nothing() {
     for call in ["mkdir", "access_create", "access_delete", "shared_endpoint_create", "rename", "token", "identities"] {
         world.simulator.fault(Fault::cut_after(call));
     }
-    let made = transfer.make_all_parents(GUEST, "/new").send().await.unwrap();
-    assert_eq!(made[0].made, Made::Unclear);
+    let made = transfer.create_dir_all(GUEST, "/new").send().await.unwrap();
+    assert_eq!(made[0].creation, Creation::Unclear);
     let (id, made) = transfer.access_rules(GUEST).create(li, "/new").ensure().await.unwrap();
-    assert_eq!(made, Made::Unclear);
+    assert_eq!(made, Creation::Unclear);
     assert_eq!(world.simulator.rules(GUEST).len(), 1);
     transfer.access_rules(GUEST).delete(&id).await.unwrap();
     assert!(world.simulator.rules(GUEST).is_empty());
 
     let failure = transfer.rename(GUEST, "/new", "/newer").await.unwrap_err();
-    assert!(failure.may_have_been_done() && failure.can_retry(), "{failure}");
+    assert!(failure.may_have_been_done() && failure.is_transient(), "{failure}");
     assert_eq!(world.simulator.count("rename"), 1);
     assert!(world.directory("guest/newer").is_dir());
 
@@ -342,13 +342,13 @@ async fn faults_of_every_status_are_ridden_out_or_said() {
         let failure = client.transfer().access_rules(GUEST).list().await.unwrap_err();
         assert_eq!((failure.kind(), failure.status()), (&kind, Some(status)), "{failure}");
     }
-    // The storage behind the collection isn't well again in a moment: that is left to the caller.
+    // A collection that can't be reached is retried as well.
     world.simulator.clear_requests();
-    world.simulator.fault(Fault::answer("ls", 502));
+    world.simulator.fault(Fault::answer("ls", 502).times(6));
     let failure = client.transfer().ls(GUEST, "/").send().await.unwrap_err();
-    assert_eq!((failure.kind(), failure.code()), (&ErrorKind::EndpointTrouble, Some("EndpointError")));
-    assert!(failure.can_retry());
-    assert_eq!(world.simulator.count("ls"), 1);
+    assert_eq!((failure.kind(), failure.code()), (&ErrorKind::EndpointError, Some("EndpointError")));
+    assert!(failure.is_transient());
+    assert_eq!(world.simulator.count("ls"), 6);
     // 401 is mended with a new token.
     world.simulator.clear_requests();
     world.simulator.fault(Fault::answer("ls", 401));

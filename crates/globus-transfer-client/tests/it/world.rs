@@ -62,7 +62,6 @@ impl World {
             .authorizer(authorizer)
             .retry(quick)
             .request_timeout(Duration::from_secs(10))
-            .consent_command(|scopes| format!("mytool login --scope '{}'", scopes.join(" ")))
             .build()
             .unwrap()
     }

@@ -119,6 +119,48 @@ impl Scope {
         Self::known(format!("https://auth.globus.org/scopes/{collection}/data_access"))
     }
 
+    /// Everything in Groups.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert_eq!(Scope::groups_all().name(), "urn:globus:auth:scope:groups.api.globus.org:all");
+    /// ```
+    pub fn groups_all() -> Self {
+        Self::known("urn:globus:auth:scope:groups.api.globus.org:all")
+    }
+
+    /// Creating and managing timers, which start transfers on behalf of the account.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert!(Scope::timers().dependencies().contains(&Scope::transfer_all()));
+    /// ```
+    pub fn timers() -> Self {
+        Self::known("https://auth.globus.org/scopes/524230d7-ea86-4a52-8312-86065a9e0417/timer")
+            .with(Scope::transfer_all())
+    }
+
+    /// Managing the collections of a Globus Connect Server endpoint.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let scope = Scope::manage_collections(uuid::Uuid::from_u128(1));
+    /// assert!(scope.name().ends_with(":manage_collections"));
+    /// ```
+    pub fn manage_collections(endpoint: Uuid) -> Self {
+        Self::known(format!("urn:globus:auth:scope:{endpoint}:manage_collections"))
+    }
+
+    /// Seeing the consents that the signed-in person has given.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// assert!(Scope::view_consents().name().contains("view_consents"));
+    /// ```
+    pub fn view_consents() -> Self {
+        Self::known("urn:globus:auth:scope:auth.globus.org:view_consents")
+    }
+
     fn known(name: impl Into<String>) -> Self {
         Self { name: name.into(), optional: false, dependencies: Vec::new() }
     }

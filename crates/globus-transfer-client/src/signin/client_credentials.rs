@@ -1,14 +1,14 @@
 //! Client credentials: an application that signs in as itself.
 
 use secrecy::SecretString;
+use url::Url;
 use uuid::Uuid;
 
 use super::oauth::{TokenEndpoint, failed, oauth_client, tokens_of};
-use super::scope::Scope;
 use super::token::Tokens;
 use crate::error::Result;
 use crate::http::{Repeat, Transport};
-use reqwest::Url;
+use crate::scope::Scope;
 
 /// The sign-in of a registered service by its client id and secret ("service account" in the Globus console).
 ///
@@ -30,8 +30,8 @@ pub struct ClientCredentials {
 }
 
 impl ClientCredentials {
-    /// A service with its secret, for all of Transfer and for looking up identities. (Who it is itself is known; to ask
-    /// with `userinfo`, add [`Scope::openid`].)
+    /// A service with its secret, for all of Transfer and for looking up identities. Other services are added with the
+    /// first call to them. (For `userinfo`, add [`Scope::openid`].)
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -45,7 +45,7 @@ impl ClientCredentials {
         }
     }
 
-    /// Asks for further scopes.
+    /// Adds a scope.
     ///
     /// ```
     /// # use globus_transfer_client::{ClientCredentials, Scope};
@@ -57,7 +57,7 @@ impl ClientCredentials {
         self
     }
 
-    /// Asks for access to the data of a mapped collection from the start, which saves the first refusal.
+    /// Asks for access to the data of a mapped collection from the start, which saves the first rejected call.
     ///
     /// ```
     /// # use globus_transfer_client::ClientCredentials;
@@ -71,12 +71,12 @@ impl ClientCredentials {
 
     /// Fetches tokens for these scopes, all in one request.
     pub(super) async fn fetch(&self, transport: &Transport, auth_url: &Url, scopes: &[Scope]) -> Result<Tokens> {
-        let tried = format!("sign in at {auth_url} as the service {}", self.client_id);
+        let operation = format!("sign in at {auth_url} as the service {}", self.client_id);
         let client = oauth_client(auth_url, &self.client_id)?;
         let http = TokenEndpoint {
             transport,
-            tried: &tried,
-            repeat: Repeat::Harmless,
+            operation: &operation,
+            repeat: Repeat::Idempotent,
             basic: Some((&self.client_id, &self.secret)),
         };
         let response = client
@@ -84,7 +84,7 @@ impl ClientCredentials {
             .add_scopes(scopes.iter().map(|scope| oauth2::Scope::new(scope.to_string())))
             .request_async(&http)
             .await
-            .map_err(|error| failed(&tried, error))?;
-        tokens_of(&tried, &response)
+            .map_err(|error| failed(&operation, error))?;
+        tokens_of(&operation, &response)
     }
 }
