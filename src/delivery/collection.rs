@@ -206,7 +206,7 @@ impl Place for Collection {
 
     async fn look(&self, path: &RelativePath) -> Result<Found, StepError> {
         let ls = self.client.transfer().ls(self.settings.collection, self.path(path));
-        match ls.show_hidden(true).limit(NAMES_TOLD as u32 + 1).send().await {
+        match ls.show_hidden(true).limit(NAMES_TOLD as u64 + 1).send().await {
             Ok(listing) if listing.entries.is_empty() => Ok(Found::Empty),
             Ok(listing) => {
                 let names = listing.entries.into_iter().take(NAMES_TOLD).map(|entry| entry.name);

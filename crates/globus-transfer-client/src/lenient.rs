@@ -41,8 +41,24 @@ where
     T: DeserializeOwned,
     D: Deserializer<'de>,
 {
-    let items = Vec::<Item<T>>::deserialize(from)?;
-    Ok(items.into_iter().filter_map(Item::known).collect())
+    Items::deserialize(from).map(|items| items.known)
+}
+
+/// A page of a list, read as by [`items`].
+#[derive(Debug)]
+pub(crate) struct Items<T> {
+    /// The items that could be read.
+    pub known: Vec<T>,
+    /// The number of items that the service sent; the next page begins behind them.
+    pub count: usize,
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Items<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let items = Vec::<Item<T>>::deserialize(from)?;
+        let count = items.len();
+        Ok(Self { known: items.into_iter().filter_map(Item::known).collect(), count })
+    }
 }
 
 /// An item of a list: as it should be, or as it came.

@@ -1,4 +1,4 @@
-//! Lists that come page by page, as streams that fetch a page when it is wanted.
+//! Lists that come page by page, as streams that fetch a page when it is needed.
 
 use std::future::Future;
 
@@ -7,7 +7,7 @@ use futures::stream::{self, BoxStream, TryStreamExt};
 
 use crate::error::Result;
 
-/// A stream over all pages. `fetch` gets the page at a place, and says where the next one is, if there is one.
+/// A stream over all pages. `fetch` gets the page at a place and returns where the next one begins, if there is one.
 pub(crate) fn pages<'a, P, T, F, Fut>(first: P, fetch: F) -> BoxStream<'a, Result<T>>
 where
     P: Send + 'a,
@@ -31,10 +31,14 @@ where
     .boxed()
 }
 
-/// Where the next page of a list with offsets begins; none when this one was the last.
-pub(crate) fn next_offset(offset: u64, got: usize, is_more: bool) -> Option<u64> {
-    // An empty page that promises more would be asked for again and again.
-    (is_more && got > 0).then_some(offset + got as u64)
+/// Where the next page of a list with offsets begins; `None` when this one was the last. `count` is the number of items
+/// that the service sent in this page.
+pub(crate) fn next_offset(offset: u64, count: usize, is_more: bool) -> Option<u64> {
+    // An empty page that promises more would be requested again and again.
+    if !is_more || count == 0 {
+        return None;
+    }
+    offset.checked_add(count as u64)
 }
 
 #[cfg(test)]
@@ -62,5 +66,6 @@ mod tests {
         assert_eq!(next_offset(10, 0, true), None);
         assert_eq!(next_offset(10, 5, true), Some(15));
         assert_eq!(next_offset(10, 5, false), None);
+        assert_eq!(next_offset(u64::MAX, 5, true), None);
     }
 }

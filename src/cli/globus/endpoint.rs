@@ -6,7 +6,7 @@ use beamshare::config::Config;
 use clap::{Args, Subcommand, ValueEnum};
 use futures::TryStreamExt;
 use globus_transfer_client as globus;
-use globus_transfer_client::transfer::Collection;
+use globus_transfer_client::transfer::{Collection, Ls};
 use globus_transfer_client::{Creation, FileEntry, SearchScope};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -57,6 +57,9 @@ enum Verb {
         /// Names that begin with a dot, too
         #[arg(short, long)]
         all: bool,
+        /// At most so many entries
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 100_000)]
+        number: u64,
         #[command(flatten)]
         format: Format,
     },
@@ -121,19 +124,10 @@ impl Endpoint {
                 }
                 Ok(Exit::Done)
             }
-            Verb::Ls { path, collection, all, format } => {
+            Verb::Ls { path, collection, all, number, format } => {
                 let path = path.unwrap_or_else(|| account.settings.top.clone());
                 let ls = account.transfer().ls(collection.unwrap_or(default), path).show_hidden(all);
-                let listing = account.tell(ls.send().await)?;
-                match format.json {
-                    true => print::json(&listing.entries.iter().map(entry).collect::<Vec<_>>())?,
-                    false => print_entries(config, &listing.entries),
-                }
-                if listing.has_next_page {
-                    let shown = listing.entries.len();
-                    return Err(Failure::failed(format!("these are the first {shown} entries; there are more")));
-                }
-                Ok(Exit::Done)
+                list(config, &account, ls, number, &format).await
             }
             Verb::Mkdir { path, collection, parents } => {
                 let collection = collection.unwrap_or(default);
@@ -152,6 +146,29 @@ impl Endpoint {
             }
         }
     }
+}
+
+/// Lists up to `number` entries, and says how many there are when these are not all.
+async fn list(config: &Config, account: &Account<'_>, ls: Ls<'_>, number: u64, format: &Format) -> Outcome {
+    let mut entries = vec![];
+    let mut next = Some(0);
+    let mut total = None;
+    while let Some(offset) = next.filter(|offset| *offset < number) {
+        let page = account.tell(ls.clone().offset(offset).limit(number - offset).send().await)?;
+        entries.extend(page.entries);
+        (next, total) = (page.next_offset, page.total);
+    }
+    if format.json {
+        print::json(&entries.iter().map(entry).collect::<Vec<_>>())?;
+    } else {
+        print_entries(config, &entries);
+    }
+    if next.is_none() {
+        return Ok(Exit::Done);
+    }
+    let of = total.map_or(String::new(), |total| format!(" of {total}"));
+    let shown = entries.len();
+    Err(Failure::failed(format!("these are the first {shown}{of} entries; see more with --number")))
 }
 
 async fn search(

@@ -8,9 +8,6 @@ use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Entries of one request; the service's own limit.
-const PAGE: u32 = 100_000;
-
 /// How far the clocks of this machine and of the destination may be apart.
 const CLOCKS: SignedDuration = SignedDuration::from_mins(10);
 
@@ -33,21 +30,16 @@ impl Run<'_> {
         let client = self.engine.client().clone();
         let collection = place.collection;
         let mut shown = HashMap::new();
+        let mut offset = 0;
         loop {
-            let offset = shown.len() as u64;
-            let listing = self
-                .ask(|| async {
-                    let ls = client.transfer().ls(collection, path.clone()).show_hidden(true);
-                    let ls = if offset > 0 { ls.offset(offset).limit(PAGE) } else { ls };
-                    ls.send().await
-                })
-                .await?;
+            let ls = || client.transfer().ls(collection, path.clone()).show_hidden(true).offset(offset).send();
+            let listing = self.ask(ls).await?;
             match listing {
                 Ok(listing) => {
-                    let (more, before) = (listing.has_next_page, shown.len());
                     shown.extend(listing.entries.into_iter().map(|entry| (entry.name.clone(), entry)));
-                    if !more || shown.len() == before {
-                        return Ok(Ok(Some(shown)));
+                    match listing.next_offset {
+                        Some(next) => offset = next,
+                        None => return Ok(Ok(Some(shown))),
                     }
                 }
                 Err(error) if *error.kind() == ErrorKind::NotFound && error.code() != Some("EndpointNotFound") => {

@@ -1,9 +1,10 @@
-//! Single files and directories: looking, renaming, and walking through a tree.
+//! Single files and directories, and walking through a directory tree.
 
 use std::collections::VecDeque;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ use crate::http::Call;
 pub(super) async fn stat(core: &Core, collection: Uuid, path: &str) -> Result<FileEntry> {
     let id = collection.to_string();
     let url = core.transfer_endpoint(&["operation", "endpoint", &id, "stat"])?;
-    let call = Call::get(url, format!("look at {path} on collection {id}")).query("path", path);
+    let call = Call::get(url, format!("get {path} on collection {id}")).query("path", path);
     core.transfer(call).await
 }
 
@@ -23,20 +24,20 @@ pub(super) async fn rename(core: &Core, collection: Uuid, from: &str, to: &str) 
     let id = collection.to_string();
     let url = core.transfer_endpoint(&["operation", "endpoint", &id, "rename"])?;
     let document = json!({ "DATA_TYPE": "rename", "old_path": from, "new_path": to });
-    // Not repeated: a second time it isn't there under the old name, or something else is by now.
+    // Not idempotent: at the second attempt the old name is missing, or names something else by now.
     let call = Call::post(url, format!("rename {from} to {to} on collection {id}"), &document)?;
     core.transfer::<Value>(call).await.map(|_| ())
 }
 
-/// A file, directory or link that a walk came across.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A file, directory or symbolic link below the top of a walk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TreeEntry {
-    /// The directory that it is in, with a `/` at the end.
+    /// Its directory, with a `/` at the end.
     pub directory: String,
-    /// How many directories below the first one that is.
+    /// The number of directories between that one and the top.
     pub depth: usize,
-    /// What it is.
+    /// The entry.
     pub entry: FileEntry,
 }
 
@@ -56,16 +57,19 @@ impl TreeEntry {
 
 /// A walk through a directory tree; see [`TransferHandler::ls_recursive`](super::TransferHandler::ls_recursive).
 #[derive(Clone)]
+#[must_use = "call `stream`"]
 pub struct LsRecursive<'a> {
     listing: Ls<'a>,
     depth: Option<usize>,
 }
 
+/// The state of a walk.
 struct Walk<'a> {
     settings: LsRecursive<'a>,
-    /// Directories still to be listed, and what was found and not given out yet.
-    directories: VecDeque<(String, usize)>,
-    found: VecDeque<TreeEntry>,
+    /// Directories that are still to be listed: path, depth, and the offset of the next page.
+    directories: VecDeque<(String, usize, u64)>,
+    /// Entries of the current page that are not returned yet.
+    entries: VecDeque<TreeEntry>,
 }
 
 impl<'a> LsRecursive<'a> {
@@ -73,7 +77,7 @@ impl<'a> LsRecursive<'a> {
         Self { listing, depth: None }
     }
 
-    /// How many levels of directories below the first one are listed; all by default, none with 0.
+    /// Limits the levels of directories below the top; all by default, none with 0.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -87,7 +91,7 @@ impl<'a> LsRecursive<'a> {
         self
     }
 
-    /// Whether names that begin with a dot are listed and walked into.
+    /// Sets whether names that begin with a dot are listed and walked into.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -101,8 +105,8 @@ impl<'a> LsRecursive<'a> {
         self
     }
 
-    /// Everything below, level by level, one request a directory. A directory that can't be listed gives its error, and
-    /// the walk goes on. Links aren't followed: they could lead round in circles.
+    /// All entries below the top, level by level, one request for each page of a directory. A directory that can't be
+    /// listed yields its error, and the walk continues. Symbolic links aren't followed, since they can form cycles.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)
@@ -121,7 +125,7 @@ impl<'a> LsRecursive<'a> {
         if !top.ends_with('/') {
             top.push('/');
         }
-        let walk = Walk { settings: self, directories: VecDeque::from([(top, 0)]), found: VecDeque::new() };
+        let walk = Walk { settings: self, directories: VecDeque::from([(top, 0, 0)]), entries: VecDeque::new() };
         stream::unfold(walk, |mut walk| async move { walk.next().await.map(|item| (item, walk)) }).boxed()
     }
 }
@@ -129,21 +133,27 @@ impl<'a> LsRecursive<'a> {
 impl Walk<'_> {
     async fn next(&mut self) -> Option<Result<TreeEntry>> {
         loop {
-            if let Some(found) = self.found.pop_front() {
-                let deeper = self.settings.depth.is_none_or(|limit| found.depth < limit);
-                if deeper && found.entry.is_dir() && found.entry.link_target.is_none() {
-                    self.directories.push_back((format!("{}/", found.path()), found.depth + 1));
+            if let Some(found) = self.entries.pop_front() {
+                let is_deeper = self.settings.depth.is_none_or(|limit| found.depth < limit);
+                if is_deeper && found.entry.is_dir() && found.entry.link_target.is_none() {
+                    self.directories.push_back((format!("{}/", found.path()), found.depth + 1, 0));
                 }
                 return Some(Ok(found));
             }
-            let (directory, depth) = self.directories.pop_front()?;
-            match self.settings.listing.clone().at(directory.clone()).send().await {
-                Ok(listing) => self.found.extend(listing.entries.into_iter().map(|entry| TreeEntry {
-                    directory: directory.clone(),
-                    depth,
-                    entry,
-                })),
-                Err(error) => return Some(Err(error)),
+            let (directory, depth, offset) = self.directories.pop_front()?;
+            let listing =
+                match self.settings.listing.clone().at(directory.clone()).stream_page(offset, None).page().await {
+                    Ok(listing) => listing,
+                    Err(error) => return Some(Err(error)),
+                };
+            self.entries = listing
+                .entries
+                .into_iter()
+                .map(|entry| TreeEntry { directory: directory.clone(), depth, entry })
+                .collect();
+            if let Some(next) = listing.next_offset {
+                // The rest of this directory comes before the next one.
+                self.directories.push_front((directory, depth, next));
             }
         }
     }

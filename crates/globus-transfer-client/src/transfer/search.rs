@@ -8,7 +8,7 @@ use super::Collection;
 use crate::core::Core;
 use crate::error::Result;
 use crate::http::Call;
-use crate::lenient;
+use crate::lenient::{self, Items};
 use crate::paging::{next_offset, pages};
 
 /// Results of one page, and of all pages together, that the service gives at most.
@@ -71,8 +71,8 @@ pub struct Search<'a> {
 
 #[derive(Deserialize)]
 struct Answer {
-    #[serde(rename = "DATA", deserialize_with = "lenient::items")]
-    data: Vec<Collection>,
+    #[serde(rename = "DATA")]
+    data: Items<Collection>,
     #[serde(default, deserialize_with = "lenient::or_default")]
     has_next_page: bool,
 }
@@ -157,8 +157,8 @@ impl<'a> Search<'a> {
             let search = self.clone();
             async move {
                 let page = search.page(offset).await?;
-                let next = next_offset(offset, page.data.len(), page.has_next_page);
-                Ok((page.data, next.filter(|next| *next < MOST)))
+                let next = next_offset(offset, page.data.count, page.has_next_page);
+                Ok((page.data.known, next.filter(|next| *next < MOST)))
             }
         })
     }

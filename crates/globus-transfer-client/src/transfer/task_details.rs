@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::core::Core;
 use crate::error::Result;
 use crate::http::Call;
-use crate::lenient;
+use crate::lenient::{self, Items};
 use crate::paging::{next_offset, pages};
 
 /// Events of one page, and of all pages together, that the service gives at most.
@@ -48,8 +48,8 @@ pub struct Events<'a> {
 
 #[derive(Deserialize)]
 struct EventPage {
-    #[serde(rename = "DATA", deserialize_with = "lenient::items")]
-    data: Vec<Event>,
+    #[serde(rename = "DATA")]
+    data: Items<Event>,
     #[serde(default, deserialize_with = "lenient::or_default")]
     total: u64,
 }
@@ -90,9 +90,9 @@ impl<'a> Events<'a> {
             let events = self.clone();
             async move {
                 let page = events.page(offset).await?;
-                let is_more = offset + (page.data.len() as u64) < page.total.min(MOST);
-                let next = next_offset(offset, page.data.len(), is_more);
-                Ok((page.data, next))
+                let is_more = offset + (page.data.count as u64) < page.total.min(MOST);
+                let next = next_offset(offset, page.data.count, is_more);
+                Ok((page.data.known, next))
             }
         })
     }

@@ -9,7 +9,7 @@ use super::{Task, TaskStatus};
 use crate::core::Core;
 use crate::error::Result;
 use crate::http::Call;
-use crate::lenient;
+use crate::lenient::{self, Items};
 use crate::paging::{next_offset, pages};
 
 /// Tasks of one page, and of all pages together, that the service gives at most.
@@ -26,8 +26,8 @@ pub struct Tasks<'a> {
 
 #[derive(Deserialize)]
 struct Answer {
-    #[serde(rename = "DATA", deserialize_with = "lenient::items")]
-    data: Vec<Task>,
+    #[serde(rename = "DATA")]
+    data: Items<Task>,
     #[serde(default, deserialize_with = "lenient::or_default")]
     total: u64,
 }
@@ -161,9 +161,9 @@ impl<'a> Tasks<'a> {
             let list = self.clone();
             async move {
                 let page = list.page(offset).await?;
-                let is_more = offset + (page.data.len() as u64) < page.total.min(MOST);
-                let next = next_offset(offset, page.data.len(), is_more);
-                Ok((page.data, next))
+                let is_more = offset + (page.data.count as u64) < page.total.min(MOST);
+                let next = next_offset(offset, page.data.count, is_more);
+                Ok((page.data.known, next))
             }
         })
     }

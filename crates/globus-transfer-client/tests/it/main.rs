@@ -2,6 +2,7 @@
 
 mod calls;
 mod limits;
+mod listing;
 mod native;
 mod sign_in;
 mod store;
