@@ -7,6 +7,7 @@ use beamshare::sync::events::{Follower, Options};
 use beamshare::sync::manifest::{
     Counts, End, FileState, Limit, Manifest, NewPair, NewTask, PairId, Place, Rest, TaskState,
 };
+use beamshare::sync::openat::SourceDirectory;
 use beamshare::sync::walk::{self, Tree};
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
@@ -74,7 +75,7 @@ async fn measure() {
     let size = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
 
     let (manifest, pair) = open(&file).await;
-    let tree = Tree { top: top.clone(), filters: Arc::default() };
+    let tree = Tree { source: SourceDirectory::fixed(&top), filters: Arc::default() };
     let options = Options::default();
     let mut follower = Follower::new(manifest.clone(), pair, tree, options);
     follower.next().await.expect("a walk");
@@ -139,7 +140,7 @@ async fn send(manifest: &Manifest, pair: PairId) -> Duration {
         let limit = Limit { files: TASK, bytes: u64::MAX };
         let ready = manifest.ready(pair, Timestamp::now(), limit).await.expect("ready").files;
         let task = NewTask { submission_id: Uuid::new_v4(), request: serde_json::Value::Null, verified: true };
-        let begun = manifest.begin_task(pair, task, ready).await.expect("begun");
+        let begun = manifest.begin_task(pair, task, ready, vec![]).await.expect("begun");
         let (task, files) = begun.expect("files");
         manifest.task_submitted(task.number, Uuid::new_v4()).await.expect("submitted");
         let paths = files.into_iter().map(|file| file.path).collect();
@@ -179,7 +180,7 @@ fn walk_in_a_process(file: &Path, top: &Path, new: usize) -> (Duration, u64) {
 
 async fn walk_once(file: &Path, top: &Path) {
     let (manifest, pair) = open(file).await;
-    let tree = Tree { top: top.to_owned(), filters: Arc::default() };
+    let tree = Tree { source: SourceDirectory::fixed(top), filters: Arc::default() };
     let report = walk::refresh(&manifest, pair, &tree).await.expect("a walk");
     assert_eq!(report.files, (DIRECTORIES * FILES) as u64);
     let status = std::fs::read_to_string("/proc/self/status").expect("/proc");

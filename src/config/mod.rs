@@ -20,8 +20,8 @@ pub use hook::{Hook, When};
 pub use schedule::{ApsService, Recipients, Schedule, ScheduleFrom};
 pub use secret::{SecretFileError, read_secret, write_secret};
 pub use sync::{
-    CleanUp, LabelTemplate, Sync, SyncDestination, SyncFilter, SyncLevel, SyncOn, SyncPath, SyncPaths, SyncSource,
-    TimeOfDay,
+    CleanUp, LabelTemplate, LocalPath, Sync, SyncDestination, SyncFilter, SyncLevel, SyncOn, SyncPath, SyncPaths,
+    SyncSource, TimeOfDay,
 };
 pub use tag_key::{TagKeyError, read_tag_keys, write_new_tag_key};
 pub use trust::Trust;

@@ -339,6 +339,7 @@ fn a_wrong_pair_says_what_would_be_right() {
     let base = format!("{SMALLEST}{WITH_GLOBUS}");
     let local = |path: &str| format!("source.local = \"{path}\"");
     let inline = |block: String, more: &str| block.replace(" }\ndestination", &format!(", {more} }}\ndestination"));
+    let trusted = |block: String| inline(block, "trusted = true");
     let clean = "[sync.clean_up]\nkeep = \"7d\"";
     let mut told = String::new();
     for text in [
@@ -346,7 +347,9 @@ fn a_wrong_pair_says_what_would_be_right() {
         format!("{base}{}{}", pair("raw", "/a", "/b", ""), pair("Raw", "/c", "/d", "")),
         base.clone()
             + &pair("raw", "/a", "/b", "").replace(COLLECTIONS[1], COLLECTIONS[0]).replace("\"/b\"", "\"/A/x\""),
-        base.clone() + &pair("raw", &format!("/a/{li}"), "/b", ""),
+        base.clone() + &trusted(pair("raw", &format!("/a/{li}"), "/b", "")),
+        // A group's own directory on a collection alone.
+        base.clone() + &pair("raw", &format!("/a/{li}"), &format!("/b/{li}"), ""),
         base.clone() + &pair("raw", "/a", &format!("/b/{li}"), ""),
         base.clone()
             + &inline(pair("raw", &format!("/a/{li}"), &format!("/b/{li}"), ""), &local("/l/{{ pi_email }}")[7..]),
@@ -379,12 +382,12 @@ fn a_wrong_pair_says_what_would_be_right() {
         base.clone() + &pair("raw", "/a/{{ pi_nmae }}", "/b", ""),
         base.clone() + &pair("raw", "/a", "/b", "share = true"),
         base.clone()
-            + &pair("raw", &format!("/a/{li}"), &format!("/{li}"), "share = true")
+            + &trusted(pair("raw", &format!("/a/{li}"), &format!("/{li}"), "share = true"))
                 .replace(COLLECTIONS[1], "00000000-0000-0000-0000-000000000000"),
         base.clone()
-            + &pair("raw", &format!("/a/{li}"), &format!("/b/{li}"), "share = true")
-            + &pair("rec", &format!("/r/{li}"), &format!("/b/{li}"), "share = true"),
-        base.clone() + MAIL + &pair("raw", &format!("/a/{li}"), &format!("/b/{li}"), "share = true"),
+            + &trusted(pair("raw", &format!("/a/{li}"), &format!("/b/{li}"), "share = true"))
+            + &trusted(pair("rec", &format!("/r/{li}"), &format!("/b/{li}"), "share = true")),
+        base.clone() + MAIL + &trusted(pair("raw", &format!("/a/{li}"), &format!("/b/{li}"), "share = true")),
         format!("{base}{MAIL}[email.copy]\nsubject = \" \"\ntext_template = \"away.txt\"\n"),
     ] {
         told += &(problems(&text) + "\n");

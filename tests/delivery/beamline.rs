@@ -30,6 +30,7 @@ pub fn shared_pair() -> String {
 name = "raw"
 source.collection = "{DETECTOR}"
 source.path = "/{{{{ year_month }}}}/{{{{ pi_last_name }}}}"
+source.trusted = true
 destination.collection = "{ARCHIVE}"
 destination.path = "/2bm/{{{{ year_month }}}}/{{{{ pi_last_name }}}}"
 share = true

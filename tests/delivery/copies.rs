@@ -35,7 +35,7 @@ async fn transfer(beamline: &Beamline, id: Uuid, name: &str, state: TaskState) {
     };
     let pair = manifest.open_pair(&pair).await.unwrap().id;
     let mut listing = Listing::new("");
-    let stat = Stat { size: 1, mtime: 0, inode: 0 };
+    let stat = Stat { size: 1, mtime: 0, ctime: 0, inode: 0 };
     assert!(listing.push(OsStr::new("scan_001.h5"), Kind::File, stat));
     let mut comparison = manifest.comparison(pair, Found::Walk);
     comparison.listings(&[listing]).unwrap();
@@ -43,7 +43,7 @@ async fn transfer(beamline: &Beamline, id: Uuid, name: &str, state: TaskState) {
     let limit = Limit { files: 10, bytes: 10 };
     let files = manifest.ready(pair, Timestamp::now(), limit).await.unwrap().files;
     let task = NewTask { submission_id: Uuid::new_v4(), request: serde_json::json!({}), verified: true };
-    let (task, _) = manifest.begin_task(pair, task, files).await.unwrap().unwrap();
+    let (task, _) = manifest.begin_task(pair, task, files, vec![]).await.unwrap().unwrap();
     let rest = if state == TaskState::Succeeded { Rest::Present } else { Rest::New };
     manifest.end_task(task.number, End { state, rest, faults: 0, words: None }).await.unwrap();
 }

@@ -5,7 +5,9 @@ use beamshare::domain::Retry;
 use beamshare::places::{Found, Home, Made, Place, Rights, SshPlace};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const RIGHTS: Rights = Rights { mode: 0o770, group: None };
 
@@ -225,4 +227,61 @@ async fn the_check_says_how_and_leaves_nothing_behind() {
     let said = signed_in(&sshd, RIGHTS).probe().await.unwrap();
     assert!(said.contains("ssh-ed25519") && said.contains("user_key") && said.contains("is writable"), "{said}");
     assert_eq!(fs::read_dir(sshd.top()).unwrap().count(), 0);
+}
+
+/// Exchanges the directory for a link to one outside, and back, until it is told to stop.
+fn swap_until(stop: &AtomicBool, directory: &Path, link: &Path) {
+    let (cwd, flags) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
+    while !stop.load(Ordering::Relaxed) {
+        rustix::fs::renameat_with(cwd, directory, cwd, link, flags).unwrap();
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_outside_keeps_its_mode_whatever_is_exchanged_meanwhile() {
+    let sshd = Sshd::start();
+    let place = signed_in(&sshd, RIGHTS);
+    assert_eq!(place.make(&path("2026-03/Li")).await, Ok(Made::Created));
+    let outside = tempfile::tempdir().unwrap();
+    let target = outside.path().join("target");
+    fs::create_dir(&target).unwrap();
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o700)).unwrap();
+    // As anybody else's directory: not of the very same second.
+    let hour = std::time::Duration::from_secs(3600);
+    fs::File::open(&target).unwrap().set_modified(std::time::SystemTime::now() - hour).unwrap();
+    let (directory, link) = (sshd.top().join("2026-03/Li"), sshd.top().join("2026-03/link"));
+    symlink(&target, &link).unwrap();
+    let (mut settled, mut changed) = (0, 0);
+    for _ in 0..66 {
+        // The directory is where it belongs when a round begins, and has not the mode that it should have.
+        if directory.symlink_metadata().unwrap().is_symlink() {
+            let (cwd, flags) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
+            rustix::fs::renameat_with(cwd, &directory, cwd, &link, flags).unwrap();
+        }
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+        let stop = AtomicBool::new(false);
+        let made = std::thread::scope(|scope| {
+            let swapper = scope.spawn(|| swap_until(&stop, &directory, &link));
+            let made = tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current().block_on(place.make(&path("2026-03/Li")))
+            });
+            stop.store(true, Ordering::Relaxed);
+            swapper.join().unwrap();
+            made
+        });
+        settled += u32::from(made.is_ok());
+        changed += u32::from(mode(&target) != 0o700);
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    eprintln!("{settled} of 66 went well, {changed} changed the directory outside");
+    assert_eq!(changed, 0, "of 66");
+    assert_eq!(fs::read_dir(&target).unwrap().count(), 0);
+    // With nobody in the way the mode is put right.
+    if directory.symlink_metadata().unwrap().is_symlink() {
+        fs::remove_file(&directory).unwrap();
+        fs::rename(&link, &directory).unwrap();
+    }
+    assert_eq!(place.make(&path("2026-03/Li")).await, Ok(Made::Existed));
+    assert_eq!(mode(&directory), 0o770);
 }

@@ -56,8 +56,10 @@ async fn a_host_that_hangs_in_the_middle_ends_with_the_limit_and_is_used_again_a
     let proxy = Proxy::to(sshd.port);
     sshd.know(&format!("[127.0.0.1]:{}", proxy.port), "ed25519");
     let host = format!("{}@127.0.0.1:{}", sshd.user, proxy.port);
-    // How many bytes a whole call takes.
+    // How many bytes a whole call takes that makes one directory, as those below do.
     const MANY: u64 = 1 << 40;
+    proxy.stop_after(MANY);
+    at(&sshd, &host, Duration::from_secs(20), RIGHTS).make(&path("2026-03")).await.unwrap();
     proxy.stop_after(MANY);
     at(&sshd, &host, Duration::from_secs(20), RIGHTS).make(&path("2026-03/Li")).await.unwrap();
     let whole = proxy.passed_of(MANY);

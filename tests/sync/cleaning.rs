@@ -348,3 +348,31 @@ async fn a_killed_remote_clean_up_removes_nothing_that_changed_meanwhile() {
     assert!(!site.is_there("b"), "as it was sent: it went in the end");
     assert_eq!(site.files(FileState::Sending).await, 0);
 }
+
+/// Another program wrote other data of the same size and set the time back, as `touch -r` and `cp -p` do.
+#[tokio::test]
+async fn a_rewritten_file_with_its_time_set_back_is_sent_again_and_not_removed_before() {
+    for level in ["checksum", "mtime", "size"] {
+        let settings = format!("level = \"{level}\"\n");
+        let site = Site::new(&format!("{settings}{AT_ONCE}")).await;
+        for name in ["rewritten", "with other rights", "as it was"] {
+            site.write(name, format!("content of {name}"));
+            age(&site.source(name), MINUTE);
+        }
+        assert_eq!(site.done().await.sent, 3);
+        let time = std::fs::metadata(site.source("rewritten")).unwrap().modified().unwrap();
+        std::fs::write(site.source("rewritten"), "CONTENT OF rewritten").unwrap();
+        std::fs::File::options().append(true).open(site.source("rewritten")).unwrap().set_modified(time).unwrap();
+        let rights = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(site.source("with other rights"), rights).unwrap();
+        site.configure(&site.local_pair(&format!("{settings}{CLEAN_UP}")));
+        // Without a new look at the source, clean-up still finds that it changed.
+        let (report, gone) = site.clean(false).await;
+        assert_eq!(gone, [PathBuf::from("as it was")], "{level}: {}", reasons(&report));
+        let ended = site.done().await;
+        assert_eq!((ended.sent, ended.present), (1, 1), "{level}: {ended:?}");
+        assert_eq!(std::fs::read(site.destination("rewritten")).unwrap(), b"CONTENT OF rewritten", "{level}");
+        // Both went, once the destination was seen to have their content.
+        assert_eq!(ended.clean_up.map(|report| report.removed), Some(2), "{level}");
+    }
+}

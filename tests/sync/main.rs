@@ -5,6 +5,7 @@ mod cleaning;
 mod events;
 mod hostile;
 mod killed;
+mod links;
 mod model;
 mod moving;
 mod site;

@@ -191,7 +191,7 @@ async fn a_remote_source_is_listed() {
     assert!(matches!(site.run().await.result, RunResult::Failed(why) if why.contains("is not there")));
 }
 
-async fn accept(engine: &beamshare::sync::Engine, name: &str, proposal: &str, path: &str) -> ExperimentRow {
+pub async fn accept(engine: &beamshare::sync::Engine, name: &str, proposal: &str, path: &str) -> ExperimentRow {
     let fields = [
         (Field::YearMonth, "2026-03"),
         (Field::PiLastName, name),
@@ -250,7 +250,7 @@ async fn each_group_has_its_own_directory_and_none_gets_anothers() {
     // Nor by a pair that begins where another group's data goes.
     let onward = site
         .local_pair(AT_ONCE)
-        .replace(&format!(", local = \"{}\"", site.source("").display()), "")
+        .replace(&format!(", local = \"{}\"", site.source("").display()), ", trusted = true")
         .replace("\"raw\"", "\"onward\"")
         .replace("/2bm/raw", &format!("/tape/{path}"))
         .replace("/data\"", &format!("/2bm/{path}\""))

@@ -3,6 +3,7 @@
 use beamshare::config::SyncFilter;
 use beamshare::sync::events::{Follower, Options, Update};
 use beamshare::sync::manifest::{Counts, FileState, Limit, Manifest, NewPair, PairId, Place};
+use beamshare::sync::openat::SourceDirectory;
 use beamshare::sync::walk::{self, Filters, Stat, Tree, WalkReport};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -42,11 +43,16 @@ impl World {
             local: Some(top.clone()),
         };
         let pair = manifest.open_pair(&pair).await.unwrap().id;
-        World { manifest, pair, tree: Tree { top, filters: Arc::new(Filters::new(filters)) }, folder }
+        World {
+            manifest,
+            pair,
+            tree: Tree { source: SourceDirectory::fixed(top), filters: Arc::new(Filters::new(filters)) },
+            folder,
+        }
     }
 
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
-        self.tree.top.join(path)
+        self.tree.source.path().join(path)
     }
 
     /// Writes a file, and makes the directories that it needs.
@@ -75,7 +81,7 @@ impl World {
     /// The regular files of the tree.
     pub fn there(&self) -> BTreeMap<PathBuf, Stat> {
         let mut files = BTreeMap::new();
-        let mut directories = vec![self.tree.top.clone()];
+        let mut directories = vec![self.tree.source.path()];
         while let Some(directory) = directories.pop() {
             for entry in fs::read_dir(directory).unwrap() {
                 let path = entry.unwrap().path();
@@ -84,8 +90,9 @@ impl World {
                     directories.push(path);
                 } else if metadata.is_file() {
                     let mtime = metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec();
-                    let stat = Stat { size: metadata.size(), mtime, inode: metadata.ino() };
-                    files.insert(path.strip_prefix(&self.tree.top).unwrap().to_owned(), stat);
+                    let ctime = metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec();
+                    let stat = Stat { size: metadata.size(), mtime, ctime, inode: metadata.ino() };
+                    files.insert(path.strip_prefix(self.tree.source.path()).unwrap().to_owned(), stat);
                 }
             }
         }

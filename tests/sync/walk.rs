@@ -112,7 +112,7 @@ async fn a_top_that_is_not_there_changes_nothing() {
     let known = world.known().await;
     fs::rename(world.path(""), world.folder.path().join("away")).unwrap();
     let error = walk::refresh(&world.manifest, world.pair, &world.tree).await.unwrap_err();
-    assert!(matches!(&error, WalkError::Top { path, .. } if *path == world.tree.top), "{error}");
+    assert!(matches!(&error, WalkError::Top { path, .. } if *path == world.tree.source.path()), "{error}");
     assert_eq!(world.known().await, known);
 }
 

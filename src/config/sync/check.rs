@@ -76,6 +76,12 @@ fn check_paths(pair: &Sync, n: usize, problems: &mut Problems) {
         }
         _ => {}
     }
+    if source.path.is_template() && source.local.is_none() && !source.trusted {
+        let message = "needs source.local: on a collection alone nobody can tell whether a group has put a link to another \
+                       group's data there. Where only the facility's own accounts can write below this directory, set \
+                       source.trusted = true";
+        problems.push((key!["sync", n, "source", "path"], message.to_owned()));
+    }
     if let Some(local) = &source.local
         && local.below() != source.path.below()
     {

@@ -11,7 +11,7 @@ pub use value::TimeOfDay;
 use super::value as shared;
 use crate::domain::{EmailAddress, Experiment, FieldError};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -78,10 +78,17 @@ impl Sync {
     /// # Errors
     /// Names the field that a path needs and the experiment lacks.
     pub fn resolve(&self, experiment: Option<&Experiment>) -> Result<SyncPaths, FieldError> {
-        let local = self.source.local.as_ref().map(|path| path.render(experiment)).transpose()?;
+        let local = match &self.source.local {
+            Some(path) => {
+                let (fixed, whole) = (PathBuf::from(path.top()), PathBuf::from(path.render(experiment)?));
+                let below = whole.strip_prefix(&fixed).map(Path::to_owned).unwrap_or_default();
+                Some(LocalPath { fixed, below })
+            }
+            None => None,
+        };
         Ok(SyncPaths {
             source: self.source.path.render(experiment)?,
-            local: local.map(PathBuf::from),
+            local,
             destination: self.destination.path.render(experiment)?,
         })
     }
@@ -93,9 +100,18 @@ pub struct SyncPaths {
     /// On the source collection
     pub source: String,
     /// The same directory on this machine
-    pub local: Option<PathBuf>,
+    pub local: Option<LocalPath>,
     /// On the destination collection
     pub destination: String,
+}
+
+/// A directory on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalPath {
+    /// The fixed part of the path, which only administrators can write
+    pub fixed: PathBuf,
+    /// The part from the template, which the experiment's users may be able to write
+    pub below: PathBuf,
 }
 
 /// `sync.source`
@@ -109,6 +125,10 @@ pub struct SyncSource {
     pub path: SyncPath,
     /// The same directory on this machine, where it is one
     pub local: Option<SyncPath>,
+    /// Whether only the facility's own accounts can write below the directory, so that no user can put links there.
+    /// Needed for an experiment's own directory without `local`
+    #[serde(default)]
+    pub trusted: bool,
 }
 
 /// `sync.destination`

@@ -4,7 +4,7 @@ use super::super::tree::{BEING_MADE, Directory, Entry, wanted_mode};
 use super::super::{Rights, backoff, never};
 use super::connect::{Connection, sort};
 use crate::domain::StepError;
-use ssh2::{ErrorCode, FileStat, FileType, Sftp};
+use ssh2::{ErrorCode, FileStat, FileType, OpenFlags, OpenType, Sftp};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -13,6 +13,7 @@ use std::time::Instant;
 const NO_SUCH_FILE: i32 = 2;
 const PERMISSION_DENIED: i32 = 3;
 const FAILURE: i32 = 4;
+const OPERATION_UNSUPPORTED: i32 = 8;
 const NO_SUCH_PATH: i32 = 10;
 const FILE_ALREADY_EXISTS: i32 = 11;
 /// libssh2's end of a list.
@@ -20,9 +21,10 @@ const END_OF_LIST: i32 = -16;
 /// More than any group file has; one that never ends must not fill the memory.
 const GROUP_FILE_LIMIT: u64 = 8 << 20;
 
-/// A directory on a host. SFTP names files by path only, so the check for links and the use are two calls: whoever may
-/// write in the parent could put a link there in between. Directories of beamshare's own making are closed to others until
-/// they are ready ([`BEING_MADE`]).
+/// A directory on a host. SFTP v3 names files by their paths, so the check for links and the use are two calls, between which
+/// whoever can write in the parent could put a link there. Mode and group are therefore changed by an open handle only (see
+/// [`SshDirectory::open_itself`]), and a directory that beamshare makes is closed to others until it is ready
+/// ([`BEING_MADE`]).
 pub(super) struct SshDirectory<'a> {
     connection: &'a Connection,
     deadline: Instant,
@@ -30,6 +32,9 @@ pub(super) struct SshDirectory<'a> {
     at: &'a str,
     path: PathBuf,
     stat: FileStat,
+    /// Nobody but the owners can exchange this directory for another: no directory above it, from the top on, can be
+    /// written by its group or by others
+    is_fixed: bool,
 }
 
 impl<'a> SshDirectory<'a> {
@@ -46,6 +51,7 @@ impl<'a> SshDirectory<'a> {
             at,
             path: top.to_owned(),
             stat: FileStat { size: None, uid: None, gid: None, perm: None, atime: None, mtime: None },
+            is_fixed: true,
         };
         directory.stat = directory.sftp().stat(top).map_err(|error| {
             if is_missing(&error) {
@@ -85,16 +91,63 @@ impl<'a> SshDirectory<'a> {
         }
     }
 
-    fn set(&self, action: &str, change: FileStat) -> Result<(), StepError> {
-        self.sftp().setstat(&self.path, change).map_err(|error| match error.code() {
-            ErrorCode::SFTP(PERMISSION_DENIED) => never(format!(
-                "{}: can't {action}: permission denied. The directory belongs to user {}; have its owner or root put it right, \
-                 and see that the account is in the group",
+    /// Opens the directory itself, so that its rights are changed by its handle and not by its path.
+    ///
+    /// SFTP v3 has no call that opens without following a link, and its directory handles can't change attributes. But
+    /// OpenSSH opens a directory like a file, for reading, and changes attributes by that handle with fchmod and fchown.
+    /// The handle is used only if it shows the directory that was looked at before, and the path still does.
+    ///
+    /// `None` where the server can't do that and nobody could exchange the directory anyway.
+    fn open_itself(&self) -> Result<Option<ssh2::File>, StepError> {
+        let opened = self.sftp().open_mode(&self.path, OpenFlags::READ, 0, OpenType::File);
+        let mut handle = match opened {
+            Ok(handle) => handle,
+            Err(error) if matches!(error.code(), ErrorCode::SFTP(FAILURE | OPERATION_UNSUPPORTED)) => {
+                if self.is_fixed {
+                    return Ok(None);
+                }
+                return Err(never(format!(
+                    "{}: can't give {} its rights safely: the host's SFTP server opens no directories, as OpenSSH does, and \
+                     group or others can write in a directory above it. Use OpenSSH there, or take that right away",
+                    self.at,
+                    self.path.display()
+                )));
+            }
+            Err(error) => return Err(self.set_error("open the directory", &error)),
+        };
+        self.connection.arm(self.deadline);
+        let by_handle = handle.stat().map_err(|error| self.error("look at", &self.path, &error))?;
+        let by_path = self.sftp().lstat(&self.path).map_err(|error| self.error("look at", &self.path, &error))?;
+        if !is_same(&by_handle, &self.stat) || !is_same(&by_path, &self.stat) {
+            return Err(backoff(format!(
+                "{}: {} was changed or exchanged for another directory while its rights were being set. See who writes there",
                 self.at,
+                self.path.display()
+            )));
+        }
+        Ok(Some(handle))
+    }
+
+    fn set(&self, handle: &mut Option<ssh2::File>, action: &str, change: FileStat) -> Result<(), StepError> {
+        self.connection.arm(self.deadline);
+        let set = match handle {
+            Some(handle) => handle.setstat(change),
+            None => self.connection.sftp.setstat(&self.path, change),
+        };
+        set.map_err(|error| self.set_error(action, &error))
+    }
+
+    fn set_error(&self, action: &str, error: &ssh2::Error) -> StepError {
+        match error.code() {
+            ErrorCode::SFTP(PERMISSION_DENIED) => never(format!(
+                "{}: can't {action}: permission denied. The directory {} belongs to user {}; have its owner or root put it \
+                 right, and see that the account is in the group",
+                self.at,
+                self.path.display(),
                 self.stat.uid.map_or_else(|| "?".to_owned(), |uid| uid.to_string()),
             )),
-            _ => self.error(action, &self.path, &error),
-        })
+            _ => self.error(action, &self.path, error),
+        }
     }
 
     /// The number of a group of the host by its name or number. SFTP knows numbers only, so names are looked up in the
@@ -134,7 +187,10 @@ impl Directory for SshDirectory<'_> {
             Err(error) => return Err(self.error("look at", &path, &error)),
         };
         Ok(match stat.file_type() {
-            FileType::Directory => Entry::Directory(SshDirectory { path, stat, ..*self }),
+            FileType::Directory => {
+                let is_fixed = self.is_fixed && self.stat.perm.is_some_and(|mode| mode & 0o022 == 0);
+                Entry::Directory(SshDirectory { path, stat, is_fixed, ..*self })
+            }
             FileType::Symlink => Entry::Link,
             _ => Entry::Other,
         })
@@ -185,21 +241,30 @@ impl Directory for SshDirectory<'_> {
 
     fn settle(&self, rights: &Rights) -> Result<(), StepError> {
         let nothing = FileStat { size: None, uid: None, gid: None, perm: None, atime: None, mtime: None };
-        if let Some(group) = &rights.group {
-            let gid = self.group_id(group)?;
-            if self.stat.gid != Some(gid) {
-                let action = format!("give {} to group {group}", self.path.display());
-                self.set(&action, FileStat { uid: self.stat.uid, gid: Some(gid), ..nothing.clone() })?;
-            }
-        }
+        let gid = rights.group.as_ref().map(|group| self.group_id(group)).transpose()?;
         let present = self.stat.perm.unwrap_or(0) & 0o7777;
         let mode = wanted_mode(rights, present);
+        let other_group = gid.filter(|gid| self.stat.gid != Some(*gid));
+        if other_group.is_none() && mode == present {
+            return Ok(());
+        }
+        let mut handle = self.open_itself()?;
+        if let Some(gid) = other_group {
+            let action = format!("give {} to group {gid}", self.path.display());
+            self.set(&mut handle, &action, FileStat { uid: self.stat.uid, gid: Some(gid), ..nothing.clone() })?;
+        }
         if mode != present {
             let action = format!("give {} the mode {mode:04o}", self.path.display());
-            self.set(&action, FileStat { perm: Some(mode), ..nothing })?;
+            self.set(&mut handle, &action, FileStat { perm: Some(mode), ..nothing })?;
         }
         Ok(())
     }
+}
+
+/// Whether two looks were at the same directory, as far as SFTP v3 tells, which has no inodes: owner, group, mode, size and
+/// time of change.
+fn is_same(one: &FileStat, other: &FileStat) -> bool {
+    (one.uid, one.gid, one.perm, one.size, one.mtime) == (other.uid, other.gid, other.perm, other.size, other.mtime)
 }
 
 fn is_missing(error: &ssh2::Error) -> bool {

@@ -80,12 +80,12 @@ impl Mover {
     /// Goes on until all of an earlier group's is sent. Dropping it leaves a task to Globus.
     pub async fn go_on(mut self) {
         let settings = &self.pair.settings;
-        let local = self.pair.row.pair.local.clone();
+        let local = self.pair.local.clone();
         let follows = settings.on == Some(SyncOn::Files) && local.is_some();
         let (sender, mut looked) = watch::channel(Looked::default());
         let mut follower = JoinSet::new();
-        if let Some(top) = local.filter(|_| follows) {
-            let tree = Tree { top, filters: Arc::new(Filters::new(&settings.filters)) };
+        if let Some(source) = local.filter(|_| follows) {
+            let tree = Tree { source, filters: Arc::new(Filters::new(&settings.filters)) };
             let quiet = events::Options::default();
             follower.spawn_local(follow(Follower::new(self.engine.manifest().clone(), self.id(), tree, quiet), sender));
         }
@@ -171,9 +171,9 @@ impl Mover {
             return Ok(Some(Next::Wait(None)));
         }
         if !plan.follows
-            && let Some(top) = self.pair.row.pair.local.as_ref().filter(|top| !top.exists())
+            && let Some(source) = self.pair.local.as_ref().filter(|source| !source.exists())
         {
-            let told = format!("waits for the source {}: it is not there", top.display());
+            let told = format!("waits for the source {}: it is not there", source.path().display());
             self.show(StepStatus::Pending, told);
             return soon(MISSING);
         }

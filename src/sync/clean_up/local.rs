@@ -1,7 +1,7 @@
 //! Removing on this machine: by file descriptors, component by component, never through a link.
 
-use super::super::beneath;
 use super::super::manifest::{FileRow, NewRemoval, RemovalEnd, RemovalRow};
+use super::super::openat::{self, SourceDirectory};
 use super::super::walk::{At, Kind, Stat, look as look_at};
 use super::Judged;
 use jiff::Timestamp;
@@ -16,15 +16,13 @@ use std::path::{Path, PathBuf};
 pub(super) struct Top(OwnedFd);
 
 impl Top {
-    /// The top itself may be reached through links: it is the settings' word. An error says what is wrong with it.
-    pub fn open(path: &Path) -> Result<Top, String> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = fs::open(path, flags, Mode::empty());
-        opened.map(Top).map_err(|errno| format!("can't open the source {}: {errno}", path.display()))
+    /// An error says what is wrong with it.
+    pub fn open(source: &SourceDirectory) -> Result<Top, String> {
+        source.open().map(Top).map_err(|error| format!("can't open the source {}: {error}", source.path().display()))
     }
 
     fn directory(&self, below: &Path) -> Result<OwnedFd, Errno> {
-        beneath::open_directory(self.0.as_fd(), below)
+        openat::open_directory(self.0.as_fd(), below)
     }
 
     /// Whether nothing stands at a path.
@@ -73,7 +71,7 @@ fn not_opened(errno: Errno) -> String {
 ///
 /// With each file comes when the task was begun that sent it. One that was made later is another file, which has got the
 /// inode of the one that was sent, and its time (`rsync -t`, `tar`); where the file system tells when files are made.
-pub(super) fn look(top: &Path, files: Vec<(Option<Timestamp>, FileRow)>) -> Judged {
+pub(super) fn look(top: &SourceDirectory, files: Vec<(Option<Timestamp>, FileRow)>) -> Judged {
     let (mut go, mut stay) = (vec![], vec![]);
     let directory = files.first().and_then(|(_, file)| file.path.parent()).unwrap_or(Path::new("")).to_owned();
     let at = match Top::open(top).and_then(|top| top.directory(&directory).map_err(not_opened)) {
@@ -97,7 +95,11 @@ pub(super) fn look(top: &Path, files: Vec<(Option<Timestamp>, FileRow)>) -> Judg
 
 /// Removes what was written down, each after one more look, then the directory and those above it as far as they became
 /// empty by that. Returns how each ended, and how many directories went.
-pub(super) fn remove(top: &Path, directory: &Path, rows: &[RemovalRow]) -> (Vec<(RemovalRow, RemovalEnd)>, u64) {
+pub(super) fn remove(
+    top: &SourceDirectory,
+    directory: &Path,
+    rows: &[RemovalRow],
+) -> (Vec<(RemovalRow, RemovalEnd)>, u64) {
     let opened = Top::open(top).and_then(|top| Ok((top.directory(directory).map_err(not_opened)?, top)));
     let (at, top) = match opened {
         Ok(opened) => opened,
@@ -178,11 +180,12 @@ mod tests {
     fn a_file_that_was_made_after_the_task_began_is_another() {
         let top = tempfile::tempdir().unwrap();
         std::fs::write(top.path().join("file"), "x").unwrap();
-        let at = Top::open(top.path()).unwrap();
+        let source = SourceDirectory::fixed(top.path());
+        let at = Top::open(&source).unwrap();
         let At::File(_, stat) = at_name(at.0.as_fd(), OsStr::new("file")).unwrap() else { panic!() };
         let judged = |begun_at: Timestamp| {
-            let file = FileRow { path: "file".into(), stat, state: FileState::Sent, task: None };
-            let (go, stay) = look(top.path(), vec![(Some(begun_at), file)]);
+            let file = FileRow { path: "file".into(), stat, state: FileState::Sent, task: None, sent_by: None };
+            let (go, stay) = look(&source, vec![(Some(begun_at), file)]);
             (go.len(), stay.into_iter().map(|(_, why)| why).collect::<String>())
         };
         let hour = jiff::SignedDuration::from_hours(1);

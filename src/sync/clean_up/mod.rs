@@ -11,6 +11,7 @@ mod remote;
 
 use super::engine::{Control, Engine, Halt, Options, Pair, Progress, Run, SyncError, SyncReport, SyncState, amount};
 use super::manifest::{FileRow, FileState, NewRemoval, RemovalEnd, RemovalRow, SentBetween, TaskNumber, unblocked};
+use super::openat::SourceDirectory;
 use crate::config::CleanUp;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -163,7 +164,7 @@ impl Run<'_> {
         on_removal: OnRemoval<'_>,
     ) -> Result<CleanUpReport, Halt> {
         let mut report = CleanUpReport { dry_run, ..CleanUpReport::default() };
-        let local = self.pair.row.pair.local.clone();
+        let local = self.pair.local.clone();
         if !dry_run {
             self.find_out_about_killed_removals().await?;
         }
@@ -214,9 +215,10 @@ impl Run<'_> {
 
     /// The free space, where it is more than the mark.
     fn enough_free(&self, settings: &CleanUp) -> Result<Option<u64>, Halt> {
-        let (Some(below), Some(top)) = (settings.below, &self.pair.row.pair.local) else { return Ok(None) };
-        let space = rustix::fs::statvfs(top)
-            .map_err(|errno| Halt::Failed(format!("can't tell the free space of {}: {errno}", top.display())))?;
+        let (Some(below), Some(source)) = (settings.below, &self.pair.local) else { return Ok(None) };
+        let space = source.open().and_then(|top| Ok(rustix::fs::fstatvfs(top)?)).map_err(|error| {
+            Halt::Failed(format!("can't tell the free space of {}: {error}", source.path().display()))
+        })?;
         let free = space.f_bavail.saturating_mul(space.f_frsize);
         Ok((free >= below).then_some(free))
     }
@@ -239,7 +241,7 @@ impl Run<'_> {
     async fn find_out_about_killed_removals(&mut self) -> Result<(), Halt> {
         let rows = self.engine.manifest().unfinished_removals(self.pair.row.id).await?;
         let rows: Vec<RemovalRow> = rows.into_iter().filter(|row| row.task.is_none()).collect();
-        let Some(top) = self.pair.row.pair.local.clone().filter(|_| !rows.is_empty()) else { return Ok(()) };
+        let Some(top) = self.pair.local.clone().filter(|_| !rows.is_empty()) else { return Ok(()) };
         let ends = unblocked(move || {
             let top = local::Top::open(&top).map_err(Halt::Failed)?;
             let end = |row: &RemovalRow| match top.is_gone(&row.path) {
@@ -256,7 +258,7 @@ impl Run<'_> {
 
     async fn remove_local(
         &mut self,
-        top: &Path,
+        top: &SourceDirectory,
         group: Group,
         known: &Known,
         report: &mut CleanUpReport,
@@ -269,10 +271,10 @@ impl Run<'_> {
         if files.is_empty() {
             return Ok(());
         }
-        let path = top.to_owned();
+        let source = top.clone();
         let begun_at = |file: &FileRow| file.task.and_then(|task| Some(known.tasks.get(&task)?.begun_at));
         let files = files.into_iter().map(|file| (begun_at(&file), file)).collect();
-        let (go, stay) = unblocked(move || local::look(&path, files)).await;
+        let (go, stay) = unblocked(move || local::look(&source, files)).await;
         reasons.add_all(stay);
         if report.dry_run {
             for file in go {
@@ -283,8 +285,8 @@ impl Run<'_> {
         }
         let (_, rows) = self.engine.manifest().begin_removal(self.pair.row.id, go, None).await?;
         self.progress.say(SyncState::CleaningUp, format!("removing {} files of {directory:?}", rows.len()));
-        let path = top.to_owned();
-        let (ends, directories) = unblocked(move || local::remove(&path, &directory, &rows)).await;
+        let source = top.clone();
+        let (ends, directories) = unblocked(move || local::remove(&source, &directory, &rows)).await;
         report.directories += directories;
         let mut numbers = vec![];
         for (row, end) in ends {

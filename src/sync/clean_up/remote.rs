@@ -112,6 +112,7 @@ impl Run<'_> {
                     stat: row.stat,
                     state: FileState::Sent,
                     task: Some(row.sent_by),
+                    sent_by: Some(row.sent_by),
                 }),
                 Ok(There::Other) | Err(_) => return Ok(false),
             }
@@ -160,7 +161,7 @@ impl Run<'_> {
                 }
             }
         };
-        let (state, words) = match self.follow(id).await? {
+        let (state, words) = match self.follow(id, None).await? {
             Some(outcome) => (outcome.state, outcome.words),
             None => (TaskState::Failed, Some(format!("Globus does not know the task {id} any more"))),
         };

@@ -1,15 +1,12 @@
 //! Comparing the source with the manifest.
 
-use super::super::beneath;
-use super::super::manifest::{FileRow, Found, unblocked};
-use super::super::walk::{self, At, Filters, Kind, Listing, Stat, Tree, WalkError};
+use super::super::manifest::{FileRow, Found, Place, TaskDirectory, unblocked};
+use super::super::walk::{self, Filters, Kind, Listing, Stat, Tree, WalkError};
+use super::inspection::{self, Inspection};
 use super::report::{Halt, SyncState};
 use super::run::Run;
-use rustix::fs::{Mode, OFlags};
-use std::collections::VecDeque;
-use std::ffi::{CString, OsStr};
-use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
+use std::collections::{HashSet, VecDeque};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,8 +17,8 @@ impl Run<'_> {
     /// Walks the whole source.
     pub(super) async fn look(&mut self) -> Result<(), Halt> {
         let filters = Filters::new(&self.pair.settings.filters);
-        let Some(top) = self.pair.row.pair.local.clone() else { return self.look_remote(&filters).await };
-        let tree = Tree { top, filters: Arc::new(filters) };
+        let Some(source) = self.pair.local.clone() else { return self.look_remote(&filters).await };
+        let tree = Tree { source, filters: Arc::new(filters) };
         let walked = walk::refresh(self.engine.manifest(), self.pair.row.id, &tree).await;
         let report = match walked {
             Ok(report) => report,
@@ -50,6 +47,9 @@ impl Run<'_> {
     /// Lists the source collection, directory by directory.
     async fn look_remote(&mut self, filters: &Filters) -> Result<(), Halt> {
         let source = self.pair.row.pair.source.clone();
+        if let Some(why) = self.link_on_the_way().await? {
+            return Err(Halt::Failed(why));
+        }
         let mut comparison = self.engine.manifest().comparison(self.pair.row.id, Found::Walk);
         let mut directories = VecDeque::from([PathBuf::new()]);
         let mut unread: Vec<(PathBuf, String)> = vec![];
@@ -73,6 +73,11 @@ impl Run<'_> {
             };
             let mut listing = Listing::new(directory.clone());
             for entry in entries.values() {
+                // A name with a slash would be another file's path.
+                if matches!(entry.name.as_str(), "" | "." | "..") || entry.name.contains('/') {
+                    unread.push((directory.clone(), format!("the listing has the impossible name {:?}", entry.name)));
+                    continue;
+                }
                 let link = entry.link_target.is_some();
                 if entry.is_dir() && !link {
                     directories.push_back(directory.join(&entry.name));
@@ -85,7 +90,7 @@ impl Run<'_> {
                 };
                 if kind != Kind::File || filters.wants(OsStr::new(&entry.name)) {
                     let mtime = entry.last_modified.map_or(0, |time| time.as_second().saturating_mul(1_000_000_000));
-                    listing.push(OsStr::new(&entry.name), kind, Stat { size: entry.size, mtime, inode: 0 });
+                    listing.push(OsStr::new(&entry.name), kind, Stat { size: entry.size, mtime, ctime: 0, inode: 0 });
                 }
             }
             listing.sort();
@@ -98,44 +103,65 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Looks at files that are about to be sent once more: the walk can be hours ago. True where one has changed.
-    pub(super) async fn look_again(&mut self, files: &[FileRow]) -> Result<bool, Halt> {
-        let Some(top) = self.pair.row.pair.local.clone() else { return Ok(false) };
-        let known: Vec<(PathBuf, Stat)> = files.iter().map(|file| (file.path.clone(), file.stat)).collect();
-        let mut comparison = self.engine.manifest().comparison(self.pair.row.id, Found::Walk);
-        let changed = unblocked(move || {
-            let changed = changed(&top, known)?;
-            if !changed.is_empty() {
-                comparison.paths(&changed).map_err(Halt::from)?;
+    /// A component of a source on a collection that is a symbolic link below the fixed part of its path, as a sentence.
+    pub(super) async fn link_on_the_way(&mut self) -> Result<Option<String>, Halt> {
+        let source = self.pair.row.pair.source.clone();
+        let fixed = self.pair.settings.source.path.top().to_owned();
+        let whole = super::with_slash(&source.path);
+        let mut above = Place { collection: source.collection, path: fixed.clone() };
+        for name in whole.strip_prefix(&fixed).unwrap_or_default().split_terminator('/') {
+            let entries = match self.shown(&above, Path::new("")).await? {
+                Ok(entries) => entries.unwrap_or_default(),
+                Err(why) => return Err(Halt::Failed(why)),
+            };
+            above.path = format!("{}{name}/", above.path);
+            match entries.get(name) {
+                Some(entry) if entry.link_target.is_some() || entry.kind.contains("link") => {
+                    return Ok(Some(format!(
+                        "{} on collection {} is a symbolic link, which may lead to another group's data; make a directory \
+                         of it",
+                        above.path, source.collection
+                    )));
+                }
+                _ => {}
             }
-            Ok::<_, Halt>(!changed.is_empty())
-        });
-        changed.await
+        }
+        Ok(None)
     }
-}
 
-/// Those of the files that are not as they are known, with what stands there now.
-fn changed(top: &Path, known: Vec<(PathBuf, Stat)>) -> Result<Vec<(PathBuf, At)>, Halt> {
-    let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let failed = |errno| Halt::Failed(format!("can't read the source directory {}: {errno}", top.display()));
-    let top = rustix::fs::open(top, how, Mode::empty()).map_err(failed)?;
-    let mut changed = vec![];
-    let mut open: Option<(PathBuf, rustix::io::Result<std::os::fd::OwnedFd>)> = None;
-    for (path, stat) in known {
-        let directory = path.parent().unwrap_or(Path::new(""));
-        if open.as_ref().is_none_or(|(open, _)| open != directory) {
-            open = Some((directory.to_owned(), beneath::open_directory(top.as_fd(), directory)));
+    /// Looks at files that are about to be sent once more: the walk can be hours ago. `None` where some have changed, which
+    /// the manifest knows then.
+    pub(super) async fn look_again(&mut self, files: &[FileRow]) -> Result<Option<Vec<TaskDirectory>>, Halt> {
+        let Some(source) = self.pair.local.clone() else { return Ok(Some(vec![])) };
+        let (known, path) = (files.to_vec(), source.path());
+        let inspection = unblocked(move || inspection::inspect(&source, &known)).await;
+        let Inspection { changed, linked, directories } = inspection
+            .map_err(|error| Halt::Failed(format!("can't read the source directory {}: {error}", path.display())))?;
+        let held = self.hold_hard_links(linked).await?;
+        if changed.is_empty() {
+            return Ok((!held).then_some(directories));
         }
-        let name = path.file_name().and_then(|name| CString::new(name.as_bytes()).ok());
-        let at = match (&open, &name) {
-            (Some((_, Ok(fd))), Some(name)) => walk::look(fd.as_fd(), name).ok(),
-            _ => None,
-        };
-        match at {
-            Some(At::File(kind, now)) if (kind, now) == (Kind::File, stat) => {}
-            // What can't be looked at now is not sent now; a directory in its place comes with the next walk.
-            other => changed.push((path, other.unwrap_or(At::Nothing))),
-        }
+        let mut comparison = self.engine.manifest().comparison(self.pair.row.id, Found::Walk);
+        unblocked(move || comparison.paths(&changed)).await?;
+        Ok(None)
     }
-    Ok(changed)
+
+    /// Holds back files of an experiment's own directory that have a name elsewhere, e.g. in another group's. True where
+    /// there are some.
+    async fn hold_hard_links(&self, linked: Vec<(FileRow, u32)>) -> Result<bool, Halt> {
+        if linked.is_empty() || self.pair.experiment.is_none() {
+            return Ok(false);
+        }
+        let inodes: HashSet<u64> = linked.iter().map(|(file, _)| file.stat.inode).collect();
+        let comparison = self.engine.manifest().comparison(self.pair.row.id, Found::Walk);
+        let names = unblocked(move || comparison.files_of(&inodes)).await?;
+        let inside = |inode: u64| names.iter().filter(|file| file.stat.inode == inode).count();
+        let outside = linked.into_iter().filter(|(file, count)| inside(file.stat.inode) < *count as usize);
+        let held: Vec<FileRow> = outside.map(|(file, _)| file).collect();
+        let some = !held.is_empty();
+        if some {
+            self.engine.manifest().hold_hard_links(self.pair.row.id, held).await?;
+        }
+        Ok(some)
+    }
 }

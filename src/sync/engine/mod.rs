@@ -3,6 +3,8 @@
 mod ask;
 mod claims;
 mod control;
+mod foreign;
+mod inspection;
 mod look;
 mod pair;
 mod report;

@@ -1,6 +1,7 @@
 //! From the settings to the pairs of the manifest.
 
 use super::super::manifest::{NewPair, PairRow, Place};
+use super::super::openat::SourceDirectory;
 use super::request::with_slash;
 use super::{Engine, SyncError};
 use crate::config;
@@ -17,6 +18,8 @@ pub struct Pair {
     pub settings: config::Sync,
     /// Whose data it is; none where its paths are fixed
     pub experiment: Option<Experiment>,
+    /// The source's directory on this machine
+    pub local: Option<SourceDirectory>,
 }
 
 impl Pair {
@@ -52,9 +55,11 @@ impl Engine {
                 continue;
             };
             let Some(whose) = self.journal.experiment(id).await? else { continue };
-            let pair = Pair { row, settings: settings.clone(), experiment: Some(whose.experiment) };
-            if self.fits(&pair) {
-                pairs.push(pair);
+            // The settings may have got other paths or collections since the pair was made.
+            let Ok(paths) = settings.resolve(Some(&whose.experiment)) else { continue };
+            if fits(&row.pair, settings, &paths) {
+                let local = paths.local.map(source_directory);
+                pairs.push(Pair { row, settings: settings.clone(), experiment: Some(whose.experiment), local });
             }
         }
         Ok(pairs)
@@ -65,12 +70,13 @@ impl Engine {
         let experiment = experiment.filter(|_| settings.is_per_experiment());
         let whose = experiment.map(|row| &row.experiment);
         let paths = settings.resolve(whose).map_err(|error| SyncError::Path { pair: settings.name.clone(), error })?;
+        let local = paths.local.map(source_directory);
         let new = NewPair {
             name: settings.name.clone(),
             experiment: experiment.map(|row| row.id),
             source: Place { collection: settings.source.collection, path: paths.source },
             destination: Place { collection: settings.destination.collection, path: paths.destination },
-            local: paths.local,
+            local: local.as_ref().map(SourceDirectory::path),
         };
         self.refuse_taken(&new).await?;
         if let Some(experiment) = experiment {
@@ -82,17 +88,7 @@ impl Engine {
             self.claim(settings, experiment).await?;
         }
         let row = self.manifest.open_pair(&new).await?;
-        Ok(Pair { row, settings: settings.clone(), experiment: whose.cloned() })
-    }
-
-    /// The settings may have got other paths or collections since the pair was made.
-    fn fits(&self, pair: &Pair) -> bool {
-        let Ok(paths) = pair.settings.resolve(pair.experiment.as_ref()) else { return false };
-        let row = &pair.row.pair;
-        pair.settings.source.collection == row.source.collection
-            && pair.settings.destination.collection == row.destination.collection
-            && with_slash(&row.source.path) == paths.source
-            && with_slash(&row.destination.path) == paths.destination
+        Ok(Pair { row, settings: settings.clone(), experiment: whose.cloned(), local })
     }
 
     /// One group's data must never go where another's is, whatever the templates say.
@@ -131,6 +127,18 @@ impl Engine {
         }
         Ok(finished)
     }
+}
+
+fn source_directory(local: config::LocalPath) -> SourceDirectory {
+    SourceDirectory { root: local.fixed, below: local.below }
+}
+
+/// Whether the settings still mean this pair.
+fn fits(pair: &NewPair, settings: &config::Sync, paths: &config::SyncPaths) -> bool {
+    settings.source.collection == pair.source.collection
+        && settings.destination.collection == pair.destination.collection
+        && with_slash(&pair.source.path) == paths.source
+        && with_slash(&pair.destination.path) == paths.destination
 }
 
 /// Whether one directory is the other or lies in it; capitals make no difference.

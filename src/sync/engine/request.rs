@@ -13,9 +13,9 @@ use uuid::Uuid;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Request {
     source: (Uuid, String),
-    destination: (Uuid, String),
+    pub destination: (Uuid, String),
     label: String,
-    level: SyncLevel,
+    pub level: SyncLevel,
     verify: bool,
     preserve_times: bool,
     encrypt: bool,

@@ -4,6 +4,7 @@ use super::super::manifest::{FileState, Limit, NewTask, TaskKind, TaskRow};
 use super::report::{Ended, Halt, Progress, RunResult, SyncReport, SyncState, amount};
 use super::request::Request;
 use super::{Control, Engine, Options, Pair, SyncError};
+use crate::config::SyncLevel;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -154,7 +155,13 @@ impl Run<'_> {
             self.progress.say(SyncState::Looking, "looking for new files");
             self.look().await?;
         }
+        let sent = self.send_new().await;
         self.tell_unsendable().await?;
+        sent
+    }
+
+    /// Sends what is new, task by task.
+    async fn send_new(&mut self) -> Result<(), Halt> {
         let mut waited = false;
         loop {
             self.go_on().await?;
@@ -203,16 +210,18 @@ impl Run<'_> {
                 return Ok(None);
             }
             // Written since the walk, which can be long ago: these wait, or go as they are now.
-            if self.look_again(&ready.files).await? {
-                continue;
-            }
+            let Some(directories) = self.look_again(&ready.files).await? else { continue };
             self.progress.say(SyncState::Submitting, format!("handing in {} files", ready.files.len()));
             let submission_id = self.submission_id().await?;
             let (source, destination) = (&self.pair.row.pair.source, &self.pair.row.pair.destination);
-            let request = Request::new(source, destination, &self.pair.settings, self.label());
+            let mut request = Request::new(source, destination, &self.pair.settings, self.label());
+            // Only the ctime of some has changed since they were sent: sizes and times can't tell whether the content has.
+            if ready.files.iter().any(|file| file.sent_by.is_some()) {
+                request.level = SyncLevel::Checksum;
+            }
             let request = serde_json::to_value(&request).map_err(|error| Halt::Failed(error.to_string()))?;
             let task = NewTask { submission_id, request, verified: self.pair.settings.verify };
-            if let Some((task, _)) = manifest.begin_task(self.pair.row.id, task, ready.files).await? {
+            if let Some((task, _)) = manifest.begin_task(self.pair.row.id, task, ready.files, directories).await? {
                 return Ok(Some(task));
             }
         }
@@ -244,6 +253,10 @@ impl Run<'_> {
         for (state, what) in [
             (FileState::Unsendable(Unsendable::Name), "a name that is no UTF-8, which Globus can't take: rename"),
             (FileState::Unsendable(Unsendable::Special), "sockets, pipes or devices"),
+            (
+                FileState::Unsendable(Unsendable::HardLink),
+                "hard links to files that also have a name outside of this directory: copy them",
+            ),
         ] {
             let count = counts.files(state);
             if count > 0 {

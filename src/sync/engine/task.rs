@@ -1,12 +1,16 @@
 //! One transfer task, from handing it in to what became of each of its files.
 
 use super::super::manifest::{End, Rest, TaskNumber, TaskRow, TaskState};
+use super::super::openat::DirectoryIdentity;
+use super::foreign::Copied;
 use super::report::{Halt, SyncState};
 use super::request::Request;
 use super::run::Run;
+use crate::config::SyncLevel;
 use futures::TryStreamExt;
 use globus_transfer_client as globus;
 use globus_transfer_client::{ErrorKind, TaskStatus};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 use uuid::Uuid;
@@ -27,6 +31,18 @@ pub(in crate::sync) struct Outcome {
     pub faults: u64,
     /// Why it did not succeed, and what to do
     pub words: Option<String>,
+}
+
+/// A checksum and its algorithm.
+pub(super) type Checksum = (String, String);
+
+/// The successful transfers of a task.
+#[derive(Default)]
+struct Successful {
+    /// By their paths below the pair's top, with the checksums that Globus compared
+    copied: BTreeMap<PathBuf, Option<Checksum>>,
+    /// Files with paths that are not this pair's
+    strange: u64,
 }
 
 impl Run<'_> {
@@ -58,10 +74,12 @@ impl Run<'_> {
             }
         };
         tracing::info!(pair = self.name(), task = %id, files = task.files, "the task is at Globus");
-        let outcome = match self.follow(id).await? {
+        let way = self.engine.manifest().task_directories(task.number).await?;
+        let outcome = match self.follow(id, Some(&way)).await? {
             Some(outcome) => outcome,
             None => {
                 let words = format!("Globus does not know the task {id} any more; its files are compared once more");
+                self.recall_foreign(&task, &request, Copied::Unknown).await?;
                 return self.give_up(&task, words).await;
             }
         };
@@ -94,12 +112,23 @@ impl Run<'_> {
         Err(Halt::Failed(words))
     }
 
-    /// Follows a task to its end; none where the service does not know it.
-    pub(in crate::sync) async fn follow(&mut self, id: Uuid) -> Result<Option<Outcome>, Halt> {
+    /// Follows a task to its end; none where the service does not know it. It is cancelled as soon as a directory on the way
+    /// to the source is not one of `way` any more.
+    pub(in crate::sync) async fn follow(
+        &mut self,
+        id: Uuid,
+        way: Option<&HashMap<PathBuf, DirectoryIdentity>>,
+    ) -> Result<Option<Outcome>, Halt> {
         let client = self.engine.client().clone();
         let mut interval = FIRST_LOOK;
         let mut cancelled = false;
         loop {
+            if let Some(way) = way.filter(|_| !cancelled)
+                && !self.is_source_in_place(way).await
+            {
+                cancelled = true;
+                self.cancel(id).await?;
+            }
             if !cancelled && (self.control.is_stopped() || self.stopped_elsewhere().await?) {
                 self.engine.manifest().set_stopped(self.pair.row.id, true).await?;
                 cancelled = true;
@@ -255,25 +284,41 @@ impl Run<'_> {
         Outcome { state, faults: task.faults, words: Some(words) }
     }
 
-    /// Writes down what became of each file.
+    /// Writes down what became of each file. What was copied from elsewhere leaves the destination first.
     async fn settle(&mut self, task: &TaskRow, id: Uuid, request: &Request, outcome: Outcome) -> Result<(), Halt> {
         let succeeded = outcome.state == TaskState::Succeeded;
         self.progress.say(SyncState::Active, "reading which files were copied");
-        let listed = match self.mark_successful(task.number, id, request, succeeded).await? {
-            Ok(strange) => self.mark_skipped(task.number, id, request).await?.map(|skipped| (strange, skipped)),
-            Err(error) => Err(error),
-        };
-        let (strange, skipped) = match listed {
-            Ok(listed) => listed,
+        let Successful { copied, strange } = match self.successful(id, request).await? {
+            Ok(successful) => successful,
             // Unknown what was copied: all is compared with the destination once more.
+            Err(error) => {
+                self.recall_foreign(task, request, Copied::Unknown).await?;
+                return self.refused(task, &error).await;
+            }
+        };
+        let foreign = self.recall_foreign(task, request, Copied::Listed { files: &copied, all: succeeded }).await?;
+        self.engine.manifest().mark_skipped(task.number, foreign.doubtful.clone()).await?;
+        // Of a task that did not succeed, only what is listed with its checksum counts.
+        let sent = copied.into_iter().filter(|(_, checksum)| succeeded || checksum.is_some()).map(|(path, _)| path);
+        let sent: Vec<PathBuf> = sent.collect();
+        for page in sent.chunks(PAGE) {
+            self.engine.manifest().mark_sent(task.number, page.to_vec()).await?;
+        }
+        let skipped = match self.mark_skipped(task.number, id, request).await? {
+            Ok(skipped) => skipped + foreign.doubtful.len() as u64,
             Err(error) => return self.refused(task, &error).await,
         };
-        let rest = if succeeded { Rest::Present } else { Rest::New };
-        let end = End { state: outcome.state, rest, faults: outcome.faults, words: outcome.words.clone() };
+        let rest = match (succeeded, request.level) {
+            (false, _) => Rest::New,
+            (true, SyncLevel::Checksum) => Rest::PresentByChecksum,
+            (true, _) => Rest::Present,
+        };
+        let words = foreign.sentence().or(outcome.words);
+        let end = End { state: outcome.state, rest, faults: outcome.faults, words: words.clone() };
         self.engine.manifest().end_task(task.number, end).await?;
         let tasks = self.engine.manifest().tasks(self.pair.row.id, 1).await?;
-        let sent = tasks.into_iter().find(|row| row.number == task.number);
-        let (files, bytes) = sent.map_or((0, 0), |row| (row.files_sent, row.bytes_sent));
+        let row = tasks.into_iter().find(|row| row.number == task.number);
+        let (files, bytes) = row.map_or((0, 0), |row| (row.files_sent, row.bytes_sent));
         self.count_sent(files, bytes);
         if succeeded {
             self.present += task.files.saturating_sub(files + skipped);
@@ -285,53 +330,33 @@ impl Run<'_> {
             );
             self.remarks.push(remark);
         }
-        match outcome.words {
+        match words {
             _ if self.stopped_elsewhere().await? => Err(Halt::Stopped),
             Some(words) => Err(Halt::Failed(words)),
             None => Ok(()),
         }
     }
 
-    /// The service's list of what was copied, page by page. Returns how many paths are not this pair's.
-    async fn mark_successful(
-        &mut self,
-        number: TaskNumber,
-        id: Uuid,
-        request: &Request,
-        succeeded: bool,
-    ) -> Result<Result<u64, globus::Error>, Halt> {
+    /// The service's list of what was copied.
+    async fn successful(&mut self, id: Uuid, request: &Request) -> Result<Result<Successful, globus::Error>, Halt> {
         let client = self.engine.client().clone();
-        let manifest = self.engine.manifest().clone();
-        // A page that fails begins the list anew; a page that is written twice changes nothing.
-        let listed = self
-            .ask(|| async {
-                let mut list = client.transfer().task(id).successful_transfers();
-                let (mut page, mut pages): (Vec<PathBuf>, Vec<Vec<PathBuf>>) = (Vec::with_capacity(PAGE), vec![]);
-                let mut others = 0;
-                while let Some(file) = list.try_next().await? {
-                    let path = request.below_source(&file.source_path);
-                    // Of a task that did not succeed, only what is listed with its checksum counts.
-                    match path.or_else(|| request.below_destination(&file.destination_path)) {
-                        Some(path) if succeeded || file.checksum.is_some() => page.push(path),
-                        Some(_) => {}
-                        None => others += 1,
+        // A page that fails begins the list anew.
+        self.ask(|| async {
+            let mut list = client.transfer().task(id).successful_transfers();
+            let mut successful = Successful::default();
+            while let Some(file) = list.try_next().await? {
+                let path = request.below_source(&file.source_path);
+                match path.or_else(|| request.below_destination(&file.destination_path)) {
+                    Some(path) => {
+                        let checksum = file.checksum.zip(file.checksum_algorithm);
+                        successful.copied.insert(path, checksum);
                     }
-                    if page.len() == PAGE {
-                        pages.push(std::mem::replace(&mut page, Vec::with_capacity(PAGE)));
-                    }
+                    None => successful.strange += 1,
                 }
-                pages.push(page);
-                Ok((pages, others))
-            })
-            .await?;
-        let (pages, others) = match listed {
-            Ok(listed) => listed,
-            Err(error) => return Ok(Err(error)),
-        };
-        for page in pages {
-            manifest.mark_sent(number, page).await?;
-        }
-        Ok(Ok(others))
+            }
+            Ok(successful)
+        })
+        .await
     }
 
     /// Files that the service could not read at the source: new, so that a later run tries them again.

@@ -1,9 +1,8 @@
 //! Looking at single paths of which events told.
 
-use crate::sync::beneath;
 use crate::sync::manifest::{Found, Manifest, PairId, Tallied};
+use crate::sync::openat;
 use crate::sync::walk::{At, Tree, WalkError, look_linked};
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::CString;
@@ -28,9 +27,7 @@ pub(super) fn look(
     tree: &Tree,
     paths: BTreeSet<PathBuf>,
 ) -> Result<Looked, WalkError> {
-    let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let top = rustix::fs::open(&tree.top, how, Mode::empty())
-        .map_err(|source| WalkError::Top { path: tree.top.clone(), source: source.into() })?;
+    let top = tree.open()?;
     let mut comparison = manifest.comparison(pair, Found::Event);
     let mut directories: Vec<PathBuf> = Vec::new();
     let mut found = Vec::new();
@@ -50,7 +47,7 @@ pub(super) fn look(
                 found.push((path, at));
             }
             // Of what can't be looked at nothing is known; the walk that finds it so tells of it.
-            Err(error) => tracing::debug!("{} in {}: {error}", path.display(), tree.top.display()),
+            Err(error) => tracing::debug!("{} in {}: {error}", path.display(), tree.source.path().display()),
         }
         if found.len() >= BATCH {
             comparison.paths(&found)?;
@@ -61,7 +58,7 @@ pub(super) fn look(
     // An event names a file by the name under which it was written; its other names have changed as well.
     if !linked.is_empty() {
         let mut found = Vec::new();
-        for path in comparison.paths_of(&linked)? {
+        for path in comparison.files_of(&linked)?.into_iter().map(|file| file.path) {
             if let Ok(at) = at(top.as_fd(), &path, &mut parent, &mut HashSet::new())
                 && !matches!(at, At::Directory)
             {
@@ -83,7 +80,7 @@ fn at(
 ) -> Result<At, Errno> {
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::INVAL) };
     if !matches!(parent, Some((open, _)) if open == directory) {
-        *parent = Some((directory.to_owned(), beneath::open_directory(top, directory)));
+        *parent = Some((directory.to_owned(), openat::open_directory(top, directory)));
     }
     match parent {
         Some((_, Ok(fd))) => {

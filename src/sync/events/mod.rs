@@ -127,7 +127,7 @@ impl Follower {
                     changed = changed => match changed {
                         Changed::Paths(paths) => self.pending.extend(paths),
                         Changed::Rescan(why) => {
-                            tracing::debug!("{}: all is walked anew: {why:?}", self.tree.top.display());
+                            tracing::debug!("{}: all is walked anew: {why:?}", self.tree.source.path().display());
                             self.anew = true;
                             // Where more happens than events can tell, walks must not take the whole machine.
                             self.due = self.due.min(Instant::now() + self.took * 4);
@@ -159,9 +159,9 @@ impl Follower {
             self.changes = None;
             self.pending.clear();
             let tree = self.tree.clone();
-            let watching = super::manifest::unblocked(move || match file_system::without_events(&tree.top) {
+            let watching = super::manifest::unblocked(move || match file_system::without_events(&tree.source.path()) {
                 Some(kind) => Err(format!("{} gives no events for what other machines change", kind)),
-                None => Changes::new(&tree.top).map_err(|error| format!("no watcher can be had: {error}")),
+                None => Changes::new(&tree.source.path()).map_err(|error| format!("no watcher can be had: {error}")),
             });
             match watching.await {
                 Ok(changes) => self.changes = Some(Arc::new(changes)),
@@ -221,7 +221,8 @@ impl Follower {
 
     fn see(&mut self, seeing: Seeing) {
         if self.seeing != seeing {
-            let top = self.tree.top.display();
+            let path = self.tree.source.path();
+            let top = path.display();
             match &seeing {
                 Seeing::Events => tracing::info!("{top}: changes are seen by events again"),
                 Seeing::Walks(why) => tracing::warn!("{top}: changes are seen by walks, now and then: {why}"),
@@ -232,8 +233,9 @@ impl Follower {
 }
 
 async fn identity(tree: &Tree) -> Option<(u64, u64)> {
-    let top = tree.top.clone();
-    super::manifest::unblocked(move || rustix::fs::stat(&top).ok().map(|stat| (stat.st_dev, stat.st_ino))).await
+    let source = tree.source.clone();
+    let stat = move || rustix::fs::fstat(source.open().ok()?).ok();
+    super::manifest::unblocked(move || stat().map(|stat| (stat.st_dev, stat.st_ino))).await
 }
 
 #[cfg(test)]

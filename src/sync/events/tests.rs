@@ -1,5 +1,6 @@
 use super::*;
 use crate::sync::manifest::{FileState, NewPair, Place};
+use crate::sync::openat::SourceDirectory;
 use crate::sync::walk::Filters;
 use std::fs;
 use std::path::Path;
@@ -27,7 +28,8 @@ impl World {
             local: None,
         };
         let pair = manifest.open_pair(&pair).await.unwrap().id;
-        let tree = Tree { top: folder.path().join("top"), filters: Arc::new(Filters::default()) };
+        let tree =
+            Tree { source: SourceDirectory::fixed(folder.path().join("top")), filters: Arc::new(Filters::default()) };
         let follower = Follower::new(manifest.clone(), pair, tree, options);
         World { follower, manifest, pair, folder }
     }

@@ -1,8 +1,8 @@
 //! What is there now against what the manifest knows: directory by directory, both in the order of names.
 
-use super::file::{Tally, joined, read_stat, split};
+use super::file::{Tally, read_file, read_stat, split};
 use super::task::Directories;
-use super::{Durable, FileState, Manifest, ManifestError, PairId, now};
+use super::{Durable, FileRow, FileState, Manifest, ManifestError, PairId, Unsendable, now};
 use crate::sync::walk::{At, Entry, Listing, Stat};
 use jiff::Timestamp;
 use rusqlite::{Transaction, TransactionBehavior, params};
@@ -32,7 +32,7 @@ pub enum Found {
 pub struct Tallied {
     /// Files never seen before
     pub new: u64,
-    /// Files with another size, mtime, inode or kind
+    /// Files with another size, mtime, ctime, inode or kind
     pub changed: u64,
     /// Files that are no longer there
     pub gone: u64,
@@ -88,22 +88,22 @@ impl Comparison {
         })
     }
 
-    /// All known paths of these inodes. Reads the pair's whole table: for the few files that have several names.
-    pub(crate) fn paths_of(&self, inodes: &HashSet<u64>) -> Result<Vec<PathBuf>, ManifestError> {
+    /// All known files with these inodes. Reads the pair's whole table: for the few files that have several names.
+    pub(crate) fn files_of(&self, inodes: &HashSet<u64>) -> Result<Vec<FileRow>, ManifestError> {
         let pair = self.pair;
         self.manifest.transaction(TransactionBehavior::Deferred, Durable::Now, |transaction| {
-            let mut paths = Vec::new();
+            let mut files = Vec::new();
             let mut statement = transaction.prepare_cached(
-                "SELECT inode, directory.path, name FROM directory JOIN file ON file.directory = directory.id \
+                "SELECT file.inode, directory.path, name, size, mtime, ctime, inode, state, task, sent_by FROM directory JOIN file ON file.directory = directory.id \
                  WHERE pair = ?1 AND gone IS NULL",
             )?;
             let mut rows = statement.query([pair.0])?;
             while let Some(row) = rows.next()? {
                 if inodes.contains(&(row.get::<_, i64>(0)? as u64)) {
-                    paths.push(joined(row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob()?));
+                    files.push(read_file(row, row.get_ref(1)?.as_blob()?, 2)?);
                 }
             }
-            Ok(paths)
+            Ok(files)
         })
     }
 
@@ -180,6 +180,8 @@ struct Known {
     state: FileState,
     /// Seconds since 1970
     gone: Option<i64>,
+    /// The verified task that sent it
+    sent_by: Option<i64>,
 }
 
 enum Change {
@@ -239,14 +241,14 @@ impl Pass<'_> {
     ) -> rusqlite::Result<(Vec<Change>, usize)> {
         let mut changes = Vec::new();
         let mut statement = self.transaction.prepare_cached(
-            "SELECT name, size, mtime, inode, state, gone FROM file WHERE directory = ?1 AND name > ?2 \
+            "SELECT name, size, mtime, ctime, inode, state, gone, sent_by FROM file WHERE directory = ?1 AND name > ?2 \
              ORDER BY name LIMIT ?3",
         )?;
         let mut rows = statement.query(params![directory, last.as_slice(), PAGE as i64])?;
         let mut count = 0;
         while let Some(row) = rows.next()? {
             let name = row.get_ref(0)?.as_blob()?;
-            let known = Known { stat: read_stat(row, 1)?, state: row.get(4)?, gone: row.get(5)? };
+            let known = Known { stat: read_stat(row, 1)?, state: row.get(5)?, gone: row.get(6)?, sent_by: row.get(7)? };
             count += 1;
             if count == PAGE {
                 *last = name.to_owned();
@@ -318,15 +320,25 @@ impl Pass<'_> {
     /// Whether the file is to be sent.
     fn insert(&mut self, directory: i64, entry: Entry<'_>, utf8: bool) -> rusqlite::Result<bool> {
         let state = first_state(entry, utf8);
-        let Stat { size, mtime, inode } = entry.stat;
+        let Stat { size, mtime, ctime, inode } = entry.stat;
         // A clock that is ahead, of the file's server or of whoever wrote it, must not make it wait for ever.
         let now = self.now.as_millisecond();
         let since = if self.found == Found::Walk { now.min(mtime.div_euclid(1_000_000)) } else { now };
         self.transaction
             .prepare_cached(
-                "INSERT INTO file (directory, name, size, mtime, inode, state, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO file (directory, name, size, mtime, ctime, inode, state, since) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
-            .execute(params![directory, entry.name.as_bytes(), size as i64, mtime, inode as i64, state, since])?;
+            .execute(params![
+                directory,
+                entry.name.as_bytes(),
+                size as i64,
+                mtime,
+                ctime,
+                inode as i64,
+                state,
+                since
+            ])?;
         self.tally.add(state, size);
         self.tallied.new += 1;
         Ok(state == FileState::New)
@@ -335,7 +347,7 @@ impl Pass<'_> {
     /// Whether the file is to be sent.
     fn update(&mut self, directory: i64, entry: Entry<'_>, utf8: bool, known: Known) -> rusqlite::Result<bool> {
         let first = first_state(entry, utf8);
-        let Stat { size, mtime, inode } = entry.stat;
+        let Stat { size, mtime, ctime, inode } = entry.stat;
         if known.gone.is_none() {
             self.tally.take(known.state, known.stat.size);
         }
@@ -347,6 +359,10 @@ impl Pass<'_> {
             return Ok(false);
         }
         self.tallied.changed += 1;
+        // Only the ctime: other rights, another name, or other content with the time set back. Its content is compared by
+        // checksum, and where that is the same the file still counts as sent.
+        let only_ctime = Stat { ctime: known.stat.ctime, ..entry.stat } == known.stat;
+        let sent_by = known.sent_by.filter(|_| only_ctime);
         let (state, gone) = match (known.state, first) {
             (FileState::Sending, FileState::New) => (FileState::Sending, None),
             // What the task has is gone; what came in its place is looked at when the task has ended.
@@ -355,18 +371,20 @@ impl Pass<'_> {
         };
         self.transaction
             .prepare_cached(
-                "UPDATE file SET size = ?3, mtime = ?4, inode = ?5, state = ?6, since = ?7, gone = ?8, \
-                 task = CASE ?6 WHEN 1 THEN task END WHERE directory = ?1 AND name = ?2",
+                "UPDATE file SET size = ?3, mtime = ?4, ctime = ?5, inode = ?6, state = ?7, since = ?8, gone = ?9, \
+                 sent_by = ?10, task = CASE ?7 WHEN 1 THEN task END WHERE directory = ?1 AND name = ?2",
             )?
             .execute(params![
                 directory,
                 entry.name.as_bytes(),
                 size as i64,
                 mtime,
+                ctime,
                 inode as i64,
                 state,
                 self.now.as_millisecond(),
                 gone,
+                sent_by,
             ])?;
         if gone.is_none() {
             self.tally.add(state, size);
@@ -425,11 +443,13 @@ impl Pass<'_> {
     }
 
     fn known(&self, directory: i64, name: &[u8]) -> rusqlite::Result<Option<Known>> {
-        let sql = "SELECT size, mtime, inode, state, gone FROM file WHERE directory = ?1 AND name = ?2";
+        let sql = "SELECT size, mtime, ctime, inode, state, gone, sent_by FROM file WHERE directory = ?1 AND name = ?2";
         let mut statement = self.transaction.prepare_cached(sql)?;
         let mut rows = statement.query(params![directory, name])?;
         rows.next()?
-            .map(|row| Ok(Known { stat: read_stat(row, 0)?, state: row.get(3)?, gone: row.get(4)? }))
+            .map(|row| {
+                Ok(Known { stat: read_stat(row, 0)?, state: row.get(4)?, gone: row.get(5)?, sent_by: row.get(6)? })
+            })
             .transpose()
     }
 
@@ -468,6 +488,7 @@ fn is_known(entry: Entry<'_>, utf8: bool, known: Known) -> bool {
     known.gone.is_none()
         && known.stat == entry.stat
         && match known.state {
+            FileState::Unsendable(Unsendable::HardLink) => first_state(entry, utf8) == FileState::New,
             FileState::Unsendable(_) => first_state(entry, utf8) == known.state,
             _ => first_state(entry, utf8) == FileState::New,
         }

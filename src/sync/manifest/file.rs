@@ -32,11 +32,13 @@ pub enum Unsendable {
     Link,
     /// A socket, pipe or device
     Special,
+    /// A hard link: the file has a name outside of the pair's directory, so it may be another group's
+    HardLink,
 }
 
 impl FileState {
     /// All of them.
-    pub const ALL: [FileState; 7] = [
+    pub const ALL: [FileState; 8] = [
         FileState::New,
         FileState::Sending,
         FileState::Sent,
@@ -44,6 +46,7 @@ impl FileState {
         FileState::Unsendable(Unsendable::Name),
         FileState::Unsendable(Unsendable::Link),
         FileState::Unsendable(Unsendable::Special),
+        FileState::Unsendable(Unsendable::HardLink),
     ];
 
     /// What stands in the table: the place in [`FileState::ALL`].
@@ -56,6 +59,7 @@ impl FileState {
             FileState::Unsendable(Unsendable::Name) => 4,
             FileState::Unsendable(Unsendable::Link) => 5,
             FileState::Unsendable(Unsendable::Special) => 6,
+            FileState::Unsendable(Unsendable::HardLink) => 7,
         }
     }
 
@@ -94,6 +98,8 @@ pub struct FileRow {
     pub state: FileState,
     /// The last task that had it
     pub task: Option<TaskNumber>,
+    /// The verified task that sent it, where since then at most its ctime has changed
+    pub sent_by: Option<TaskNumber>,
 }
 
 /// How many files and bytes are in each state; files that are gone are in none.
@@ -169,7 +175,7 @@ impl Manifest {
         self.read(move |transaction| {
             transaction
                 .prepare_cached(
-                    "SELECT directory.path, file.name, size, mtime, inode, state, task FROM directory \
+                    "SELECT directory.path, file.name, size, mtime, ctime, inode, state, task, sent_by FROM directory \
                      JOIN file ON file.directory = directory.id \
                      WHERE pair = ?1 AND state = ?2 AND gone IS NULL LIMIT ?3",
                 )?
@@ -185,11 +191,32 @@ impl Manifest {
         self.read(move |transaction| {
             let (directory, name) = split(&path);
             let mut statement = transaction.prepare_cached(
-                "SELECT directory.path, name, size, mtime, inode, state, task FROM directory \
+                "SELECT directory.path, name, size, mtime, ctime, inode, state, task, sent_by FROM directory \
                  JOIN file ON file.directory = directory.id WHERE pair = ?1 AND directory.path = ?2 AND name = ?3",
             )?;
             let mut rows = statement.query(params![pair.0, directory, name])?;
             rows.next()?.map(|row| read_file(row, row.get_ref(0)?.as_blob()?, 1)).transpose()
+        })
+        .await
+    }
+
+    /// Holds back new files that have a name outside of the pair's directory, where they are still as they were read.
+    pub async fn hold_hard_links(&self, pair: PairId, files: Vec<FileRow>) -> Result<(), ManifestError> {
+        self.write(move |transaction| {
+            let mut tally = Tally::default();
+            let mut hold = transaction.prepare_cached(
+                "UPDATE file SET state = ?1 WHERE directory = (SELECT id FROM directory WHERE pair = ?2 AND path = ?3) \
+                 AND name = ?4 AND state = 0 AND gone IS NULL AND inode = ?5",
+            )?;
+            let held = FileState::Unsendable(Unsendable::HardLink);
+            for file in files {
+                let (directory, name) = split(&file.path);
+                if hold.execute(params![held, pair.0, directory, name, file.stat.inode as i64])? > 0 {
+                    tally.take(FileState::New, file.stat.size);
+                    tally.add(held, file.stat.size);
+                }
+            }
+            tally.write(transaction, pair)
         })
         .await
     }
@@ -222,7 +249,7 @@ fn ready(transaction: &Transaction<'_>, pair: PairId, quiet_since: i64, limit: L
     let mut directories =
         transaction.prepare_cached("SELECT id, path FROM directory WHERE pair = ?1 AND has_new = 1 ORDER BY path")?;
     let mut files = transaction.prepare_cached(
-        "SELECT name, size, mtime, inode, state, task, since FROM file \
+        "SELECT name, size, mtime, ctime, inode, state, task, sent_by, since FROM file \
          WHERE directory = ?1 AND state = 0 AND gone IS NULL",
     )?;
     let mut directories = directories.query([pair.0])?;
@@ -230,7 +257,7 @@ fn ready(transaction: &Transaction<'_>, pair: PairId, quiet_since: i64, limit: L
         let path = directory.get_ref(1)?.as_blob()?;
         let mut rows = files.query([directory.get::<_, i64>(0)?])?;
         while let Some(row) = rows.next()? {
-            let since: i64 = row.get(6)?;
+            let since: i64 = row.get(8)?;
             if since > quiet_since {
                 waiting = waiting.min(since);
                 continue;
@@ -250,22 +277,24 @@ fn ready(transaction: &Transaction<'_>, pair: PairId, quiet_since: i64, limit: L
     Ok(ready)
 }
 
-/// A row of name, size, mtime, inode, state and task from this column on.
+/// A row of name, size, mtime, ctime, inode, state, task and sent_by from this column on.
 pub(super) fn read_file(row: &Row<'_>, directory: &[u8], first: usize) -> rusqlite::Result<FileRow> {
     Ok(FileRow {
         path: joined(directory, row.get_ref(first)?.as_blob()?),
         stat: read_stat(row, first + 1)?,
-        state: row.get(first + 4)?,
-        task: row.get::<_, Option<i64>>(first + 5)?.map(TaskNumber),
+        state: row.get(first + 5)?,
+        task: row.get::<_, Option<i64>>(first + 6)?.map(TaskNumber),
+        sent_by: row.get::<_, Option<i64>>(first + 7)?.map(TaskNumber),
     })
 }
 
-/// Size, mtime and inode from this column on.
+/// Size, mtime, ctime and inode from this column on.
 pub(super) fn read_stat(row: &Row<'_>, first: usize) -> rusqlite::Result<Stat> {
     Ok(Stat {
         size: row.get::<_, i64>(first)? as u64,
         mtime: row.get(first + 1)?,
-        inode: row.get::<_, i64>(first + 2)? as u64,
+        ctime: row.get(first + 2)?,
+        inode: row.get::<_, i64>(first + 3)? as u64,
     })
 }
 

@@ -20,7 +20,7 @@ pub use compare::{Comparison, Found, Tallied};
 pub use file::{Counts, FileRow, FileState, Limit, Ready, Unsendable};
 pub use pair::{NewPair, PairId, PairRow, Place};
 pub use removal::{Cursor, Deletable, NewRemoval, RemovalEnd, RemovalNumber, RemovalRow, SentBetween};
-pub use task::{End, NewTask, Rest, TaskFile, TaskKind, TaskNumber, TaskRow, TaskState};
+pub use task::{End, NewTask, Rest, TaskDirectory, TaskFile, TaskKind, TaskNumber, TaskRow, TaskState};
 
 use crate::journal::file::make as make_file;
 use jiff::Timestamp;
@@ -36,9 +36,12 @@ use std::time::Duration;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The layout that this program knows.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 const SCHEMA: &str = include_str!("schema.sql");
+
+/// Brings a file of layout 1 to layout 2.
+const FROM_1: &str = include_str!("layout_2.sql");
 
 /// Why the manifest can't be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -214,11 +217,11 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), ManifestError
     let sql = |source| ManifestError::Sql { path: path.to_owned(), source };
     // Another process may be bringing the same new file up to date.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
-    let version = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)?;
+    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sql)?;
     match version {
         LAYOUT => {}
-        0 => {
-            transaction.execute_batch(SCHEMA).map_err(sql)?;
+        0 | 1 => {
+            transaction.execute_batch(if version == 0 { SCHEMA } else { FROM_1 }).map_err(sql)?;
             transaction.pragma_update(None, "user_version", LAYOUT).map_err(sql)?;
         }
         version => return Err(ManifestError::Newer { path: path.to_owned(), version }),

@@ -92,7 +92,8 @@ impl Manifest {
         self.read(move |transaction| {
             let from = from.unwrap_or(Cursor { directory: 0, name: Vec::new() });
             let mut statement = transaction.prepare_cached(
-                "SELECT directory.path, file.name, file.size, file.mtime, file.inode, file.state, file.task, directory.id \
+                "SELECT directory.path, file.name, file.size, file.mtime, file.ctime, file.inode, file.state, file.task, file.sent_by, \
+                 directory.id \
                  FROM directory JOIN file ON file.directory = directory.id JOIN task ON task.number = file.task \
                  WHERE directory.pair = ?1 AND directory.id >= ?2 AND (directory.id > ?2 OR file.name > ?3) \
                  AND file.state = 2 AND file.gone IS NULL AND task.verified AND task.ended_at < ?4 \
@@ -105,7 +106,7 @@ impl Manifest {
             while let Some(row) = rows.next()? {
                 deletable.files.push(read_file(row, row.get_ref(0)?.as_blob()?, 1)?);
                 if deletable.files.len() == limit {
-                    last = Some(Cursor { directory: row.get(7)?, name: row.get(1)? });
+                    last = Some(Cursor { directory: row.get(9)?, name: row.get(1)? });
                 }
             }
             deletable.next = last;
@@ -149,7 +150,7 @@ impl Manifest {
     }
 
     /// Writes down what is about to be removed, before it is: those of the files that are `sent` by a verified task and
-    /// have the size, mtime and inode that they had then. With a task, it is a Globus delete task of the pair, to be
+    /// have the size, mtime, ctime and inode that they had then. With a task, it is a Globus delete task of the pair, to be
     /// submitted; it is none where no file is left.
     ///
     /// # Errors
@@ -168,10 +169,10 @@ impl Manifest {
             let mut removals = Vec::with_capacity(files.len());
             let mut directory_of = Directories::new(transaction, pair)?;
             let mut write = transaction.prepare_cached(
-                "INSERT INTO removed (pair, path, size, mtime, inode, sent_by, task, begun_at) \
-                 SELECT ?1, ?2, size, mtime, inode, file.task, ?3, ?4 FROM file JOIN task ON task.number = file.task \
+                "INSERT INTO removed (pair, path, size, mtime, ctime, inode, sent_by, task, begun_at) \
+                 SELECT ?1, ?2, size, mtime, ctime, inode, file.task, ?3, ?4 FROM file JOIN task ON task.number = file.task \
                  WHERE directory = ?5 AND name = ?6 AND file.state = 2 AND gone IS NULL AND task.verified \
-                 AND task.ended_at IS NOT NULL AND size = ?7 AND mtime = ?8 AND inode = ?9 RETURNING *",
+                 AND task.ended_at IS NOT NULL AND size = ?7 AND mtime = ?8 AND ctime = ?9 AND inode = ?10 RETURNING *",
             )?;
             for NewRemoval { path, stat } in files {
                 let (directory, name) = split(&path);
@@ -185,6 +186,7 @@ impl Manifest {
                     name,
                     stat.size as i64,
                     stat.mtime,
+                    stat.ctime,
                     stat.inode as i64,
                 ])?;
                 if let Some(row) = rows.next()? {
@@ -293,7 +295,12 @@ fn read_removal(row: &Row<'_>) -> rusqlite::Result<RemovalRow> {
     Ok(RemovalRow {
         number: RemovalNumber(number("number")?),
         path: joined(b"", row.get_ref("path")?.as_blob()?),
-        stat: Stat { size: number("size")? as u64, mtime: number("mtime")?, inode: number("inode")? as u64 },
+        stat: Stat {
+            size: number("size")? as u64,
+            mtime: number("mtime")?,
+            ctime: number("ctime")?,
+            inode: number("inode")? as u64,
+        },
         sent_by: TaskNumber(number("sent_by")?),
         task: row.get::<_, Option<i64>>("task")?.map(TaskNumber),
         begun_at: parsed(row, "begun_at")?,

@@ -1,4 +1,4 @@
--- The manifest's layout, version 1 (PRAGMA user_version).
+-- The manifest's layout, version 2 (PRAGMA user_version).
 -- Times are UTC in RFC 3339, except where a column says otherwise. Paths and names are bytes, as the file system has them.
 
 -- A source and a destination, for one experiment or for good. Its name is only what the configuration calls it.
@@ -40,9 +40,10 @@ CREATE INDEX directory_with_new ON directory (pair, path) WHERE has_new = 1;
 CREATE TABLE file (
     directory INTEGER NOT NULL,
     name BLOB NOT NULL,
-    -- As last seen: bytes; nanoseconds since 1970 (UTC); inode, 0 where the source is not on this machine
+    -- As last seen: bytes; nanoseconds since 1970 (UTC); ctime and inode are 0 where the source is not on this machine
     size INTEGER NOT NULL,
     mtime INTEGER NOT NULL,
+    ctime INTEGER NOT NULL,
     inode INTEGER NOT NULL,
     -- FileState::code
     state INTEGER NOT NULL,
@@ -50,6 +51,8 @@ CREATE TABLE file (
     since INTEGER NOT NULL,
     -- The last task that had it
     task INTEGER,
+    -- The verified task that sent it, where since then at most the ctime has changed
+    sent_by INTEGER,
     -- Seconds since 1970 at which it was found gone; the row stays, for a file system that is only unmounted
     gone INTEGER,
     PRIMARY KEY (directory, name)
@@ -85,7 +88,9 @@ CREATE TABLE task (
     files_sent INTEGER NOT NULL DEFAULT 0,
     bytes_sent INTEGER NOT NULL DEFAULT 0,
     faults INTEGER NOT NULL DEFAULT 0,
-    words TEXT
+    words TEXT,
+    -- Under which the deletion of files is submitted that the task copied from elsewhere
+    recall_submission_id TEXT
 ) STRICT;
 CREATE UNIQUE INDEX one_task_a_pair ON task (pair) WHERE ended_at IS NULL;
 
@@ -96,8 +101,21 @@ CREATE TABLE task_file (
     name BLOB NOT NULL,
     size INTEGER NOT NULL,
     mtime INTEGER NOT NULL,
+    ctime INTEGER NOT NULL,
     inode INTEGER NOT NULL,
     PRIMARY KEY (task, directory, name)
+) STRICT, WITHOUT ROWID;
+
+-- The directories on the way to the files of tasks that have not ended, as they were when the task began.
+CREATE TABLE task_directory (
+    task INTEGER NOT NULL REFERENCES task (number),
+    -- Below the fixed part of the source's path; the fixed part itself is empty
+    path BLOB NOT NULL,
+    device INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    -- Nanoseconds since 1970 (UTC)
+    ctime INTEGER NOT NULL,
+    PRIMARY KEY (task, path)
 ) STRICT, WITHOUT ROWID;
 
 -- What clean-up removes, written before it does.
@@ -107,6 +125,7 @@ CREATE TABLE removed (
     path BLOB NOT NULL,
     size INTEGER NOT NULL,
     mtime INTEGER NOT NULL,
+    ctime INTEGER NOT NULL,
     inode INTEGER NOT NULL,
     -- The task that sent it
     sent_by INTEGER NOT NULL REFERENCES task (number),

@@ -1,11 +1,13 @@
 use super::file::{Tally, joined, read_stat, split};
 use super::{FileRow, FileState, Manifest, ManifestError, PairId, conversion, now, parsed, some_parsed};
+use crate::sync::openat::DirectoryIdentity;
 use crate::sync::walk::Stat;
 use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use uuid::Uuid;
 
@@ -85,6 +87,8 @@ pub struct TaskRow {
     pub faults: u64,
     /// Why it failed, or what else is to be told
     pub words: Option<String>,
+    /// Under which the deletion of files is submitted that the task copied from elsewhere
+    pub recall_submission_id: Option<Uuid>,
 }
 
 /// A file as it was when its task began.
@@ -94,6 +98,15 @@ pub struct TaskFile {
     pub path: PathBuf,
     /// As it was
     pub stat: Stat,
+}
+
+/// A directory on the way to a task's files, as it was when the task began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskDirectory {
+    /// Below the fixed part of the source's path; the fixed part itself is the empty path
+    pub path: PathBuf,
+    /// What told it from any other
+    pub identity: DirectoryIdentity,
 }
 
 /// How a task ended.
@@ -114,13 +127,15 @@ pub struct End {
 pub enum Rest {
     /// To be sent again
     New,
-    /// The destination had them already
+    /// The destination had them already, by their sizes or times
     Present,
+    /// The destination had them already, by their checksums
+    PresentByChecksum,
 }
 
 impl Manifest {
     /// Writes a transfer task down, before it is submitted, with those of the files that are still new and as they were
-    /// read; they are `sending` from now on. None where no file is left.
+    /// read, and the directories on the way to them; the files are `sending` from now on. None where no file is left.
     ///
     /// # Errors
     /// [`ManifestError::TaskUnderWay`] where the pair has a task that has not ended.
@@ -129,31 +144,32 @@ impl Manifest {
         pair: PairId,
         task: NewTask,
         files: Vec<FileRow>,
+        directories: Vec<TaskDirectory>,
     ) -> Result<Option<(TaskRow, Vec<TaskFile>)>, ManifestError> {
         self.write(move |transaction| {
             let number = insert(transaction, pair, TaskKind::Transfer, &task)?;
-            let (mut tally, mut directories) = (Tally::default(), BTreeSet::new());
+            let (mut tally, mut with_new) = (Tally::default(), BTreeSet::new());
             let (mut taken, mut bytes) = (Vec::with_capacity(files.len()), 0_u64);
             let mut directory_of = Directories::new(transaction, pair)?;
             let mut take = transaction.prepare_cached(
                 "UPDATE file SET state = ?1, task = ?2 WHERE directory = ?3 AND name = ?4 AND state = ?5 \
-                 AND size = ?6 AND mtime = ?7 AND inode = ?8 AND gone IS NULL",
+                 AND size = ?6 AND mtime = ?7 AND ctime = ?8 AND inode = ?9 AND gone IS NULL",
             )?;
             let mut keep = transaction.prepare_cached(
-                "INSERT INTO task_file (task, directory, name, size, mtime, inode) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO task_file (task, directory, name, size, mtime, ctime, inode) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?;
             for FileRow { path, stat, .. } in files {
                 let (directory, name) = split(&path);
                 let Some(directory) = directory_of.find(directory)? else { continue };
                 let (size, inode) = (stat.size as i64, stat.inode as i64);
                 let (new, sending) = (FileState::New, FileState::Sending);
-                if take.execute(params![sending, number.0, directory, name, new, size, stat.mtime, inode])? == 0 {
+                if take.execute(params![sending, number.0, directory, name, new, size, stat.mtime, stat.ctime, inode])? == 0 {
                     continue;
                 }
-                keep.execute(params![number.0, directory, name, size, stat.mtime, inode])?;
+                keep.execute(params![number.0, directory, name, size, stat.mtime, stat.ctime, inode])?;
                 tally.take(new, stat.size);
                 tally.add(sending, stat.size);
-                directories.insert(directory);
+                with_new.insert(directory);
                 bytes = bytes.saturating_add(stat.size);
                 taken.push(TaskFile { path, stat });
             }
@@ -161,7 +177,14 @@ impl Manifest {
                 transaction.execute("DELETE FROM task WHERE number = ?1", [number.0])?;
                 return Ok(None);
             }
-            set_has_new(transaction, directories)?;
+            let mut way = transaction.prepare_cached(
+                "INSERT INTO task_directory (task, path, device, inode, ctime) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?;
+            for TaskDirectory { path, identity } in directories {
+                let DirectoryIdentity { device, inode, ctime } = identity;
+                way.execute(params![number.0, path.as_os_str().as_bytes(), device as i64, inode as i64, ctime])?;
+            }
+            set_has_new(transaction, with_new)?;
             tally.write(transaction, pair)?;
             transaction.execute(
                 "UPDATE task SET files = ?2, bytes = ?3 WHERE number = ?1",
@@ -211,7 +234,7 @@ impl Manifest {
         self.read(move |transaction| {
             transaction
                 .prepare_cached(
-                    "SELECT directory.path, task_file.name, size, mtime, inode FROM task_file \
+                    "SELECT directory.path, task_file.name, size, mtime, ctime, inode FROM task_file \
                      JOIN directory ON directory.id = task_file.directory WHERE task = ?1 \
                      ORDER BY directory.path, task_file.name",
                 )?
@@ -220,6 +243,39 @@ impl Manifest {
                     Ok(TaskFile { path, stat: read_stat(row, 2)? })
                 })?
                 .collect()
+        })
+        .await
+    }
+
+    /// The directories on the way to the files of a task that has not ended, by their paths below the fixed part of the
+    /// source's path.
+    pub async fn task_directories(
+        &self,
+        task: TaskNumber,
+    ) -> Result<HashMap<PathBuf, DirectoryIdentity>, ManifestError> {
+        self.read(move |transaction| {
+            transaction
+                .prepare_cached("SELECT path, device, inode, ctime FROM task_directory WHERE task = ?1")?
+                .query_map([task.0], |row| {
+                    let identity = DirectoryIdentity {
+                        device: row.get::<_, i64>(1)? as u64,
+                        inode: row.get::<_, i64>(2)? as u64,
+                        ctime: row.get(3)?,
+                    };
+                    Ok((joined(b"", row.get_ref(0)?.as_blob()?), identity))
+                })?
+                .collect()
+        })
+        .await
+    }
+
+    /// The submission id under which files are deleted that the task copied from elsewhere; `None` takes it away.
+    pub async fn set_recall(&self, task: TaskNumber, submission_id: Option<Uuid>) -> Result<(), ManifestError> {
+        self.write(move |transaction| {
+            let id = submission_id.map(|id| id.to_string());
+            transaction
+                .execute("UPDATE task SET recall_submission_id = ?2 WHERE number = ?1", params![task.0, id])
+                .map(|_| ())
         })
         .await
     }
@@ -280,8 +336,9 @@ impl Manifest {
             let mut settle = Settle::new(transaction, task)?;
             let rest = match end.rest {
                 Rest::New => FileState::New,
-                Rest::Present => FileState::Present,
+                Rest::Present | Rest::PresentByChecksum => FileState::Present,
             };
+            settle.by_checksum = row.verified && end.rest == Rest::PresentByChecksum;
             let files: Vec<(i64, Vec<u8>)> = transaction
                 .prepare_cached("SELECT directory, name FROM task_file WHERE task = ?1")?
                 .query_map([task.0], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -292,6 +349,7 @@ impl Manifest {
             settle.tally.write(transaction, row.pair)?;
             set_has_new(transaction, settle.directories)?;
             transaction.execute("DELETE FROM task_file WHERE task = ?1", [task.0])?;
+            transaction.execute("DELETE FROM task_directory WHERE task = ?1", [task.0])?;
             let now = now();
             transaction.execute(
                 "UPDATE task SET state = ?2, ended_at = ?3, faults = ?4, words = ?5 WHERE number = ?1",
@@ -317,18 +375,27 @@ struct Settle<'t> {
     remove: rusqlite::CachedStatement<'t>,
     tally: Tally,
     directories: BTreeSet<i64>,
+    /// What the destination had already has the same checksum
+    by_checksum: bool,
 }
 
 impl<'t> Settle<'t> {
     fn new(transaction: &'t Transaction<'_>, task: TaskNumber) -> rusqlite::Result<Self> {
         Ok(Settle {
             task,
+            by_checksum: false,
             read: transaction.prepare_cached(
-                "SELECT file.size, file.mtime, file.inode, was.size, was.mtime, was.inode, file.gone IS NOT NULL \
+                "SELECT file.size, file.mtime, file.ctime, file.inode, was.size, was.mtime, was.ctime, was.inode, \
+                 file.gone IS NOT NULL, file.sent_by IS NOT NULL \
                  FROM task_file AS was JOIN file USING (directory, name) \
                  WHERE was.task = ?1 AND directory = ?2 AND name = ?3 AND file.state = 1",
             )?,
-            write: transaction.prepare_cached("UPDATE file SET state = ?3 WHERE directory = ?1 AND name = ?2")?,
+            write: transaction.prepare_cached(
+                "UPDATE file SET state = ?3, task = CASE WHEN ?4 THEN sent_by ELSE task END, \
+                 sent_by = CASE ?3 WHEN 2 THEN CASE WHEN ?4 THEN sent_by \
+                 ELSE (SELECT number FROM task WHERE number = file.task AND verified) END WHEN 0 THEN sent_by END \
+                 WHERE directory = ?1 AND name = ?2",
+            )?,
             remove: transaction.prepare_cached("DELETE FROM file WHERE directory = ?1 AND name = ?2")?,
             tally: Tally::default(),
             directories: BTreeSet::new(),
@@ -340,18 +407,21 @@ impl<'t> Settle<'t> {
         let found = self
             .read
             .query_row(params![self.task.0, directory, name], |row| {
-                Ok((read_stat(row, 0)?, read_stat(row, 3)?, row.get::<_, bool>(6)?))
+                Ok((read_stat(row, 0)?, read_stat(row, 4)?, row.get::<_, bool>(8)?, row.get::<_, bool>(9)?))
             })
             .optional()?;
-        let Some((is, was, gone)) = found else { return Ok(None) };
+        let Some((is, was, gone, was_sent)) = found else { return Ok(None) };
         let next = if is == was { next } else { FileState::New };
+        // Sent before, and only the ctime has changed since: it is what was sent.
+        let still_sent = next == FileState::Present && was_sent && self.by_checksum;
+        let next = if still_sent { FileState::Sent } else { next };
         if !gone {
             self.tally.take(FileState::Sending, is.size);
         }
         match (next, gone) {
             (FileState::New, true) => drop(self.remove.execute(params![directory, name])?),
             _ => {
-                self.write.execute(params![directory, name, next])?;
+                self.write.execute(params![directory, name, next, still_sent])?;
                 if !gone {
                     self.tally.add(next, is.size);
                 }
@@ -474,6 +544,7 @@ fn read_task(row: &Row<'_>) -> rusqlite::Result<TaskRow> {
         bytes_sent: number("bytes_sent")?,
         faults: number("faults")?,
         words: row.get("words")?,
+        recall_submission_id: some_parsed(row, "recall_submission_id")?,
     })
 }
 

@@ -35,7 +35,11 @@ impl World {
             .map(|(directory, files)| {
                 let mut listing = Listing::new(directory);
                 for (name, size, inode) in files {
-                    assert!(listing.push(OsStr::new(name), Kind::File, Stat { size, mtime: LONG_AGO, inode }));
+                    assert!(listing.push(
+                        OsStr::new(name),
+                        Kind::File,
+                        Stat { size, mtime: LONG_AGO, ctime: LONG_AGO, inode }
+                    ));
                 }
                 listing.sort();
                 listing
@@ -52,7 +56,7 @@ impl World {
 
     async fn begin(&self) -> TaskRow {
         let ready = self.ready().await;
-        let (task, files) = self.manifest.begin_task(self.pair, task(), ready.clone()).await.unwrap().unwrap();
+        let (task, files) = self.manifest.begin_task(self.pair, task(), ready.clone(), vec![]).await.unwrap().unwrap();
         assert_eq!(files.len(), ready.len());
         task
     }
@@ -226,10 +230,10 @@ async fn one_task_a_pair_with_what_is_still_new_and_as_it_was_read() {
     let read = world.ready().await;
     world.walk(&[("a", 5, 1), ("c", 1, 3)]);
     let (task_row, files) =
-        world.manifest.begin_task(world.pair, task(), read.clone()).await.unwrap().expect("c is as it was");
+        world.manifest.begin_task(world.pair, task(), read.clone(), vec![]).await.unwrap().expect("c is as it was");
     assert_eq!(files.iter().map(|file| file.path.as_path()).collect::<Vec<_>>(), [Path::new("c")]);
     assert_eq!(world.manifest.unfinished_task(world.pair).await.unwrap().as_ref(), Some(&task_row));
-    let refused = world.manifest.begin_task(world.pair, task(), world.ready().await).await;
+    let refused = world.manifest.begin_task(world.pair, task(), world.ready().await, vec![]).await;
     assert!(matches!(refused, Err(ManifestError::TaskUnderWay { task, .. }) if task == task_row.number));
     assert!(matches!(world.manifest.reset(world.pair).await, Err(ManifestError::TaskUnderWay { .. })));
     assert_eq!(world.state("a").await, Some(FileState::New), "the refused task took nothing");
@@ -240,7 +244,7 @@ async fn one_task_a_pair_with_what_is_still_new_and_as_it_was_read() {
     world.end(&task_row, &[], Rest::New).await;
     assert_eq!(world.manifest.unfinished_task(world.pair).await.unwrap(), None);
     assert_eq!(names(&world.ready().await), ["a", "c"]);
-    assert!(world.manifest.begin_task(world.pair, task(), vec![read[1].clone()]).await.unwrap().is_none());
+    assert!(world.manifest.begin_task(world.pair, task(), vec![read[1].clone()], vec![]).await.unwrap().is_none());
     assert_eq!(world.manifest.tasks(world.pair, 9).await.unwrap().len(), 1, "a task without files is none");
 }
 
@@ -258,7 +262,7 @@ async fn batches_are_bounded_and_wait_for_quiet() {
     // An event tells that b is written to; a walk saw a change of a; the clock of d/c's writer is ahead.
     let before = Timestamp::now() - jiff::SignedDuration::from_secs(1);
     let mut comparison = world.manifest.comparison(world.pair, Found::Event);
-    let stat = |size, inode| Stat { size, mtime: LONG_AGO, inode };
+    let stat = |size, inode| Stat { size, mtime: LONG_AGO, ctime: LONG_AGO, inode };
     comparison.paths(&[("b".into(), At::File(Kind::File, stat(5, 2)))]).unwrap();
     let ahead = Stat { mtime: i64::MAX, ..stat(5, 9) };
     let mut comparison = world.manifest.comparison(world.pair, Found::Walk);
@@ -277,7 +281,7 @@ async fn batches_are_bounded_and_wait_for_quiet() {
 async fn what_cant_be_sent_is_counted_and_never_taken() {
     let world = World::new().await;
     let mut top = Listing::new("");
-    let stat = Stat { size: 3, mtime: LONG_AGO, inode: 1 };
+    let stat = Stat { size: 3, mtime: LONG_AGO, ctime: LONG_AGO, inode: 1 };
     top.push(OsStr::from_bytes(b"caf\xe9"), Kind::File, stat);
     top.push(OsStr::new("link"), Kind::Link, stat);
     top.push(OsStr::new("pipe"), Kind::Special, stat);
@@ -310,7 +314,7 @@ async fn a_directory_in_the_place_of_a_file_and_the_other_way_round() {
     let world = World::new().await;
     world.walk(&[("d/a", 1, 1), ("d/e/b", 1, 2), ("d0", 1, 3)]);
     let mut comparison = world.manifest.comparison(world.pair, Found::Event);
-    let stat = Stat { size: 1, mtime: LONG_AGO, inode: 8 };
+    let stat = Stat { size: 1, mtime: LONG_AGO, ctime: LONG_AGO, inode: 8 };
     comparison.paths(&[("d".into(), At::File(Kind::File, stat))]).unwrap();
     world.check_counts().await;
     assert_eq!(names(&world.ready().await), ["d", "d0"]);
@@ -342,7 +346,8 @@ async fn only_what_a_verified_task_sent_and_nobody_touched_is_removed() {
     world.end(&first, &["a", "b"], Rest::Present).await;
     world.walk(&files);
     let unverified = NewTask { verified: false, ..task() };
-    let (second, _) = world.manifest.begin_task(world.pair, unverified, world.ready().await).await.unwrap().unwrap();
+    let (second, _) =
+        world.manifest.begin_task(world.pair, unverified, world.ready().await, vec![]).await.unwrap().unwrap();
     world.end(&second, &["d/e"], Rest::New).await;
     assert_eq!(names(&deletable(9).await), ["a", "b"]);
     assert_eq!(deletable(1).await, deletable(9).await, "page by page");
@@ -353,7 +358,7 @@ async fn only_what_a_verified_task_sent_and_nobody_touched_is_removed() {
         .map(|path| {
             let inode = files.iter().find(|file| file.0 == path).unwrap().2;
             let size = if path == "b" { 2 } else { 1 };
-            NewRemoval { path: path.into(), stat: Stat { size, mtime: LONG_AGO, inode } }
+            NewRemoval { path: path.into(), stat: Stat { size, mtime: LONG_AGO, ctime: LONG_AGO, inode } }
         })
         .to_vec();
     let (no_task, removals) = world.manifest.begin_removal(world.pair, found, None).await.unwrap();

@@ -10,6 +10,8 @@ pub struct Stat {
     pub size: u64,
     /// Time of the last change of its content: nanoseconds since 1970 (UTC). A remote listing knows whole seconds.
     pub mtime: i64,
+    /// Time of the last status change, which no user can set: nanoseconds since 1970. 0 where the file is not on this machine.
+    pub ctime: i64,
     /// 0 where the file is not on this machine
     pub inode: u64,
 }
@@ -36,7 +38,7 @@ impl Kind {
     }
 }
 
-/// The files of one directory, in the order of their names' bytes. 32 bytes a file beside the name: a directory of a
+/// The files of one directory, in the order of their names' bytes. 40 bytes a file beside the name: a directory of a
 /// million files is one listing.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {

@@ -3,7 +3,7 @@
 //! directory comes whole or not at all, and no more than a bounded number of files is in memory.
 
 use super::{Filters, Listing, read};
-use crate::sync::beneath;
+use crate::sync::openat;
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
@@ -82,7 +82,7 @@ impl Board {
         while let Some(path) = self.next_directory() {
             before(&path);
             let mut directories = Vec::new();
-            let read = beneath::open_directory(top, &path)
+            let read = openat::open_directory(top, &path)
                 .and_then(|fd| read::read(fd.as_fd(), &path, filters, &mut buffer, &mut directories));
             self.directory_read(path, read, directories);
         }

@@ -9,13 +9,13 @@ pub use filters::Filters;
 pub use listing::{Entry, Kind, Listing, Stat};
 pub use local::Unread;
 pub use read::At;
-pub(crate) use read::{look, look_linked};
+pub(crate) use read::{look, look_fresh, look_linked};
 
 use super::manifest::{Found, Manifest, ManifestError, PairId, Tallied};
+use super::openat::SourceDirectory;
 use local::Board;
-use rustix::fs::{Mode, OFlags};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,10 +24,16 @@ use std::time::{Duration, Instant};
 /// A pair's tree on this machine.
 #[derive(Clone, Debug)]
 pub struct Tree {
-    /// Its top directory; a link in the way to it is followed, one below it is not
-    pub top: PathBuf,
+    /// Its top directory
+    pub source: SourceDirectory,
     /// Which files count
     pub filters: Arc<Filters>,
+}
+
+impl Tree {
+    pub(crate) fn open(&self) -> Result<OwnedFd, WalkError> {
+        self.source.open().map_err(|source| WalkError::Top { path: self.source.path(), source })
+    }
 }
 
 /// Why a walk found nothing out.
@@ -102,9 +108,7 @@ fn walk(
     stop: &AtomicBool,
 ) -> Result<WalkReport, WalkError> {
     let begun = Instant::now();
-    let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let top = rustix::fs::open(&tree.top, how, Mode::empty())
-        .map_err(|source| WalkError::Top { path: tree.top.clone(), source: source.into() })?;
+    let top = tree.open()?;
     let mut comparison = manifest.comparison(pair, Found::Walk);
     let mut report = WalkReport::default();
     let board = Board::new(directories.clone());

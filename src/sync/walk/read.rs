@@ -1,5 +1,6 @@
 //! Reading one directory.
 
+use super::super::openat::{fresh_stat, nanoseconds};
 use super::{Filters, Kind, Listing, Stat};
 use rustix::fs::{AtFlags, FileType, RawDir, statat};
 use rustix::io::{Errno, Result};
@@ -72,7 +73,28 @@ pub(crate) fn look(directory: BorrowedFd<'_>, name: &CStr) -> Result<At> {
     look_linked(directory, name).map(|(at, _)| at)
 }
 
-/// The same, and whether the file has other names (hard links).
+/// Looks at a name as [`look`] does, on NFS at the server, and returns how many names (hard links) the file has.
+pub(crate) fn look_fresh(directory: BorrowedFd<'_>, name: &OsStr) -> Result<(At, u32)> {
+    let stat = match fresh_stat(directory, name) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT) => return Ok((At::Nothing, 0)),
+        Err(error) => return Err(error),
+    };
+    match FileType::from_raw_mode(stat.stx_mode.into()) {
+        FileType::Directory => Ok((At::Directory, 1)),
+        file_type => {
+            let stat_now = Stat {
+                size: stat.stx_size,
+                mtime: nanoseconds(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
+                ctime: nanoseconds(stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec),
+                inode: stat.stx_ino,
+            };
+            Ok((At::File(Kind::of(file_type), stat_now), stat.stx_nlink))
+        }
+    }
+}
+
+/// Looks at a name as [`look`] does, and returns whether the file has other names (hard links).
 pub(crate) fn look_linked(directory: BorrowedFd<'_>, name: &CStr) -> Result<(At, bool)> {
     let stat = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
@@ -82,9 +104,15 @@ pub(crate) fn look_linked(directory: BorrowedFd<'_>, name: &CStr) -> Result<(At,
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => Ok((At::Directory, false)),
         file_type => {
-            let nanoseconds = stat.st_mtime.saturating_mul(1_000_000_000).saturating_add_unsigned(stat.st_mtime_nsec);
-            let size = u64::try_from(stat.st_size).unwrap_or_default();
-            let stat_now = Stat { size, mtime: nanoseconds, inode: stat.st_ino };
+            let time = |seconds: i64, nanoseconds: u64| {
+                seconds.saturating_mul(1_000_000_000).saturating_add_unsigned(nanoseconds)
+            };
+            let stat_now = Stat {
+                size: u64::try_from(stat.st_size).unwrap_or_default(),
+                mtime: time(stat.st_mtime, stat.st_mtime_nsec),
+                ctime: time(stat.st_ctime, stat.st_ctime_nsec),
+                inode: stat.st_ino,
+            };
             Ok((At::File(Kind::of(file_type), stat_now), stat.st_nlink > 1))
         }
     }
