@@ -29,8 +29,8 @@ pub fn shared_pair() -> String {
         r#"[[sync]]
 name = "raw"
 source.collection = "{DETECTOR}"
-source.path = "/{{{{ year_month }}}}/{{{{ pi_last_name }}}}"
 source.trusted = true
+source.path = "/{{{{ year_month }}}}/{{{{ pi_last_name }}}}"
 destination.collection = "{ARCHIVE}"
 destination.path = "/2bm/{{{{ year_month }}}}/{{{{ pi_last_name }}}}"
 share = true

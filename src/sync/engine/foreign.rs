@@ -3,14 +3,14 @@
 
 use super::super::manifest::{Place, TaskRow, unblocked};
 use super::super::openat::DirectoryIdentity;
-use super::inspection;
+use super::inspection::{self, Doubt};
 use super::report::{Halt, SyncState};
 use super::request::Request;
 use super::run::Run;
 use super::task::Checksum;
 use globus_transfer_client::DeleteTask;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
@@ -30,11 +30,14 @@ pub(super) enum Copied<'a> {
 }
 
 /// What came of it.
+#[derive(Default)]
 pub(super) struct Foreign {
-    /// Files whose path has changed while the task ran; their state at the destination is unknown
-    pub doubtful: Vec<PathBuf>,
-    /// Those of them that were removed at the destination
-    removed: Vec<PathBuf>,
+    /// Files whose state at the destination is unknown, or that were removed there: to be sent again
+    pub again: Vec<PathBuf>,
+    /// Files that a program replaced or removed while they were copied, so that nothing shows what was copied
+    pub replaced: u64,
+    /// Files that were reached through an exchanged directory or a link
+    exchanged: Vec<PathBuf>,
     /// A directory on the way to the source is another one, or a link
     source_replaced: bool,
 }
@@ -42,18 +45,18 @@ pub(super) struct Foreign {
 impl Foreign {
     /// What a person must know.
     pub fn sentence(&self) -> Option<String> {
-        let removed = match self.removed.first() {
+        let what = match self.exchanged.first() {
             Some(first) => format!(
                 "{} files were copied while a directory or file on the way to them was exchanged, so they may be another \
                  group's; they are removed at the destination (e.g. {first:?})",
-                self.removed.len()
+                self.exchanged.len()
             ),
             None if self.source_replaced => {
                 "a directory on the way to the source was exchanged for another while Globus copied".to_owned()
             }
             None => return None,
         };
-        Some(format!("{removed}. Find out who did that; what is in the source now is sent by the next run"))
+        Some(format!("{what}. Find out who did that; what is in the source now is sent by the next run"))
     }
 }
 
@@ -71,40 +74,47 @@ impl Run<'_> {
     ) -> Result<Foreign, Halt> {
         let way = self.engine.manifest().task_directories(task.number).await?;
         let source_replaced = !self.is_source_in_place(&way).await;
-        let doubtful = self.doubtful(task, way).await?;
-        let mut foreign = vec![];
-        for path in &doubtful {
-            let checksum = match copied {
-                Copied::Unknown => None,
-                Copied::Listed { files, all } => match files.get(path) {
-                    // Nothing was copied.
-                    None if all => continue,
-                    None => None,
-                    Some(checksum) => checksum.clone(),
+        let mut foreign = Foreign { source_replaced, ..Foreign::default() };
+        let mut remove = vec![];
+        for (path, doubt) in self.doubtful(task, way).await? {
+            let (may_be_copied, checksum) = match copied {
+                Copied::Unknown => (true, None),
+                Copied::Listed { files, all } => match files.get(&path) {
+                    None => (!all, None),
+                    Some(checksum) => (true, checksum.clone()),
                 },
             };
-            if !self.is_own(path, checksum).await {
-                foreign.push(path.clone());
+            let is_told = checksum.is_some();
+            if may_be_copied && self.is_own(&path, checksum).await {
+                continue;
             }
+            foreign.again.push(path.clone());
+            if !may_be_copied {
+                continue;
+            }
+            match doubt {
+                Doubt::Linked => foreign.exchanged.push(path.clone()),
+                // It has not changed, and yet something else was copied under its name.
+                Doubt::AsItWas if is_told => foreign.exchanged.push(path.clone()),
+                Doubt::AsItWas | Doubt::Gone | Doubt::Replaced => foreign.replaced += 1,
+            }
+            remove.push(path);
         }
-        // What is proved to be the group's own is no longer in doubt.
-        let gone: HashSet<&PathBuf> = foreign.iter().collect();
-        let is_copied = |path: &PathBuf| match copied {
-            Copied::Unknown => false,
-            Copied::Listed { files, .. } => files.contains_key(path),
-        };
-        let doubtful: Vec<PathBuf> =
-            doubtful.iter().filter(|path| gone.contains(path) || !is_copied(path)).cloned().collect();
-        if !foreign.is_empty() {
-            tracing::error!(
-                pair = self.name(),
-                "{} files may be another group's, e.g. {:?}: removing them at the destination",
-                foreign.len(),
-                foreign[0]
-            );
-            self.remove_at_destination(task, request, &foreign).await?;
+        if let Some(first) = foreign.exchanged.first() {
+            let count = foreign.exchanged.len();
+            tracing::error!(pair = self.name(), "{count} files may be another group's, e.g. {first:?}: removing them");
         }
-        Ok(Foreign { doubtful, removed: foreign, source_replaced })
+        if !remove.is_empty() {
+            self.remove_at_destination(task, request, &remove).await?;
+        }
+        if foreign.replaced > 0 {
+            self.remarks.push(format!(
+                "{} files were replaced or removed at the source while Globus copied them; their copies are removed, and what \
+                 is there now is sent",
+                foreign.replaced
+            ));
+        }
+        Ok(foreign)
     }
 
     /// Whether the directories on the way to a source of this machine are those of the beginning.
@@ -121,22 +131,19 @@ impl Run<'_> {
         &mut self,
         task: &TaskRow,
         way: HashMap<PathBuf, DirectoryIdentity>,
-    ) -> Result<Vec<PathBuf>, Halt> {
+    ) -> Result<BTreeMap<PathBuf, Doubt>, Halt> {
         let files = self.engine.manifest().task_files(task.number).await?;
         let Some(source) = self.pair.local.clone() else {
-            let link = self.link_on_the_way().await?;
-            return Ok(link.map_or_else(Vec::new, |_| files.into_iter().map(|file| file.path).collect()));
+            let all = || files.into_iter().map(|file| (file.path, Doubt::Linked)).collect();
+            return Ok(if self.link_on_the_way().await?.is_some() { all() } else { BTreeMap::new() });
         };
         let path = source.path();
-        let doubtful = unblocked(move || inspection::doubtful(&source, &files, &way)).await.map_err(|error| {
+        unblocked(move || inspection::doubtful(&source, &files, &way)).await.map_err(|error| {
             Halt::Failed(format!(
                 "can't look at the source directory {} after a transfer: {error}; what was sent counts when that works again",
                 path.display()
             ))
-        })?;
-        let mut doubtful: Vec<PathBuf> = doubtful.into_iter().collect();
-        doubtful.sort();
-        Ok(doubtful)
+        })
     }
 
     /// Whether a copied file has the content of the group's own file.

@@ -8,11 +8,12 @@
 
 use super::super::manifest::{FileRow, TaskDirectory, TaskFile};
 use super::super::openat::{Descent, DirectoryIdentity, SourceDirectory, open_directory};
-use super::super::walk::{At, Kind, look_fresh};
+use super::super::walk::{At, Kind, Stat, look_fresh};
 use md5::Md5;
 use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
 use sha2::{Digest, Sha256, Sha512};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -59,6 +60,19 @@ fn look(descent: &mut Descent, source: &SourceDirectory, path: &Path) -> Option<
     look_fresh(directory, name).ok()
 }
 
+/// Why a path may have led elsewhere while a task ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// The file, or its directory, is not there any more
+    Gone,
+    /// The file was written or replaced while names on the way to it changed: programs that rename files do that
+    Replaced,
+    /// The file is as it was, and names on the way to it have changed
+    AsItWas,
+    /// A symbolic link stands in the path
+    Linked,
+}
+
 /// Those files of an ended task whose paths may have led elsewhere meanwhile. `before` has the directories as they were when
 /// the task began.
 ///
@@ -68,35 +82,71 @@ pub(super) fn doubtful(
     source: &SourceDirectory,
     files: &[TaskFile],
     before: &HashMap<PathBuf, DirectoryIdentity>,
-) -> io::Result<HashSet<PathBuf>> {
+) -> io::Result<BTreeMap<PathBuf, Doubt>> {
     let mut descent = Descent::new(source)?;
-    let mut judged: HashMap<PathBuf, bool> = HashMap::new();
-    let mut doubtful = HashSet::new();
+    let mut judged: HashMap<PathBuf, Way> = HashMap::new();
+    let mut doubtful = BTreeMap::new();
     for file in files {
         let directory = source.below.join(file.path.parent().unwrap_or(Path::new("")));
-        let now = look(&mut descent, source, &file.path);
-        let trusted = *judged.entry(directory.clone()).or_insert_with(|| is_same_way(&directory, &descent, before));
-        let same_file = match now {
-            Some((At::File(Kind::File, now), _)) if now.inode == file.stat.inode => {
-                now.ctime == file.stat.ctime || kept_its_entries(&directory, &descent, before)
+        let way = match judged.get(&directory) {
+            Some(way) => *way,
+            None => {
+                let way = judge_way(&directory, &mut descent, before);
+                judged.insert(directory.clone(), way);
+                way
             }
-            _ => false,
         };
-        if !trusted || !same_file {
-            doubtful.insert(file.path.clone());
+        let doubt = match way {
+            Way::Ends(doubt) => Some(doubt),
+            Way::Same | Way::Suspicious => {
+                let now = look(&mut descent, source, &file.path);
+                let same_names = way == Way::Same && kept_its_entries(&directory, &descent, before);
+                judge_file(now, file.stat, way, same_names)
+            }
+        };
+        if let Some(doubt) = doubt {
+            doubtful.insert(file.path.clone(), doubt);
         }
     }
     Ok(doubtful)
 }
 
-/// Whether a path below the fixed part has led through the same directories throughout.
-fn is_same_way(path: &Path, descent: &Descent, before: &HashMap<PathBuf, DirectoryIdentity>) -> bool {
-    path.ancestors().filter(|above| !above.as_os_str().is_empty()).all(|above| {
+/// Where the directories of a path have led while a task ran.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Always to the same directory
+    Same,
+    /// Perhaps elsewhere in between
+    Suspicious,
+    /// Nowhere now
+    Ends(Doubt),
+}
+
+/// `same_names` says that no name in the file's directory has been made, renamed or removed.
+fn judge_file(now: Option<(At, u32)>, was: Stat, way: Way, same_names: bool) -> Option<Doubt> {
+    match now {
+        None | Some((At::Nothing, _)) => Some(Doubt::Gone),
+        Some((At::File(Kind::File, now), _)) if now == was => (way == Way::Suspicious).then_some(Doubt::AsItWas),
+        Some((At::File(Kind::File, now), _)) if now.inode == was.inode && same_names => None,
+        Some((At::File(Kind::Link, _), _)) => Some(Doubt::Linked),
+        Some(_) => Some(Doubt::Replaced),
+    }
+}
+
+fn judge_way(path: &Path, descent: &mut Descent, before: &HashMap<PathBuf, DirectoryIdentity>) -> Way {
+    match descent.enter(path) {
+        Ok(_) => {}
+        Err(Errno::LOOP | Errno::NOTDIR) => return Way::Ends(Doubt::Linked),
+        Err(_) => return Way::Ends(Doubt::Gone),
+    }
+    let is_same = |above: &Path| {
         let Some((was, now)) = before.get(above).zip(descent.identities.get(above)) else { return false };
         let parent = above.parent().unwrap_or(Path::new(""));
         (was.device, was.inode) == (now.device, now.inode)
             && (was.ctime == now.ctime || kept_its_entries(parent, descent, before))
-    })
+    };
+    let mut way = path.ancestors().filter(|above| !above.as_os_str().is_empty());
+    if way.all(is_same) { Way::Same } else { Way::Suspicious }
 }
 
 /// Whether no name in the directory has been made, renamed or removed.

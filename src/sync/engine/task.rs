@@ -297,7 +297,7 @@ impl Run<'_> {
             }
         };
         let foreign = self.recall_foreign(task, request, Copied::Listed { files: &copied, all: succeeded }).await?;
-        self.engine.manifest().mark_skipped(task.number, foreign.doubtful.clone()).await?;
+        self.engine.manifest().mark_skipped(task.number, foreign.again.clone()).await?;
         // Of a task that did not succeed, only what is listed with its checksum counts.
         let sent = copied.into_iter().filter(|(_, checksum)| succeeded || checksum.is_some()).map(|(path, _)| path);
         let sent: Vec<PathBuf> = sent.collect();
@@ -305,7 +305,7 @@ impl Run<'_> {
             self.engine.manifest().mark_sent(task.number, page.to_vec()).await?;
         }
         let skipped = match self.mark_skipped(task.number, id, request).await? {
-            Ok(skipped) => skipped + foreign.doubtful.len() as u64,
+            Ok(skipped) => skipped + foreign.again.len() as u64,
             Err(error) => return self.refused(task, &error).await,
         };
         let rest = match (succeeded, request.level) {
