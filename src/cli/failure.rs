@@ -21,6 +21,8 @@ pub enum Exit {
     Nothing = 4,
     /// A service is away
     Away = 5,
+    /// The journal can't be used until somebody puts it right
+    Journal = 6,
 }
 
 impl From<Exit> for ExitCode {
@@ -75,7 +77,11 @@ impl From<CaError> for Failure {
 
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Failure {
-        Failure::failed(error)
+        let exit = match error {
+            JournalError::Damaged { .. } | JournalError::Newer { .. } => Exit::Journal,
+            _ => Exit::Failed,
+        };
+        Failure { exit, message: error.to_string() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line: one file a verb. A verb prints and returns an exit code; what is done is decided elsewhere.
 
+mod backup;
 mod check;
 mod completions;
 mod confirm;
@@ -47,7 +48,8 @@ Exit codes:
   2  wrong use, or a mistake in the settings
   3  held: an operator must press Approve (or Run), or the verb needs --yes
   4  nothing to do: no experiment, or nothing recorded or found
-  5  a service is away: IOC, beamshare itself, host, Globus or mail server; try again later";
+  5  a service is away: IOC, beamshare itself, host, Globus or mail server; try again later
+  6  the journal is damaged, or of a newer beamshare";
 
 /// Watches a beamline's user-info PVs and delivers to each new user group: directories, Globus sharing, e-mail.
 #[derive(Parser)]
@@ -78,6 +80,7 @@ enum Verb {
     Rerun(rerun::Rerun),
     Users(users::Users),
     History(history::History),
+    Backup(backup::Backup),
     Schedule(schedule::Schedule),
     Tag(Box<tag::Tag>),
     Sync(sync::Sync),
@@ -162,6 +165,7 @@ fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
             Verb::Rerun(rerun) => rerun.act(&config).await,
             Verb::Users(users) => users.act(&config).await,
             Verb::History(history) => history.act(&config).await,
+            Verb::Backup(backup) => backup.act(&config).await,
             Verb::Schedule(schedule) => schedule.act(&config).await,
             Verb::Tag(tag) => tag.act(&config).await,
             Verb::Sync(sync) => sync.act(&config).await,

@@ -42,6 +42,7 @@ impl From<DaemonError> for Failure {
     fn from(error: DaemonError) -> Failure {
         match error {
             DaemonError::Shared { .. } => Failure::usage(error),
+            DaemonError::Journal(error) => error.into(),
             _ => Failure::failed(error),
         }
     }

@@ -112,10 +112,12 @@ impl Attempts<'_> {
                 return Err(self.stopped(step, unit, attempt).await);
             }
             let mut abort = control.clone();
+            let sending = (!breakable).then(|| control.sending());
             let result = tokio::select! {
                 result = once(attempt) => result,
                 Aborted = abort.aborted(), if breakable => return Err(self.stopped(step, unit, attempt).await),
             };
+            drop(sending);
             let error = match result {
                 Ok(value) => return Ok(value),
                 Err(Trouble::Obstacles(obstacles)) => {

@@ -1,5 +1,6 @@
 //! How an operator interferes with a running delivery.
 
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// What the operator wants.
@@ -7,17 +8,35 @@ use tokio::sync::watch;
 struct Wish {
     paused: bool,
     aborted: bool,
+    /// The delivery is to be broken off, at the next moment at which no message is under way
+    stopping: bool,
     /// Counts up each time somebody doesn't want to wait for the next attempt
     hurries: u64,
 }
 
 /// The operator's side of a delivery; see [`controls`].
 #[derive(Clone, Debug)]
-pub struct Controller(watch::Sender<Wish>);
+pub struct Controller {
+    wish: watch::Sender<Wish>,
+    sending: Arc<watch::Sender<usize>>,
+}
 
 /// The delivery's side.
 #[derive(Clone, Debug)]
-pub struct Control(watch::Receiver<Wish>);
+pub struct Control {
+    wish: watch::Receiver<Wish>,
+    /// How many messages are under way: from the first command to the mail server to the row that says how it went
+    sending: Arc<watch::Sender<usize>>,
+}
+
+/// A message is under way as long as this lives.
+pub(super) struct Sending(Arc<watch::Sender<usize>>);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
 
 /// The operator stopped the delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,28 +45,42 @@ pub(super) struct Aborted;
 /// The two sides of one delivery's control. Dropping the operator's side lets the delivery go on by itself.
 pub fn controls() -> (Controller, Control) {
     let (sender, receiver) = watch::channel(Wish::default());
-    (Controller(sender), Control(receiver))
+    let sending = Arc::new(watch::Sender::new(0));
+    (Controller { wish: sender, sending: sending.clone() }, Control { wish: receiver, sending })
 }
 
 impl Controller {
     /// Begins nothing new until [`Controller::go_on`]; what is under way ends first.
     pub fn pause(&self) {
-        self.0.send_modify(|wish| wish.paused = true);
+        self.wish.send_modify(|wish| wish.paused = true);
     }
 
     /// Goes on after a pause.
     pub fn go_on(&self) {
-        self.0.send_modify(|wish| wish.paused = false);
+        self.wish.send_modify(|wish| wish.paused = false);
     }
 
     /// Stops the delivery for good. What was done stays done, and is in the journal.
     pub fn abort(&self) {
-        self.0.send_modify(|wish| wish.aborted = true);
+        self.wish.send_modify(|wish| wish.aborted = true);
+    }
+
+    /// Begins nothing new, for good. Once no message is under way ([`Controller::stopped`]), the delivery can be broken off.
+    pub fn stop(&self) {
+        self.wish.send_modify(|wish| wish.stopping = true);
+    }
+
+    /// Ends when the delivery was told to stop and no message is under way: whether one has been sent can't be looked at
+    /// afterwards.
+    pub async fn stopped(&self) {
+        // Both senders are our own, so neither wait fails.
+        let _ = self.wish.subscribe().wait_for(|wish| wish.stopping).await;
+        let _ = self.sending.subscribe().wait_for(|count| *count == 0).await;
     }
 
     /// Tries again at once what waits for its next attempt.
     pub fn hurry(&self) {
-        self.0.send_modify(|wish| wish.hurries += 1);
+        self.wish.send_modify(|wish| wish.hurries += 1);
     }
 }
 
@@ -56,26 +89,34 @@ impl Control {
     pub(super) async fn go(&mut self, on_pause: impl FnOnce()) -> Result<(), Aborted> {
         let mut on_pause = Some(on_pause);
         loop {
-            let wish = *self.0.borrow_and_update();
+            let wish = *self.wish.borrow_and_update();
             if wish.aborted {
                 return Err(Aborted);
             }
-            if !wish.paused {
+            if !wish.paused && !wish.stopping {
                 return Ok(());
             }
-            if let Some(on_pause) = on_pause.take() {
+            if wish.paused
+                && let Some(on_pause) = on_pause.take()
+            {
                 on_pause();
             }
-            if self.0.changed().await.is_err() {
+            if self.wish.changed().await.is_err() {
                 // Nobody is left who could end the pause.
                 return Ok(());
             }
         }
     }
 
+    /// Keeps the delivery from being broken off until the result is dropped.
+    pub(super) fn sending(&self) -> Sending {
+        self.sending.send_modify(|count| *count += 1);
+        Sending(self.sending.clone())
+    }
+
     /// Ends when the delivery is aborted, and otherwise never.
     pub(super) async fn aborted(&mut self) -> Aborted {
-        if self.0.wait_for(|wish| wish.aborted).await.is_err() {
+        if self.wish.wait_for(|wish| wish.aborted).await.is_err() {
             std::future::pending::<()>().await;
         }
         Aborted
@@ -83,8 +124,8 @@ impl Control {
 
     /// Ends when somebody doesn't want to wait any longer, or aborts.
     pub(super) async fn hurried(&mut self) {
-        let before = self.0.borrow().hurries;
-        if self.0.wait_for(|wish| wish.aborted || wish.hurries > before).await.is_err() {
+        let before = self.wish.borrow().hurries;
+        if self.wish.wait_for(|wish| wish.aborted || wish.hurries > before).await.is_err() {
             std::future::pending::<()>().await;
         }
     }

@@ -6,6 +6,7 @@
 //! [`Journal::changed_by_others`] says when there is something new to read. Secrets are never in it.
 
 mod access;
+mod backup;
 mod booking;
 mod claim;
 mod delivery;
@@ -35,12 +36,13 @@ pub use served::{Role, ServedRow};
 
 use crate::domain::{Readings, UserInfo};
 use crate::user_info::Memory;
+use backup::Presence;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{Connection, Row, Sqlite, SqliteConnection, Transaction};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -63,6 +65,9 @@ pub enum Record<'a> {
     /// What a delivery did for an address
     Served(&'a ServedRow),
 }
+
+/// Less space than this on the journal's disk, in bytes, is reported before it is gone: 64 MB.
+pub const SPACE_LOW: u64 = 64 << 20;
 
 /// How long a commit waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -108,6 +113,30 @@ pub enum JournalError {
         /// What SQLite said
         source: sqlx::Error,
     },
+    /// SQLite finds the file damaged, or it is no database
+    #[error(
+        "journal {} is damaged: {reason}. Stop the service, move the file and those beside it (-wal, -shm) away, and put a backup \
+         in its place, or start with an empty journal (docs/operation.md)",
+        path.display()
+    )]
+    Damaged {
+        /// The file
+        path: PathBuf,
+        /// What SQLite said
+        reason: String,
+    },
+    /// The file at the path is not the one that was opened, or an older state of it
+    #[error(
+        "journal {} was {what} while beamshare ran, so nothing is served any more. Put the file back, and restart the service \
+         (docs/operation.md)",
+        path.display()
+    )]
+    Replaced {
+        /// The file
+        path: PathBuf,
+        /// What happened to it
+        what: &'static str,
+    },
     /// A row can't be understood
     #[error("journal {}: {what} holds {value:?}, which this beamshare can't read", path.display())]
     Content {
@@ -133,6 +162,7 @@ pub struct Journal {
     pool: SqlitePool,
     path: Arc<PathBuf>,
     data_version: Arc<AtomicI64>,
+    presence: Arc<Presence>,
 }
 
 impl Journal {
@@ -154,19 +184,26 @@ impl Journal {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
+            .after_release(|connection, _| Box::pin(is_sound(connection)))
             .connect_with(options)
             .await
-            .map_err(|source| JournalError::Sql { path: path.to_owned(), source })?;
+            .map_err(|source| sql_error(path, source))?;
         MIGRATIONS.run(&pool).await.map_err(|source| match source {
             MigrateError::VersionMissing(version) => JournalError::Newer {
                 path: path.to_owned(),
                 version,
                 known: MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default(),
             },
+            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => sql_error(path, source),
             source => JournalError::Migrate { path: path.to_owned(), source },
         })?;
         drop(opening);
-        let journal = Journal { pool, path: Arc::new(path.to_owned()), data_version: Arc::new(AtomicI64::new(0)) };
+        let journal = Journal {
+            pool,
+            path: Arc::new(path.to_owned()),
+            data_version: Arc::new(AtomicI64::new(0)),
+            presence: Arc::new(Presence::of(path).map_err(file_error)?),
+        };
         journal.changed_by_others().await?;
         Ok(journal)
     }
@@ -174,6 +211,25 @@ impl Journal {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Writes to the file and waits until the disk has it, without changing what the journal holds.
+    pub async fn check_writable(&self) -> Result<(), JournalError> {
+        let mut transaction = self.begin().await?;
+        // A table that is made and removed again in one transaction is written to the disk all the same.
+        for statement in ["CREATE TABLE write_check (at TEXT)", "DROP TABLE write_check"] {
+            sqlx::query(statement).execute(&mut *transaction).await.map_err(|e| self.sql(e))?;
+        }
+        self.commit(transaction).await
+    }
+
+    /// The space that is left on the journal's disk for this account, in bytes.
+    pub fn free_space(&self) -> Result<u64, JournalError> {
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file_error =
+            |error: rustix::io::Errno| JournalError::File { path: self.path.to_path_buf(), source: error.into() };
+        let disk = rustix::fs::statvfs(folder).map_err(file_error)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// Closes the file; what was committed stays. Clones can't be used any more.
@@ -282,7 +338,7 @@ impl Journal {
     }
 
     fn sql(&self, source: sqlx::Error) -> JournalError {
-        JournalError::Sql { path: self.path.to_path_buf(), source }
+        sql_error(&self.path, source)
     }
 
     fn content(&self, what: &'static str, value: impl Into<String>) -> JournalError {
@@ -305,6 +361,26 @@ impl Journal {
     fn uuid(&self, what: &'static str, text: String) -> Result<Uuid, JournalError> {
         text.parse().map_err(|_| self.content(what, text))
     }
+}
+
+/// The error of a statement; a damaged file is told apart, since trying again can't help.
+fn sql_error(path: &Path, source: sqlx::Error) -> JournalError {
+    // SQLITE_CORRUPT and SQLITE_NOTADB; the rest of the number says more about the same.
+    let code = source.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<u32>().ok());
+    match code.map(|code| code & 0xff) {
+        Some(11 | 26) => JournalError::Damaged { path: path.to_owned(), reason: source.to_string() },
+        _ => JournalError::Sql { path: path.to_owned(), source },
+    }
+}
+
+/// Whether a connection can be used again, or must be closed.
+///
+/// When SQLite itself rolls a transaction back (a full disk, an I/O error), sqlx's own ROLLBACK fails, and its worker goes on
+/// counting the transaction as open: each later `BEGIN IMMEDIATE` would be refused.
+async fn is_sound(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // The rollback of a dropped transaction is under way on the worker's queue; the answer comes after it.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// The present time as it stands in the tables.

@@ -2,6 +2,10 @@ use super::*;
 use crate::domain::{Experiment, Field, Reading, RelativePath, Step, StepStatus};
 use std::os::unix::fs::PermissionsExt;
 
+#[path = "../../tests/support/disk.rs"]
+mod disk;
+use disk::SmallDisk;
+
 fn experiment(email: &str, proposal: Option<&str>) -> Experiment {
     Experiment {
         year_month: "2026-03".parse().unwrap(),
@@ -71,6 +75,77 @@ async fn the_file_is_for_its_account_only() {
         let entry = entry.unwrap();
         assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
     }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_survived() {
+    let Some(disk) = SmallDisk::mount(1024) else { return };
+    let journal = Journal::open(&disk.path().join("journal.db")).await.unwrap();
+    journal.check_writable().await.unwrap();
+    for round in 0..3 {
+        let filler = disk.fill();
+        let mut failed = 0;
+        // The first ones fill what is left of the last pages.
+        for _ in 0..200 {
+            failed += u32::from(journal.check_writable().await.is_err());
+        }
+        assert!(failed > 0, "the disk was not full in round {round}");
+        assert!(journal.free_space().unwrap() < SPACE_LOW);
+        std::fs::remove_file(filler).unwrap();
+        journal.check_writable().await.unwrap();
+        accept(&journal, &experiment("boli@mit.edu", Some(&round.to_string())), "2026-03/Li", &[]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_replaced_overwritten_or_damaged_is_noticed() {
+    for (what, told) in [
+        ("delete", "deleted"),
+        ("replace", "replaced by another file"),
+        ("overwrite", "overwritten by an older one"),
+        ("damage", "is damaged"),
+    ] {
+        let (folder, journal) = journal().await;
+        let (path, copy) = (journal.path().to_owned(), folder.path().join("copy.db"));
+        journal.check_in_place().await.unwrap();
+        journal.back_up(&copy).await.unwrap();
+        accept(&journal, &experiment("boli@mit.edu", Some("1")), "2026-03/Li", &[]).await;
+        // As a checkpoint by another process brings it into the main file.
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&journal.pool).await.unwrap();
+        journal.check_in_place().await.unwrap();
+        match what {
+            "delete" => std::fs::remove_file(&path).unwrap(),
+            "replace" => std::fs::rename(&copy, &path).unwrap(),
+            "overwrite" => std::fs::write(&path, std::fs::read(&copy).unwrap()).unwrap(),
+            _ => std::fs::write(&path, vec![7; 40_000]).unwrap(),
+        }
+        let error = journal.check_in_place().await.expect_err(what);
+        assert!(error.to_string().contains(told), "{what}: {error}");
+        assert!(!error.can_pass());
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused_with_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    std::fs::write(&path, "this is no database, but long enough to be looked at as one").unwrap();
+    let error = Journal::open(&path).await.unwrap_err();
+    assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("put a backup"), "{error}");
+}
+
+#[tokio::test]
+async fn a_backup_holds_what_the_wal_file_holds() {
+    let (folder, journal) = journal().await;
+    accept(&journal, &experiment("boli@mit.edu", Some("1")), "2026-03/Li", &[]).await;
+    let backup = folder.path().join("backup.db");
+    journal.back_up(&backup).await.unwrap();
+    assert_eq!(std::fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o600);
+    let error = journal.back_up(&backup).await.unwrap_err().to_string();
+    assert!(error.contains("backup.db"), "a file that is there stays: {error}");
+    let restored = Journal::open(&backup).await.unwrap();
+    assert!(restored.latest_experiment().await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::syncs::{News, Syncs};
 use crate::config::{self, Changes, Config, ConfigError};
 use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome, ResendRefused};
 use crate::domain::{Experiment, Readings};
-use crate::journal::{DeliveryRow, ExperimentRow, Journal, JournalError, RunLock};
+use crate::journal::{DeliveryRow, ExperimentRow, Journal, JournalError, RunLock, SPACE_LOW};
 use crate::metrics::Facts;
 use crate::status::{Lease, OperatorCommands, StatusRecords};
 use crate::user_info::Watcher;
@@ -22,10 +22,17 @@ use uuid::Uuid;
 pub(super) const WHO: &str = "beamshare run";
 /// How often the heart beats; the IOC's watchdog waits for ten times that.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long messages that are under way have to end when the service is stopped; the unit's TimeoutStopSec is longer.
+const STOP_LIMIT: Duration = Duration::from_secs(75);
+/// The same when the lease is lost. Until then the experiment's lock keeps the new holder from sending the message, too.
+const BREAK_OFF_LIMIT: Duration = Duration::from_secs(30);
 /// How long the last truth may take to reach the IOC at the end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 /// After how many heartbeats beamshare's own trouble (its journal) is tried again.
 const TROUBLE_BEATS: u32 = 10;
+
+/// After how many heartbeats the space on the journal's disk is looked at.
+const SPACE_BEATS: u32 = 60;
 
 /// After how many heartbeats pairs of `[[sync]]` that could not begin are looked at again.
 const SYNC_BEATS: u32 = 5;
@@ -47,6 +54,8 @@ pub(super) struct Beamline {
     pub(super) lease: watch::Receiver<Lease>,
     /// What has been made of it: without the lease nothing is looked at, delivered or shown
     pub(super) serves: bool,
+    /// The journal is not the one that was opened any more: nothing is served until a restart, and this is shown
+    pub(super) journal_lost: bool,
     changes: Option<Changes>,
     /// The operator's switches; `None` before the IOC has said how `Auto` stands
     pub(super) auto: Option<bool>,
@@ -71,6 +80,8 @@ pub(super) struct Beamline {
     pub(super) config_trouble: Option<String>,
     /// Why the last press of Resend was refused, until the limit ends
     pub(super) resend_refused: Option<ResendRefused>,
+    /// How little space is left on the journal's disk, where that is little
+    pub(super) space_low: Option<String>,
     /// Deliveries since the installation, and failed ones among them
     pub(super) counts: (i64, i64),
     beats: u32,
@@ -92,6 +103,7 @@ impl Beamline {
     pub async fn start(context: Context, config: Config) -> Result<Beamline, DaemonError> {
         let config = Arc::new(config);
         let journal = Journal::open(&config.journal.path).await?;
+        journal.check_in_place().await?;
         let lock = journal.lock_service(WHO)?;
         let deliverer = Arc::new(Deliverer::new(config.clone(), journal.clone()).map_err(DaemonError::SetUp)?);
         let syncs = Syncs::new(&config, &journal).await.map_err(DaemonError::Sync)?;
@@ -110,6 +122,7 @@ impl Beamline {
             lease,
             facts: watch::Sender::new(facts),
             serves: false,
+            journal_lost: false,
             changes,
             auto: None,
             paused: false,
@@ -126,6 +139,7 @@ impl Beamline {
             shown: None,
             config_trouble: None,
             resend_refused: None,
+            space_low: None,
             counts: (0, 0),
             beats: 0,
             _lock: lock,
@@ -135,7 +149,7 @@ impl Beamline {
 
     /// The lease was had or lost. Who has lost it breaks off what it does, as a kill would: the journal knows how far it came.
     pub(super) async fn lease_changed(&mut self) -> Result<(), JournalError> {
-        let serves = *self.lease.borrow_and_update() == Lease::Held;
+        let serves = *self.lease.borrow_and_update() == Lease::Held && !self.journal_lost;
         if serves == std::mem::replace(&mut self.serves, serves) {
             return Ok(());
         }
@@ -145,15 +159,28 @@ impl Beamline {
             self.observed(seen).await
         } else {
             tracing::warn!("delivering nothing until the lease of {} is had again", self.config.epics.prefix);
-            self.plans.abort_all();
-            self.asking.abort_all();
-            self.reminding.abort_all();
-            self.readings = None;
-            self.situation = Situation::Waiting("Waiting for the lease".to_owned());
-            self.deliveries.break_off().await;
-            self.syncs.break_off().await;
+            self.break_off(Situation::Waiting("Waiting for the lease".to_owned())).await;
             Ok(())
         }
+    }
+
+    /// Ends all that is under way, as a kill would; messages have a little time to end.
+    async fn break_off(&mut self, situation: Situation) {
+        self.plans.abort_all();
+        self.asking.abort_all();
+        self.reminding.abort_all();
+        self.readings = None;
+        self.situation = situation;
+        self.deliveries.break_off(BREAK_OFF_LIMIT).await;
+        self.syncs.break_off().await;
+    }
+
+    /// Serves nothing any more: what was delivered and mailed before is not known, so it would be done again.
+    async fn lose_journal(&mut self, error: &JournalError) {
+        tracing::error!("{error}");
+        self.serves = false;
+        self.journal_lost = true;
+        self.break_off(Situation::Trouble(error.to_string())).await;
     }
 
     /// Shows the experiment that was accepted last, and goes on with what was killed in the middle.
@@ -176,8 +203,8 @@ impl Beamline {
         self.refresh_syncs().await
     }
 
-    /// Serves until `stopped` ends.
-    pub async fn serve(mut self, mut stopped: watch::Receiver<()>) {
+    /// Serves until `stopped` ends; each change of `reload` reads the configuration again.
+    pub async fn serve(mut self, mut stopped: watch::Receiver<()>, mut reload: watch::Receiver<()>) {
         tracing::info!(prefix = self.config.epics.prefix, "watching the user-info PVs");
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         let mut observation = self.watcher.observation().clone();
@@ -218,6 +245,13 @@ impl Beamline {
                     observation.mark_changed();
                     result
                 }
+                Ok(()) = reload.changed() => {
+                    let config = Config::load(&self.config.file);
+                    let result = self.configure(config).await;
+                    observation = self.watcher.observation().clone();
+                    observation.mark_changed();
+                    result
+                }
                 _ = stopped.changed() => break,
             };
             if let Err(error) = step {
@@ -227,10 +261,10 @@ impl Beamline {
         }
         self.plans.abort_all();
         self.asking.abort_all();
-        self.reminding.abort_all();
         if self.serves {
             self.publish_shutdown();
-            self.deliveries.break_off().await;
+            let reminded = async { while self.reminding.join_next().await.is_some() {} };
+            let _ = tokio::join!(self.deliveries.break_off(STOP_LIMIT), tokio::time::timeout(STOP_LIMIT, reminded));
             self.syncs.break_off().await;
             if let Err(not_shown) = self.records.flush(FLUSH_LIMIT).await {
                 tracing::debug!("{not_shown}");
@@ -254,6 +288,16 @@ impl Beamline {
         if !self.serves {
             return Ok(());
         }
+        match self.journal.check_in_place().await {
+            Err(error @ (JournalError::Replaced { .. } | JournalError::Damaged { .. })) => {
+                self.lose_journal(&error).await;
+                return Ok(());
+            }
+            looked => looked?,
+        }
+        if self.beats % SPACE_BEATS == 1 {
+            self.look_at_space()?;
+        }
         let in_trouble = matches!(self.situation, Situation::Trouble(_));
         let others = self.journal.changed_by_others().await?;
         if in_trouble && self.beats.is_multiple_of(TROUBLE_BEATS) {
@@ -273,6 +317,20 @@ impl Beamline {
         self.ask_again_when_due().await?;
         self.ask_about_people_when_due();
         self.remind_when_due();
+        Ok(())
+    }
+
+    /// A full disk stops deliveries, so it is reported while there is time.
+    fn look_at_space(&mut self) -> Result<(), JournalError> {
+        let free = self.journal.free_space()?;
+        let low = (free < SPACE_LOW).then(|| {
+            let path = self.journal.path().display();
+            format!("Only {} MB are left on the disk of the journal {path}: make room", free >> 20)
+        });
+        if let (Some(low), None) = (&low, &self.space_low) {
+            tracing::warn!("{low}");
+        }
+        self.space_low = low;
         Ok(())
     }
 

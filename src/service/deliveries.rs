@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::{self, AbortHandle, JoinSet};
+use tokio::task::{self, JoinSet};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ pub(super) struct Deliveries {
 }
 
 struct Running {
-    task: AbortHandle,
+    task: task::Id,
     controller: Controller,
     report: watch::Sender<DeliveryReport>,
     order: Order,
@@ -44,14 +44,14 @@ impl Deliveries {
         Deliveries { running: HashMap::new(), tasks: JoinSet::new(), paused: true }
     }
 
-    /// Begins a delivery. One of the same experiment that is under way is broken off where it is, as a kill would do; what
+    /// Begins a delivery. One of the same experiment that is under way is broken off once no message of it is under way; what
     /// it owes is part of the new one, since the journal knows how far it came. `before` is what is shown until it has
     /// looked.
     pub fn start(&mut self, order: Order, before: DeliveryReport) {
         match self.running.get_mut(&order.id) {
             Some(former) => {
                 former.successor = Some(order);
-                former.task.abort();
+                former.controller.stop();
             }
             None => self.spawn(order, watch::Sender::new(before)),
         }
@@ -64,7 +64,7 @@ impl Deliveries {
             tracing::info!("the delivery of {} begins when Pause reads Go", order.name);
         }
         let span = tracing::info_span!("delivery", experiment = order.name);
-        let (its, sender) = (order.clone(), report.clone());
+        let (its, sender, stop) = (order.clone(), report.clone(), controller.clone());
         let delivery = async move {
             let mut told = String::new();
             loop {
@@ -86,7 +86,14 @@ impl Deliveries {
                 tokio::time::sleep(TRY_AGAIN).await;
             }
         };
-        let task = self.tasks.spawn_local(delivery.instrument(span));
+        let until_stopped = async move {
+            tokio::select! {
+                biased;
+                outcome = delivery => outcome,
+                () = stop.stopped() => Outcome::Aborted,
+            }
+        };
+        let task = self.tasks.spawn_local(until_stopped.instrument(span)).id();
         self.running.insert(order.id, Running { task, controller, report, order, successor: None });
     }
 
@@ -114,7 +121,7 @@ impl Deliveries {
 
     /// `None` where a successor has begun.
     fn take_ended(&mut self, task: task::Id, outcome: Outcome) -> Option<(Uuid, Outcome)> {
-        let id = self.running.iter().find(|(_, running)| running.task.id() == task).map(|(id, _)| *id)?;
+        let id = self.running.iter().find(|(_, running)| running.task == task).map(|(id, _)| *id)?;
         let ended = self.running.remove(&id)?;
         match ended.successor {
             Some(order) => {
@@ -145,8 +152,16 @@ impl Deliveries {
         }
     }
 
-    /// Breaks all of them off where they are, as a kill would do, and waits until they are.
-    pub async fn break_off(&mut self) {
+    /// Breaks all of them off. Messages that are under way have `limit` to end: whether one was sent can't be looked at
+    /// afterwards. Everything else ends at once, as by a kill.
+    pub async fn break_off(&mut self, limit: Duration) {
+        for running in self.running.values() {
+            running.controller.stop();
+        }
+        let all_ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(limit, all_ended).await.is_err() {
+            tracing::warn!("a message was under way for {limit:?} after the stop; it may arrive twice");
+        }
         self.running.clear();
         self.tasks.shutdown().await;
     }

@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::{JoinError, JoinSet, LocalSet};
 use tracing::Instrument;
 
 /// Why the service can't start, or could not go on.
@@ -66,7 +66,8 @@ pub enum DaemonError {
 const UNRESTRICTED: &str = "anyone who can write the user-info PVs can name any person for a new group. Set [rules] \
                             email_domains, [schedule] or [rules] tag_key_file; `beamshare check` explains the levels";
 
-/// Serves the beamlines of these configurations until SIGTERM or SIGINT.
+/// Serves the beamlines of these configurations until SIGTERM or SIGINT; a message that is under way then ends first, unless
+/// a second signal comes. SIGHUP reads the configurations again.
 ///
 /// # Errors
 /// Before anything is served: what is wrong with a journal, a template or a secret's file. Later: only a fault of
@@ -81,7 +82,9 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
     check_apart(&configs)?;
 
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hang_up = signal(SignalKind::hangup())?;
     let (stop, stopped) = watch::channel(());
+    let (reload, reloading) = watch::channel(());
     let context = Context::new()?;
     let mut beamlines = JoinSet::new();
     let mut metrics: BTreeMap<SocketAddr, Vec<watch::Receiver<Facts>>> = BTreeMap::new();
@@ -95,7 +98,7 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
         if let Some(listen) = listen {
             metrics.entry(listen).or_default().push(beamline.facts.subscribe());
         }
-        beamlines.spawn_local(beamline.serve(stopped.clone()).instrument(span));
+        beamlines.spawn_local(beamline.serve(stopped.clone(), reloading.clone()).instrument(span));
     }
     drop(stopped);
     // They end with this set.
@@ -103,15 +106,32 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
     for (listen, facts) in metrics {
         endpoints.spawn(tell(listen, facts));
     }
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
-        _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
-        Some(ended) = beamlines.join_next() => ended.map_err(|fault| DaemonError::Fault(fault.to_string()))?,
+    let fault = |fault: JoinError| DaemonError::Fault(fault.to_string());
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
+            _ = hang_up.recv() => {
+                tracing::info!("reading the configuration again: SIGHUP");
+                reload.send_replace(());
+                continue;
+            }
+            Some(ended) = beamlines.join_next() => ended.map_err(fault)?,
+        }
+        break;
     }
     drop(stop);
-    while let Some(ended) = beamlines.join_next().await {
-        ended.map_err(|fault| DaemonError::Fault(fault.to_string()))?;
+    loop {
+        tokio::select! {
+            ended = beamlines.join_next() => match ended {
+                Some(ended) => ended.map_err(fault)?,
+                None => return Ok(()),
+            },
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
     }
+    tracing::warn!("stopped at once by a second signal");
     Ok(())
 }
 

@@ -11,6 +11,10 @@ use uuid::Uuid;
 impl Beamline {
     pub(super) async fn command(&mut self, command: OperatorCommand) -> Result<(), JournalError> {
         tracing::info!(?command, "from the screen");
+        if self.journal_lost {
+            self.pressed_in_vain("nothing is served");
+            return Ok(());
+        }
         match command {
             OperatorCommand::Auto(on) => {
                 let before = self.auto.replace(on);

@@ -11,19 +11,20 @@ use jiff::Timestamp;
 impl Beamline {
     /// Brings the status records up to date.
     pub(super) fn publish(&self) {
-        if !self.serves {
+        if !self.serves && !self.journal_lost {
             return; // the records are another beamshare's
         }
-        let (status, message) = self.status();
+        let (status, mut message) = self.status();
         // Who and what come first: the record may cut the rest.
-        let message = match &self.config_trouble {
-            Some(trouble) => format!("{message} | Edit of the configuration not in force: {trouble}"),
-            None => message,
-        };
-        let message = match self.resend_refused.as_ref().filter(|refused| refused.ends_at > Timestamp::now()) {
-            Some(refused) => format!("{message} | {refused}"),
-            None => message,
-        };
+        if let Some(low) = &self.space_low {
+            message += &format!(" | {low}");
+        }
+        if let Some(trouble) = &self.config_trouble {
+            message += &format!(" | Edit of the configuration not in force: {trouble}");
+        }
+        if let Some(refused) = self.resend_refused.as_ref().filter(|refused| refused.ends_at > Timestamp::now()) {
+            message += &format!(" | {refused}");
+        }
         self.records.set_text(Record::StatusMsg, &message);
         let pending = match &self.situation {
             Situation::Held(held) => held.pending(),

@@ -19,5 +19,6 @@ mod operator;
 mod reminders;
 mod schedule;
 mod site;
+mod stop;
 mod sync;
 mod trouble;

@@ -150,10 +150,13 @@ impl Site {
 
     /// As systemd stops it; the exit code.
     pub fn terminate(&mut self) -> Option<i32> {
-        let mut service = self.service.take().expect("the service runs");
-        let pid = rustix::process::Pid::from_child(&service);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        service.wait().unwrap().code()
+        self.signal(rustix::process::Signal::TERM);
+        self.service.take().expect("the service runs").wait().unwrap().code()
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(self.service.as_ref().expect("the service runs"));
+        rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// The service with nobody tagged, watching: what it says when it may be acted on.

@@ -1,6 +1,7 @@
 //! Real parts for the tests.
 #![allow(dead_code)] // each test binary uses some of it
 pub use soft_ioc as ioc;
+pub mod disk;
 pub mod proxy;
 pub mod smtp;
 pub mod sshd;

@@ -63,6 +63,10 @@ impl Finding {
         Finding::new(section, what, State::Ok, says)
     }
 
+    fn warning(section: &'static str, what: impl fmt::Display, says: impl fmt::Display) -> Finding {
+        Finding::new(section, what, State::Warning, says)
+    }
+
     fn failed(section: &'static str, what: impl fmt::Display, error: impl fmt::Display) -> Finding {
         Finding::new(section, what, State::Failed, error)
     }

@@ -1,6 +1,6 @@
 use super::{Finding, State};
 use beamshare::config::Config;
-use beamshare::journal::Journal;
+use beamshare::journal::{Journal, JournalError, SPACE_LOW};
 use std::path::Path;
 
 /// The journal, and the folder of the log.
@@ -26,11 +26,28 @@ async fn journal(path: &Path) -> Finding {
             }
             finding
         }
-        Ok(true) => match async { Journal::open(path).await?.counts().await }.await {
-            Ok((deliveries, failed)) => Finding::ok(section, what, format!("{deliveries} deliveries, {failed} failed")),
+        Ok(true) => match try_journal(path).await {
+            Ok(finding) => finding,
             Err(error) => Finding::failed(section, what, error),
         },
     }
+}
+
+/// Reads and writes the journal: a full disk or a file of another account can be read well.
+async fn try_journal(path: &Path) -> Result<Finding, JournalError> {
+    let (section, what) = ("journal", path.display());
+    let journal = Journal::open(path).await?;
+    journal.check_writable().await?;
+    let (deliveries, failed) = journal.counts().await?;
+    let says = format!("can be written; {deliveries} deliveries, {failed} failed");
+    let free = journal.free_space()?;
+    Ok(match free < SPACE_LOW {
+        true => {
+            let says = format!("{says}; only {} left on its disk", indicatif::HumanBytes(free));
+            Finding::warning(section, what, says)
+        }
+        false => Finding::ok(section, what, says),
+    })
 }
 
 /// A folder in which files are to be made, or the one above it in which it is to be made.

@@ -1,0 +1,123 @@
+//! The service's end, and disks that are full: no message twice.
+
+use crate::site::{LIMIT, Site, garcia, li};
+use crate::support::disk::SmallDisk;
+use crate::support::smtp::SmtpServer;
+use beamshare::domain::Field;
+use beamshare::status::Record;
+use rustix::process::Signal;
+use serde_json::json;
+use std::time::Duration;
+
+const FOLDER: &str = "[email.transport.folder]\npath = \"outbox\"\n";
+
+fn by_smtp(server: &SmtpServer) -> String {
+    let port = server.port;
+    format!("[email.transport.smtp]\nhost = \"127.0.0.1\"\nport = {port}\nsecurity = \"none\"\n")
+}
+
+/// Who was sent a message how often.
+fn copies(server: &SmtpServer, recipient: &str) -> usize {
+    server.received().iter().filter(|message| message.to.iter().any(|to| to == recipient)).count()
+}
+
+async fn eventually(what: &str, is_true: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_true() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+#[tokio::test]
+async fn a_stop_lets_the_message_under_way_end() {
+    let server = SmtpServer::start(&json!({"security": "none", "slow": 3}));
+    let mut site = Site::with(&Field::ALL, &[(FOLDER, &by_smtp(&server))]).await;
+    site.start();
+    site.idle().await;
+    site.tag(&garcia()).await;
+    // The server has each message whole, and has not answered yet.
+    eventually("a message at the server", || copies(&server, "ana@upf.example") == 1).await;
+    assert_eq!(site.terminate(), Some(0));
+    site.start();
+    site.delivered("ana@upf.example").await;
+    assert_eq!(copies(&server, "ana@upf.example"), 1, "{}", site.log());
+}
+
+#[tokio::test]
+async fn without_its_journal_the_service_serves_nothing() {
+    let mut site = Site::started().await;
+    site.tag(&garcia()).await;
+    site.delivered("ana@upf.example").await;
+    let journal = site.beamline.path("journal.sqlite");
+    let aside = site.beamline.path("aside.sqlite");
+    std::fs::rename(&journal, &aside).unwrap();
+    site.record(Record::StatusMsg, |text| text.contains("was deleted while beamshare ran")).await;
+    site.status("Failed").await;
+    site.tag(&li()).await;
+    site.put(Field::UpdateTime, "again").await;
+    std::fs::rename(&aside, &journal).unwrap();
+    assert_eq!(site.terminate(), Some(0));
+    assert_eq!(site.mailed_to(), ["ana@upf.example"]);
+
+    // A damaged one ends the start, with a code after which systemd does not start it again.
+    let whole = std::fs::read(&journal).unwrap();
+    std::fs::write(&journal, vec![7; 40_000]).unwrap();
+    let (code, said) = site.second_service();
+    assert!(code == Some(6) && said.contains("is damaged") && said.contains("docs/operation.md"), "{code:?}: {said}");
+    std::fs::write(&journal, whole).unwrap();
+}
+
+#[tokio::test]
+async fn a_backup_made_while_it_runs_restores_what_was_done() {
+    let mut site = Site::started().await;
+    site.tag(&garcia()).await;
+    site.delivered("ana@upf.example").await;
+    let backup = site.beamline.path("backup.sqlite");
+    let (code, said) = site.verb(&["backup", backup.to_str().unwrap()]).await;
+    assert!(code == Some(0) && said.contains("2 experiments and deliveries"), "{code:?}: {said}");
+    site.kill();
+    for ending in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(site.beamline.path(&format!("journal.sqlite{ending}")));
+    }
+    std::fs::copy(&backup, site.beamline.path("journal.sqlite")).unwrap();
+    site.start();
+    site.delivered("ana@upf.example").await;
+    assert_eq!(site.mailed_to(), ["ana@upf.example"]);
+}
+
+#[tokio::test]
+async fn a_hang_up_reads_the_settings_and_ends_nothing() {
+    let site = Site::started().await;
+    site.signal(Signal::HUP);
+    eventually("the log says so", || site.log().contains("SIGHUP")).await;
+    site.tag(&garcia()).await;
+    site.delivered("ana@upf.example").await;
+}
+
+#[tokio::test]
+async fn a_full_disk_neither_repeats_a_message_nor_makes_the_service_deaf() {
+    let Some(disk) = SmallDisk::mount(128 * 1024) else { return };
+    let server = SmtpServer::start(&json!({"security": "none", "slow": 3}));
+    let journal = format!("path = \"{}\"", disk.path().join("journal.sqlite").display());
+    let changes = [(FOLDER, &*by_smtp(&server)), ("path = \"journal.sqlite\"", &*journal)];
+    let mut site = Site::with(&Field::ALL, &changes).await;
+    site.start();
+    site.idle().await;
+    site.tag(&garcia()).await;
+    eventually("a message at the server", || copies(&server, "ana@upf.example") == 1).await;
+    let filler = disk.fill();
+    eventually("several tries to write", || site.log().matches("disk is full").count() > 3).await;
+    std::fs::remove_file(filler).unwrap();
+    site.delivered("ana@upf.example").await;
+    assert_eq!(copies(&server, "ana@upf.example"), 1, "{}", site.log());
+
+    // Full while nothing is under way: the next group waits for room, and is then served without a restart.
+    let filler = disk.fill();
+    site.tag(&li()).await;
+    site.record(Record::StatusMsg, |text| text.contains("disk is full")).await;
+    std::fs::remove_file(filler).unwrap();
+    site.delivered("boli@mit.example").await;
+    assert_eq!(copies(&server, "boli@mit.example"), 1, "{}", site.log());
+}
