@@ -1,4 +1,4 @@
-"""The pages: what is on beamshare's screens, said once for MEDM, PyDM and Phoebus."""
+"""The content of beamshare's screens, described once for MEDM, PyDM and Phoebus."""
 
 from parts import BAR, BLUE, FIELD, GREEN, GREY, GROUND, INK, NAME, ORANGE, RED, STATUS_COLOURS, STEP_COLOURS, WHITE, YELLOW
 from parts import Button, Choice, Label, Light, Number, Open, Page, Panel, State, Text, When, bar, box
@@ -98,7 +98,7 @@ def main_page():
     top = 790
     parts += box(5, top, 490, 128, "Users and messages")
     parts += counts(15, top + 34, 225, [("Users", "UsersTotal"), ("shared with", "UsersShared")])
-    parts += counts(260, top + 34, 225, [("Mails", "EmailsSent"), ("refused", "EmailsFailed")])
+    parts += counts(260, top + 34, 225, [("Mails", "EmailsSent"), ("rejected", "EmailsFailed")])
     parts += box(505, top, 490, 128, "Transfer")
     parts += counts(515, top + 34, 225, [("Files", "SyncFiles"), ("of", "SyncFilesTotal"), ("faults", "SyncFaults")])
     parts += [
@@ -112,7 +112,7 @@ def main_page():
     parts += [
         Label(1015, top + 92, 110, 20, "Last ended"),
         Text(1130, top + 90, 245, 24, PR + "LastRun"),
-        Label(1260, top + 36, 110, 20, "It took, s"),
+        Label(1260, top + 36, 110, 20, "Duration, s"),
         Number(1375, top + 34, 110, 24, PR + "LastDuration"),
     ]
     for index, (label, page) in enumerate(
@@ -125,7 +125,7 @@ def main_page():
 def confirm(record):
     """The macros with which beamshare_confirm asks for a command."""
     what = {
-        "Abort": "End the running delivery. What is done stays; Run goes on with the rest.",
+        "Abort": "Stop the running delivery. Completed work stays; Run does the rest.",
         "Resend": "Send the message again to all users of this experiment.",
     }[record]
     label = {"Abort": "Abort", "Resend": "Mail again"}[record]
@@ -160,11 +160,11 @@ def approve_page():
     parts += [
         Light(15, 50, 330, 64, PR + "Status", STATUS_COLOURS),
         State(30, 58, 300, 48, PR + "Status"),
-        Label(365, 58, w - 380, 24, "Held, and why. Read it whole before you approve.", when=held),
-        Label(365, 84, w - 380, 24, "An approval holds for this set only; any change makes it void.", when=held),
+        Label(365, 58, w - 380, 24, "Held, with all reasons. Read everything before you approve.", when=held),
+        Label(365, 84, w - 380, 24, "An approval applies to these values only; any change makes it void.", when=held),
         Text(15, 124, w - 30, 20, PR + "PendingMsg", lines=12, columns=86),
     ]
-    parts += box(5, 374, w - 10, 180, "Whom it is about")
+    parts += box(5, 374, w - 10, 180, "The group")
     parts += [Label(180, 406, 400, 22, "in the user-info PVs: would be served"), Label(690, 406, 400, 22, "accepted last")]
     for index, (name, info, own) in enumerate(ACCEPTED):
         y = 432 + index * 29
@@ -175,7 +175,7 @@ def approve_page():
         ]
     parts += [
         Button(15, 564, 340, 44, "Approve", PR + "Approve", GREEN),
-        Label(375, 576, 500, 22, "Not right? Close this window, and tag again."),
+        Label(375, 576, 500, 22, "If anything is wrong, close this window and tag again."),
     ]
     return Page("beamshare_approve", "beamshare: approve?", w, 620, tuple(parts))
 
@@ -200,7 +200,7 @@ def users_page():
             Text(180, y, 500, 26, U + info),
             Text(690, y, 495, 26, PR + own),
         ]
-    parts += box(5, 240, w - 10, 216, "More in the user-info PVs")
+    parts += box(5, 240, w - 10, 216, "Other user-info PVs")
     more = (
         ("First name", "UserName"),
         ("Institution", "UserInstitution"),
@@ -212,15 +212,15 @@ def users_page():
     for index, (name, info) in enumerate(more):
         y = 272 + index * 30
         parts += [Label(15, y + 2, 150, 22, name), Text(180, y, w - 195, 26, U + info)]
-    parts += box(5, 464, w - 10, 260, "What they get")
+    parts += box(5, 464, w - 10, 260, "For the users")
     parts += [
         Label(15, 498, 150, 22, "Directory"),
         Text(180, 496, w - 195, 26, PR + "Path"),
         Label(15, 528, 150, 22, "Link"),
         Text(180, 526, w - 195, 20, PR + "DataLink", lines=6, columns=86),
     ]
-    parts += counts(15, 656, 380, [("Users of the experiment", "UsersTotal"), ("who have access", "UsersShared")])
-    parts += counts(430, 656, 380, [("Messages sent", "EmailsSent"), ("refused for good", "EmailsFailed")])
+    parts += counts(15, 656, 380, [("Users of the experiment", "UsersTotal"), ("with access", "UsersShared")])
+    parts += counts(430, 656, 380, [("Messages sent", "EmailsSent"), ("rejected", "EmailsFailed")])
     return Page("beamshare_users", "beamshare: users", w, 732, tuple(parts))
 
 
@@ -231,11 +231,11 @@ def transfers_page():
         Panel(5, 46, w - 10, 132, INK, outline=True),
         Light(15, 56, 64, 40, PR + "SyncSts", STEP_COLOURS),
         State(95, 58, 200, 36, PR + "SyncSts"),
-        Label(315, 66, 150, 22, "Globus's task"),
+        Label(315, 66, 150, 22, "Globus task"),
         Text(470, 62, w - 485, 28, PR + "SyncTask"),
         message(15, 106, w - 30, 22, "SyncMsg"),
     ]
-    parts += box(5, 186, w - 10, 124, "So far")
+    parts += box(5, 186, w - 10, 124, "Progress")
     parts += counts(15, 220, 380, [("Files moved", "SyncFiles"), ("of", "SyncFilesTotal"), ("Faults", "SyncFaults")])
     parts += [
         Label(430, 222, 130, 22, "Bytes moved"),
@@ -256,7 +256,7 @@ def history_page():
     parts += [
         Label(15, 142, 225, 22, "End of the last one"),
         Text(250, 140, 300, 26, PR + "LastRun"),
-        Label(15, 172, 225, 22, "It took"),
+        Label(15, 172, 225, 22, "Duration"),
         Number(250, 170, 145, 26, PR + "LastDuration"),
         Label(405, 172, 60, 22, "s"),
     ]
@@ -272,28 +272,28 @@ def history_page():
         Text(150, 302, w - 165, 26, PR + "Version"),
         Label(15, 336, 130, 22, "Host"),
         Text(150, 334, w - 165, 26, PR + "Host"),
-        Label(15, 368, 130, 22, "Serves now"),
+        Label(15, 368, 130, 22, "Active service"),
         Text(150, 366, w - 165, 26, PR + "LeaseHolder"),
     ]
     return Page("beamshare_history", "beamshare: history", w, 414, tuple(parts))
 
 
 HELP = (
-    (INK, "Run", "Makes sure that all is so, mends what is not, mails who was never mailed. Accepts an edit by hand."),
-    (INK, "Approve", "Goes on with what is held. Shows first what would be done, for whom, and why it is held."),
-    (INK, "Abort", "Ends the running delivery. What is done stays; Run goes on."),
+    (INK, "Run", "Checks every step, repairs what is missing, mails people never mailed. Accepts an edit by hand."),
+    (INK, "Approve", "Serves the held group. First shows what would be done, for whom, and the reasons for the hold."),
+    (INK, "Abort", "Stops the running delivery. Completed work stays; Run does the rest."),
     (INK, "Mail again", "Sends the message again to everyone of this experiment."),
-    (INK, "Auto", "On: delivers when the user info changes. Off: only on Run."),
-    (INK, "Pause", "Begins nothing new until it is Go again. What is under way ends its attempt."),
+    (INK, "Auto", "On: new groups are served automatically. Off: they wait for Run."),
+    (INK, "Pause", "Starts nothing new until set to Go. The current attempt is completed."),
 )
 STATES_HELP = (
-    (GREY, "Idle", "Nothing to do: no user group is tagged, or the step has not begun (Pending)."),
-    (BLUE, "Running", "At work. Settling: the user info has just changed, beamshare waits until it is quiet."),
-    (GREEN, "Done", "Delivered: directories, Globus, sharing, e-mail, as the steps say."),
-    (YELLOW, "Waiting", "Something is incomplete or away, or (Approval) asks for you. The message says what to do."),
-    (ORANGE, "Paused", "An operator has paused it."),
-    (RED, "Failed", "Gave up. The message says why; when it is mended, press Run."),
-    (BAR, "Skipped", "This step was not wanted by the configuration."),
+    (GREY, "Idle", "Nothing to do: no user group is tagged, or the step has not started (Pending)."),
+    (BLUE, "Running", "In progress. Settling: the user info has just changed; beamshare waits until it is quiet."),
+    (GREEN, "Done", "Delivered: directories, Globus, sharing, e-mail, as shown by the steps."),
+    (YELLOW, "Waiting", "Something is incomplete or unreachable, or needs approval. The message says what to do."),
+    (ORANGE, "Paused", "Paused by an operator."),
+    (RED, "Failed", "Stopped by an error. Correct what the message names, then press Run."),
+    (BAR, "Skipped", "The settings do not ask for this step."),
 )
 
 
@@ -315,12 +315,12 @@ def help_page():
             Label(150, y, w - 165, 20, text),
         ]
     top += 48 + 28 * len(STATES_HELP)
-    parts += box(5, top, w - 10, 120, "When something is wrong")
+    parts += box(5, top, w - 10, 120, "Troubleshooting")
     for index, text in enumerate(
         (
-            "beamshare is STOPPED (red bar): the IOC has heard no heartbeat for 10 s. On its host: systemctl status beamshare",
-            "White fields: the IOC of these records does not answer.",
-            "A step is red: its message says what was tried and what to do. In a terminal: beamshare status, beamshare check",
+            "beamshare is STOPPED (red bar): no heartbeat for 10 s. On its host, run: systemctl status beamshare",
+            "White fields: the IOC of these records is unreachable.",
+            "A step is red: its message names the cause and the remedy. In a terminal, run: beamshare status, beamshare check",
         )
     ):
         parts.append(Label(15, top + 34 + index * 28, w - 30, 20, text))

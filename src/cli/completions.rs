@@ -3,12 +3,12 @@ use super::{Cli, Outcome};
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-/// Print completions for a shell
+/// Print shell completions
 ///
 /// For bash: beamshare completions bash > ~/.local/share/bash-completion/completions/beamshare
 #[derive(Args)]
 pub struct Completions {
-    /// The shell
+    /// Shell
     shell: Shell,
 }
 

@@ -1,4 +1,4 @@
-//! The question before a verb does by hand what the service would hold.
+//! Asks for confirmation before a command does what the service would hold.
 
 use super::failure::{Exit, Failure};
 use super::print;
@@ -7,16 +7,16 @@ use std::io::{BufRead, IsTerminal, Write};
 
 #[derive(Args, Clone, Copy, Default)]
 pub struct Confirm {
-    /// Go on although the service would hold this, without a question: read first what it says
+    /// Continue without asking, although the service would hold this group
     #[arg(long, short = 'y', alias = "approve")]
     yes: bool,
 }
 
 impl Confirm {
-    /// Says what the service would hold, and goes on only if --yes was given or the person at the terminal says so.
+    /// Prints the reasons for which the service would hold the group, and continues only with --yes or a confirmation.
     ///
     /// # Errors
-    /// [`Exit::Held`] where nobody has confirmed it.
+    /// [`Exit::Held`] without a confirmation.
     pub fn ask(self, reasons: &[String]) -> Result<(), Failure> {
         if reasons.is_empty() || self.yes {
             return Ok(());
@@ -27,7 +27,7 @@ impl Confirm {
             return Err(held("Add --yes if that is right, or press Approve on the screen"));
         }
         let mut screen = std::io::stderr();
-        let _ = write!(screen, "The service would hold this: {why}.\nGo on? [y/N] ");
+        let _ = write!(screen, "The service would hold this: {why}.\nContinue? [y/N] ");
         let _ = screen.flush();
         let mut answer = String::new();
         let read = std::io::stdin().lock().read_line(&mut answer);

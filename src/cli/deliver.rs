@@ -29,7 +29,7 @@ pub struct Deliver {
     #[command(flatten)]
     confirm: Confirm,
 
-    /// Try no longer than this while a host or service is away (exit code 5)
+    /// Retry no longer than this while a host or service is unreachable (exit code 5)
     #[arg(long, value_name = "TIME", default_value = "2 min", value_parser = duration)]
     timeout: Duration,
 }
@@ -37,7 +37,7 @@ pub struct Deliver {
 /// For verbs that reach people.
 #[derive(Args, Default)]
 pub struct Everyone {
-    /// Everyone on the proposal whom the schedule gives an address, also where the settings say: the PI alone
+    /// Include everyone on the proposal with an address, even if the settings say `recipients = "pi"`
     #[arg(long)]
     schedule: bool,
 }

@@ -4,9 +4,9 @@ use beamshare::config::Config;
 use beamshare::domain::Step;
 use clap::Args;
 
-/// Make the directories of the experiment that the PVs name: on this machine, on the hosts, on Globus
+/// Create the directories of the experiment in the PVs: on this machine, on the hosts, on Globus
 ///
-/// What is there already is left as it is. Run it as the account that runs the service.
+/// Existing directories stay as they are. Run it as the account that runs the service.
 #[derive(Args)]
 pub struct Dirs {
     #[command(flatten)]

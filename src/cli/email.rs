@@ -16,16 +16,16 @@ use std::time::Duration;
 /// How long the service may take to begin what a button asks for.
 const BEGIN: Duration = Duration::from_secs(15);
 
-/// E-mail the link to the people of the experiment that the PVs name, and the PI's message to the contacts on copy
+/// E-mail the link to the people of the experiment in the PVs, with the contacts on copy of the PI's message
 ///
-/// Who has the message already doesn't get it again, unless --resend is given. Run it as the account that runs the service.
+/// People who already have the message do not get it again, unless --resend is given. Run it as the account that runs the service.
 #[derive(Args)]
 pub struct Email {
-    /// Send the message to the contacts alone, to see what the users would get
+    /// Send the message only to the contacts, to see what the users would get
     #[arg(long, conflicts_with_all = ["resend", "yes", "schedule"])]
     test: bool,
 
-    /// Mail everyone again; by the service, where it runs
+    /// Mail everyone again, through the service if it is running
     #[arg(long)]
     resend: bool,
 

@@ -10,12 +10,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-/// List what was delivered to whom, newest first, from the journal
+/// List past deliveries from the journal, newest first
 ///
-/// Each delivery is listed with the addresses that it had and served, also after a later change.
+/// Each delivery is listed with the addresses that it had and served, whatever changed later.
 #[derive(Args)]
 pub struct History {
-    /// At most so many deliveries
+    /// Maximum number of deliveries
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     number: u32,
 

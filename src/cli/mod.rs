@@ -34,32 +34,32 @@ use std::process::ExitCode;
 type Outcome = Result<Exit, Failure>;
 
 const AFTER_HELP: &str = "\
-Begin with:
-  beamshare init              writes beamshare.toml and the message templates here, to be edited
-  beamshare check             tries every PV, host, token and server that the settings name
-  beamshare run               serves the beamline until it is stopped
+Getting started:
+  beamshare init              writes beamshare.toml and the message templates to this folder
+  beamshare check             tests every PV, host, token and server in the settings
+  beamshare run               serves the beamline until stopped
 
-The settings are those of --config; without it, the first of $BEAMSHARE_CONFIG, ./beamshare.toml and
+Without --config, the settings are the first of $BEAMSHARE_CONFIG, ./beamshare.toml and
 /etc/beamshare/beamshare.toml.
 
 Exit codes:
   0  done
-  1  failed; the message says what and why
-  2  wrong use, or a mistake in the settings
-  3  held: an operator must press Approve (or Run), or the verb needs --yes
+  1  failed; the message names the cause
+  2  wrong usage, or a mistake in the settings
+  3  held: an operator must press Approve (or Run), or the command needs --yes
   4  nothing to do: no experiment, or nothing recorded or found
-  5  a service is away: IOC, beamshare itself, host, Globus or mail server; try again later
-  6  the journal is damaged, or of a newer beamshare";
+  5  unreachable: IOC, service, host, Globus or mail server; try again later
+  6  the journal is damaged, or from a newer version";
 
-/// Watches a beamline's user-info PVs and delivers to each new user group: directories, Globus sharing, e-mail.
+/// Gives each user group of a beamline its data: directories, Globus access, e-mail, transfers.
 #[derive(Parser)]
 #[command(name = "beamshare", version, after_help = AFTER_HELP, max_term_width = 110)]
 struct Cli {
-    /// The beamline's settings
+    /// Settings of the beamline
     #[arg(short, long, global = true, value_name = "FILE", env = "BEAMSHARE_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
 
-    /// What is logged, on standard error (run: info, else off): error, warn, info, debug, trace, or a filter like info,beamshare::epics=debug
+    /// Log level on standard error (default: info for run, off otherwise): error, warn, info, debug, trace, or a filter such as info,beamshare::status=debug
     #[arg(long, global = true, value_name = "LEVEL", env = "BEAMSHARE_LOG", hide_env_values = true)]
     log_level: Option<String>,
 
@@ -93,7 +93,7 @@ enum Verb {
     Completions(completions::Completions),
 }
 
-/// For verbs that have something to read.
+/// For commands with output for scripts.
 #[derive(Args)]
 struct Format {
     /// Print JSON, for scripts

@@ -12,20 +12,20 @@ use std::io::IsTerminal;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Let the service make sure that everything for the present experiment is still true (put 1 to Run)
+/// Have the service check and repair everything for the current experiment (as the Run button)
 ///
-/// What is missing is repaired; only who was never mailed is mailed. Waits for the end, and ends as it did: 0 done,
-/// 1 failed, 3 held, 4 no experiment, 5 a service away.
+/// Only people who were never mailed are mailed. Waits for the end. Exit codes: 0 done, 1 failed, 3 held, 4 no
+/// experiment, 5 a service is unreachable.
 #[derive(Args)]
 pub struct Rerun {
     #[command(flatten)]
     confirm: Confirm,
 
-    /// Don't wait for the end
+    /// Do not wait for the end
     #[arg(long)]
     no_wait: bool,
 
-    /// Wait no longer than this, e.g. "10 min" (exit code 5)
+    /// Maximum time to wait, e.g. "10 min" (exit code 5)
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
 }

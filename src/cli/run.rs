@@ -6,12 +6,12 @@ use beamshare::service::{self, DaemonError};
 use clap::Args;
 use std::path::PathBuf;
 
-/// Serve the beamlines of these settings until stopped (SIGTERM, SIGINT)
+/// Serve the beamlines until stopped (SIGTERM, SIGINT)
 ///
-/// The log goes where the first file's [log] says. Edits of the files are taken over while it runs.
+/// [log] of the first file applies to all. Edits of the files take effect while the service runs.
 #[derive(Args)]
 pub struct Run {
-    /// Settings, one file a beamline; without any, the usual one
+    /// Settings, one file for each beamline
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 }

@@ -5,9 +5,9 @@ use beamshare::schedule::{self, ScheduleSource, show};
 use clap::Args;
 use std::sync::Arc;
 
-/// Show whose beam time it is by the facility's schedule
+/// Show the group that the facility's schedule lists now
 ///
-/// Run, PI, proposal, times, shifts and users. Exit code 4 where nobody is scheduled.
+/// Shows run, PI, proposal, times, shifts and users. Exit code 4 if nobody is scheduled.
 #[derive(Args)]
 pub struct Schedule {
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub struct Schedule {
 /// Another day than today.
 #[derive(Args)]
 pub struct Day {
-    /// So many days from now (or, with a minus, ago) at the same time of day
+    /// Number of days from now (negative: ago), at the same time of day
     #[arg(long = "set", value_name = "DAYS", default_value_t = 0, allow_negative_numbers = true)]
     pub days: i32,
 }

@@ -5,13 +5,13 @@ use beamshare::config::Config;
 use beamshare::domain::Step;
 use clap::Args;
 
-/// Share the Globus directory of the experiment that the PVs name with its people and those of share_with
+/// Share the Globus directory of the experiment in the PVs with its people and share_with
 ///
-/// Its people are the PI, those on the proposal (`recipients` in the settings, or --schedule), and those whom `beamshare
-/// users add` has named.
+/// Its people are the PI, the people on the proposal (`recipients` in the settings, or --schedule), and those added with
+/// `beamshare users add`.
 ///
-/// The directory is made if it is missing. Who can read it already is left as they are; nobody is mailed. Run it as the
-/// account that runs the service.
+/// A missing directory is created. Existing access stays as it is; nobody is mailed. Run it as the account that runs the
+/// service.
 #[derive(Args)]
 pub struct Share {
     #[command(flatten)]

@@ -16,12 +16,12 @@ use std::time::Duration;
 /// What is shown of the PVs doesn't wait longer for the schedule.
 const SCHEDULE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Show whom the user-info PVs name now, what was done for them, and the Globus account's collections
+/// Show the group in the PVs, what was done for it, and the Globus account's collections
 ///
-/// With a schedule in the settings, also whose beam time it is by that. The collections are those that the account owns,
-/// that are shared with it, and that it shares. What can't be asked for is told, and doesn't change the exit code.
+/// With [schedule], also the scheduled group. The collections are those that the account owns, that are shared with it,
+/// and that it shares. A failure to get one of these is reported and does not change the exit code.
 ///
-/// Exit code 4 where they name nobody, 1 where they name someone who can't be served.
+/// Exit code 4 if the PVs name nobody, 1 if the group can't be served.
 #[derive(Args)]
 pub struct Show {
     #[command(flatten)]

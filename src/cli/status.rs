@@ -12,14 +12,13 @@ use std::io::Write;
 
 /// Show the status records as the control room sees them
 ///
-/// Exit code 0 where all is well, 1 where the last delivery failed, 3 where one is held, 5 where the IOC or the service
-/// is away.
+/// Exit code 0: no problems; 1: the last delivery failed; 3: a group is held; 5: the IOC or the service is unreachable.
 #[derive(Args)]
 pub struct Status {
     #[command(flatten)]
     format: Format,
 
-    /// Go on showing them as they change, until Ctrl-C; with --json, or where no terminal is, a line a change
+    /// Keep showing changes until Ctrl-C; with --json or without a terminal, one line for each change
     #[arg(long)]
     watch: bool,
 }

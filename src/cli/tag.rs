@@ -17,24 +17,24 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How soon the schedule is asked again after a failure, where `--every` is longer.
 const AGAIN: Duration = Duration::from_secs(300);
 
-/// Put who has the beam time to the user-info PVs
+/// Write the scheduled group to the user-info PVs
 ///
-/// From the facility's schedule, or by hand. All PVs are put, the update time last, and read back. With [rules] tag_key_file or --key the set is signed. Where nobody is scheduled the PVs are left alone (exit code 4).
+/// The group comes from the facility's schedule, or from the options. All PVs are written, the update time last, and read back. With [rules] tag_key_file or --key the set is signed. If nobody is scheduled, the PVs stay unchanged (exit code 4).
 #[derive(Args)]
 pub struct Tag {
     #[command(flatten)]
     day: Day,
 
-    /// Only show what would be put
+    /// Only show what would be written
     #[arg(long)]
     dry_run: bool,
 
-    /// Tag now and then every so often, e.g. "4h", until stopped
+    /// Tag now and repeat at this interval, e.g. "4h", until stopped
     #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["manual", "dry_run", "days"])]
     every: Option<Duration>,
 
-    /// Choose: from a list of the run's beam times, by --proposal, or by --last-name and what else is known (for
-    /// commissioning time, when nobody is scheduled)
+    /// Choose the group: from a list of the run's beam times, with --proposal, or with --last-name and other fields (for
+    /// commissioning, when nobody is scheduled)
     #[arg(long)]
     manual: bool,
 
@@ -53,7 +53,7 @@ pub struct Tag {
 /// Fields given by hand; over those of the chosen beam time, or instead of them where the last name is given.
 #[derive(Args)]
 struct ByHand {
-    /// Proposal number; without --last-name, the scheduled one to take
+    /// Proposal number; without --last-name, selects the scheduled proposal
     #[arg(long, value_name = "NUMBER", requires = "manual")]
     proposal: Option<String>,
     /// PI's last name
@@ -77,7 +77,7 @@ struct ByHand {
     /// Number of the experiment safety form
     #[arg(long, value_name = "NUMBER", requires = "manual")]
     esaf: Option<String>,
-    /// Month in which the experiment starts, e.g. 2026-03; else the beam time's, or this one
+    /// Month in which the experiment starts, e.g. 2026-03; default: that of the beam time, or the current one
     #[arg(long, value_name = "MONTH", requires = "manual")]
     year_month: Option<String>,
 }

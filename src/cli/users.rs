@@ -13,11 +13,11 @@ use channel_access::Context;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-/// List, add and remove those who get an experiment's data
+/// List, add and remove the people who get an experiment's data
 ///
-/// Beside the PI and share_with these are the people on the proposal (`recipients` in the settings) and those added here:
-/// staff, late comers. The running service shares with who is added and mails them, and takes back what it gave who is
-/// removed, within seconds. Without the service: `beamshare share` and `beamshare email`.
+/// Besides the PI and share_with, these are the people on the proposal (`recipients` in the settings) and those added here.
+/// Within seconds, the running service shares with added people and mails them, and revokes the access that it gave to
+/// removed ones. Without the service, run `beamshare share` and `beamshare email`.
 #[derive(Args)]
 pub struct Users {
     #[command(subcommand)]
@@ -26,30 +26,30 @@ pub struct Users {
 
 #[derive(Subcommand)]
 enum Action {
-    /// List those who get the data, and who of the proposal can't be reached
+    /// List the people who get the data, and those on the proposal without a usable address
     List {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
         format: Format,
     },
-    /// Add someone whom the schedule does not know, or who was removed
+    /// Add people who are not on the schedule, or who were removed
     Add {
-        /// Their addresses
+        /// E-mail addresses
         #[arg(required = true, value_name = "ADDRESS")]
         addresses: Vec<EmailAddress>,
-        /// What they are called, where it is one
+        /// Name, if only one address is given
         #[arg(long)]
         name: Option<String>,
         #[command(flatten)]
         which: Which,
     },
-    /// Remove someone: the access that beamshare gave is taken back
+    /// Remove people: revokes the access that beamshare gave
     ///
-    /// The removal is for this experiment and stays in force whatever the schedule says and whoever is tagged, also for the
-    /// PI's address. `beamshare users add` undoes it.
+    /// The removal applies to this experiment and stays in force whatever the schedule or a tagging says, also for the PI's
+    /// address. `beamshare users add` undoes it.
     Remove {
-        /// Their addresses
+        /// E-mail addresses
         #[arg(required = true, value_name = "ADDRESS")]
         addresses: Vec<EmailAddress>,
         #[command(flatten)]
@@ -60,7 +60,7 @@ enum Action {
 /// Whose people.
 #[derive(Args)]
 struct Which {
-    /// Another experiment than the one that the PVs name: its path, its proposal's number or its PI's address
+    /// Another experiment than that in the PVs: its path, proposal number or PI's address
     #[arg(long, value_name = "NAME")]
     experiment: Option<String>,
 }

@@ -18,10 +18,10 @@ use comfy_table::Color;
 use serde::Serialize;
 use std::fmt;
 
-/// Try every PV, host, token, collection and mail server that the settings name, and say what to do about the rest
+/// Test every PV, host, token, collection and mail server in the settings, and explain the level of trust
 ///
-/// Nothing is sent to anyone. In each directory place a hidden directory is made and taken away again. Run it as the
-/// account that runs the service. Exit code 1 where something must be put right, 5 where something is only away.
+/// Sends nothing to anyone. In each place, a hidden directory is created and removed again. Run it as the account that runs
+/// the service. Exit code 1 if something must be corrected, 5 if something is only unreachable.
 #[derive(Args)]
 pub struct Check {
     #[command(flatten)]
@@ -84,7 +84,7 @@ impl Finding {
 impl Check {
     pub async fn act(self, config: &Config) -> Outcome {
         let bar = spinner();
-        bar.set_message("trying what the settings name");
+        bar.set_message("testing the settings");
         let (trust, epics, delivery, storage, schedule, sync) = tokio::join!(
             trust::check(config),
             epics::check(config),

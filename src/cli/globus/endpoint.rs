@@ -17,7 +17,7 @@ use uuid::Uuid;
 /// What `beamshare show` says of the PVs doesn't wait longer for the collections.
 const LIST_LIMIT: Duration = Duration::from_secs(10);
 
-/// Find Globus collections, look into them, and make directories
+/// Find Globus collections, list and create directories
 #[derive(Args)]
 pub struct Endpoint {
     #[command(subcommand)]
@@ -26,35 +26,35 @@ pub struct Endpoint {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Find collections by words of their name, description, keywords, organization or owner
+    /// Find collections by name, description, keywords, organization or owner
     Search {
-        /// The words; without any, all collections of --scope
+        /// Search words; without them, all collections of --scope
         #[arg(required_unless_present = "scope")]
         words: Vec<String>,
-        /// Only among these
+        /// Limit the search
         #[arg(long, value_enum)]
         scope: Option<Among>,
-        /// At most so many
+        /// Maximum number of results
         #[arg(short = 'n', long, value_name = "N", default_value_t = 25)]
         number: usize,
         #[command(flatten)]
         format: Format,
     },
-    /// Show what a collection is, and what this account may do on it
+    /// Show a collection, and what this account may do on it
     Show {
-        /// Its id; without it, the collection of the settings
+        /// Id; default: the collection of the settings
         collection: Option<Uuid>,
         #[command(flatten)]
         format: Format,
     },
     /// List a directory
     Ls {
-        /// The directory; without it, [globus] top
+        /// Directory; default: [globus] top
         path: Option<String>,
-        /// On another collection than that of the settings
+        /// Id of another collection than that of the settings
         #[arg(long, value_name = "ID")]
         collection: Option<Uuid>,
-        /// Names that begin with a dot, too
+        /// Include names that begin with a dot
         #[arg(short, long)]
         all: bool,
         /// At most so many entries
@@ -63,14 +63,14 @@ enum Verb {
         #[command(flatten)]
         format: Format,
     },
-    /// Make a directory
+    /// Create a directory
     Mkdir {
-        /// The directory, from the collection's root on
+        /// Path from the root of the collection
         path: String,
-        /// On another collection than that of the settings
+        /// Id of another collection than that of the settings
         #[arg(long, value_name = "ID")]
         collection: Option<Uuid>,
-        /// Make those above it, too; one that is there is fine
+        /// Create missing parents; accept an existing directory
         #[arg(short, long)]
         parents: bool,
     },
@@ -87,7 +87,7 @@ enum Among {
     SharedWithMe,
     /// Guest collections that this account owns
     SharedByMe,
-    /// Lately used
+    /// Recently used
     RecentlyUsed,
     /// Used by running tasks
     InUse,

@@ -16,26 +16,26 @@ use std::time::Duration;
 /// How long a person may take in the browser.
 const BROWSER_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// Sign in to Globus, for the service and the verbs that speak with Globus
+/// Sign in to Globus, for the service and all commands that use Globus
 ///
-/// Prints a link to open in any browser, on any machine, and reads the code that the page shows (from standard input).
-/// With --local-server the browser on this machine hands the code back by itself. The sign-in is kept in the file of
-/// [globus.sign_in.token_store] and renews itself. Run it as the account that runs the service.
+/// Prints a link to open in any browser, and reads the code that the page displays from standard input. With
+/// --local-server, the browser on this machine returns the code by itself. The sign-in is saved in the file of
+/// [globus.sign_in.token_store] and is renewed automatically. Run it as the account that runs the service.
 #[derive(Args)]
 pub struct Login {
-    /// For a registered service: read its secret, try it, and keep it in client_secret_file
+    /// For a registered service: read its secret, test it, and save it in client_secret_file
     #[arg(long, conflicts_with = "scope")]
     service: bool,
 
-    /// With --service: read a new secret though the one that is kept works
+    /// With --service: replace a secret that still works
     #[arg(long, requires = "service")]
     replace: bool,
 
-    /// Consent to these scopes too, as an error message names them
+    /// Consent to additional scopes, as named by an error message
     #[arg(long, value_name = "SCOPES", value_parser = scopes)]
     scope: Option<Scopes>,
 
-    /// Let the browser on this machine hand the code back, instead of pasting it
+    /// Let the browser on this machine return the code, instead of pasting it
     #[arg(long, conflicts_with = "service")]
     local_server: bool,
 
@@ -46,15 +46,15 @@ pub struct Login {
 /// What Globus can ask of a sign-in, as an error message names it.
 #[derive(Args)]
 struct Session {
-    /// Sign in with this identity (an id or a username) in this session; repeat for several
+    /// Sign in with this identity (id or username); may be repeated
     #[arg(long, value_name = "IDENTITY", conflicts_with = "service")]
     session_identity: Vec<String>,
 
-    /// Sign in with an identity of this domain; repeat for several
+    /// Sign in with an identity of this domain; may be repeated
     #[arg(long, value_name = "DOMAIN", conflicts_with = "service")]
     session_domain: Vec<String>,
 
-    /// Satisfy this policy of Globus Auth; repeat for several
+    /// Satisfy this policy of Globus Auth; may be repeated
     #[arg(long, value_name = "ID", conflicts_with = "service")]
     session_policy: Vec<String>,
 

@@ -6,12 +6,12 @@ use beamshare::delivery::SIGN_IN;
 use clap::Args;
 use globus_transfer_client::TokenStore;
 
-/// Revoke the Globus sign-in of `beamshare login`, and forget it
+/// Revoke and delete the Globus sign-in of `beamshare login`
 ///
-/// The service can then do nothing on Globus until somebody signs in again.
+/// The service can't use Globus until somebody signs in again.
 #[derive(Args)]
 pub struct Logout {
-    /// Forget it though Globus can't be reached to revoke it
+    /// Delete it even if Globus is unreachable and can't revoke it
     #[arg(long)]
     forget: bool,
 }

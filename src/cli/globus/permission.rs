@@ -13,12 +13,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// List, make and delete access rules of a guest collection
+/// List, create and delete access rules of a guest collection
 ///
-/// Without --collection, of the collection of the settings.
+/// Without --collection, uses the collection of the settings.
 #[derive(Args)]
 pub struct Permission {
-    /// Of another guest collection
+    /// Id of another guest collection
     #[arg(long, value_name = "ID", global = true)]
     collection: Option<Uuid>,
 
@@ -28,39 +28,39 @@ pub struct Permission {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// List who may do what where, until when, and how many of the 1000 rules are used
+    /// List all rules with their expiry, and how many of the 1000 are used
     List {
-        /// Only those that end within this time, e.g. 7d; the soonest first
+        /// Only rules that expire within this time, e.g. 7d, soonest first
         #[arg(long, value_name = "TIME", value_parser = to_duration)]
         ending: Option<Duration>,
         #[command(flatten)]
         format: Format,
     },
-    /// Let somebody read (or write) a directory with everything below it
+    /// Give access to a directory and everything below it
     Create {
-        /// The Globus username: mostly the e-mail address of the home institution
+        /// Globus username: usually the e-mail address at the home institution
         email: String,
-        /// The directory, from the collection's root on
+        /// Path from the root of the collection
         path: String,
-        /// What they may do: r (read) or rw (read and write)
+        /// r (read) or rw (read and write)
         #[arg(long, value_name = "r|rw", default_value = "r", value_parser = permissions)]
         permissions: globus::Permissions,
-        /// After how long it ends, e.g. 28d; without it, never
+        /// Expire after this time, e.g. 28d; default: never
         #[arg(long, value_name = "TIME", value_parser = to_duration)]
         expires: Option<Duration>,
-        /// Let Globus send them an e-mail about it
+        /// Have Globus notify the person by e-mail
         #[arg(long)]
         notify: bool,
         #[command(flatten)]
         format: Format,
     },
-    /// Delete a rule, by its id or by whom and what it is for
+    /// Delete a rule, by its id or by username and path
     Delete {
-        /// The rule's id, or the Globus username (then with the path)
+        /// Id of the rule, or Globus username (with PATH)
         rule: String,
-        /// The directory
+        /// Directory
         path: Option<String>,
-        /// Delete it though beamshare itself granted it
+        /// Delete a rule even if beamshare created it
         #[arg(long)]
         yes: bool,
     },

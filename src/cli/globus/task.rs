@@ -20,7 +20,7 @@ const EVERY: Duration = Duration::from_secs(2);
 /// How many of a task's errors are shown: the latest say what is wrong now.
 const ERRORS_SHOWN: usize = 5;
 
-/// List, show, await and cancel the account's transfers and deletions
+/// List, show, wait for and cancel the account's transfers and deletions
 #[derive(Args)]
 pub struct Task {
     #[command(subcommand)]
@@ -29,12 +29,12 @@ pub struct Task {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// List tasks, the latest first
+    /// List tasks, newest first
     List {
-        /// Only those in these states
+        /// Only tasks in these states
         #[arg(long, value_enum, value_delimiter = ',')]
         status: Vec<State>,
-        /// At most so many
+        /// Maximum number of tasks
         #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
         number: usize,
         #[command(flatten)]
@@ -42,37 +42,37 @@ enum Verb {
     },
     /// Show a task, and its latest errors
     Show {
-        /// Its id
+        /// Task id
         task: Uuid,
         #[command(flatten)]
         format: Format,
     },
-    /// Wait until a task has ended: exit code 1 where it failed, 5 where it goes on
+    /// Wait until a task has ended: exit code 1 if it failed, 5 if it is still running
     Wait {
-        /// Its id
+        /// Task id
         task: Uuid,
-        /// Wait no longer than this
+        /// Maximum time to wait
         #[arg(long, value_name = "TIME", value_parser = duration)]
         timeout: Option<Duration>,
         #[command(flatten)]
         format: Format,
     },
-    /// Cancel a task; what it has transferred by then stays
+    /// Cancel a task; files that it has transferred stay
     Cancel {
-        /// Its id
+        /// Task id
         task: Uuid,
     },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum State {
-    /// At work, or waiting for its turn or for trouble to end
+    /// Running, queued, or retrying after an error
     Active,
-    /// Waiting for a person
+    /// Needs intervention
     Inactive,
-    /// Ended well
+    /// Completed
     Succeeded,
-    /// Ended badly, or cancelled
+    /// Failed or cancelled
     Failed,
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use globus_transfer_client::{ErrorKind, TokenStore, Tokens};
 use serde_json::{Value, json};
 
-/// Show by which Globus account beamshare signs in, its linked identities, scopes, and how long they last
+/// Show the Globus account that beamshare uses, its linked identities, scopes and their expiry
 #[derive(Args)]
 pub struct Whoami {
     #[command(flatten)]

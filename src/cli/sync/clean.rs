@@ -10,20 +10,20 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Remove at the source what was sent and verified, by [sync.clean_up]
+/// Remove files at the source that were sent and verified, as [sync.clean_up] says
 ///
-/// A file goes only if it is exactly as it was when it was sent, Globus listed it in the successful transfers of a task
-/// that compared checksums, both collections still show it, and it was sent longer ago than `keep`.
+/// A file is removed only if it is unchanged since it was sent, Globus listed it in the successful transfers of a task that
+/// compared checksums, both collections still show it, and it was sent longer ago than `keep`.
 #[derive(Args)]
 pub struct Clean {
     #[command(flatten)]
     which: Which,
 
-    /// Remove nothing: print what would go, and why the others stay
+    /// Remove nothing; print what would be removed, and why the others stay
     #[arg(long)]
     dry_run: bool,
 
-    /// Try no longer than this while Globus is away (exit code 5)
+    /// Retry no longer than this while Globus is unreachable (exit code 5)
     #[arg(long, value_name = "TIME", default_value = "2 min", value_parser = duration)]
     timeout: Duration,
 

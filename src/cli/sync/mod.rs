@@ -15,7 +15,7 @@ use beamshare::sync::{Engine, Pair, SyncError};
 use clap::{Args, Subcommand};
 use std::sync::Arc;
 
-/// Move data between collections, as [[sync]] of the settings says; see docs/sync.md
+/// Move data between collections ([[sync]] of the settings; docs/sync.md)
 #[derive(Args)]
 pub struct Sync {
     #[command(subcommand)]
@@ -55,8 +55,8 @@ struct Which {
     /// Only this pair of the settings
     pair: Option<String>,
 
-    /// Whose data: the path (2026-03/Li), the proposal number or the id of an experiment in the journal. Without it, the
-    /// present one's and what earlier ones have left
+    /// Experiment: its path (2026-03/Li), proposal number or id in the journal. Default: the current one, and unfinished
+    /// data of earlier ones
     #[arg(long, value_name = "EXPERIMENT")]
     experiment: Option<String>,
 }

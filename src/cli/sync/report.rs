@@ -5,10 +5,10 @@ use beamshare::config::Config;
 use beamshare::domain::EmailAddress;
 use clap::Args;
 
-/// Mail a summary of all pairs, to everyone that their `notify` names
+/// Mail a summary of all pairs to everyone in their `notify`
 #[derive(Args)]
 pub struct Report {
-    /// To this address instead; may be given several times
+    /// Send it to this address instead; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     to: Vec<EmailAddress>,
 }

@@ -5,16 +5,16 @@ use beamshare::config::Config;
 use clap::Args;
 use std::io::IsTerminal;
 
-/// Forget what is known of a pair's files
+/// Forget the state of a pair's files
 ///
-/// All of them are compared with the destination once more. What is there already counts as never sent: clean-up leaves it
-/// alone until it changes and is sent again.
+/// All files are compared with the destination again. Those that exist there count as not sent: clean-up ignores them until
+/// they change and are sent again.
 #[derive(Args)]
 pub struct Reset {
     #[command(flatten)]
     which: Which,
 
-    /// Don't ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }

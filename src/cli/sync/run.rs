@@ -14,16 +14,16 @@ use std::io::IsTerminal;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Send what is new, and wait for the end
+/// Send new files, and wait for the end
 ///
-/// A task that an earlier run left is followed first. Ctrl-C ends the waiting, not the task: the next run follows it;
-/// beamshare sync stop cancels it.
+/// A task left by an earlier run is completed first. Ctrl-C stops waiting but not the task: the next run continues with it,
+/// and beamshare sync stop cancels it.
 #[derive(Args)]
 pub struct Run {
     #[command(flatten)]
     which: Which,
 
-    /// Try no longer than this while Globus is away (exit code 5)
+    /// Retry no longer than this while Globus is unreachable (exit code 5)
     #[arg(long, value_name = "TIME", default_value = "2 min", value_parser = duration)]
     timeout: Duration,
 

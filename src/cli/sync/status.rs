@@ -8,10 +8,10 @@ use clap::Args;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
-/// Show how each pair stands; starts nothing, and asks nobody
+/// Show the state of each pair, without starting anything or asking Globus
 #[derive(Args)]
 pub struct Status {
-    /// Also pairs of earlier experiments that are finished
+    /// Include finished pairs of earlier experiments
     #[arg(long)]
     all: bool,
 

@@ -11,15 +11,15 @@ use tokio::time::Instant;
 /// How often is looked whether another process has ended its task.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Cancel the running task; nothing starts again until a run by hand
+/// Cancel the running task; nothing starts again until the next beamshare sync run
 ///
-/// What was sent by then stays, and beamshare sync run sends the rest.
+/// Files that were already sent stay; beamshare sync run sends the rest.
 #[derive(Args)]
 pub struct Stop {
     #[command(flatten)]
     which: Which,
 
-    /// Wait no longer than this (exit code 5)
+    /// Maximum time to wait (exit code 5)
     #[arg(long, value_name = "TIME", default_value = "2 min", value_parser = duration)]
     timeout: Duration,
 }
