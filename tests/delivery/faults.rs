@@ -123,7 +123,7 @@ async fn what_stays_away_is_given_up_in_the_end_with_its_reason() {
     beamline.globus.fault(Fault::answer("mkdir", 503).always());
     let (_, outcome, report) = deliver(&deliverer, &li(PI, "1234")).await;
     let Outcome::Failed { message } = outcome else { panic!("{outcome:?}") };
-    for part in ["given up after", "make the directory /2026-03/", "503", "put 1 to Run"] {
+    for part in ["given up after", "create the directory /2026-03/", "503", "put 1 to Run"] {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
     assert!(report.steps[&beamshare::domain::Step::Email].1.contains("not sent"), "{report:#?}");

@@ -114,7 +114,7 @@ def walk(screens, name, macros, seen, result):
 
 def main():
     everything = defaultdict(dict)
-    for folder, form, read in (("medm", "adl", adl), ("pydm", "ui", ui), ("phoebus", "bob", bob)):
+    for folder, form, read in (("medm", "adl", adl), ("screens/pydm", "ui", ui), ("screens/phoebus", "bob", bob)):
         screens = {path.stem: read(path) for path in sorted((ROOT / folder).glob(f"*.{form}"))}
         result = {name: defaultdict(set) for name in screens}
         walk(screens, "beamshare", {}, set(), result)
