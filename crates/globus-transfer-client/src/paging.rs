@@ -5,6 +5,8 @@ use std::future::Future;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream, TryStreamExt};
 
+use serde_json::Value;
+
 use crate::error::Result;
 
 /// A stream over all pages. `fetch` gets the page at a place and returns where the next one begins, if there is one.
@@ -39,6 +41,15 @@ pub(crate) fn next_offset(offset: u64, count: usize, is_more: bool) -> Option<u6
         return None;
     }
     offset.checked_add(count as u64)
+}
+
+/// Where the next page of a list with markers begins. The service writes a marker as a number or a text.
+pub(crate) fn next_marker(marker: Option<Value>) -> Option<String> {
+    match marker {
+        None | Some(Value::Null) => None,
+        Some(Value::String(marker)) => Some(marker),
+        Some(marker) => Some(marker.to_string()),
+    }
 }
 
 #[cfg(test)]

@@ -14,11 +14,11 @@ use crate::http::Call;
 use crate::lenient;
 use crate::path;
 
-/// How many access rules a collection can have.
+/// The number of access rules that a collection can have.
 pub const ACCESS_RULE_LIMIT: usize = 1000;
 
-/// What a rule allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What an access rule allows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Permissions {
     /// Reading (`r`).
@@ -28,6 +28,7 @@ pub enum Permissions {
     #[serde(rename = "rw")]
     ReadWrite,
     /// Permissions that this version doesn't know.
+    #[default]
     #[serde(other)]
     Unknown,
 }
@@ -54,8 +55,8 @@ impl fmt::Display for Permissions {
     }
 }
 
-/// Whom a rule is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The kind of principal of an access rule or role.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PrincipalType {
@@ -68,6 +69,7 @@ pub enum PrincipalType {
     /// Everyone.
     Anonymous,
     /// A kind that this version doesn't know.
+    #[default]
     #[serde(other)]
     Unknown,
 }
@@ -76,25 +78,28 @@ pub enum PrincipalType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AccessRule {
-    /// The id; none for what a role on the collection implies.
+    /// The id; `None` for a rule that a role on the collection implies.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub id: Option<String>,
-    /// Whom it is for.
+    /// The kind of principal.
+    #[serde(default)]
     pub principal_type: PrincipalType,
     /// The id of the identity or group; empty for everyone.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub principal: String,
     /// The directory, with everything below it.
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub path: String,
     /// What it allows.
+    #[serde(default)]
     pub permissions: Permissions,
     /// The role that implies it.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub role_id: Option<String>,
-    /// When it ends by itself.
+    /// When Globus deletes it.
     #[serde(default, deserialize_with = "lenient::time")]
     pub expiration_date: Option<Timestamp>,
-    /// When it was made.
+    /// When it was created.
     #[serde(default, deserialize_with = "lenient::time")]
     pub create_time: Option<Timestamp>,
     /// Fields that this version doesn't know.
@@ -120,15 +125,15 @@ impl AccessRule {
 }
 
 /// All access rules of a collection.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AccessRules {
-    /// The rules, those implied by roles included.
+    /// The rules, including those that roles imply.
     pub rules: Vec<AccessRule>,
 }
 
 impl AccessRules {
-    /// How many of the [`ACCESS_RULE_LIMIT`] rules are used; what roles imply isn't counted.
+    /// The number of the [`ACCESS_RULE_LIMIT`] rules that are used. Rules that roles imply don't count.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -142,7 +147,7 @@ impl AccessRules {
         self.rules.iter().filter(|rule| rule.role_id.is_none()).count()
     }
 
-    /// The rule for an identity on exactly this directory.
+    /// Finds the rule for an identity on exactly this directory.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -176,7 +181,7 @@ impl<'a> AccessRulesHandler<'a> {
         Self { core, collection }
     }
 
-    /// All rules, in one request.
+    /// Lists all rules, in one request.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)
@@ -190,14 +195,14 @@ impl<'a> AccessRulesHandler<'a> {
     pub async fn list(self) -> Result<AccessRules> {
         let url = self.url("access_list", None)?;
         let call = Call::get(url, format!("list the access rules of collection {}", self.collection));
-        let answer: DataList<AccessRule> = self.core.transfer(call).await?;
-        Ok(AccessRules { rules: answer.data })
+        let list: DataList<AccessRule> = self.core.transfer(call).await?;
+        Ok(AccessRules { rules: list.data })
     }
 
-    /// One rule by its id.
+    /// Gets a rule by its id.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound) when there is none of this id.
+    /// [`NotFound`](crate::ErrorKind::NotFound) when no rule has this id.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)
@@ -209,17 +214,18 @@ impl<'a> AccessRulesHandler<'a> {
     /// ```
     pub async fn get(self, id: &str) -> Result<AccessRule> {
         let url = self.url("access", Some(id))?;
-        self.core.transfer(Call::get(url, self.about("get", id))).await
+        self.core.transfer(Call::get(url, self.operation("get", id))).await
     }
 
-    /// A rule for an identity on a directory: reading, until it is changed.
+    /// Creates a rule for an identity on a directory. It allows reading unless [`CreateAccessRule::permissions`] says
+    /// otherwise.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid, li: uuid::Uuid)
     /// # -> Result<(), globus_transfer_client::Error> {
     /// let rules = client.transfer().access_rules(collection);
     /// let id = rules.create(li, "/2026-03/Li/").send().await?;
-    /// println!("made the rule {id}");
+    /// println!("created the rule {id}");
     /// # Ok(())
     /// # }
     /// ```
@@ -227,7 +233,7 @@ impl<'a> AccessRulesHandler<'a> {
         self.create_for(PrincipalType::Identity, Some(identity), path)
     }
 
-    /// A rule for a group, for everyone who is signed in, or for everyone.
+    /// Creates a rule for a group, for everyone who is signed in, or for everyone.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid, group: uuid::Uuid)
@@ -272,10 +278,10 @@ impl<'a> AccessRulesHandler<'a> {
         UpdateAccessRule { rules: self, id: id.into(), changes: serde_json::Map::new() }
     }
 
-    /// Deletes a rule. A rule that isn't there any more, after a lost answer, is deleted.
+    /// Deletes a rule. Not found after a lost response counts as deleted.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound) when there is none of this id.
+    /// [`NotFound`](crate::ErrorKind::NotFound) when no rule has this id.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)
@@ -286,7 +292,7 @@ impl<'a> AccessRulesHandler<'a> {
     /// ```
     pub async fn delete(self, id: &str) -> Result<()> {
         let url = self.url("access", Some(id))?;
-        let call = Call::delete(url, self.about("delete", id));
+        let call = Call::delete(url, self.operation("delete", id));
         super::deleted(self.core.transfer::<Value>(call).await)
     }
 
@@ -298,7 +304,7 @@ impl<'a> AccessRulesHandler<'a> {
         }
     }
 
-    pub(super) fn about(&self, verb: &str, id: &str) -> String {
+    pub(super) fn operation(&self, verb: &str, id: &str) -> String {
         format!("{verb} the access rule {id} of collection {}", self.collection)
     }
 }

@@ -1,4 +1,4 @@
-//! Making and changing access rules.
+//! Creating and changing access rules.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -11,7 +11,8 @@ use crate::http::Call;
 use crate::lenient;
 use crate::path;
 
-/// A rule to make; see [`AccessRulesHandler::create`](super::AccessRulesHandler::create).
+/// A rule to create; see [`AccessRulesHandler::create`](super::AccessRulesHandler::create).
+#[must_use = "nothing is sent until `send` is awaited"]
 pub struct CreateAccessRule<'a> {
     pub(super) rules: AccessRulesHandler<'a>,
     pub(super) principal_type: PrincipalType,
@@ -23,7 +24,7 @@ pub struct CreateAccessRule<'a> {
 }
 
 impl CreateAccessRule<'_> {
-    /// What it allows; reading by default.
+    /// Sets what it allows; reading by default.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -38,7 +39,7 @@ impl CreateAccessRule<'_> {
         self
     }
 
-    /// Lets Globus send an e-mail about it, with a message of your own.
+    /// Makes Globus send an e-mail about it, with an optional message.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -53,7 +54,7 @@ impl CreateAccessRule<'_> {
         self
     }
 
-    /// When it ends by itself.
+    /// Sets when Globus deletes it.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -69,25 +70,25 @@ impl CreateAccessRule<'_> {
         self
     }
 
-    /// Makes it, and gives its id.
+    /// Creates the rule and returns its id.
     ///
     /// # Errors
-    /// [`ErrorKind::Exists`] when there is one for the same principal and path (after a lost answer, perhaps this one);
-    /// [`ErrorKind::LimitExceeded`] when the collection has its 1000 rules; [`ErrorKind::PermissionDenied`] without the
-    /// role of access manager; [`ErrorKind::InvalidRequest`] for a path with `..` in it.
+    /// [`ErrorKind::Exists`] when there is a rule for the same principal and path (after a lost response, perhaps this
+    /// one); [`ErrorKind::LimitExceeded`] when the collection has 1000 rules; [`ErrorKind::PermissionDenied`] without the
+    /// role access manager; [`ErrorKind::InvalidRequest`] for a path with `..` in it.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
     /// # async fn example(client: GlobusClient, collection: uuid::Uuid, id: uuid::Uuid) -> Result<()> {
     /// let rules = client.transfer().access_rules(collection);
-    /// println!("made the rule {}", rules.create(id, "/2026-03/Li/").send().await?);
+    /// println!("created the rule {}", rules.create(id, "/2026-03/Li/").send().await?);
     /// # Ok(())
     /// # }
     /// ```
     pub async fn send(self) -> Result<String> {
         let path = path::directory(&self.path)?;
         let collection = self.rules.collection;
-        let tried = format!("let {} read {path} on collection {collection}", self.whom());
+        let operation = format!("let {} read {path} on collection {collection}", self.whom());
         let mut document = json!({
             "DATA_TYPE": "access",
             "principal_type": self.principal_type,
@@ -104,14 +105,16 @@ impl CreateAccessRule<'_> {
         if let Some(at) = self.expires {
             document["expiration_date"] = lenient::whole_seconds(at).into();
         }
-        // A second time the rule is there, and the service says so: nothing is doubled.
-        let call = Call::post(self.rules.url("access", None)?, tried.as_str(), &document)?.idempotent();
+        // A second attempt finds the rule, and the service says so: nothing is created twice.
+        let call = Call::post(self.rules.url("access", None)?, operation.as_str(), &document)?.idempotent();
         let made: Changed = self.rules.core.transfer(call).await?;
-        made.access_id.ok_or_else(|| Error::local(ErrorKind::InvalidResponse, tried, "the answer has no access_id"))
+        made.access_id
+            .ok_or_else(|| Error::local(ErrorKind::InvalidResponse, operation, "the response has no access_id"))
     }
 
-    /// Makes it unless there is one for the same principal and path, and gives the rule's id with how it came to be.
-    /// A rule that was there is left as it is: look at its permissions with [`AccessRulesHandler::get`](super::AccessRulesHandler::get).
+    /// Creates the rule unless there is one for the same principal and path. Returns the id of the rule, and whether this
+    /// call created it. An existing rule keeps its permissions: see
+    /// [`AccessRulesHandler::get`](super::AccessRulesHandler::get).
     ///
     /// # Errors
     /// As [`CreateAccessRule::send`], without [`ErrorKind::Exists`].
@@ -120,8 +123,8 @@ impl CreateAccessRule<'_> {
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid, li: uuid::Uuid)
     /// # -> Result<(), globus_transfer_client::Error> {
     /// let rules = client.transfer().access_rules(collection);
-    /// let (id, made) = rules.create(li, "/2026-03/Li/").ensure().await?;
-    /// println!("{id}: {made:?}");
+    /// let (id, creation) = rules.create(li, "/2026-03/Li/").ensure().await?;
+    /// println!("{id}: {creation:?}");
     /// # Ok(())
     /// # }
     /// ```
@@ -140,7 +143,7 @@ impl CreateAccessRule<'_> {
             .rules
             .into_iter()
             .find(|rule| {
-                // What a role implies has no id, and isn't the rule that was refused.
+                // A rule that a role implies has no id, and isn't the one that exists.
                 rule.id.is_some()
                     && rule.principal_type == kind
                     && rule.principal == principal
@@ -162,6 +165,7 @@ impl CreateAccessRule<'_> {
 }
 
 /// Changes to a rule; see [`AccessRulesHandler::update`](super::AccessRulesHandler::update).
+#[must_use = "nothing is sent until `send` is awaited"]
 pub struct UpdateAccessRule<'a> {
     pub(super) rules: AccessRulesHandler<'a>,
     pub(super) id: String,
@@ -169,7 +173,7 @@ pub struct UpdateAccessRule<'a> {
 }
 
 impl UpdateAccessRule<'_> {
-    /// What it allows.
+    /// Sets what it allows.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -184,7 +188,7 @@ impl UpdateAccessRule<'_> {
         self
     }
 
-    /// When it ends by itself; none for never.
+    /// Sets when Globus deletes it; `None` for never.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -200,10 +204,10 @@ impl UpdateAccessRule<'_> {
         self
     }
 
-    /// Makes the changes.
+    /// Sends the changes.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no rule of this id; [`ErrorKind::PermissionDenied`].
+    /// [`ErrorKind::NotFound`] when no rule has this id; [`ErrorKind::PermissionDenied`].
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -216,7 +220,7 @@ impl UpdateAccessRule<'_> {
     pub async fn send(mut self) -> Result<()> {
         self.changes.insert("DATA_TYPE".to_owned(), "access".into());
         let url = self.rules.url("access", Some(&self.id))?;
-        let call = Call::put(url, self.rules.about("change", &self.id), &self.changes)?;
+        let call = Call::put(url, self.rules.operation("change", &self.id), &self.changes)?;
         self.rules.core.transfer::<Value>(call).await.map(|_| ())
     }
 }

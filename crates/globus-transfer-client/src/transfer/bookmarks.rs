@@ -1,4 +1,4 @@
-//! Bookmarks: names for places on collections, of the person's own.
+//! Bookmarks: a person's own names for directories on collections.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -11,13 +11,13 @@ use crate::http::Call;
 use crate::lenient;
 use crate::path;
 
-/// A name for a place on a collection.
+/// A name for a directory on a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Bookmark {
     /// The id.
     pub id: Uuid,
-    /// The name, of which the person has only one.
+    /// The name, unique for the person.
     pub name: String,
     /// The collection.
     pub endpoint_id: Uuid,
@@ -42,7 +42,7 @@ impl<'a> BookmarksHandler<'a> {
         Self { core }
     }
 
-    /// All of them.
+    /// Lists all bookmarks.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
@@ -58,7 +58,7 @@ impl<'a> BookmarksHandler<'a> {
         Ok(answer.data)
     }
 
-    /// One of them.
+    /// Gets a bookmark.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -72,7 +72,7 @@ impl<'a> BookmarksHandler<'a> {
         self.core.transfer(call).await
     }
 
-    /// Makes one.
+    /// Creates a bookmark.
     ///
     /// # Errors
     /// [`Exists`](crate::ErrorKind::Exists) or [`Conflict`](crate::ErrorKind::Conflict) when the name is taken.
@@ -87,11 +87,11 @@ impl<'a> BookmarksHandler<'a> {
     pub async fn create(self, name: &str, collection: Uuid, path: &str) -> Result<Bookmark> {
         let url = self.core.transfer_endpoint(&["bookmark"])?;
         let document = json!({ "name": name, "endpoint_id": collection, "path": path::directory(path)? });
-        let call = Call::post(url, format!("make the bookmark '{name}'"), &document)?;
+        let call = Call::post(url, format!("create the bookmark '{name}'"), &document)?;
         self.core.transfer(call).await
     }
 
-    /// Gives one another name.
+    /// Renames a bookmark.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -105,7 +105,7 @@ impl<'a> BookmarksHandler<'a> {
         self.core.transfer(call).await
     }
 
-    /// Deletes one.
+    /// Deletes a bookmark.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)

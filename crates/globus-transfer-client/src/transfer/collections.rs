@@ -1,15 +1,17 @@
-//! Collections: what they are, and making and deleting guest collections.
+//! Collections: their documents, and creating and deleting guest collections.
 
+use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::DataList;
 use super::roles::RolesHandler;
+use super::{DataList, PauseRule};
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Call;
 use crate::lenient;
+use crate::paging::pages;
 use crate::path;
 
 /// A collection, or the endpoint that carries collections.
@@ -37,19 +39,19 @@ pub struct Collection {
     /// The organization.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub organization: Option<String>,
-    /// Whether those without a permission can find it.
+    /// Whether accounts without a permission can find it.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub public: bool,
-    /// Where people start; `/~/` or none for the service's choice.
+    /// The directory in which the web app starts; `/~/` or `None` for the service's choice.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub default_directory: Option<String>,
-    /// The mapped collection or endpoint that a guest collection is a part of.
+    /// The mapped collection or endpoint that hosts a guest collection.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub host_endpoint_id: Option<Uuid>,
-    /// The directory of the host that a guest collection shows.
+    /// The directory of the host that a guest collection shares.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub host_path: Option<String>,
-    /// Whether it has access rules.
+    /// Whether it can have access rules.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub acl_available: bool,
     /// Whether the caller may change its access rules.
@@ -58,7 +60,7 @@ pub struct Collection {
     /// The caller's roles on it.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub my_effective_roles: Vec<String>,
-    /// For Globus Connect Personal: whether it is connected now.
+    /// For Globus Connect Personal: whether it is running.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub gcp_connected: Option<bool>,
     /// For Globus Connect Personal: whether its owner paused it.
@@ -67,7 +69,7 @@ pub struct Collection {
     /// The address of the Globus Connect Server that manages it.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub gcs_manager_url: Option<String>,
-    /// Whether it is for data under special protection.
+    /// Whether it is a high-assurance collection, for protected data.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub high_assurance: Option<bool>,
     /// Fields that this version doesn't know.
@@ -114,8 +116,8 @@ impl Collection {
 /// One collection; see [`TransferHandler::collection`](super::TransferHandler::collection).
 #[derive(Clone, Copy)]
 pub struct CollectionHandler<'a> {
-    core: &'a Core,
-    id: Uuid,
+    pub(super) core: &'a Core,
+    pub(super) id: Uuid,
 }
 
 impl<'a> CollectionHandler<'a> {
@@ -123,10 +125,10 @@ impl<'a> CollectionHandler<'a> {
         Self { core, id }
     }
 
-    /// What it is.
+    /// Gets its document.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is none of this id, or the caller may not see it.
+    /// [`ErrorKind::NotFound`] when no collection has this id, or the caller may not see it.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -138,10 +140,10 @@ impl<'a> CollectionHandler<'a> {
     /// ```
     pub async fn get(self) -> Result<Collection> {
         let url = self.url(&[])?;
-        self.core.transfer(Call::get(url, self.about("look at"))).await
+        self.core.transfer(Call::get(url, self.operation("get"))).await
     }
 
-    /// Who manages it.
+    /// Its roles: the accounts and groups that manage it.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -156,7 +158,7 @@ impl<'a> CollectionHandler<'a> {
         RolesHandler::new(self.core, self.id)
     }
 
-    /// The guest collections on this mapped collection that the caller manages.
+    /// Lists the guest collections on this mapped collection that the caller manages.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -169,20 +171,20 @@ impl<'a> CollectionHandler<'a> {
     /// ```
     pub async fn my_guest_collections(self) -> Result<Vec<Collection>> {
         let url = self.url(&["my_shared_endpoint_list"])?;
-        let call = Call::get(url, self.about("list the guest collections of"));
-        let answer: DataList<Collection> = self.core.transfer(call).await?;
-        Ok(answer.data)
+        let call = Call::get(url, self.operation("list the guest collections of"));
+        let response: DataList<Collection> = self.core.transfer(call).await?;
+        Ok(response.data)
     }
 
-    /// A guest collection that shows one directory of this collection, to be made.
+    /// Creates a guest collection that shares one directory of this collection.
     ///
-    /// Transfer makes those on Globus Connect Personal; a Globus Connect Server makes its own by its manager service.
+    /// Transfer creates those on Globus Connect Personal; on Globus Connect Server they are created with its manager API.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
     /// # -> Result<(), globus_transfer_client::Error> {
     /// let guest = client.transfer().collection(id).create_guest("/data/", "Our data").send().await?;
-    /// println!("made {guest}");
+    /// println!("created {guest}");
     /// # Ok(())
     /// # }
     /// ```
@@ -190,10 +192,85 @@ impl<'a> CollectionHandler<'a> {
         CreateGuestCollection { host: self, path: path.into(), display_name: display_name.into(), fields: Map::new() }
     }
 
-    /// Deletes it, with its access rules; the data stays.
+    /// All guest collections on this mapped collection, for its administrators; pages are fetched as they are needed.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// use futures::TryStreamExt;
+    ///
+    /// let mut guests = client.transfer().collection(id).guest_collections();
+    /// while let Some(guest) = guests.try_next().await? {
+    ///     println!("{}", guest.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn guest_collections(self) -> BoxStream<'a, Result<Collection>> {
+        #[derive(Deserialize)]
+        struct Page {
+            // The official documents spell the list in lower case, unlike those of other lists.
+            #[serde(alias = "DATA", deserialize_with = "lenient::items")]
+            shared_endpoints: Vec<Collection>,
+            #[serde(default, deserialize_with = "lenient::or_default")]
+            next_token: Option<String>,
+        }
+        pages(None::<String>, move |token| async move {
+            let url = self.url(&["shared_endpoint_list"])?;
+            let call = Call::get(url, self.operation("list all guest collections of")).query_if("next_token", token);
+            let page: Page = self.core.transfer(call).await?;
+            Ok((page.shared_endpoints, page.next_token.map(Some)))
+        })
+    }
+
+    /// Lists the pause rules that apply to the caller's tasks on this collection.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// for rule in client.transfer().collection(id).my_pause_rules().await? {
+    ///     println!("{}", rule.message.unwrap_or_default());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn my_pause_rules(self) -> Result<Vec<PauseRule>> {
+        let call = Call::get(self.url(&["my_effective_pause_rule_list"])?, self.operation("list my pause rules of"));
+        Ok(self.core.transfer::<DataList<PauseRule>>(call).await?.data)
+    }
+
+    /// Lists the servers of an endpoint of Globus Connect Server 4, which is no longer supported by Globus.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// println!("{} servers", client.transfer().collection(id).servers().await?.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn servers(self) -> Result<Vec<Value>> {
+        let call = Call::get(self.url(&["server_list"])?, self.operation("list the servers of"));
+        Ok(self.core.transfer::<DataList<Value>>(call).await?.data)
+    }
+
+    /// Gets one server of an endpoint; see [`CollectionHandler::servers`].
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// println!("{}", client.transfer().collection(id).server(12).await?["hostname"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn server(self, server: u64) -> Result<Value> {
+        let url = self.url(&["server", &server.to_string()])?;
+        self.core.transfer(Call::get(url, self.operation("get a server of"))).await
+    }
+
+    /// Deletes it with its access rules; the data stays.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`]; [`ErrorKind::PermissionDenied`] for those who don't administer it.
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::PermissionDenied`] without the role administrator.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -203,23 +280,24 @@ impl<'a> CollectionHandler<'a> {
     /// # }
     /// ```
     pub async fn delete(self) -> Result<()> {
-        let call = Call::delete(self.url(&[])?, self.about("delete"));
+        let call = Call::delete(self.url(&[])?, self.operation("delete"));
         super::deleted(self.core.transfer::<Value>(call).await)
     }
 
-    fn url(&self, below: &[&str]) -> Result<url::Url> {
+    pub(super) fn url(&self, below: &[&str]) -> Result<url::Url> {
         let id = self.id.to_string();
         let mut segments = vec!["endpoint", id.as_str()];
         segments.extend(below);
         self.core.transfer_endpoint(&segments)
     }
 
-    fn about(&self, verb: &str) -> String {
+    pub(super) fn operation(&self, verb: &str) -> String {
         format!("{verb} collection {}", self.id)
     }
 }
 
-/// A guest collection to make; see [`CollectionHandler::create_guest`].
+/// A guest collection to create; see [`CollectionHandler::create_guest`].
+#[must_use = "nothing is sent until `send` is awaited"]
 pub struct CreateGuestCollection<'a> {
     host: CollectionHandler<'a>,
     path: String,
@@ -228,7 +306,7 @@ pub struct CreateGuestCollection<'a> {
 }
 
 impl CreateGuestCollection<'_> {
-    /// A description for people.
+    /// Sets the description.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -242,7 +320,7 @@ impl CreateGuestCollection<'_> {
         self
     }
 
-    /// The organization that stands behind it.
+    /// Sets the organization.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -256,11 +334,11 @@ impl CreateGuestCollection<'_> {
         self
     }
 
-    /// Makes it, and gives its id. Never repeated when the answer is lost: a second collection would be made.
+    /// Creates it and returns its id. Not retried when the response is lost, since that would create a second one.
     ///
     /// # Errors
-    /// [`ErrorKind::PermissionDenied`], [`ErrorKind::NotFound`]; [`Error::may_have_been_done`] says whether to look for
-    /// it before trying again.
+    /// [`ErrorKind::PermissionDenied`], [`ErrorKind::NotFound`]; [`Error::may_have_been_done`] when it should be looked
+    /// for before trying again.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -270,7 +348,7 @@ impl CreateGuestCollection<'_> {
     /// # }
     /// ```
     pub async fn send(self) -> Result<Uuid> {
-        let tried = format!("make the guest collection '{}' on collection {}", self.display_name, self.host.id);
+        let operation = format!("create the guest collection '{}' on collection {}", self.display_name, self.host.id);
         let mut document = json!({
             "DATA_TYPE": "shared_endpoint",
             "host_endpoint": self.host.id,
@@ -281,11 +359,11 @@ impl CreateGuestCollection<'_> {
             fields.extend(self.fields);
         }
         let url = self.host.core.transfer_endpoint(&["shared_endpoint"])?;
-        let call = Call::post(url, tried.as_str(), &document)?;
-        let answer: Value = self.host.core.transfer(call).await?;
-        answer["id"]
+        let call = Call::post(url, operation.as_str(), &document)?;
+        let response: Value = self.host.core.transfer(call).await?;
+        response["id"]
             .as_str()
             .and_then(|id| id.parse().ok())
-            .ok_or_else(|| Error::local(ErrorKind::InvalidResponse, tried, "the answer has no id"))
+            .ok_or_else(|| Error::local(ErrorKind::InvalidResponse, operation, "the response has no id"))
     }
 }

@@ -3,11 +3,14 @@
 mod access;
 mod access_change;
 mod bookmarks;
+mod collection_update;
 mod collections;
 mod delete_task;
 mod directories;
 mod files;
 mod ls;
+mod manager;
+mod pause_rules;
 mod roles;
 mod search;
 mod submit;
@@ -17,6 +20,7 @@ mod task_handler;
 mod task_list;
 mod transfer_options;
 mod transfer_task;
+mod tunnels;
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -29,20 +33,24 @@ use crate::error::{ErrorKind, Result};
 pub use access::{ACCESS_RULE_LIMIT, AccessRule, AccessRules, AccessRulesHandler, Permissions, PrincipalType};
 pub use access_change::{CreateAccessRule, UpdateAccessRule};
 pub use bookmarks::{Bookmark, BookmarksHandler};
+pub use collection_update::UpdateCollection;
 pub use collections::{Collection, CollectionHandler, CreateGuestCollection};
 pub use delete_task::DeleteTask;
 pub use directories::{CreateDirAll, CreatedDirectory, Creation, Mkdir};
 pub use files::{LsRecursive, TreeEntry};
 pub use ls::{FileEntry, Listing, Ls};
+pub use manager::{AdminCancel, ManagedTaskHandler, ManagedTasks, ManagerHandler};
+pub use pause_rules::{NewPauseRule, PauseRule};
 pub use roles::{Role, RolesHandler};
 pub use search::{Search, SearchScope};
 pub use submit::{ITEM_LIMIT, Submitted};
 pub use task::{FatalError, Task, TaskStatus};
-pub use task_details::{Event, Events, PauseInfo, PauseRule, SkippedError, SuccessfulTransfer};
+pub use task_details::{Event, Events, PauseInfo, SkippedError, SuccessfulTransfer};
 pub use task_handler::{TaskHandler, WaitForTask};
 pub use task_list::Tasks;
 pub use transfer_options::{FilterMethod, FilterType, Symlinks, SyncLevel};
 pub use transfer_task::TransferTask;
+pub use tunnels::TunnelsHandler;
 
 /// The calls of Globus Transfer; see [`GlobusClient::transfer`](crate::GlobusClient::transfer).
 #[derive(Clone, Copy)]
@@ -71,7 +79,7 @@ impl<'a> TransferHandler<'a> {
         Ls::new(self.core, collection, path.into())
     }
 
-    /// Makes one directory; its parent must exist.
+    /// Creates one directory; its parent must exist.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), Box<dyn std::error::Error>> {
@@ -79,7 +87,7 @@ impl<'a> TransferHandler<'a> {
     ///
     /// let collection = "313ce13e-b597-5858-ae13-29e46fea26e6".parse()?;
     /// match client.transfer().mkdir(collection, "/2026-03/").send().await {
-    ///     Err(error) if *error.kind() == ErrorKind::Exists => println!("it was there"),
+    ///     Err(error) if *error.kind() == ErrorKind::Exists => println!("it existed"),
     ///     other => other?,
     /// }
     /// # Ok(())
@@ -89,7 +97,7 @@ impl<'a> TransferHandler<'a> {
         Mkdir::new(self.core, collection, path.into())
     }
 
-    /// Makes a directory and those above it that are missing. One request when only the last is missing or nothing is.
+    /// Creates a directory and its missing parents. One request when only the last is missing, or nothing is.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), Box<dyn std::error::Error>> {
@@ -104,7 +112,7 @@ impl<'a> TransferHandler<'a> {
         CreateDirAll::new(self.core, collection, path.into())
     }
 
-    /// Who may read and write what on a guest collection.
+    /// The access rules of a guest collection ("permissions" in the web app).
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), Box<dyn std::error::Error>> {
@@ -118,7 +126,7 @@ impl<'a> TransferHandler<'a> {
         AccessRulesHandler::new(self.core, collection)
     }
 
-    /// Lists a directory with everything below it.
+    /// Lists a directory tree.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)
@@ -134,7 +142,7 @@ impl<'a> TransferHandler<'a> {
         LsRecursive::new(self.ls(collection, path))
     }
 
-    /// Looks at one file or directory.
+    /// Gets one file or directory.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::EndpointError`].
@@ -151,7 +159,7 @@ impl<'a> TransferHandler<'a> {
         files::stat(self.core, collection, path).await
     }
 
-    /// Renames or moves a file or directory within a collection. Not repeated when the answer is lost.
+    /// Renames or moves a file or directory within a collection. Not retried when the response is lost.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`], [`ErrorKind::Exists`],
@@ -168,7 +176,7 @@ impl<'a> TransferHandler<'a> {
         files::rename(self.core, collection, from, to).await
     }
 
-    /// One collection: what it is, its roles, its guest collections.
+    /// One collection: its document, roles, guest collections and settings.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -181,7 +189,7 @@ impl<'a> TransferHandler<'a> {
         CollectionHandler::new(self.core, id)
     }
 
-    /// Finds collections.
+    /// Searches collections.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
@@ -208,8 +216,8 @@ impl<'a> TransferHandler<'a> {
         BookmarksHandler::new(self.core)
     }
 
-    /// An id under which one task can be handed in: however often it is sent, there will be one task. Write it down
-    /// before [`submit_transfer`](Self::submit_transfer), and a crash in between can't double the transfer.
+    /// Gets an id under which one task can be submitted: however often it is sent, there will be one task. Store it before
+    /// [`submit_transfer`](Self::submit_transfer), and a crash in between can't duplicate the transfer.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, from: uuid::Uuid, to: uuid::Uuid)
@@ -228,7 +236,7 @@ impl<'a> TransferHandler<'a> {
         submit::submission_id(self.core).await
     }
 
-    /// Hands in a transfer. A submission id is fetched first if the task has none.
+    /// Submits a transfer. A submission id is fetched first if the task has none.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] without items or with more than [`ITEM_LIMIT`] (see [`TransferTask::split`]);
@@ -250,7 +258,7 @@ impl<'a> TransferHandler<'a> {
         submit::submit_transfer(self.core, task).await
     }
 
-    /// Hands in a deletion. A submission id is fetched first if the task has none.
+    /// Submits a deletion. A submission id is fetched first if the task has none.
     ///
     /// # Errors
     /// As [`submit_transfer`](Self::submit_transfer).
@@ -283,7 +291,31 @@ impl<'a> TransferHandler<'a> {
         TaskHandler::new(self.core, id)
     }
 
-    /// The caller's tasks.
+    /// Everyone's tasks, and pause rules, on the collections that the caller manages.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
+    /// println!("{} collections", client.transfer().manager().monitored_collections().await?.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn manager(self) -> ManagerHandler<'a> {
+        ManagerHandler::new(self.core)
+    }
+
+    /// Tunnels, which stream data between access points (a beta version of the service).
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
+    /// println!("{}", client.transfer().tunnels().list().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tunnels(self) -> TunnelsHandler<'a> {
+        TunnelsHandler::new(self.core)
+    }
+
+    /// Lists the caller's tasks.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
@@ -299,7 +331,7 @@ impl<'a> TransferHandler<'a> {
     }
 }
 
-/// What was deleted by an attempt whose answer was lost is deleted.
+/// Counts "not found" as success when an earlier attempt, whose response was lost, may have deleted the object.
 fn deleted<T>(outcome: Result<T>) -> Result<()> {
     match outcome {
         Err(error) if *error.kind() == ErrorKind::NotFound && error.may_have_been_done() => Ok(()),
@@ -307,14 +339,14 @@ fn deleted<T>(outcome: Result<T>) -> Result<()> {
     }
 }
 
-/// What Transfer answers to a change.
+/// The response of Transfer to a change.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Changed {
     #[serde(default)]
     pub access_id: Option<String>,
 }
 
-/// What Transfer answers with a list that comes whole.
+/// A list that Transfer returns in one page.
 #[derive(Debug, Deserialize)]
 #[serde(bound = "T: serde::de::DeserializeOwned")]
 pub(crate) struct DataList<T> {

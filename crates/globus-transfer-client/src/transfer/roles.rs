@@ -1,4 +1,4 @@
-//! Roles: who manages a collection.
+//! Roles: the accounts and groups that manage a collection.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -14,10 +14,10 @@ use crate::lenient;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Role {
-    /// The id; none for what the collection's host implies.
+    /// The id; `None` for a role that the collection's host implies.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub id: Option<Uuid>,
-    /// Whom it is for: an identity or a group.
+    /// The kind of principal: an identity or a group.
     pub principal_type: PrincipalType,
     /// The id of the identity or group.
     pub principal: String,
@@ -40,14 +40,14 @@ impl<'a> RolesHandler<'a> {
         Self { core, collection }
     }
 
-    /// All roles for its administrators, and their own for others.
+    /// Lists all roles for its administrators, and their own roles for other callers.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
     /// # -> Result<(), globus_transfer_client::Error> {
     /// let roles = client.transfer().collection(id).roles().list().await?;
     /// let managers = roles.iter().filter(|role| role.role == "access_manager").count();
-    /// println!("{managers} may share it");
+    /// println!("{managers} accounts may share it");
     /// # Ok(())
     /// # }
     /// ```
@@ -55,14 +55,42 @@ impl<'a> RolesHandler<'a> {
         let id = self.collection.to_string();
         let url = self.core.transfer_endpoint(&["endpoint", &id, "role_list"])?;
         let call = Call::get(url, format!("list the roles on collection {id}"));
-        let answer: DataList<Role> = self.core.transfer(call).await?;
-        Ok(answer.data)
+        let list: DataList<Role> = self.core.transfer(call).await?;
+        Ok(list.data)
+    }
+
+    /// Gets a role.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid, role: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// println!("{}", client.transfer().collection(id).roles().get(role).await?.role);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn get(self, role: Uuid) -> Result<Role> {
+        let (id, role) = (self.collection.to_string(), role.to_string());
+        let url = self.core.transfer_endpoint(&["endpoint", &id, "role", &role])?;
+        self.core.transfer(Call::get(url, format!("get the role {role} on collection {id}"))).await
+    }
+
+    /// Gives a Globus group a role: all its members then have it.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid, staff: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// client.transfer().collection(id).roles().create_for_group(staff, "activity_monitor").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn create_for_group(self, group: Uuid, role: &str) -> Result<Role> {
+        self.create_for(PrincipalType::Group, group, role).await
     }
 
     /// Gives an identity a role, such as `access_manager`.
     ///
     /// # Errors
-    /// [`Exists`](crate::ErrorKind::Exists) when it has it; [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
+    /// [`Exists`](crate::ErrorKind::Exists) when it has the role already; [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid, ada: uuid::Uuid)
@@ -72,16 +100,21 @@ impl<'a> RolesHandler<'a> {
     /// # }
     /// ```
     pub async fn create(self, identity: Uuid, role: &str) -> Result<Role> {
+        self.create_for(PrincipalType::Identity, identity, role).await
+    }
+
+    async fn create_for(self, principal_type: PrincipalType, principal: Uuid, role: &str) -> Result<Role> {
         let id = self.collection.to_string();
         let url = self.core.transfer_endpoint(&["endpoint", &id, "role"])?;
         let document =
-            json!({ "DATA_TYPE": "role", "principal_type": "identity", "principal": identity, "role": role });
-        // A second time the role is there, and the service says so.
-        let call = Call::post(url, format!("make {identity} {role} of collection {id}"), &document)?.idempotent();
+            json!({ "DATA_TYPE": "role", "principal_type": principal_type, "principal": principal, "role": role });
+        // A second attempt finds the role, and the service says so.
+        let call =
+            Call::post(url, format!("give {principal} the role {role} on collection {id}"), &document)?.idempotent();
         self.core.transfer(call).await
     }
 
-    /// Takes a role away.
+    /// Deletes a role.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound), [`PermissionDenied`](crate::ErrorKind::PermissionDenied).

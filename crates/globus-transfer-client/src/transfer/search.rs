@@ -1,4 +1,4 @@
-//! Finding collections.
+//! Searching collections.
 
 use futures::stream::BoxStream;
 use serde::Deserialize;
@@ -11,15 +11,15 @@ use crate::http::Call;
 use crate::lenient::{self, Items};
 use crate::paging::{next_offset, pages};
 
-/// Results of one page, and of all pages together, that the service gives at most.
+/// The most results that the service returns in one page, and in all pages together.
 const PAGE: u64 = 100;
 const MOST: u64 = 1000;
 
-/// Which collections are looked at.
+/// The collections that a search covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SearchScope {
-    /// All that the caller can see; needs a text.
+    /// All that the caller can see. It needs a text.
     #[default]
     All,
     /// Those that the caller owns.
@@ -30,7 +30,7 @@ pub enum SearchScope {
     SharedWithMe,
     /// Guest collections that the caller owns.
     SharedByMe,
-    /// Those that the caller used lately, the latest first.
+    /// Those that the caller used recently, the latest first.
     RecentlyUsed,
     /// Those that the caller's running tasks use.
     InUse,
@@ -61,6 +61,7 @@ impl SearchScope {
 
 /// A search; see [`TransferHandler::search`](super::TransferHandler::search).
 #[derive(Clone)]
+#[must_use = "call `stream`"]
 pub struct Search<'a> {
     core: &'a Core,
     scope: SearchScope,
@@ -70,7 +71,7 @@ pub struct Search<'a> {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Page {
     #[serde(rename = "DATA")]
     data: Items<Collection>,
     #[serde(default, deserialize_with = "lenient::or_default")]
@@ -82,7 +83,7 @@ impl<'a> Search<'a> {
         Self { core, scope: SearchScope::All, text: None, owner: None, entity_type: None }
     }
 
-    /// Which collections are looked at; all by default, which needs a text.
+    /// Sets which collections are searched; all by default, which needs a text.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -96,7 +97,7 @@ impl<'a> Search<'a> {
         self
     }
 
-    /// Words that appear in the name, description, keywords, organization or owner.
+    /// Searches for words in the name, description, keywords, organization and owner.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -110,7 +111,7 @@ impl<'a> Search<'a> {
         self
     }
 
-    /// Only those of this owner.
+    /// Limits the search to collections of this owner.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -124,7 +125,7 @@ impl<'a> Search<'a> {
         self
     }
 
-    /// Only those of this kind, such as `GCSv5_guest_collection`.
+    /// Limits the search to this kind of collection, such as `GCSv5_guest_collection`.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -138,7 +139,7 @@ impl<'a> Search<'a> {
         self
     }
 
-    /// All results, up to the service's 1000; pages are fetched as they are wanted.
+    /// All results, up to the service's 1000; pages are fetched as they are needed.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
@@ -163,13 +164,13 @@ impl<'a> Search<'a> {
         })
     }
 
-    async fn page(&self, offset: u64) -> Result<Answer> {
+    async fn page(&self, offset: u64) -> Result<Page> {
         let url = self.core.transfer_endpoint(&["endpoint_search"])?;
-        let what = match &self.text {
+        let operation = match &self.text {
             Some(text) => format!("search collections for {text:?}"),
             None => format!("search collections ({})", self.scope.as_str()),
         };
-        let call = Call::get(url, what)
+        let call = Call::get(url, operation)
             .query("filter_scope", self.scope.as_str())
             .query_if("filter_fulltext", self.text.as_deref())
             .query_if("filter_owner_id", self.owner.map(|id| id.to_string()))

@@ -1,4 +1,4 @@
-//! Handing in transfers and deletions, each under a submission id.
+//! Submitting transfers and deletions, each under a submission id.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,10 +9,10 @@ use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Call;
 
-/// How many items one task can have; [`TransferTask::split`] makes several of a larger one.
+/// The number of items that one task can have; [`TransferTask::split`] splits a larger one.
 pub const ITEM_LIMIT: usize = 100_000;
 
-/// Which e-mails Globus sends about a task.
+/// The e-mails that Globus sends about a task.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Notify {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,17 +29,17 @@ impl Notify {
     }
 }
 
-/// What came of a submission.
+/// The result of a submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Submitted {
     /// The task.
     pub task_id: Uuid,
-    /// The id under which it was handed in.
+    /// The id under which it was submitted.
     pub submission_id: Uuid,
-    /// `Accepted`, or `Duplicate` when there was a task of this submission id.
+    /// `Accepted`, or `Duplicate` when a task with this submission id existed.
     pub code: String,
-    /// What the service says.
+    /// The message of the service.
     pub message: String,
     /// Fields that this version doesn't know.
     #[serde(flatten)]
@@ -47,13 +47,13 @@ pub struct Submitted {
 }
 
 impl Submitted {
-    /// Whether an earlier submission under the same id had made the task.
+    /// Whether an earlier submission under the same id created the task.
     ///
     /// ```
     /// # use globus_transfer_client::*;
     /// # fn example(submitted: Submitted) {
     /// if submitted.is_duplicate() {
-    ///     println!("it was handed in before, as {}", submitted.task_id);
+    ///     println!("it was submitted before, as {}", submitted.task_id);
     /// }
     /// # }
     /// ```
@@ -73,34 +73,37 @@ pub(super) async fn submission_id(core: &Core) -> Result<Uuid> {
 }
 
 pub(super) async fn submit_transfer(core: &Core, mut task: TransferTask) -> Result<Submitted> {
-    let tried = format!("hand in a transfer from collection {} to {}", task.source_endpoint, task.destination_endpoint);
-    refuse_wrong_size(&tried, task.len())?;
+    let operation =
+        format!("submit a transfer from collection {} to {}", task.source_endpoint, task.destination_endpoint);
+    check_size(&operation, task.len())?;
     if task.submission_id.is_none() {
         task.submission_id = Some(submission_id(core).await?);
     }
-    submit(core, "transfer", tried, &task).await
+    submit(core, "transfer", operation, &task).await
 }
 
 pub(super) async fn submit_delete(core: &Core, mut task: DeleteTask) -> Result<Submitted> {
-    let tried = format!("hand in a deletion on collection {}", task.endpoint);
-    refuse_wrong_size(&tried, task.items.len())?;
+    let operation = format!("submit a deletion on collection {}", task.endpoint);
+    check_size(&operation, task.items.len())?;
     if task.submission_id.is_none() {
         task.submission_id = Some(submission_id(core).await?);
     }
-    submit(core, "delete", tried, &task).await
+    submit(core, "delete", operation, &task).await
 }
 
-async fn submit(core: &Core, what: &str, tried: String, document: &impl Serialize) -> Result<Submitted> {
-    // The submission id makes it safe: all submissions under one id are one task.
-    let call = Call::post(core.transfer_endpoint(&[what])?, tried, document)?.idempotent();
+async fn submit(core: &Core, what: &str, operation: String, document: &impl Serialize) -> Result<Submitted> {
+    // Idempotent, since all submissions under one id are one task.
+    let call = Call::post(core.transfer_endpoint(&[what])?, operation, document)?.idempotent();
     core.transfer(call).await
 }
 
-fn refuse_wrong_size(tried: &str, items: usize) -> Result<()> {
+fn check_size(operation: &str, items: usize) -> Result<()> {
     let why = match items {
-        0 => "there is nothing in it".to_owned(),
-        items if items > ITEM_LIMIT => format!("it has {items} items, and a task can have {ITEM_LIMIT}: split it"),
+        0 => "it has no items".to_owned(),
+        items if items > ITEM_LIMIT => {
+            format!("it has {items} items, and a task can have at most {ITEM_LIMIT}: split it")
+        }
         _ => return Ok(()),
     };
-    Err(Error::local(ErrorKind::InvalidRequest, tried, why))
+    Err(Error::local(ErrorKind::InvalidRequest, operation, why))
 }

@@ -1,4 +1,4 @@
-//! A task: where it is, and how far.
+//! The document of a task.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,26 +7,26 @@ use uuid::Uuid;
 
 use crate::lenient;
 
-/// Where a task is.
+/// The status of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
 pub enum TaskStatus {
-    /// At work, or waiting for its turn or for trouble to end.
+    /// Running, queued, or retrying after an error.
     Active,
-    /// Waiting for a person, such as for an expired sign-in or a pause.
+    /// Waiting for a person, such as after an expired sign-in.
     Inactive,
-    /// Ended well.
+    /// Ended successfully.
     Succeeded,
-    /// Ended badly, or cancelled.
+    /// Failed or cancelled.
     Failed,
-    /// Something that this version doesn't know.
+    /// A status that this version doesn't know.
     #[serde(other)]
     Unknown,
 }
 
 impl TaskStatus {
-    /// Whether nothing will happen any more.
+    /// Whether the task has ended.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -35,15 +35,26 @@ impl TaskStatus {
     pub fn has_ended(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed)
     }
+
+    /// As Transfer writes it; `None` for an unknown status.
+    pub(super) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Active => Some("ACTIVE"),
+            Self::Inactive => Some("INACTIVE"),
+            Self::Succeeded => Some("SUCCEEDED"),
+            Self::Failed => Some("FAILED"),
+            Self::Unknown => None,
+        }
+    }
 }
 
-/// Why a task failed.
+/// The error that ended a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FatalError {
     /// Such as `FILE_NOT_FOUND`, `PERMISSION_DENIED` or `CANCELED`.
     pub code: String,
-    /// In words.
+    /// A description.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub description: Option<String>,
     /// Fields that this version doesn't know.
@@ -60,30 +71,30 @@ pub struct Task {
     /// `TRANSFER` or `DELETE`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Where it is.
+    /// The status.
     pub status: TaskStatus,
-    /// Its name for people.
+    /// The label.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub label: Option<String>,
-    /// Who handed it in.
+    /// The identity that submitted it.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub owner_id: Option<Uuid>,
-    /// When it was handed in.
+    /// When it was submitted.
     #[serde(default, deserialize_with = "lenient::time")]
     pub request_time: Option<Timestamp>,
     /// When it ended.
     #[serde(default, deserialize_with = "lenient::time")]
     pub completion_time: Option<Timestamp>,
-    /// When it fails if it hasn't ended by then.
+    /// When Globus ends it as failed.
     #[serde(default, deserialize_with = "lenient::time")]
     pub deadline: Option<Timestamp>,
-    /// Where it takes from, or deletes.
+    /// The source collection, or the one on which it deletes.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub source_endpoint_id: Option<Uuid>,
     /// The name of that collection.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub source_endpoint_display_name: Option<String>,
-    /// Where it puts to.
+    /// The destination collection.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub destination_endpoint_id: Option<Uuid>,
     /// The name of that collection.
@@ -98,7 +109,7 @@ pub struct Task {
     /// Files transferred.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub files_transferred: Option<u64>,
-    /// Files that were the same at the destination.
+    /// Files that were up to date at the destination.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub files_skipped: Option<u64>,
     /// Bytes transferred.
@@ -110,40 +121,40 @@ pub struct Task {
     /// Average speed, in bytes per second.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub effective_bytes_per_second: Option<u64>,
-    /// How often something went wrong and was tried again.
+    /// The number of errors that were retried.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub faults: u64,
-    /// Items in all, as far as they are known.
+    /// The number of items that are known so far.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub subtasks_total: Option<u64>,
     /// Items that are done.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub subtasks_succeeded: Option<u64>,
-    /// Items that are waiting or at work.
+    /// Items that are queued or running.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub subtasks_pending: Option<u64>,
-    /// Items that are being tried again.
+    /// Items that are retried.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub subtasks_retrying: Option<u64>,
     /// Items that failed.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub subtasks_failed: Option<u64>,
-    /// Items that were left out because of errors at the source.
+    /// Items that were skipped because of errors at the source.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub subtasks_skipped_errors: Option<u64>,
     /// Whether an administrator paused it.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub is_paused: bool,
-    /// What it is doing or waiting for, such as `OK`, `Queued`, `PERMISSION_DENIED` or `ENDPOINT_ERROR`.
+    /// A code for what it is doing or waiting for, such as `OK`, `Queued`, `PERMISSION_DENIED` or `ENDPOINT_ERROR`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub nice_status: Option<String>,
-    /// The same in words.
+    /// A description of `nice_status`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub nice_status_short_description: Option<String>,
-    /// Details of it.
+    /// Details of `nice_status`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub nice_status_details: Option<String>,
-    /// Why it failed.
+    /// The error that ended it.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub fatal_error: Option<FatalError>,
     /// Fields that this version doesn't know.
@@ -152,13 +163,13 @@ pub struct Task {
 }
 
 impl Task {
-    /// Whether nothing will happen any more.
+    /// Whether the task has ended.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
     /// # async fn example(client: GlobusClient, id: uuid::Uuid) -> Result<()> {
     /// if client.transfer().task(id).get().await?.has_ended() {
-    ///     println!("done");
+    ///     println!("ended");
     /// }
     /// # Ok(())
     /// # }

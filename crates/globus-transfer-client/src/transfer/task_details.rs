@@ -1,36 +1,35 @@
-//! What a task has to tell: events, files, pauses.
+//! The events, files and pauses of a task.
 
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
-use crate::core::Core;
+use super::{PauseRule, TaskHandler};
 use crate::error::Result;
 use crate::http::Call;
 use crate::lenient::{self, Items};
 use crate::paging::{next_offset, pages};
 
-/// Events of one page, and of all pages together, that the service gives at most.
+/// The most events that the service returns, in one page and in all pages together.
 const MOST: u64 = 1000;
 
-/// Something that happened to a task.
+/// An event of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Event {
     /// Such as `STARTED`, `PROGRESS`, `SUCCEEDED`, `PERMISSION_DENIED`, `ENDPOINT_TOO_BUSY`.
     pub code: String,
-    /// In a few words.
+    /// A short description.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub description: String,
-    /// In many words, or a JSON text.
+    /// The details: a text, or a JSON document as text.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub details: String,
-    /// Whether it is an error; the task may have gone on after it.
+    /// Whether it is an error. The task may have continued after it.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub is_error: bool,
-    /// When.
+    /// The time.
     #[serde(default, deserialize_with = "lenient::time")]
     pub time: Option<Timestamp>,
     /// Fields that this version doesn't know.
@@ -40,9 +39,9 @@ pub struct Event {
 
 /// The events of a task; see [`TaskHandler::events`](super::TaskHandler::events).
 #[derive(Clone)]
+#[must_use = "call `stream`"]
 pub struct Events<'a> {
-    core: &'a Core,
-    task: Uuid,
+    task: TaskHandler<'a>,
     errors_only: bool,
 }
 
@@ -55,11 +54,11 @@ struct EventPage {
 }
 
 impl<'a> Events<'a> {
-    pub(super) fn new(core: &'a Core, task: Uuid) -> Self {
-        Self { core, task, errors_only: false }
+    pub(super) fn new(task: TaskHandler<'a>) -> Self {
+        Self { task, errors_only: false }
     }
 
-    /// Only the errors.
+    /// Limits the list to errors.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -98,13 +97,11 @@ impl<'a> Events<'a> {
     }
 
     async fn page(&self, offset: u64) -> Result<EventPage> {
-        let id = self.task.to_string();
-        let url = self.core.transfer_endpoint(&["task", &id, "event_list"])?;
-        let call = Call::get(url, format!("list the events of task {id}"))
+        let call = Call::get(self.task.url(&["event_list"])?, self.task.operation("list the events of"))
             .query("limit", (MOST - offset).to_string())
             .query("offset", offset.to_string())
             .query_if("filter", self.errors_only.then_some("is_error:1"));
-        self.core.transfer(call).await
+        self.task.core.transfer(call).await
     }
 }
 
@@ -112,14 +109,14 @@ impl<'a> Events<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SuccessfulTransfer {
-    /// Where it was.
+    /// Its path on the source collection.
     pub source_path: String,
-    /// Where it is now.
+    /// Its path on the destination collection.
     pub destination_path: String,
     /// Its checksum, where it was computed.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub checksum: Option<String>,
-    /// How that was computed.
+    /// The algorithm of the checksum.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub checksum_algorithm: Option<String>,
     /// Fields that this version doesn't know.
@@ -127,21 +124,21 @@ pub struct SuccessfulTransfer {
     pub extra: Map<String, Value>,
 }
 
-/// A file that was left out because of an error at the source.
+/// A file that was skipped because of an error at the source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SkippedError {
-    /// Where it is.
+    /// Its path on the source collection.
     pub source_path: String,
-    /// Where it should have gone.
+    /// Its path on the destination collection.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub destination_path: Option<String>,
     /// Such as `FILE_NOT_FOUND` or `PERMISSION_DENIED`.
     pub error_code: String,
-    /// In words.
+    /// A description.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub error_details: Option<String>,
-    /// When.
+    /// The time.
     #[serde(default, deserialize_with = "lenient::time")]
     pub error_time: Option<Timestamp>,
     /// Whether it is a directory.
@@ -152,40 +149,19 @@ pub struct SkippedError {
     pub extra: Map<String, Value>,
 }
 
-/// Why a task is paused, or will be.
+/// The reasons why a task is paused, or will be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PauseInfo {
-    /// The rules of the collections' administrators.
+    /// The pause rules of the collections' administrators.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub pause_rules: Vec<PauseRule>,
-    /// Why it was paused at the source.
+    /// The message of the source's administrator.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub source_pause_message: Option<String>,
-    /// Why it was paused at the destination.
+    /// The message of the destination's administrator.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub destination_pause_message: Option<String>,
-    /// Fields that this version doesn't know.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
-/// An administrator's rule that pauses tasks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct PauseRule {
-    /// The id.
-    #[serde(default, deserialize_with = "lenient::or_default")]
-    pub id: Option<String>,
-    /// What the administrator says.
-    #[serde(default, deserialize_with = "lenient::or_default")]
-    pub message: Option<String>,
-    /// The collection that it is for.
-    #[serde(default, deserialize_with = "lenient::or_default")]
-    pub endpoint_id: Option<Uuid>,
-    /// Since or from when.
-    #[serde(default, deserialize_with = "lenient::time")]
-    pub start_time: Option<Timestamp>,
     /// Fields that this version doesn't know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,

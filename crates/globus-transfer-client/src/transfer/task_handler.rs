@@ -1,4 +1,4 @@
-//! What can be done with a task: look, wait, change, cancel, and read what happened to it.
+//! One task: its state, waiting for its end, changing and cancelling it, its files.
 
 use std::time::{Duration, Instant};
 
@@ -14,21 +14,27 @@ use crate::core::Core;
 use crate::error::{ErrorKind, Result};
 use crate::http::Call;
 use crate::lenient;
-use crate::paging::pages;
+use crate::paging::{next_marker, pages};
 
 /// One task; see [`TransferHandler::task`](super::TransferHandler::task).
 #[derive(Clone, Copy)]
 pub struct TaskHandler<'a> {
-    core: &'a Core,
+    pub(super) core: &'a Core,
     id: Uuid,
+    /// Whether it is read as an administrator of its collections.
+    is_managed: bool,
 }
 
 impl<'a> TaskHandler<'a> {
     pub(super) fn new(core: &'a Core, id: Uuid) -> Self {
-        Self { core, id }
+        Self { core, id, is_managed: false }
     }
 
-    /// How it is now.
+    pub(super) fn managed(core: &'a Core, id: Uuid) -> Self {
+        Self { core, id, is_managed: true }
+    }
+
+    /// Gets its state.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -39,10 +45,10 @@ impl<'a> TaskHandler<'a> {
     /// # }
     /// ```
     pub async fn get(self) -> Result<Task> {
-        self.core.transfer(Call::get(self.url(&[])?, self.about("look at"))).await
+        self.core.transfer(Call::get(self.url(&[])?, self.operation("get"))).await
     }
 
-    /// What happened to it, the latest first.
+    /// Its events, the latest first.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -57,10 +63,10 @@ impl<'a> TaskHandler<'a> {
     /// # }
     /// ```
     pub fn events(self) -> Events<'a> {
-        Events::new(self.core, self.id)
+        Events::new(self)
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -69,7 +75,7 @@ impl<'a> TaskHandler<'a> {
     ///
     /// let task = client.transfer().task(id).wait().limit(Duration::from_secs(3600)).send().await?;
     /// if !task.has_ended() {
-    ///     println!("still at it after an hour");
+    ///     println!("still running after an hour");
     /// }
     /// # Ok(())
     /// # }
@@ -78,7 +84,7 @@ impl<'a> TaskHandler<'a> {
         WaitForTask { task: self, every: Duration::from_secs(10), limit: None }
     }
 
-    /// Gives it another label or deadline while it runs.
+    /// Changes the label or deadline of a running task.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -95,33 +101,33 @@ impl<'a> TaskHandler<'a> {
         if let Some(at) = deadline {
             document["deadline"] = lenient::whole_seconds(at).into();
         }
-        let call = Call::put(self.url(&[])?, self.about("change"), &document)?;
+        let call = Call::put(self.url(&[])?, self.operation("change"), &document)?;
         self.core.transfer::<Value>(call).await.map(|_| ())
     }
 
-    /// Cancels it, and says whether it was still running.
+    /// Cancels it. Returns whether it was still running.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
     /// # -> Result<(), globus_transfer_client::Error> {
     /// if !client.transfer().task(id).cancel().await? {
-    ///     println!("it had ended");
+    ///     println!("it had ended already");
     /// }
     /// # Ok(())
     /// # }
     /// ```
     pub async fn cancel(self) -> Result<bool> {
-        let call = Call::post(self.url(&["cancel"])?, self.about("cancel"), &json!({}))?.idempotent();
-        let answer: Value = match self.core.transfer(call).await {
-            Ok(answer) => answer,
+        let call = Call::post(self.url(&["cancel"])?, self.operation("cancel"), &json!({}))?.idempotent();
+        let response: Value = match self.core.transfer(call).await {
+            Ok(response) => response,
             Err(error) if *error.kind() == ErrorKind::Conflict => return Ok(false),
             Err(error) => return Err(error),
         };
         // `Canceled`, or `CancelAccepted` when it takes a while; `TaskComplete` when there was nothing to cancel.
-        Ok(answer["code"] != "TaskComplete")
+        Ok(response["code"] != "TaskComplete")
     }
 
-    /// Why it is paused, or will be.
+    /// Returns the reasons why it is paused, or will be.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -133,11 +139,11 @@ impl<'a> TaskHandler<'a> {
     /// # }
     /// ```
     pub async fn pause_info(self) -> Result<PauseInfo> {
-        let call = Call::get(self.url(&["pause_info"])?, self.about("ask why it is paused:"));
+        let call = Call::get(self.url(&["pause_info"])?, self.operation("get the pauses of"));
         self.core.transfer(call).await
     }
 
-    /// The files that a finished transfer has transferred; not those that were the same at the destination.
+    /// The files that an ended transfer has transferred, without those that were up to date at the destination.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -155,7 +161,7 @@ impl<'a> TaskHandler<'a> {
         self.by_marker("successful_transfers", "list the transferred files of")
     }
 
-    /// The files that a finished transfer left out because of errors at the source.
+    /// The files that an ended transfer skipped because of errors at the source.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -186,31 +192,27 @@ impl<'a> TaskHandler<'a> {
             next_marker: Option<Value>,
         }
         pages(None::<String>, move |marker| async move {
-            let call = Call::get(self.url(&[list])?, self.about(verb)).query_if("marker", marker);
+            let call = Call::get(self.url(&[list])?, self.operation(verb)).query_if("marker", marker);
             let page: Page<T> = self.core.transfer(call).await?;
-            // The service writes it as a number; it is passed back as it came.
-            let next = match page.next_marker {
-                None | Some(Value::Null) => None,
-                Some(Value::String(marker)) => Some(marker),
-                Some(marker) => Some(marker.to_string()),
-            };
-            Ok((page.data, next.map(Some)))
+            Ok((page.data, next_marker(page.next_marker).map(Some)))
         })
     }
 
-    fn url(&self, below: &[&str]) -> Result<url::Url> {
+    pub(super) fn url(&self, below: &[&str]) -> Result<url::Url> {
         let id = self.id.to_string();
-        let mut segments = vec!["task", id.as_str()];
+        let mut segments = if self.is_managed { vec!["endpoint_manager"] } else { Vec::new() };
+        segments.extend(["task", id.as_str()]);
         segments.extend(below);
         self.core.transfer_endpoint(&segments)
     }
 
-    fn about(&self, verb: &str) -> String {
+    pub(super) fn operation(&self, verb: &str) -> String {
         format!("{verb} task {}", self.id)
     }
 }
 
 /// Waits for the end of a task; see [`TaskHandler::wait`].
+#[must_use = "nothing is sent until `send` is awaited"]
 pub struct WaitForTask<'a> {
     task: TaskHandler<'a>,
     every: Duration,
@@ -218,7 +220,7 @@ pub struct WaitForTask<'a> {
 }
 
 impl WaitForTask<'_> {
-    /// How often it is looked at; every 10 s by default.
+    /// Sets the polling interval; 10 s by default.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -232,7 +234,7 @@ impl WaitForTask<'_> {
         self
     }
 
-    /// How long to wait at most; without it, until the end.
+    /// Limits the wait; without a limit it lasts until the task ends.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -246,11 +248,10 @@ impl WaitForTask<'_> {
         self
     }
 
-    /// Waits, and gives the task as it is at the end, or when the limit is reached. While the service can't be reached,
-    /// waiting goes on.
+    /// Waits, and returns the task as it is at its end or at the limit. Transient failures don't end the wait.
     ///
     /// # Errors
-    /// What waiting can't help, such as [`ErrorKind::NotFound`]; at the limit, why the service couldn't be reached.
+    /// A failure that isn't transient, such as [`ErrorKind::NotFound`]; at the limit, the last failure.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -264,7 +265,7 @@ impl WaitForTask<'_> {
         self.send_with(|_| ()).await
     }
 
-    /// As [`WaitForTask::send`], and shows the task each time that it was looked at.
+    /// As [`WaitForTask::send`], and calls `look` with the task after every poll.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -283,7 +284,7 @@ impl WaitForTask<'_> {
             if let Ok(task) = &outcome {
                 look(task);
             }
-            let goes_on = match &outcome {
+            let continues = match &outcome {
                 Ok(task) => !task.has_ended(),
                 Err(error) => error.is_transient(),
             };
@@ -291,11 +292,11 @@ impl WaitForTask<'_> {
                 Some(limit) => self.every.min(limit.saturating_sub(began.elapsed())),
                 None => self.every,
             };
-            if !goes_on || (self.limit.is_some() && wait.is_zero()) {
+            if !continues || (self.limit.is_some() && wait.is_zero()) {
                 return outcome;
             }
             if let Err(error) = &outcome {
-                tracing::warn!("{error}; waiting on");
+                tracing::warn!("{error}; still waiting");
             }
             tokio::time::sleep(wait).await;
         }

@@ -1,4 +1,4 @@
-//! The caller's tasks.
+//! Lists of the caller's tasks.
 
 use futures::stream::BoxStream;
 use jiff::Timestamp;
@@ -12,11 +12,12 @@ use crate::http::Call;
 use crate::lenient::{self, Items};
 use crate::paging::{next_offset, pages};
 
-/// Tasks of one page, and of all pages together, that the service gives at most.
+/// The most tasks that the service returns, in one page and in all pages together.
 const MOST: u64 = 1000;
 
 /// A list of tasks; see [`TransferHandler::tasks`](super::TransferHandler::tasks).
 #[derive(Clone)]
+#[must_use = "call `stream`"]
 pub struct Tasks<'a> {
     core: &'a Core,
     filters: Vec<String>,
@@ -25,7 +26,7 @@ pub struct Tasks<'a> {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Page {
     #[serde(rename = "DATA")]
     data: Items<Task>,
     #[serde(default, deserialize_with = "lenient::or_default")]
@@ -37,7 +38,7 @@ impl<'a> Tasks<'a> {
         Self { core, filters: Vec::new(), order: None, page: 100 }
     }
 
-    /// Only those of these statuses.
+    /// Limits the list to tasks with one of these statuses.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -47,20 +48,11 @@ impl<'a> Tasks<'a> {
     /// # }
     /// ```
     pub fn status(self, any_of: &[TaskStatus]) -> Self {
-        let names: Vec<&str> = any_of
-            .iter()
-            .filter_map(|status| match status {
-                TaskStatus::Active => Some("ACTIVE"),
-                TaskStatus::Inactive => Some("INACTIVE"),
-                TaskStatus::Succeeded => Some("SUCCEEDED"),
-                TaskStatus::Failed => Some("FAILED"),
-                TaskStatus::Unknown => None,
-            })
-            .collect();
+        let names: Vec<&str> = any_of.iter().filter_map(|status| status.name()).collect();
         self.filter(format!("status:{}", names.join(",")))
     }
 
-    /// Only these.
+    /// Limits the list to these tasks.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -74,7 +66,7 @@ impl<'a> Tasks<'a> {
         self.filter(format!("task_id:{}", ids.join(",")))
     }
 
-    /// Only those whose label fits a pattern with `*`, whatever its capitals.
+    /// Limits the list to labels that match a pattern with `*`, in any letter case.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -87,7 +79,7 @@ impl<'a> Tasks<'a> {
         self.filter(format!("label:~{pattern}"))
     }
 
-    /// Only those that were handed in since then.
+    /// Limits the list to tasks submitted since a time.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -97,10 +89,10 @@ impl<'a> Tasks<'a> {
     /// # }
     /// ```
     pub fn since(self, time: Timestamp) -> Self {
-        self.filter(format!("request_time:{time},"))
+        self.filter(format!("request_time:{},", lenient::whole_seconds(time)))
     }
 
-    /// Only what passes a filter of the service, such as `type:TRANSFER`. All filters must pass.
+    /// Adds a filter of the service, such as `type:TRANSFER`. All filters must match.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -114,7 +106,7 @@ impl<'a> Tasks<'a> {
         self
     }
 
-    /// Orders by a field, such as `request_time ASC`; by default the latest come first.
+    /// Sorts by a field, such as `request_time ASC`; by default the latest come first.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -128,7 +120,7 @@ impl<'a> Tasks<'a> {
         self
     }
 
-    /// How many one request brings, 1 to 1000; 100 by default.
+    /// Sets how many tasks one request returns, 1 to 1000; 100 by default.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -142,7 +134,7 @@ impl<'a> Tasks<'a> {
         self
     }
 
-    /// All of them, up to the service's 1000; pages are fetched as they are wanted.
+    /// All tasks, up to the service's 1000; pages are fetched as they are needed.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
@@ -168,7 +160,7 @@ impl<'a> Tasks<'a> {
         })
     }
 
-    async fn page(&self, offset: u64) -> Result<Answer> {
+    async fn page(&self, offset: u64) -> Result<Page> {
         let url = self.core.transfer_endpoint(&["task_list"])?;
         let call = Call::get(url, "list the tasks")
             .query("limit", self.page.min(MOST - offset).to_string())
