@@ -16,7 +16,6 @@ const RENEW_AHEAD: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct Token {
     pub(crate) access: SecretString,
-    #[cfg_attr(not(feature = "oauth"), expect(dead_code, reason = "only the OAuth flows renew tokens"))]
     pub(crate) refresh: Option<SecretString>,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) scopes: Vec<String>,
