@@ -16,8 +16,8 @@ TEST_PACKAGES := openssh-server openssh-client openssl strace procps
 TEST_PACKAGES += libgl1 libglib2.0-0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help build check lint demo test test-unit doc deny bench install clean \
-  debian-build debian-demo debian-test rust nextest python
+.PHONY: help build check lint demo test test-unit doc deny bench valgrind install clean \
+  debian-build debian-demo debian-test debian-valgrind rust nextest python
 
 help:
 	@echo 'make demo               run everything on this machine: soft IOC, Globus simulator, mail in files'
@@ -27,6 +27,7 @@ help:
 	@echo 'make test               lint, documentation, and all tests against real parts'
 	@echo 'make deny               licences, advisories and sources of dependencies (cargo-deny)'
 	@echo 'make bench              measure latency, requests, CPU, memory, and a scan of a million files'
+	@echo 'make valgrind           the tests of Channel Access under valgrind (about four minutes)'
 	@echo 'make install            install beamshare, its records, screens and systemd unit into $(PREFIX)'
 
 # $(call debian,PACKAGES): installs those that are missing.
@@ -45,6 +46,9 @@ debian-demo:
 
 debian-test:
 	$(call debian,$(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES))
+
+debian-valgrind:
+	$(call debian,$(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES) valgrind)
 
 rust:
 	@command -v $(CARGO) >/dev/null || { echo 'beamshare needs Rust: see https://rustup.rs'; exit 1; }
@@ -91,6 +95,11 @@ test: debian-test python nextest lint doc
 bench: debian-test python rust
 	$(CARGO) bench --locked --bench costs $(ARGS)
 	$(CARGO) bench --locked --bench sync
+
+# Each test is a process of its own, so valgrind is the runner of them all. 99: it has found a read or write out of bounds.
+valgrind: debian-valgrind python nextest
+	CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')_RUNNER='valgrind --quiet --error-exitcode=99' \
+	  $(CARGO) nextest run --package channel-access --locked --no-fail-fast $(ARGS)
 
 install: build
 	$(SUDO) install -D -m 755 $(TARGET)/release/beamshare $(DESTDIR)$(PREFIX)/bin/beamshare

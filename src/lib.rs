@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod places;
 pub mod schedule;
 pub mod service;
+pub mod settings;
 pub mod status;
 pub mod sync;
 pub mod user_info;

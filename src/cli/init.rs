@@ -225,14 +225,13 @@ fn ask(input: &mut impl BufRead, screen: &mut impl Write) -> std::io::Result<Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use beamshare::config::Config;
 
     /// Written as in a script: nobody is asked.
-    fn written(trust: TrustChoice) -> (tempfile::TempDir, Config) {
+    fn written(trust: TrustChoice) -> (tempfile::TempDir, config::Config) {
         let folder = tempfile::tempdir().unwrap();
         let init = Init { folder: folder.path().to_owned(), force: false, trust };
         assert_eq!(init.act().unwrap(), Exit::Done);
-        let config = Config::load(&folder.path().join("beamshare.toml")).unwrap();
+        let config = beamshare::settings::load(&folder.path().join("beamshare.toml")).unwrap();
         (folder, config)
     }
 
@@ -243,7 +242,7 @@ mod tests {
         let here = || Init { folder: folder.path().join("new/2bm"), force: false, trust: trust.clone() };
         assert_eq!(here().act().unwrap(), Exit::Done);
         let (file, key) = (here().folder.join("beamshare.toml"), here().folder.join(KEY));
-        Config::load(&file).unwrap();
+        beamshare::settings::load(&file).unwrap();
         let first_key = std::fs::read_to_string(&key).unwrap();
 
         std::fs::write(&file, "mine").unwrap();
@@ -255,7 +254,7 @@ mod tests {
         assert!(!here().folder.join("message.txt").exists(), "all or nothing");
 
         assert_eq!(Init { force: true, ..here() }.act().unwrap(), Exit::Done);
-        Config::load(&file).unwrap();
+        beamshare::settings::load(&file).unwrap();
         assert_eq!(std::fs::read_to_string(&key).unwrap(), first_key, "a key is never overwritten");
     }
 

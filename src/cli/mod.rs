@@ -122,7 +122,7 @@ impl Settings {
     }
 
     fn load(&self) -> Result<Config, Failure> {
-        Ok(Config::load(&self.file()?)?)
+        Ok(beamshare::settings::load(&self.file()?)?)
     }
 }
 

@@ -1,6 +1,5 @@
 use super::failure::{Exit, Failure};
 use super::{Outcome, Settings, runtime};
-use beamshare::config::Config;
 use beamshare::log;
 use beamshare::service::{self, DaemonError};
 use clap::Args;
@@ -21,7 +20,7 @@ impl Run {
         let files = if self.files.is_empty() { vec![settings.file()?] } else { self.files };
         let (mut configs, mut wrong) = (vec![], vec![]);
         for file in &files {
-            match Config::load(file) {
+            match beamshare::settings::load(file) {
                 Ok(config) => configs.push(config),
                 Err(error) => wrong.push(error.to_string()),
             }

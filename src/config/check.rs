@@ -3,7 +3,6 @@
 use super::load::Key;
 use super::{Config, Email, Globus, MailTransport, Place, Schedule, ScheduleFrom, SignIn, Smtp, SmtpSecurity};
 use crate::domain::Field;
-use crate::mail::{Table, Templates};
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -68,13 +67,17 @@ pub(super) fn resolve(config: &mut Config) {
     config.log.folder.iter_mut().for_each(from_file);
 }
 
-/// What was found, each with its key.
-pub(super) type Problems = Vec<(Vec<Key>, String)>;
+/// What is wrong with settings, each with its key.
+pub type Problems = Vec<(Vec<Key>, String)>;
 
+/// Checks settings that were read.
+pub type Check = fn(&Config) -> Problems;
+
+/// The way to a value: `key!["hooks", 0, "command"]`.
 macro_rules! key {
-    ($($part:expr),+) => { vec![$(Key::from($part)),+] };
+    ($($part:expr),+) => { vec![$($crate::config::Key::from($part)),+] };
 }
-pub(super) use key;
+pub(crate) use key;
 
 pub(super) fn check(config: &Config) -> Problems {
     let mut problems = vec![];
@@ -290,28 +293,10 @@ fn check_hooks(config: &Config, problems: &mut Problems) {
     }
 }
 
-/// The subject and the templates of one kind of message.
-fn check_templates(email: &Email, table: &[&'static str], problems: &mut Problems) {
-    let key = |name| table.iter().copied().chain([name]).map(Key::from).collect::<Vec<_>>();
-    check_text(&email.subject, key("subject"), problems);
-    // Makes two messages of them, one with everything and one with the least.
-    if let Err(error) = Templates::load(email) {
-        let key = match error.key {
-            Some((Table::Choice(n), name)) => key!["email", "choices", n, name],
-            Some((_, name)) => key(name),
-            None => table.iter().copied().map(Key::from).collect(),
-        };
-        // The subject's template is called by its key, which stands there already.
-        let told = ["email.subject:1: ", "email.reminder_subject:1: ", "email.pi_change_subject:1: "].iter();
-        let message = told.fold(error.message.as_str(), |message, prefix| message.trim_start_matches(prefix));
-        problems.push((key, message.to_owned()));
-    }
-}
-
 fn check_email(config: &Config, email: &Email, problems: &mut Problems) {
-    check_templates(email, &["email"], problems);
+    check_text(&email.subject, key!["email", "subject"], problems);
     if let Some(of_copies) = email.of_copies() {
-        check_templates(&of_copies, &["email", "copy"], problems);
+        check_text(&of_copies.subject, key!["email", "copy", "subject"], problems);
     }
     let retention = config.globus.as_ref().and_then(|globus| globus.retention);
     match (email.reminder, retention) {

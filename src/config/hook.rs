@@ -1,7 +1,6 @@
 use super::{Config, value};
 use crate::domain::Step;
 use crate::files::{FileError, check_trusted};
-use crate::hooks::Command;
 use serde::Deserialize;
 use std::path::Path;
 use std::time::Duration;
@@ -95,11 +94,6 @@ impl Hook {
                 ),
             ),
             Some(_) => {}
-        }
-        if !self.command.is_empty()
-            && let Err(why) = Command::parse(&self.command)
-        {
-            wrong(Some("command"), why);
         }
         // The second one is an interpreter's script.
         for file in self.command.iter().take(2).filter(|word| word.starts_with('/')).map(Path::new) {

@@ -1,4 +1,4 @@
-use super::check::{check, resolve};
+use super::check::{Check, check, resolve};
 use super::{Config, ConfigError, Problem};
 use crate::files::{FileError, read_trusted};
 use serde_path_to_error::{Path as KeyPath, Segment};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
-pub(super) fn load(file: &Path) -> Result<Config, ConfigError> {
+pub(super) fn load(file: &Path, checks: &[Check]) -> Result<Config, ConfigError> {
     let failed = |problems| ConfigError { file: file.to_owned(), problems };
     let text = read_trusted(file).map_err(|error| {
         let message = match error {
@@ -26,8 +26,9 @@ pub(super) fn load(file: &Path) -> Result<Config, ConfigError> {
         globus.file = file.to_owned();
     }
     resolve(&mut config);
-    let problems: Vec<Problem> = check(&config)
-        .into_iter()
+    let problems: Vec<Problem> = std::iter::once(&(check as Check))
+        .chain(checks)
+        .flat_map(|check| check(&config))
         .map(|(key, message)| Problem { at: document.place(&key), key: key_text(&key), message })
         .collect();
     if !problems.is_empty() {
@@ -60,8 +61,10 @@ fn fingerprint(text: &str, config: &Config) -> u64 {
 
 /// One step of the way to a value: a table's key or a list's index.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+pub enum Key {
+    /// A table's key
     Name(String),
+    /// A list's index, from 0
     Index(usize),
 }
 

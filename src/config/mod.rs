@@ -9,14 +9,15 @@ mod schedule;
 mod secret;
 mod sync;
 mod tag_key;
-#[cfg(test)]
-mod tests;
 mod trust;
 mod value;
 mod watch;
 
+pub(crate) use check::key;
+pub use check::{Check, Problems};
 pub use error::{ConfigError, Problem};
 pub use hook::{Hook, When};
+pub use load::Key;
 pub use schedule::{ApsService, Recipients, Schedule, ScheduleFrom};
 pub use secret::{SecretFileError, read_secret, write_secret};
 pub use sync::{
@@ -26,7 +27,7 @@ pub use sync::{
 pub use tag_key::{TagKeyError, read_tag_keys, write_new_tag_key};
 pub use trust::Trust;
 pub use value::to_duration;
-pub use watch::{Changes, WatchError, watch};
+pub use watch::{Changes, ConfigWatcher, WatchError};
 
 use crate::domain::{EmailAddress, Field, PathTemplate};
 use jiff::tz::TimeZone;
@@ -87,7 +88,15 @@ impl Config {
     /// # Errors
     /// All that is wrong with the file, each with line, column and key.
     pub fn load(file: &Path) -> Result<Config, ConfigError> {
-        load::load(file)
+        Config::load_with(file, &[])
+    }
+
+    /// As [`load`](Self::load), with further checks of settings that are otherwise right.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(file: &Path, checks: &[Check]) -> Result<Config, ConfigError> {
+        load::load(file, checks)
     }
 }
 

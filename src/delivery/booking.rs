@@ -5,10 +5,9 @@
 
 use super::Deliverer;
 use super::run::Run;
-use crate::domain::Experiment;
+use crate::domain::{Booking, Experiment};
 use crate::journal::{ExperimentRow, JournalError};
 use crate::mail::MessageContext;
-use crate::schedule::Booking;
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ impl Deliverer {
         let now = Timestamp::now();
         let why = match tokio::time::timeout(PATIENCE, source.near(now, settings.grace)).await {
             Ok(Ok(schedule)) => match schedule.of_group(experiment, now, settings.grace) {
-                Ok(beam_time) => return Some(Booking::of(beam_time)),
+                Ok(beam_time) => return Some(Booking::from(beam_time)),
                 Err(why) => why,
             },
             Ok(Err(error)) => error.to_string(),

@@ -8,12 +8,12 @@ use super::Deliverer;
 use super::attempt::{Ended, Trouble};
 use super::run::Run;
 use crate::config::Recipients;
-use crate::domain::{EmailAddress, Field, Retry, Step, StepError, StepStatus};
+use crate::domain::{Booking, EmailAddress, Field, Retry, Step, StepError, StepStatus};
 use crate::journal::{
     Cause, ExperimentRow, GrantReason, JournalError, Listed, PersonRow, PersonSource, PersonState, Role, ServedRow,
     Unreachable,
 };
-use crate::schedule::{BeamTime, Booking, ScheduleError};
+use crate::schedule::{BeamTime, ScheduleError};
 use futures::FutureExt;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -149,7 +149,7 @@ impl Deliverer {
             }
         };
         let (listed, unreachable) = people_on(beam_time);
-        self.journal.set_booking(row.id, &Booking::of(beam_time)).await?;
+        self.journal.set_booking(row.id, &Booking::from(beam_time)).await?;
         let before = self.journal.unreachable(row.id).await?;
         let changed = self.journal.set_listed(row.id, &listed, &unreachable).await?;
         for person in unreachable.iter().filter(|person| !before.contains(person)) {

@@ -6,8 +6,8 @@
 
 use super::Deliverer;
 use super::run::Run;
+use crate::domain::Booking;
 use crate::journal::{ExperimentRow, JournalError};
-use crate::schedule::Booking;
 use jiff::{SignedDuration, Timestamp};
 
 impl Deliverer {

@@ -3,6 +3,7 @@
 //! Anyone on the controls network can put to a PV, so each text is hostile until it has been parsed into one of these
 //! types. [`Experiment`] is made by [`Experiment::parse`] alone. This module does no I/O and imports nothing of beamshare.
 
+mod booking;
 mod email;
 mod experiment;
 mod link;
@@ -14,6 +15,7 @@ mod step;
 mod text;
 mod year_month;
 
+pub use booking::{BookedUser, Booking};
 pub use email::EmailAddress;
 pub use experiment::{Experiment, Field, FieldError, Owner, UserInfo};
 pub use link::{link_in, without_links};

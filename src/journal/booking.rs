@@ -1,5 +1,5 @@
 use super::{Journal, JournalError, now};
-use crate::schedule::Booking;
+use crate::domain::Booking;
 use jiff::Timestamp;
 use sqlx::Row;
 use uuid::Uuid;

@@ -1,5 +1,4 @@
-use crate::domain::{EmailAddress, Experiment, Field, without_links};
-use crate::schedule::{BookedUser, Booking};
+use crate::domain::{BookedUser, Booking, EmailAddress, Experiment, Field, without_links};
 use serde::Serialize;
 
 /// What templates can use. Each name is always there; a value that is not known is an empty text, so that a template can

@@ -1,5 +1,6 @@
 //! Messages to users: made from templates, handed to a mail server or a folder.
 
+mod check;
 mod context;
 mod error;
 mod folder;
@@ -9,6 +10,7 @@ mod smtp;
 mod templates;
 mod wording;
 
+pub use check::check_templates;
 pub use context::{MessageContext, PiChangeContext};
 pub use error::{MailError, MailErrorKind};
 pub use notice::notice;

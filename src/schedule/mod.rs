@@ -18,7 +18,6 @@ mod time;
 
 pub use aps::ApsSchedule;
 pub use beam_time::{BeamTime, Proposal, Run, RunSchedule};
-pub use booking::{BookedUser, Booking};
 pub use error::ScheduleError;
 pub use experimenter::{Contact, Experimenter};
 pub use file::FileSchedule;

@@ -4,11 +4,12 @@ use super::judging::Planned;
 use super::people::{Asked, Pauses};
 use super::situation::{Held, Situation};
 use super::syncs::{News, Syncs};
-use crate::config::{self, Changes, Config, ConfigError};
+use crate::config::{Changes, Config, ConfigError, ConfigWatcher};
 use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome, ResendRefused};
 use crate::domain::{Experiment, Readings};
 use crate::journal::{DeliveryRow, ExperimentRow, Journal, JournalError, RunLock, SPACE_LOW};
 use crate::metrics::Facts;
+use crate::settings;
 use crate::status::{Lease, OperatorCommands, StatusRecords};
 use crate::user_info::Watcher;
 use channel_access::Context;
@@ -100,7 +101,11 @@ pub(super) struct Shown {
 }
 
 impl Beamline {
-    pub async fn start(context: Context, config: Config) -> Result<Beamline, DaemonError> {
+    pub async fn start(
+        context: Context,
+        config: Config,
+        files: Option<&ConfigWatcher>,
+    ) -> Result<Beamline, DaemonError> {
         let config = Arc::new(config);
         let journal = Journal::open(&config.journal.path).await?;
         journal.check_in_place().await?;
@@ -109,7 +114,8 @@ impl Beamline {
         let syncs = Syncs::new(&config, &journal).await.map_err(DaemonError::Sync)?;
         let watcher = Watcher::start(&context, &config.epics.user_info, config.rules.settle)?;
         let (records, commands) = StatusRecords::new(&context, &config.epics.prefix)?;
-        let changes = config::watch(&config).inspect_err(|error| tracing::warn!("{error}")).ok();
+        let changes = files.map(|files| files.watch(&config, settings::CHECKS));
+        let changes = changes.and_then(|changes| changes.inspect_err(|error| tracing::warn!("{error}")).ok());
         let lease = records.lease();
         let facts = Facts { beamline: config.beamline.name.clone(), records: records.clone(), last_run: None };
         Ok(Beamline {

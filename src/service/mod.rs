@@ -11,7 +11,7 @@ mod reminding;
 mod situation;
 mod syncs;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigWatcher};
 use crate::domain::StepError;
 use crate::journal::{JournalError, LockError};
 use crate::metrics::{self, Facts};
@@ -86,6 +86,7 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
     let (stop, stopped) = watch::channel(());
     let (reload, reloading) = watch::channel(());
     let context = Context::new()?;
+    let files = ConfigWatcher::new().inspect_err(|error| tracing::warn!("{error}")).ok();
     let mut beamlines = JoinSet::new();
     let mut metrics: BTreeMap<SocketAddr, Vec<watch::Receiver<Facts>>> = BTreeMap::new();
     for config in configs {
@@ -94,7 +95,7 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
             span.in_scope(|| tracing::warn!("{UNRESTRICTED}"));
         }
         let listen = config.metrics.listen;
-        let beamline = Beamline::start(context.clone(), config).instrument(span.clone()).await?;
+        let beamline = Beamline::start(context.clone(), config, files.as_ref()).instrument(span.clone()).await?;
         if let Some(listen) = listen {
             metrics.entry(listen).or_default().push(beamline.facts.subscribe());
         }

@@ -4,8 +4,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::lease::Lease;
+use super::links::Link;
 use super::record::Record;
-use super::records::Link;
 use channel_access::{Channel, Event, FieldType, Value};
 
 /// How long the reset of a button may take.

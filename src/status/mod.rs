@@ -6,10 +6,12 @@
 mod commands;
 mod lease;
 mod lease_owner;
+mod links;
 mod record;
 mod record_writer;
 mod records;
 mod run_button;
+mod target;
 mod write_order;
 
 pub use commands::{OperatorCommand, OperatorCommands};

@@ -6,8 +6,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::lease::Lease;
+use super::links::Link;
 use super::record::RecordKind;
-use super::records::{Displayed, Link, Target};
+use super::target::{Displayed, Target};
 use channel_access::{Channel, Connection, Event, FieldType, STRING_SIZE, Value};
 
 /// How long one write may take.

@@ -1,8 +1,8 @@
-//! The status board: what beamshare wants its records to say, kept in memory and made true in the IOC.
+//! The status records of one beamline: their targets are kept in memory and written to the IOC.
 //!
-//! Setting is synchronous and never fails: it changes the wanted state, of which the latest wins. A task a record
-//! compares it with what the IOC holds and writes what differs: after a change here, after another client's put,
-//! and everything anew after each connection, so that an IOC's reboot is healed at once.
+//! Setting is synchronous and never fails: it changes the target, and the latest wins. One task per record compares the
+//! target with what the IOC holds and writes what differs: after a change here, after another client's put, and
+//! everything again after each connection, so that a reboot of the IOC is repaired at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,17 +13,13 @@ use tokio::time::Instant;
 
 use super::commands::{self, OperatorCommands};
 use super::lease::{Lease, LeaseKeeper, Release};
+use super::links::{Links, missing, names, report};
 use super::record::{BeamlineStatus, Record, RecordKind, step_index};
 use super::record_writer::RecordWriter;
+use super::target::{Displayed, Target};
 use super::write_order::{After, Before};
 use crate::domain::{Step, StepStatus, escape};
-use channel_access::{CaError, ChannelOptions, Context, search_settings};
-
-/// How long the records are searched for before their absence is reported.
-const SEARCH_LIMIT: Duration = Duration::from_secs(5);
-
-/// Changes of connection that come within this time are reported together.
-const REPORT_PAUSE: Duration = Duration::from_millis(500);
+use channel_access::{CaError, ChannelOptions, Context};
 
 /// The records of one beamline. Cheap to clone; its tasks end when the last clone is dropped.
 #[derive(Clone)]
@@ -43,39 +39,18 @@ struct Inner {
 
 struct Slot {
     wanted: watch::Sender<Target>,
-    /// Version of `wanted` that the IOC is known to hold; 0 for none.
+    /// Version of the target that the IOC is known to hold; 0 for none.
     held: watch::Receiver<u64>,
-}
-
-/// What a record is to say.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Target {
-    /// `None` until it is set for the first time: the record keeps what it has.
-    pub(super) value: Option<Displayed>,
-    /// Counts the changes.
-    pub(super) version: u64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Displayed {
-    State(u16),
-    Count(i32),
-    Number(f64),
-    Text(String),
 }
 
 /// Some records do not say what they should.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the IOC does not show these records of {prefix} yet: {}", names(records))]
 pub struct NotDisplayed {
-    /// The prefix of the board.
+    /// Prefix of the records
     pub prefix: String,
     /// The records.
     pub records: Vec<Record>,
-}
-
-fn names(records: &[Record]) -> String {
-    records.iter().map(|r| r.suffix()).collect::<Vec<_>>().join(", ")
 }
 
 impl StatusRecords {
@@ -91,7 +66,7 @@ impl StatusRecords {
     pub fn new(context: &Context, prefix: &str) -> Result<(Self, OperatorCommands), CaError> {
         let (alive, end) = watch::channel(());
         let (connected_tx, connected) = watch::channel(BTreeSet::new());
-        let links = Links(Arc::new(connected_tx));
+        let links = Links::new(connected_tx);
         let (orders, commands) = mpsc::unbounded_channel();
         let lease_tx = Arc::new(watch::Sender::new(Lease::default()));
         let lease = lease_tx.subscribe();
@@ -107,7 +82,7 @@ impl StatusRecords {
                 }
                 _ => context.channel(&name)?,
             };
-            let link = Link { record, links: links.clone() };
+            let link = links.of(record);
             match record.kind() {
                 RecordKind::Momentary => {
                     drop(tokio::spawn(commands::momentary(channel, link, orders.clone(), lease.clone(), end.clone())))
@@ -308,67 +283,5 @@ impl StatusRecords {
                 tracing::error!(pv = self.pv(record), "is no record for {value:?}; a fault of beamshare, please report")
             }
         }
-    }
-}
-
-fn missing(connected: &BTreeSet<Record>) -> Vec<Record> {
-    Record::ALL
-        .iter()
-        .filter(|r| !matches!(r.kind(), RecordKind::Ioc | RecordKind::Lease) && !connected.contains(r))
-        .copied()
-        .collect()
-}
-
-/// Which records are connected, told by their tasks.
-#[derive(Clone)]
-struct Links(Arc<watch::Sender<BTreeSet<Record>>>);
-
-/// The part of [`Links`] of one record's task.
-pub(super) struct Link {
-    pub(super) record: Record,
-    links: Links,
-}
-
-impl Link {
-    pub(super) fn set(&self, up: bool) {
-        self.links.0.send_if_modified(|set| if up { set.insert(self.record) } else { set.remove(&self.record) });
-    }
-}
-
-/// Logs which records are missing: once when they are not found, and when the IOC goes and comes.
-async fn report(prefix: String, mut connected: watch::Receiver<BTreeSet<Record>>, mut end: watch::Receiver<()>) {
-    let everything = missing(&BTreeSet::new()).len();
-    let mut told: Option<usize> = None;
-    let mut pause = SEARCH_LIMIT;
-    loop {
-        // All at once is the usual case and needs no waiting for more.
-        let complete = async {
-            let _ = connected.wait_for(|set| missing(set).is_empty()).await;
-        };
-        tokio::select! {
-            _ = tokio::time::timeout(pause, complete) => {}
-            _ = end.changed() => return,
-        }
-        let now = missing(&connected.borrow_and_update());
-        if told != Some(now.len()) {
-            match now.len() {
-                0 => tracing::info!("the IOC shows all {everything} records of {prefix}"),
-                n if n == everything => tracing::warn!(
-                    "no IOC answers for the status records {prefix}*: the screens show nothing new until one does. \
-                     Is db/beamshare.db loaded with this prefix, and its host reached by {}?",
-                    search_settings()
-                ),
-                n => tracing::warn!(
-                    "{n} of the {everything} records of {prefix} are missing: {}. Load the db/beamshare.db of this version",
-                    names(&now)
-                ),
-            }
-            told = Some(now.len());
-        }
-        tokio::select! {
-            changed = connected.changed() => if changed.is_err() { return },
-            _ = end.changed() => return,
-        }
-        pause = REPORT_PAUSE;
     }
 }

@@ -15,8 +15,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::commands::{OperatorCommand, as_bool, is_button};
 use super::lease::Lease;
+use super::links::Link;
 use super::record_writer::pause;
-use super::records::{Displayed, Link, Target};
+use super::target::{Displayed, Target};
 use channel_access::{Channel, Event, Value};
 
 /// How long a write may wait to be sent.

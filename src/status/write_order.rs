@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::record::Record;
-use super::records::{Displayed, Target};
+use super::target::{Displayed, Target};
 
 /// A record that does not take its value holds up `Status` and `Run` for so long.
 const HOLD_BACK: Duration = Duration::from_secs(1);

@@ -1,8 +1,7 @@
 use super::support::ioc::repository;
 use super::{ID, address, email, header, message, part, templates};
-use beamshare::domain::Field;
+use beamshare::domain::{BookedUser, Field};
 use beamshare::mail::{MessageContext, Templates};
-use beamshare::schedule::BookedUser;
 use mailparse::parse_mail;
 use std::fs;
 

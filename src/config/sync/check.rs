@@ -2,7 +2,6 @@
 
 use super::super::Config;
 use super::super::check::{Problems, check_text, key};
-use super::super::load::Key;
 use super::{Sync, SyncOn, SyncPath};
 use uuid::Uuid;
 

@@ -1,6 +1,9 @@
-use super::*;
+use super::{CHECKS, load};
+use crate::config::*;
+use crate::domain::Field;
 use crate::domain::Step;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -32,14 +35,14 @@ fn write(text: &str) -> (TempDir, PathBuf) {
 /// The problems' lines without the folder.
 fn problems(text: &str) -> String {
     let (folder, file) = write(text);
-    let error = Config::load(&file).expect_err("a wrong file");
+    let error = load(&file).expect_err("a wrong file");
     error.to_string().replace(&format!("{}/", folder.path().display()), "")
 }
 
 #[test]
 fn the_file_that_we_hand_out_is_right() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-    let config = Config::load(&folder.join("beamshare.toml")).unwrap();
+    let config = load(&folder.join("beamshare.toml")).unwrap();
     assert_eq!(config.epics.user_info.len(), Field::ALL.len(), "every field is shown");
     assert_eq!(config.directories.mode, 0o770);
     assert_eq!((config.trust(), config.rules.trust), (Trust::Domains, Some(Trust::Domains)));
@@ -80,7 +83,7 @@ fn what_is_commented_out_in_it_is_known() {
             None => lines[n] = format!("{}\n{key}", table.unwrap_or_default()),
         }
         let (_folder, file) = write(&lines.join("\n"));
-        if let Err(error) = Config::load(&file) {
+        if let Err(error) = load(&file) {
             assert!(!error.to_string().contains("no such key"), "{key}: {error}");
         }
         tried += 1;
@@ -91,7 +94,7 @@ fn what_is_commented_out_in_it_is_known() {
     let end = start + text[start..].find("\n\n").unwrap();
     let host = text[start..end].replace("\n#", "\n");
     let (_folder, file) = write(&text.replace(&text[start..end], host.strip_prefix('#').unwrap()));
-    let config = Config::load(&file).unwrap();
+    let config = load(&file).unwrap();
     assert_eq!(config.directories.on[1].host.as_deref(), Some("user2bmb@detector.example.org"));
     assert_eq!(config.directories.on[1].mode, Some(0o750));
 }
@@ -111,11 +114,11 @@ fn the_level_of_trust_is_that_of_the_strongest_setting() {
     ] {
         let text = |trust: &str| format!("{with_signature}\n[rules]\n{rules}\n{trust}\n{more}");
         let (_folder, file) = write(&text(""));
-        let config = Config::load(&file).unwrap();
+        let config = load(&file).unwrap();
         assert_eq!((config.trust(), config.trusts_network_silently()), (level, level == Trust::Network));
         for required in Trust::ALL {
             let (_folder, file) = write(&text(&format!("trust = \"{required}\"")));
-            let loaded = Config::load(&file);
+            let loaded = load(&file);
             assert_eq!(loaded.is_ok(), required <= level, "{required} at {level}");
             match loaded {
                 Ok(config) => assert!(!config.trusts_network_silently()),
@@ -141,15 +144,15 @@ fn the_choice_of_words_in_it_is_right() {
     let choice = text[start..end].replace("\n#", "\n");
     let text = text.replace(&text[start..end], choice.strip_prefix('#').unwrap());
     let (folder, file) = write(&text);
-    let missing = Config::load(&file).unwrap_err().to_string();
+    let missing = load(&file).unwrap_err().to_string();
     assert!(missing.contains("email.choices[0].text_template") && missing.contains("can't read"), "{missing}");
     for name in ["commissioning.txt", "commissioning.html"] {
         std::fs::write(folder.path().join(name), "x").unwrap();
     }
-    let email = Config::load(&file).unwrap().email.unwrap();
+    let email = load(&file).unwrap().email.unwrap();
     assert_eq!(email.choices[0].text_template, Some(folder.path().join("commissioning.txt")));
     std::fs::write(&file, text.replace("proposal_type ==", "proposal_tpye ==")).unwrap();
-    let wrong = Config::load(&file).unwrap_err().to_string();
+    let wrong = load(&file).unwrap_err().to_string();
     assert!(wrong.contains("email.choices[0].when") && wrong.contains("proposal_tpye"), "{wrong}");
     let line = text.lines().position(|line| line.starts_with("when =")).unwrap() + 1;
     assert!(wrong.contains(&format!("beamshare.toml:{line}:1: ")), "{wrong}");
@@ -162,7 +165,7 @@ fn a_reminder_needs_an_end_and_words() {
         let text = text.replace("#reminder = \"3d\"\n", &format!("{reminder}\n"));
         let (folder, file) = write(&text.replace("#retention = \"28d\"\n", &format!("{retention}\n")));
         std::fs::write(folder.path().join("reminder.txt"), "ends on {{ expires }}").unwrap();
-        Config::load(&file).map(|config| config.email.unwrap().reminder).map_err(|error| error.to_string())
+        load(&file).map(|config| config.email.unwrap().reminder).map_err(|error| error.to_string())
     };
     let words = "reminder = \"3d\"\nreminder_text_template = \"reminder.txt\"";
     assert_eq!(with(words, "retention = \"28d\""), Ok(Some(Duration::from_secs(3 * 86400))));
@@ -197,14 +200,14 @@ fn the_hook_in_it_is_right_and_a_wrong_one_is_told() {
     for name in ["message.txt", "message.html"] {
         std::fs::write(folder.path().join(name), "x").unwrap();
     }
-    let config = Config::load(&file).unwrap();
+    let config = load(&file).unwrap();
     let shown = &config.hooks[0];
     assert_eq!((shown.name().as_str(), shown.step(), shown.when()), ("dm", Step::Share, When::After));
     assert!(shown.required() && shown.timeout == Duration::from_secs(300));
 
     let bare = SMALLEST.to_owned() + "[[hooks]]\nbefore = \"delivery\"\ncommand = [\"hooks/go\"]\n";
     let (folder, file) = write(&bare);
-    let hook = &Config::load(&file).unwrap().hooks[0];
+    let hook = &load(&file).unwrap().hooks[0];
     assert_eq!(hook.command[0], folder.path().join("hooks/go").display().to_string(), "relative to the file's folder");
     assert!(hook.required() && hook.name() == "go" && hook.timeout == Duration::from_secs(300));
 
@@ -240,24 +243,22 @@ fn the_schedule_in_it_is_right() {
     };
     let service = section("#[schedule.from.aps]");
     let (folder, file) = write(&(SMALLEST.to_owned() + &service));
-    let Some(Schedule { from: ScheduleFrom::Aps(aps), .. }) = Config::load(&file).unwrap().schedule else { panic!() };
+    let Some(Schedule { from: ScheduleFrom::Aps(aps), .. }) = load(&file).unwrap().schedule else { panic!() };
     assert_eq!((aps.beamline.as_str(), aps.user.as_str(), aps.timeout), ("2-BM-A,B", "2bm", Duration::from_secs(30)));
     assert_eq!(aps.password_file, folder.path().join("schedule.password"));
     let (_folder, file) = write(&(SMALLEST.to_owned() + &service.replace("url =", "#").replace("timeout =", "#")));
-    let Some(Schedule { from: ScheduleFrom::Aps(bare), .. }) = Config::load(&file).unwrap().schedule else { panic!() };
+    let Some(Schedule { from: ScheduleFrom::Aps(bare), .. }) = load(&file).unwrap().schedule else { panic!() };
     assert_eq!((bare.url, bare.timeout), (aps.url, aps.timeout), "the defaults are those that are shown");
 
     let (folder, file) = write(&(SMALLEST.to_owned() + &section("#[schedule.from.file]")));
-    let Some(Schedule { from: ScheduleFrom::File { path }, .. }) = Config::load(&file).unwrap().schedule else {
-        panic!()
-    };
+    let Some(Schedule { from: ScheduleFrom::File { path }, .. }) = load(&file).unwrap().schedule else { panic!() };
     assert_eq!(path, folder.path().join("schedule.toml"));
 
     let common = section("#[schedule]");
     let (_folder, file) = write(&(SMALLEST.to_owned() + &service + &common));
-    let shown = Config::load(&file).unwrap().schedule.unwrap();
+    let shown = load(&file).unwrap().schedule.unwrap();
     let (_folder, file) = write(&(SMALLEST.to_owned() + &service));
-    let bare = Config::load(&file).unwrap().schedule.unwrap();
+    let bare = load(&file).unwrap().schedule.unwrap();
     assert_eq!((shown.recipients, shown.every, shown.grace), (bare.recipients, bare.every, bare.grace));
 
     for (wrong, told) in [
@@ -305,14 +306,14 @@ fn the_pair_in_it_is_right() {
     let block = block.replacen("00000000-0000", "11111111-0000", 1);
     let whole = text.replace(&text[start..end], &block);
     let (_folder, file) = write(&whole);
-    let pair = &Config::load(&file).unwrap().sync[0];
+    let pair = &load(&file).unwrap().sync[0];
     assert_eq!((pair.on, pair.level, pair.filters.len()), (Some(SyncOn::Files), SyncLevel::Checksum, 3));
     assert_eq!(pair.clean_up, Some(CleanUp { keep: Duration::from_secs(7 * 86400), below: Some(500_000_000_000) }));
     let bare = block
         .lines()
         .filter(|line| !["quiet", "deadline", "level", "verify", "pres"].iter().any(|k| line.starts_with(k)));
     let (_folder, file) = write(&text.replace(&text[start..end], &bare.collect::<Vec<_>>().join("\n")));
-    let bare = &Config::load(&file).unwrap().sync[0];
+    let bare = &load(&file).unwrap().sync[0];
     let defaults =
         |pair: &Sync| (pair.quiet, pair.deadline, pair.level, pair.verify, pair.preserve_times, pair.encrypt);
     assert_eq!(defaults(bare), defaults(pair), "the defaults are those that are shown");
@@ -322,7 +323,7 @@ fn the_pair_in_it_is_right() {
 fn a_pair_has_sensible_settings() {
     let block = pair("raw", "/data", "/2bm", "filters = [{ include = \"*.h5\" }, { exclude = \"*\" }]");
     let (_folder, file) = write(&format!("{SMALLEST}{WITH_GLOBUS}{block}"));
-    let pair = &Config::load(&file).unwrap().sync[0];
+    let pair = &load(&file).unwrap().sync[0];
     assert_eq!((pair.quiet, pair.deadline), (Duration::from_secs(30), Duration::from_secs(12 * 3600)));
     assert_eq!(pair.level, SyncLevel::Checksum);
     assert!(
@@ -398,7 +399,7 @@ fn a_wrong_pair_says_what_would_be_right() {
 #[test]
 fn the_smallest_file_has_sensible_settings() {
     let (folder, file) = write(SMALLEST);
-    let config = Config::load(&file).unwrap();
+    let config = load(&file).unwrap();
     assert_eq!(config.rules.settle, Duration::from_secs(10));
     assert_eq!((config.directories.mode, config.directories.on.len()), (0o770, 0));
     assert!(config.globus.is_none() && config.email.is_none());
@@ -487,7 +488,7 @@ fn a_single_wrong_value_says_what_would_be_right() {
 
 #[test]
 fn a_file_that_is_not_there_is_told() {
-    let error = Config::load(Path::new("/nonexistent/beamshare.toml")).unwrap_err();
+    let error = load(Path::new("/nonexistent/beamshare.toml")).unwrap_err();
     assert!(error.to_string().contains("/nonexistent/beamshare.toml: can't read"), "{error}");
     assert!(error.summary().contains("beamshare init"), "{}", error.summary());
 }
@@ -497,14 +498,14 @@ fn what_others_can_change_is_no_setting() {
     let mode = |file: &Path, mode| std::fs::set_permissions(file, PermissionsExt::from_mode(mode)).unwrap();
     let (folder, file) = write(SMALLEST);
     mode(&file, 0o666);
-    let error = Config::load(&file).unwrap_err().to_string();
+    let error = load(&file).unwrap_err().to_string();
     assert!(error.contains("can be changed by every account") && error.contains("chmod go-w"), "{error}");
     mode(&file, 0o644);
     mode(folder.path(), 0o777);
-    let error = Config::load(&file).unwrap_err().to_string();
+    let error = load(&file).unwrap_err().to_string();
     assert!(error.contains("can be replaced by every account"), "{error}");
     mode(folder.path(), 0o755);
-    Config::load(&file).unwrap();
+    load(&file).unwrap();
 
     // The programs that the settings name are run, so the same holds for them.
     let script = folder.path().join("tell.py");
@@ -516,10 +517,10 @@ fn what_others_can_change_is_no_setting() {
         let hook = format!("{SMALLEST}\n[[hooks]]\nafter = \"delivery\"\ncommand = {command}\n");
         std::fs::write(&file, hook).unwrap();
         mode(script.as_ref(), 0o777);
-        let error = Config::load(&file).unwrap_err().to_string();
+        let error = load(&file).unwrap_err().to_string();
         assert!(error.contains("hooks[0].command") && error.contains("can be changed"), "{command}: {error}");
         mode(script.as_ref(), 0o755);
-        Config::load(&file).unwrap();
+        load(&file).unwrap();
     }
 }
 
@@ -527,6 +528,10 @@ mod changes {
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(20);
+
+    fn watch(config: &Config) -> Changes {
+        ConfigWatcher::new().unwrap().watch(config, CHECKS).unwrap()
+    }
 
     async fn next(changes: &mut Changes) -> Result<Config, ConfigError> {
         tokio::time::timeout(LIMIT, changes.next()).await.expect("an edit is noticed")
@@ -540,7 +545,7 @@ mod changes {
     #[tokio::test]
     async fn edits_of_every_kind_are_noticed() {
         let (folder, file) = write(&with_mail());
-        let mut changes = watch(&Config::load(&file).unwrap()).unwrap();
+        let mut changes = watch(&load(&file).unwrap());
 
         // In place.
         std::fs::write(&file, with_mail().replace("2-BM", "7-BM")).unwrap();
@@ -565,7 +570,7 @@ mod changes {
     #[tokio::test]
     async fn a_file_that_others_can_change_is_not_taken_over() {
         let (_folder, file) = write(SMALLEST);
-        let mut changes = watch(&Config::load(&file).unwrap()).unwrap();
+        let mut changes = watch(&load(&file).unwrap());
         let mode = |mode| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
         mode(0o666);
         std::fs::write(&file, SMALLEST.replace("2-BM", "7-BM")).unwrap();
@@ -578,9 +583,9 @@ mod changes {
     #[tokio::test]
     async fn an_edit_before_the_watch_began_is_noticed_and_a_touch_is_none() {
         let (folder, file) = write(&with_mail());
-        let config = Config::load(&file).unwrap();
+        let config = load(&file).unwrap();
         std::fs::write(&file, with_mail().replace("2-BM", "7-BM")).unwrap();
-        let mut changes = watch(&config).unwrap();
+        let mut changes = watch(&config);
         assert_eq!(next(&mut changes).await.unwrap().beamline.name, "7-BM");
 
         // The same text again and a file beside it: the next change told is the real one after them.
@@ -599,7 +604,7 @@ mod changes {
         let link = elsewhere.path().join("2bm.toml");
         std::os::unix::fs::symlink(&file, &link).unwrap();
         std::fs::write(elsewhere.path().join("message.txt"), "x").unwrap();
-        let mut changes = watch(&Config::load(&link).unwrap()).unwrap();
+        let mut changes = watch(&load(&link).unwrap());
         std::fs::write(&file, with_mail().replace("2-BM", "7-BM")).unwrap();
         assert_eq!(next(&mut changes).await.unwrap().beamline.name, "7-BM");
     }
@@ -610,7 +615,7 @@ mod changes {
 fn the_message_that_we_hand_out_reads_well() {
     use crate::mail::{MessageContext, Templates};
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-    let mut email = Config::load(&folder.join("beamshare.toml")).unwrap().email.unwrap();
+    let mut email = load(&folder.join("beamshare.toml")).unwrap().email.unwrap();
     email.html_template = None;
     let templates = Templates::load(&email).unwrap();
     let texts = [MessageContext::sample(), MessageContext::bare_sample()].map(|context| {
