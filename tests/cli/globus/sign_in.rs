@@ -42,6 +42,36 @@ fn a_person_signs_in_is_shown_and_signs_out_for_good() {
 }
 
 #[test]
+fn the_browser_on_this_machine_finishes_the_login() {
+    let site = Site::new();
+    let mut command = login(&site);
+    command.args(["--local-server", "--session-identity", ADA, "--session-domain", "example.org", "--session-mfa"]);
+    let (ended, links) = site.answer(command, |link| {
+        let page: url::Url = link.parse().unwrap();
+        let field = |name: &str| page.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+        assert_eq!(field("session_required_identities"), ADA);
+        assert_eq!(
+            (field("session_required_single_domain"), field("session_required_mfa")),
+            ("example.org".into(), "True".into())
+        );
+        let code = site.globus.sign_in(link, ADA).unwrap();
+        // The browser returns to the program.
+        let home: url::Url = field("redirect_uri").parse().unwrap();
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", home.port().unwrap())).unwrap();
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("code", code.as_str()), ("state", field("state").as_str())])
+            .finish();
+        write!(stream, "GET /?{query} HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        String::new()
+    });
+    assert_eq!((ended.code, links), (0, 1), "{}{}", ended.out, ended.err);
+    assert_eq!(site.json(&["whoami"])["username"], ADA);
+}
+
+#[test]
 fn a_wrong_code_signs_nobody_in() {
     let site = Site::new();
     let (ended, _) = site.answer(login(&site), |_| "nonsense".to_owned());

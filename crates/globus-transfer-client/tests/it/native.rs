@@ -1,9 +1,9 @@
 //! A person's sign-in against the simulator: browser, code, tokens, log-out.
 
 use futures::future::join_all;
-use globus_transfer_client::{Authorizer, ErrorKind, NativeApp, Scope, TokenStore};
+use globus_transfer_client::{Authorizer, ConfidentialApp, ErrorKind, Method, NativeApp, Scope, Service, TokenStore};
 
-use crate::world::{ADA, MAPPED, NATIVE, World, decide};
+use crate::world::{ADA, MAPPED, NATIVE, SECRET, SERVICE, World, decide};
 
 #[tokio::test]
 async fn a_person_signs_in_and_out() {
@@ -131,4 +131,84 @@ async fn given_tokens_are_used_until_they_are_refused() {
     let failure = client.auth().userinfo().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::AuthenticationFailed);
     assert!(!format!("{failure:?} {client:?}").contains(crate::world::ADA_AUTH));
+}
+
+#[tokio::test]
+async fn the_browser_on_this_machine_hands_the_code_back() {
+    let world = World::start().await;
+    let client = world.client(Authorizer::nobody());
+    let pending = client.auth().sign_in_on_loopback(&NativeApp::new(NATIVE)).await.unwrap();
+    let returned = decide(pending.url(), ADA, "allow").await;
+    assert!(returned.starts_with("http://localhost:"), "{returned}");
+
+    let browser = reqwest::Client::builder().no_proxy().build().unwrap();
+    let home: url::Url = returned.parse().unwrap();
+    let finished = tokio::spawn(pending.finish());
+    // Browsers fetch an icon first; a stranger's request ends nothing.
+    let icon = browser.get(home.join("/favicon.ico").unwrap()).send().await.unwrap();
+    assert_eq!(icon.status(), 404);
+    let page = browser.get(home).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    assert!(page.text().await.unwrap().contains("return to the program"));
+    let sign_in = finished.await.unwrap().unwrap();
+
+    // In memory only, and renewed there.
+    let client = world.client(Authorizer::signed_in(sign_in));
+    assert_eq!(client.auth().userinfo().await.unwrap().preferred_username.as_deref(), Some(ADA));
+    world.simulator.expire_tokens();
+    world.simulator.clear_requests();
+    client.auth().userinfo().await.unwrap();
+    client.auth().userinfo().await.unwrap();
+    assert_eq!(world.simulator.count("token"), 1);
+}
+
+#[tokio::test]
+async fn a_code_of_another_sign_in_ends_none_on_loopback() {
+    let world = World::start().await;
+    let client = world.client(Authorizer::nobody());
+    let pending = client.auth().sign_in_on_loopback(&NativeApp::new(NATIVE)).await.unwrap();
+    let mut returned: url::Url = decide(pending.url(), ADA, "allow").await.parse().unwrap();
+    let code = returned.query_pairs().find(|(key, _)| key == "code").unwrap().1.into_owned();
+    returned.set_query(Some(&format!("code={code}&state=planted")));
+    let finished = tokio::spawn(pending.finish());
+    let browser = reqwest::Client::builder().no_proxy().build().unwrap();
+    browser.get(returned).send().await.unwrap();
+    let failure = finished.await.unwrap().unwrap_err();
+    assert_eq!(failure.kind(), &ErrorKind::AuthenticationFailed);
+    assert!(failure.to_string().contains("another sign-in"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_person_signs_in_to_a_portal() {
+    let world = World::start().await;
+    let page = "https://portal.example.org/signed-in".parse().unwrap();
+    let portal = ConfidentialApp::new(SERVICE, SECRET, page).label("portal");
+    let client = world.client(Authorizer::nobody());
+    let pending = client.auth().sign_in_to_portal(&portal).unwrap();
+    let returned = decide(pending.url(), ADA, "allow").await;
+    assert!(returned.starts_with("https://portal.example.org/signed-in?"), "{returned}");
+    let sign_in = pending.finish(&returned).await.unwrap();
+    assert!(!format!("{sign_in:?}").contains(SECRET));
+
+    // The store keeps what a renewal needs.
+    let store = TokenStore::at(world.directory("portal.json"));
+    store.put("ada", &sign_in).await.unwrap();
+    let client = world.client(Authorizer::stored(store.clone(), "ada"));
+    client.auth().userinfo().await.unwrap();
+    world.simulator.expire_tokens();
+    client.auth().userinfo().await.unwrap();
+    client.auth().sign_out(&store.remove("ada").await.unwrap().unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_service_without_a_consent_is_told_by_its_scopes() {
+    let world = World::start().await;
+    let store = TokenStore::at(world.directory("globus.json"));
+    store.put("ada", &world.sign_ada_in(&NativeApp::new(NATIVE)).await).await.unwrap();
+    let client = world.client(Authorizer::stored(store, "ada"));
+    let call = client.request(Method::GET, Service::groups(), "groups/my_groups");
+    let failure = call.send::<serde_json::Value>().await.unwrap_err();
+    let wanted = Service::groups().scopes()[0].to_string();
+    assert_eq!(failure.kind(), &ErrorKind::ConsentRequired { required_scopes: vec![wanted.clone()] });
+    assert_eq!(failure.authorization_parameters().unwrap().required_scopes, [wanted]);
 }
