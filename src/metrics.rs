@@ -19,6 +19,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct Facts {
     pub records: StatusRecords,
     /// When the last delivery ended
     pub last_run: Option<Timestamp>,
+    /// `[metrics] listen`, as it is now
+    pub listen: Option<SocketAddr>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -174,11 +177,49 @@ where
     family
 }
 
+/// Answers scrapes at the addresses that the beamlines' settings name now, until it is dropped. Metrics are less important
+/// than deliveries: where an address can't be used, that is logged and the rest goes on.
+pub async fn serve_all(mut beamlines: Vec<watch::Receiver<Facts>>) {
+    let mut endpoints: BTreeMap<SocketAddr, (Vec<usize>, JoinSet<()>)> = BTreeMap::new();
+    loop {
+        let mut wanted: BTreeMap<SocketAddr, Vec<usize>> = BTreeMap::new();
+        for (number, facts) in beamlines.iter_mut().enumerate() {
+            if let Some(listen) = facts.borrow_and_update().listen {
+                wanted.entry(listen).or_default().push(number);
+            }
+        }
+        let stale = |listen: &SocketAddr, whose: &Vec<usize>| wanted.get(listen) != Some(whose);
+        for (_, (_, mut endpoint)) in endpoints.extract_if(.., |listen, (whose, _)| stale(listen, whose)) {
+            // Its address is free when it has ended.
+            endpoint.shutdown().await;
+        }
+        for (listen, whose) in wanted {
+            endpoints.entry(listen).or_insert_with(|| {
+                let facts = whose.iter().map(|number| beamlines[*number].clone()).collect();
+                let mut endpoint = JoinSet::new();
+                endpoint.spawn(serve_or_log(listen, facts));
+                (whose, endpoint)
+            });
+        }
+        let changes = beamlines.iter_mut().map(|facts| Box::pin(facts.changed()));
+        // An error is a beamline that has ended, and all end together.
+        if futures::future::select_all(changes).await.0.is_err() {
+            return;
+        }
+    }
+}
+
+async fn serve_or_log(listen: SocketAddr, facts: Vec<watch::Receiver<Facts>>) {
+    if let Err(error) = serve(listen, facts).await {
+        tracing::error!("no metrics at {listen}: {error}; give [metrics] listen another address");
+    }
+}
+
 /// Answers scrapes of `http://LISTEN/metrics` until it is dropped.
 ///
 /// # Errors
 /// The address can't be listened on.
-pub async fn serve(listen: SocketAddr, beamlines: Vec<watch::Receiver<Facts>>) -> std::io::Result<()> {
+async fn serve(listen: SocketAddr, beamlines: Vec<watch::Receiver<Facts>>) -> std::io::Result<()> {
     let listener = TcpListener::bind(listen).await?;
     tracing::info!("metrics at http://{}/metrics", listener.local_addr()?);
     let mut connections = JoinSet::new();

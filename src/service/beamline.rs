@@ -117,7 +117,12 @@ impl Beamline {
         let changes = files.map(|files| files.watch(&config, settings::CHECKS));
         let changes = changes.and_then(|changes| changes.inspect_err(|error| tracing::warn!("{error}")).ok());
         let lease = records.lease();
-        let facts = Facts { beamline: config.beamline.name.clone(), records: records.clone(), last_run: None };
+        let facts = Facts {
+            beamline: config.beamline.name.clone(),
+            records: records.clone(),
+            last_run: None,
+            listen: config.metrics.listen,
+        };
         Ok(Beamline {
             context,
             journal,

@@ -60,6 +60,7 @@ impl Beamline {
         }
         self.syncs.configure(&config, &self.journal).await.map_err(|error| error.to_string())?;
         self.deliverer = Arc::new(deliverer);
+        self.facts.send_modify(|facts| facts.listen = config.metrics.listen);
         self.config = config;
         Ok(())
     }

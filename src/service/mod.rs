@@ -14,12 +14,10 @@ mod syncs;
 use crate::config::{Config, ConfigWatcher};
 use crate::domain::StepError;
 use crate::journal::{JournalError, LockError};
-use crate::metrics::{self, Facts};
+use crate::metrics;
 use crate::sync::SyncError;
 use beamline::Beamline;
 use channel_access::{CaError, Context};
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -88,25 +86,20 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
     let context = Context::new()?;
     let files = ConfigWatcher::new().inspect_err(|error| tracing::warn!("{error}")).ok();
     let mut beamlines = JoinSet::new();
-    let mut metrics: BTreeMap<SocketAddr, Vec<watch::Receiver<Facts>>> = BTreeMap::new();
+    let mut facts = vec![];
     for config in configs {
         let span = tracing::info_span!("beamline", beamline = config.beamline.name);
         if config.trusts_network_silently() {
             span.in_scope(|| tracing::warn!("{UNRESTRICTED}"));
         }
-        let listen = config.metrics.listen;
         let beamline = Beamline::start(context.clone(), config, files.as_ref()).instrument(span.clone()).await?;
-        if let Some(listen) = listen {
-            metrics.entry(listen).or_default().push(beamline.facts.subscribe());
-        }
+        facts.push(beamline.facts.subscribe());
         beamlines.spawn_local(beamline.serve(stopped.clone(), reloading.clone()).instrument(span));
     }
     drop(stopped);
-    // They end with this set.
+    // Ends with this set.
     let mut endpoints = JoinSet::new();
-    for (listen, facts) in metrics {
-        endpoints.spawn(tell(listen, facts));
-    }
+    endpoints.spawn(metrics::serve_all(facts));
     let fault = |fault: JoinError| DaemonError::Fault(fault.to_string());
     loop {
         tokio::select! {
@@ -134,13 +127,6 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
     }
     tracing::warn!("stopped at once by a second signal");
     Ok(())
-}
-
-/// Metrics are of less weight than deliveries: where they can't be served, the rest goes on.
-async fn tell(listen: SocketAddr, facts: Vec<watch::Receiver<Facts>>) {
-    if let Err(error) = metrics::serve(listen, facts).await {
-        tracing::error!("no metrics at {listen}: {error}; give [metrics] listen another address, and start again");
-    }
 }
 
 /// Each beamline has its own journal and its own records.

@@ -12,6 +12,7 @@ mod mail;
 mod schedule;
 
 pub use clean_up::{CleanUpReport, Kept, OnRemoval};
+pub(crate) use engine::repair_due_at;
 pub use engine::{
     Control, Controller, Ended, Engine, Options, Pair, RunResult, SyncError, SyncReport, SyncState, controls,
 };

@@ -73,3 +73,26 @@ async fn the_metrics_say_what_the_records_say() {
     let elsewhere = reqwest::get(format!("http://127.0.0.1:{port}/")).await.unwrap();
     assert_eq!(elsewhere.status(), 404);
 }
+
+#[tokio::test]
+async fn an_address_that_is_edited_while_the_service_runs_is_served() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut site = Site::with(&Field::ALL, &[]).await;
+    site.start();
+    site.idle().await;
+    let file = site.beamline.path("beamshare.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    let (one, other) = (support::free_port(), support::free_port());
+    for (port, before) in [(one, None), (other, Some(one))] {
+        let listen = format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n[journal]");
+        std::fs::write(&file, settings.replace("[journal]", &listen)).unwrap();
+        let limit = Instant::now() + LIMIT;
+        while reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await.is_err() {
+            assert!(Instant::now() < limit, "nothing listens");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        if let Some(before) = before {
+            assert!(reqwest::get(format!("http://127.0.0.1:{before}/metrics")).await.is_err(), "the address of before");
+        }
+    }
+}

@@ -87,3 +87,13 @@ async fn a_killed_clean_up_does_not_go_on_when_it_is_switched_off_or_stopped() {
     assert!(site.is_there("a"), "without clean_up the source is only read");
     nothing_is_under_way(&site).await;
 }
+
+#[tokio::test]
+async fn a_destination_file_with_the_time_of_the_task_and_not_of_the_source_stays() {
+    let site = Site::sent_then_clean_up(&["as it was sent", "written over"]).await;
+    // By somebody else, in the same size, a moment after the transfer.
+    std::fs::write(site.destination("written over"), "CONTENT OF written over").unwrap();
+    let (report, gone) = site.clean(false).await;
+    assert_eq!(gone, [PathBuf::from("as it was sent")], "{}", reasons(&report));
+    assert!(reasons(&report).contains("another time of change"), "{}", reasons(&report));
+}

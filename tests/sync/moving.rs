@@ -191,6 +191,36 @@ async fn a_remote_source_is_listed() {
     assert!(matches!(site.run().await.result, RunResult::Failed(why) if why.contains("is not there")));
 }
 
+#[tokio::test]
+async fn what_the_destination_lost_is_sent_again_by_a_repair() {
+    for level in ["checksum", "exists"] {
+        let site = Site::new(&format!("level = \"{level}\"\n{AT_ONCE}")).await;
+        for name in ["kept", "d/removed", "cut", "rewritten"] {
+            site.write(name, format!("content of {name}"));
+            age(&site.source(name), Duration::from_secs(60));
+        }
+        assert_eq!(site.done().await.sent, 4);
+        std::fs::remove_dir_all(site.destination("d")).unwrap();
+        std::fs::write(site.destination("cut"), "content").unwrap();
+        std::fs::write(site.destination("rewritten"), "CONTENT OF rewritten").unwrap();
+        assert_eq!(site.done().await.sent, 0, "a run looks at the source only");
+        let engine = site.engine().await;
+        let pair = the_pair(&engine).await;
+        let (sender, _report) = tokio::sync::watch::channel(Default::default());
+        let mut options = super::site::options();
+        options.repair = true;
+        let ended = engine.run(&pair, &options, beamshare::sync::controls().1, sender).await.unwrap();
+        assert_eq!((&ended.result, ended.sent), (&RunResult::Done, 3), "{level}: {ended:?}");
+        assert!(ended.remarks.join(" ").contains("3 files were missing or changed at the destination"), "{ended:?}");
+        assert_eq!(tree(&site.destination("")), tree(&site.source("")), "{level}");
+        assert!(the_pair(&engine).await.row.compared_at.is_some());
+        // By the clock, at the next run after the time is over.
+        site.configure(&site.local_pair(&format!("compare = \"1ms\"\n{AT_ONCE}")));
+        std::fs::remove_file(site.destination("kept")).unwrap();
+        assert_eq!(site.done().await.sent, 1);
+    }
+}
+
 pub async fn accept(engine: &beamshare::sync::Engine, name: &str, proposal: &str, path: &str) -> ExperimentRow {
     let fields = [
         (Field::YearMonth, "2026-03"),

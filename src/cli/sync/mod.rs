@@ -8,10 +8,14 @@ mod status;
 mod stop;
 
 use super::failure::{Exit, Failure};
+use super::service::LIMIT;
 use super::{Outcome, print};
-use beamshare::config::Config;
+use beamshare::config::{self, Config};
+use beamshare::domain::Experiment;
 use beamshare::journal::{ExperimentRow, Journal};
 use beamshare::sync::{Engine, Pair, SyncError};
+use beamshare::user_info;
+use channel_access::Context;
 use clap::{Args, Subcommand};
 use std::sync::Arc;
 
@@ -55,8 +59,8 @@ struct Which {
     /// Only this pair of the settings
     pair: Option<String>,
 
-    /// Experiment: its path (2026-03/Li), proposal number or id in the journal. Default: the current one, and unfinished
-    /// data of earlier ones
+    /// Experiment: its path (2026-03/Li), proposal number or id in the journal. Default: the one that the user-info PVs
+    /// name, and unfinished data of earlier ones
     #[arg(long, value_name = "EXPERIMENT")]
     experiment: Option<String>,
 }
@@ -68,7 +72,8 @@ impl Which {
         let journal = engine.journal();
         let whose = match &self.experiment {
             Some(text) => Some(find(journal, text).await?),
-            None => journal.latest_experiment().await?,
+            None if engine.config().sync.iter().any(config::Sync::is_per_experiment) => present(engine).await?,
+            None => None,
         };
         if let Some(name) = &self.pair
             && !engine.config().sync.iter().any(|settings| settings.name == *name)
@@ -97,6 +102,32 @@ impl Which {
         }
         Ok((pairs, trouble))
     }
+}
+
+/// The accepted experiment that the user-info PVs name; where they can't be read, the one that was accepted last.
+async fn present(engine: &Engine) -> Result<Option<ExperimentRow>, Failure> {
+    let (config, journal) = (engine.config(), engine.journal());
+    let context = Context::new()?;
+    let readings = match user_info::read_once(&context, &config.epics.user_info, LIMIT).await {
+        Ok(readings) => readings,
+        Err(error) => {
+            let latest = journal.latest_experiment().await?;
+            if let Some(row) = &latest {
+                let whose = print::plain(&row.experiment.to_string());
+                eprintln!("beamshare: {error}; taking the experiment that was accepted last, {whose}");
+            }
+            return Ok(latest);
+        }
+    };
+    let Ok(experiment) = Experiment::parse(&readings.user_info()) else { return Ok(None) };
+    let first = config.directories.paths.first().and_then(|path| path.render(&experiment).ok());
+    let Some(first) = first else { return Ok(None) };
+    let row = journal.find_same(&experiment.owner(), &first).await?;
+    if row.is_none() {
+        let whose = print::plain(&experiment.to_string());
+        eprintln!("beamshare: {whose}, whom the user-info PVs name, is not accepted yet: only earlier data is moved");
+    }
+    Ok(row)
 }
 
 /// The experiment of the journal that a text names.

@@ -23,6 +23,10 @@ pub struct Run {
     #[command(flatten)]
     which: Which,
 
+    /// First compare the destination with what was sent, and send again what is missing or different there
+    #[arg(long)]
+    repair: bool,
+
     /// Retry no longer than this while Globus is unreachable (exit code 5)
     #[arg(long, value_name = "TIME", default_value = "2 min", value_parser = duration)]
     timeout: Duration,
@@ -35,7 +39,7 @@ impl Run {
     pub async fn act(self, config: &Config) -> Outcome {
         let engine = engine(config).await?;
         let (pairs, trouble) = self.which.pairs(&engine).await?;
-        let options = Options::by_hand(self.timeout);
+        let options = Options { repair: self.repair, ..Options::by_hand(self.timeout) };
         let bars = MultiProgress::with_draw_target(match std::io::stderr().is_terminal() {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),

@@ -33,6 +33,9 @@ pub struct Sync {
     /// Each day at this time, in the beamline's time zone
     #[serde(default, deserialize_with = "value::some_time_of_day")]
     pub at: Option<TimeOfDay>,
+    /// How often the destination is compared with what was sent, so that what was removed or changed there is sent again
+    #[serde(default, deserialize_with = "shared::some_duration")]
+    pub compare: Option<Duration>,
     /// How long a file must not have changed: it may still be written
     #[serde(default = "value::default_quiet", deserialize_with = "shared::duration")]
     pub quiet: Duration,

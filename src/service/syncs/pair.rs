@@ -202,6 +202,14 @@ impl Mover {
             plan.quiet_at = ready.oldest_waiting.and_then(|since| since.checked_add(quiet).ok());
             wake.extend(plan.quiet_at);
         }
+        if let Some(due) =
+            crate::sync::repair_due_at(&self.pair.settings, &self.pair.row).filter(|_| self.runs_by_itself())
+        {
+            if due <= now && (!plan.follows || looked.walked) {
+                return Ok(Some(Next::Run { walk: false }));
+            }
+            wake.push(due);
+        }
         if self.pair.settings.clean_up.is_some() && self.runs_by_itself() {
             let due = *plan.clean_at.get_or_insert(now);
             let sent = manifest.counts(self.id()).await?.files(FileState::Sent);

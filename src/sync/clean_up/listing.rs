@@ -107,14 +107,19 @@ fn judge<'a>(file: &FileRow, source: &'a Shown, destination: &'a Shown, known: &
     }
 }
 
-/// Whether a file of this time at the destination can be what the task wrote: it has the source's time, or, where times
-/// are not kept, one at which the task was under way.
+/// Whether a file of this time at the destination can be what the task wrote: it has the source's time, or, where the task
+/// did not keep times, one at which the task was under way.
 fn was_written(at: Timestamp, file: &FileRow, between: Option<&SentBetween>) -> bool {
-    let under_way = |between: &SentBetween| {
-        at.duration_since(between.begun_at) >= -CLOCKS && at.duration_since(between.ended_at) <= CLOCKS
-    };
-    // Some file systems count time in steps of two seconds.
-    (at.as_second() - seconds_of(file.stat.mtime)).abs() <= 2 || between.is_some_and(under_way)
+    let Some(between) = between else { return false };
+    if between.preserves_times {
+        return has_time_of(at, file);
+    }
+    at.duration_since(between.begun_at) >= -CLOCKS && at.duration_since(between.ended_at) <= CLOCKS
+}
+
+/// Whether a time of a listing is that of the file. Some file systems count time in steps of two seconds.
+pub(in crate::sync) fn has_time_of(at: Timestamp, file: &FileRow) -> bool {
+    (at.as_second() - seconds_of(file.stat.mtime)).abs() <= 2
 }
 
 /// A name as a file system has it that does not tell capitals apart.

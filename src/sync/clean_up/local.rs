@@ -123,10 +123,20 @@ fn remove_one(at: BorrowedFd<'_>, name: &OsStr, sent: Stat) -> Result<(), String
     // Held open and leased until it is gone, so that nobody begins to write into it between the last look and the end.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let _held = match fs::openat(at, name, flags, Mode::empty()) {
-        Ok(file) if is_being_written(file.as_fd()) => return Err("a program has it open for writing".to_owned()),
-        Ok(file) => Some(file),
-        // Whoever may remove a file need not be allowed to read it.
-        Err(Errno::ACCESS | Errno::PERM) => None,
+        Ok(file) => match writers(file.as_fd()) {
+            Writers::None | Writers::NoLeases => file,
+            Writers::Some => return Err("a program has it open for writing".to_owned()),
+            Writers::NotTold => {
+                return Err(
+                    "it is another account's, and whether a program has it open can't be told: give beamshare the \
+                            capability CAP_LEASE, as the service's unit does"
+                        .to_owned(),
+                );
+            }
+        },
+        Err(Errno::ACCESS | Errno::PERM) => {
+            return Err("this account can't read it, so whether a program has it open can't be told".to_owned());
+        }
         Err(Errno::NOENT) => return Ok(()),
         Err(Errno::LOOP) => return Err(CHANGED.to_owned()),
         Err(errno) => return Err(format!("can't be opened: {errno}")),
@@ -141,10 +151,21 @@ fn remove_one(at: BorrowedFd<'_>, name: &OsStr, sent: Stat) -> Result<(), String
     }
 }
 
+/// Who may write into a file that is open for reading, as far as the kernel tells.
+enum Writers {
+    /// Nobody, until the file is closed
+    None,
+    /// A program has it open for writing
+    Some,
+    /// The file is another account's, and this process lacks the capability to ask (CAP_LEASE)
+    NotTold,
+    /// The file system has no leases (network file systems)
+    NoLeases,
+}
+
 /// Takes a read lease: the kernel refuses it while any program has the file open for writing, and makes one that comes later
-/// wait until it is given back, when `file` is closed. Where there are no leases (network file systems, files of other
-/// accounts) nothing is known.
-fn is_being_written(file: BorrowedFd<'_>) -> bool {
+/// wait until it is given back, when `file` is closed.
+fn writers(file: BorrowedFd<'_>) -> Writers {
     // A program that wants to write while we hold the lease makes the kernel send us a signal: SIGURG, which does nothing
     // where it isn't asked for, in place of SIGIO, which would end us.
     const F_SETSIG: libc::c_int = 10;
@@ -153,7 +174,14 @@ fn is_being_written(file: BorrowedFd<'_>) -> bool {
         libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG) == 0
             && libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK as libc::c_int) == 0
     };
-    !leased && std::io::Error::last_os_error().raw_os_error() == Some(libc::EAGAIN)
+    if leased {
+        return Writers::None;
+    }
+    match std::io::Error::last_os_error().raw_os_error() {
+        Some(libc::EAGAIN) => Writers::Some,
+        Some(libc::EACCES | libc::EPERM) => Writers::NotTold,
+        _ => Writers::NoLeases,
+    }
 }
 
 /// Removes a directory that became empty, and those above it that become empty by that; never the top.
@@ -195,5 +223,34 @@ mod tests {
             let (go, why) = judged(Timestamp::now() - hour);
             assert!(go == 0 && why.contains("made anew"), "{why}");
         }
+    }
+
+    /// Tests run as root; another account without capabilities is one thread's own.
+    #[test]
+    fn a_file_that_another_account_holds_open_stays() {
+        use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+        use std::os::unix::fs::PermissionsExt;
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let top = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(top.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        std::fs::write(top.path().join("file"), "x").unwrap();
+        let writer = std::fs::File::options().append(true).open(top.path().join("file")).unwrap();
+        let removed = std::thread::scope(|scope| {
+            let removal = scope.spawn(|| {
+                // SAFETY: changes the calling thread's own credentials only.
+                unsafe { libc::setfsuid(65534) };
+                let mut sets = capabilities(None).unwrap();
+                sets.effective = CapabilitySet::empty();
+                set_capabilities(None, sets).unwrap();
+                let at = Top::open(&SourceDirectory::fixed(top.path())).unwrap();
+                let At::File(_, stat) = at_name(at.0.as_fd(), OsStr::new("file")).unwrap() else { panic!() };
+                remove_one(at.0.as_fd(), OsStr::new("file"), stat)
+            });
+            removal.join().unwrap()
+        });
+        assert!(removed.unwrap_err().contains("CAP_LEASE") && top.path().join("file").exists());
+        drop(writer);
     }
 }

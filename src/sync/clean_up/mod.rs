@@ -5,7 +5,7 @@
 //! now: the source must show the same size and time (so a wrong `local` removes nothing), the destination the same
 //! size, in a file that was written by then. Then the file itself is looked at, the removal is written down, and only then the file goes.
 
-mod listing;
+pub(in crate::sync) mod listing;
 mod local;
 mod remote;
 

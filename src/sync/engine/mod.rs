@@ -7,6 +7,7 @@ mod foreign;
 mod inspection;
 mod look;
 mod pair;
+mod repair;
 mod report;
 mod request;
 mod run;
@@ -14,6 +15,8 @@ mod task;
 
 pub use control::{Control, Controller, controls};
 pub use pair::Pair;
+pub(crate) use repair::due_at as repair_due_at;
+use repair::is_due as repair_is_due;
 pub(super) use report::amount;
 pub use report::{Ended, RunResult, SyncReport, SyncState};
 pub(super) use report::{Halt, Progress};
@@ -115,6 +118,8 @@ pub struct Options {
     pub patience: Duration,
     /// Most files of one task
     pub files_a_task: usize,
+    /// Compare the destination with what was sent, and send again what is missing or different there
+    pub repair: bool,
 }
 
 impl Options {
@@ -127,6 +132,7 @@ impl Options {
             wait_for_quiet: true,
             patience: config.rules.retry_for,
             files_a_task: FILES_A_TASK,
+            repair: false,
         }
     }
 
@@ -139,6 +145,7 @@ impl Options {
             wait_for_quiet: true,
             patience,
             files_a_task: FILES_A_TASK,
+            repair: false,
         }
     }
 }

@@ -155,9 +155,17 @@ impl Run<'_> {
             self.progress.say(SyncState::Looking, "looking for new files");
             self.look().await?;
         }
+        if self.repairs() {
+            self.compare_destination().await?;
+        }
         let sent = self.send_new().await;
         self.tell_unsendable().await?;
         sent
+    }
+
+    /// Whether this run compares the destination with what was sent.
+    fn repairs(&self) -> bool {
+        self.options.repair || super::repair_is_due(&self.pair.settings, &self.pair.row, Timestamp::now())
     }
 
     /// Sends what is new, task by task.
@@ -216,7 +224,7 @@ impl Run<'_> {
             let (source, destination) = (&self.pair.row.pair.source, &self.pair.row.pair.destination);
             let mut request = Request::new(source, destination, &self.pair.settings, self.label());
             // Only the ctime of some has changed since they were sent: sizes and times can't tell whether the content has.
-            if ready.files.iter().any(|file| file.sent_by.is_some()) {
+            if self.repairs() || ready.files.iter().any(|file| file.sent_by.is_some()) {
                 request.level = SyncLevel::Checksum;
             }
             let request = serde_json::to_value(&request).map_err(|error| Halt::Failed(error.to_string()))?;

@@ -4,6 +4,7 @@ ALTER TABLE file ADD COLUMN ctime INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE file ADD COLUMN sent_by INTEGER;
 ALTER TABLE task_file ADD COLUMN ctime INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE removed ADD COLUMN ctime INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE pair ADD COLUMN compared_at TEXT;
 ALTER TABLE task ADD COLUMN recall_submission_id TEXT;
 UPDATE file SET sent_by = task WHERE state = 2 AND task IN (SELECT number FROM task WHERE verified);
 CREATE TABLE task_directory (

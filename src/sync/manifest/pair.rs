@@ -56,6 +56,8 @@ pub struct PairRow {
     pub first_success_at: Option<Timestamp>,
     /// When its last successful task ended
     pub last_success_at: Option<Timestamp>,
+    /// When the destination was last compared with what was sent
+    pub compared_at: Option<Timestamp>,
     /// Stopped by hand since: nothing starts but a run by hand
     pub stopped_at: Option<Timestamp>,
     /// Nothing is looked for any more since
@@ -115,6 +117,11 @@ impl Manifest {
         self.set_time(pair, "UPDATE pair SET stopped_at = ?2 WHERE id = ?1", stopped).await
     }
 
+    /// The destination has been compared with what was sent.
+    pub async fn set_compared(&self, pair: PairId) -> Result<(), ManifestError> {
+        self.set_time(pair, "UPDATE pair SET compared_at = ?2 WHERE id = ?1", true).await
+    }
+
     /// Ends the search for new files of this pair; [`Manifest::open_pair`] begins it again.
     pub async fn close_pair(&self, pair: PairId) -> Result<(), ManifestError> {
         self.set_time(pair, "UPDATE pair SET closed_at = ?2 WHERE id = ?1", true).await
@@ -151,6 +158,7 @@ fn read_pair(row: &Row<'_>) -> rusqlite::Result<PairRow> {
         walked_at: some_parsed(row, "walked_at")?,
         first_success_at: some_parsed(row, "first_success_at")?,
         last_success_at: some_parsed(row, "last_success_at")?,
+        compared_at: some_parsed(row, "compared_at")?,
         stopped_at: some_parsed(row, "stopped_at")?,
         closed_at: some_parsed(row, "closed_at")?,
     })

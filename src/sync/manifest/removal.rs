@@ -29,6 +29,8 @@ pub struct SentBetween {
     pub begun_at: Timestamp,
     /// Its end was written down
     pub ended_at: Timestamp,
+    /// The files at the destination were given the times of the source's
+    pub preserves_times: bool,
 }
 
 /// Files that may be removed at the source, as far as the manifest knows.
@@ -115,15 +117,62 @@ impl Manifest {
         .await
     }
 
+    /// Files that are sent or were present, and are still at the source: a page of up to `limit`, directory by directory.
+    pub async fn moved(&self, pair: PairId, from: Option<Cursor>, limit: usize) -> Result<Deletable, ManifestError> {
+        self.read(move |transaction| {
+            let from = from.unwrap_or(Cursor { directory: 0, name: Vec::new() });
+            let mut statement = transaction.prepare_cached(
+                "SELECT directory.path, name, size, mtime, ctime, inode, state, task, sent_by, directory.id \
+                 FROM directory JOIN file ON file.directory = directory.id \
+                 WHERE directory.pair = ?1 AND directory.id >= ?2 AND (directory.id > ?2 OR name > ?3) \
+                 AND state IN (2, 3) AND gone IS NULL ORDER BY directory.id, name LIMIT ?4",
+            )?;
+            let mut rows = statement.query(params![pair.0, from.directory, from.name, limit as i64])?;
+            let mut page = Deletable::default();
+            while let Some(row) = rows.next()? {
+                page.files.push(read_file(row, row.get_ref(0)?.as_blob()?, 1)?);
+                if page.files.len() == limit {
+                    page.next = Some(Cursor { directory: row.get(9)?, name: row.get(1)? });
+                }
+            }
+            Ok(page)
+        })
+        .await
+    }
+
+    /// Makes moved files new again, which the destination has no more as they were sent.
+    pub async fn send_again(&self, pair: PairId, files: Vec<FileRow>) -> Result<(), ManifestError> {
+        self.write(move |transaction| {
+            let mut tally = Tally::default();
+            let mut directory_of = Directories::new(transaction, pair)?;
+            let mut again = transaction.prepare_cached(
+                "UPDATE file SET state = 0 WHERE directory = ?1 AND name = ?2 AND state = ?3 AND gone IS NULL",
+            )?;
+            let mut has_new = transaction.prepare_cached("UPDATE directory SET has_new = 1 WHERE id = ?1")?;
+            for file in files {
+                let (directory, name) = split(&file.path);
+                let Some(directory) = directory_of.find(directory)? else { continue };
+                if again.execute(params![directory, name, file.state])? > 0 {
+                    has_new.execute([directory])?;
+                    tally.take(file.state, file.stat.size);
+                    tally.add(FileState::New, file.stat.size);
+                }
+            }
+            tally.write(transaction, pair)
+        })
+        .await
+    }
+
     /// When the pair's verified tasks were under way that have ended.
     pub async fn sent_between(&self, pair: PairId) -> Result<HashMap<TaskNumber, SentBetween>, ManifestError> {
         self.read(move |transaction| {
             let mut statement = transaction.prepare_cached(
-                "SELECT number, begun_at, ended_at FROM task WHERE pair = ?1 AND verified AND ended_at IS NOT NULL",
+                "SELECT number, begun_at, ended_at, coalesce(json_extract(request, '$.preserve_times'), 0) AS preserves \
+                 FROM task WHERE pair = ?1 AND verified AND ended_at IS NOT NULL",
             )?;
             let between = |row: &Row<'_>| {
                 let (begun_at, ended_at) = (parsed(row, "begun_at")?, parsed(row, "ended_at")?);
-                Ok((TaskNumber(row.get(0)?), SentBetween { begun_at, ended_at }))
+                Ok((TaskNumber(row.get(0)?), SentBetween { begun_at, ended_at, preserves_times: row.get("preserves")? }))
             };
             statement.query_map([pair.0], between)?.collect()
         })

@@ -17,6 +17,8 @@ CREATE TABLE pair (
     walked_at TEXT,
     first_success_at TEXT,
     last_success_at TEXT,
+    -- When the destination was last compared with what was sent
+    compared_at TEXT,
     -- Set by hand: nothing starts until a run by hand
     stopped_at TEXT,
     -- The next group has come and everything is sent: nothing is looked for any more
