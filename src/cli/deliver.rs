@@ -4,11 +4,12 @@ use super::Outcome;
 use super::confirm::Confirm;
 use super::failure::{Exit, Failure};
 use super::rerun::{duration, spinner};
-use super::service::{LIMIT, STEPS};
+use super::service::{self, LIMIT};
 use super::{history, print};
 use beamshare::config::Config;
 use beamshare::delivery::{
-    self, Control, Controller, Deliverer, DeliveryReport, Obstacle, Options, PlanError, RunError,
+    self, AttemptError, Control, Controller, Deliverer, DeliveryReport, Obstacle, Options, PlanError, RunError,
+    SetUpError,
 };
 use beamshare::domain::{Experiment, FieldError};
 use beamshare::domain::{Readings, Retry, Step, StepError};
@@ -115,7 +116,7 @@ impl Deliver {
             resend,
             only: Some(BTreeSet::from_iter(steps.iter().copied())),
             ask_schedule: everyone.schedule,
-            who: format!("beamshare on the command line (process {})", std::process::id()),
+            owner: format!("beamshare on the command line (process {})", std::process::id()),
         };
         print::line(format_args!("{}", present.experiment));
         let (ended, report, timed_out) = self.run(&present.deliverer, id, &options).await?;
@@ -203,8 +204,8 @@ fn held(why: String) -> Failure {
 
 fn print_steps(report: &DeliveryReport, steps: &[Step]) {
     let mut table = print::table(["STEP", "STATE", "MESSAGE"]);
-    for step in STEPS.iter().filter(|step| steps.contains(step)) {
-        if let Some((status, message)) = report.steps.get(step) {
+    for step in service::steps().filter(|step| steps.contains(step)) {
+        if let Some((status, message)) = report.steps.get(&step) {
             table.add_row([step.to_string(), history::word(status), print::plain(message)]);
         }
     }
@@ -217,6 +218,26 @@ fn print_steps(report: &DeliveryReport, steps: &[Step]) {
 impl From<StepError> for Failure {
     fn from(error: StepError) -> Failure {
         match error.retry {
+            Retry::Never => Failure::failed(error),
+            _ => Failure::away(error),
+        }
+    }
+}
+
+impl From<SetUpError> for Failure {
+    fn from(error: SetUpError) -> Failure {
+        match error {
+            SetUpError::Place(error) => error.into(),
+            SetUpError::Mail(error) => StepError::from(error).into(),
+            SetUpError::Schedule(error) => error.into(),
+            SetUpError::Template(error) => Failure::failed(error),
+        }
+    }
+}
+
+impl From<AttemptError> for Failure {
+    fn from(error: AttemptError) -> Failure {
+        match error.retry() {
             Retry::Never => Failure::failed(error),
             _ => Failure::away(error),
         }

@@ -1,7 +1,7 @@
 use super::failure::{Exit, Failure};
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
-use beamshare::domain::{EmailAddress, Experiment, Step, StepStatus};
+use beamshare::domain::{Experiment, Step, StepStatus, Unit};
 use beamshare::journal::{
     Cause, DeliveryRow, DeliveryState, ExperimentRow, Journal, JournalError, Role, ServedRow, StepRow,
 };
@@ -122,7 +122,7 @@ impl From<ServedRow> for Served {
 fn served_by_steps(steps: &[StepRow]) -> Vec<Served> {
     let mut served: Vec<Served> = vec![];
     for step in steps.iter().filter(|step| step.status == StepStatus::Done) {
-        let Ok(email) = step.unit.parse::<EmailAddress>() else { continue };
+        let Unit::Person(email) = &step.unit else { continue };
         let (shared, mailed) = (step.step == Step::Share, step.step == Step::Email);
         match served.iter_mut().find(|served| served.address == email.as_str()) {
             Some(known) => {

@@ -1,7 +1,7 @@
 //! The service as the control room sees it: the status records.
 
 use super::failure::Failure;
-use beamshare::domain::Step;
+use beamshare::domain::{STEPS, Step};
 use beamshare::status::{Record, RecordKind};
 use channel_access::{CaError, Context, TextChannel, TextEvent};
 use futures::future;
@@ -13,8 +13,10 @@ use std::time::Duration;
 /// Limit for finding and reading a record.
 pub const LIMIT: Duration = Duration::from_secs(5);
 
-/// The steps, in the order of the screen.
-pub const STEPS: [Step; 5] = [Step::Dirs, Step::Globus, Step::Share, Step::Email, Step::Sync];
+/// The steps that have records, in the order of the screen.
+pub fn steps() -> impl Iterator<Item = Step> {
+    STEPS.iter().map(|rule| rule.step).filter(|step| Record::step_status(*step).is_some())
+}
 
 /// What the status records say, all at one time.
 #[derive(Clone)]

@@ -152,7 +152,7 @@ fn document(
         });
         let messages = done.messages.iter().map(|row| {
             json!({ "addressee": row.addressee.as_str(), "recipient": row.recipient.as_str(), "state": row.state,
-                    "generation": row.generation, "words": row.words })
+                    "generation": row.resend_number, "words": row.server_reply })
         });
         let pi_changes = done.pi_changes.iter().map(|change| {
             json!({ "former": change.former.as_str(), "present": change.present.as_str(),
@@ -212,10 +212,7 @@ fn print_done(config: &Config, done: &Done) {
     }
     let mut table = print::table(["STEP", "STATE", "AT", "MESSAGE"]);
     for step in &done.steps {
-        let name = match step.unit.is_empty() {
-            true => step.step.to_string(),
-            false => format!("{} {}", step.step, step.unit),
-        };
+        let name = format!("{} {}", step.step, step.unit);
         table.add_row([name, word(&step.status), local(step.changed_at, &zone), print::plain(&step.message)]);
     }
     print::print_table(&table);
@@ -223,7 +220,7 @@ fn print_done(config: &Config, done: &Done) {
         print::line(format_args!("Access     {} {} on {}", row.email, word(&row.state), row.path));
     }
     for row in &done.messages {
-        let words = print::plain(&row.words);
+        let words = print::plain(&row.server_reply);
         print::line(format_args!("E-mail     {} {} {words}", row.recipient, word(&row.state)));
     }
     for person in &done.unreachable {

@@ -1,5 +1,5 @@
 use super::failure::{Exit, Failure};
-use super::service::{Board, Live, STEPS};
+use super::service::{Board, Live, steps};
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
 use beamshare::status::{Record, holder_name};
@@ -145,7 +145,7 @@ fn document<'b>(config: &'b Config, board: &'b Board) -> Document<'b> {
         paused: board.text(Record::Pause) == "Pause",
         running: board.text(Record::Run) == "Running",
         experiment: EXPERIMENT.iter().map(|(key, record)| (*key, board.text(*record))).collect(),
-        steps: STEPS.iter().map(|name| (name.to_string(), step(*name))).collect(),
+        steps: steps().map(|name| (name.to_string(), step(name))).collect(),
         users_total: board.number(Record::UsersTotal),
         users_shared: board.number(Record::UsersShared),
         emails_sent: board.number(Record::EmailsSent),
@@ -167,7 +167,7 @@ fn print_board(config: &Config, board: &Board) {
     if board.missing().len() < Record::ALL.len() / 2 {
         print::line(format_args!("{}  {}  {}", config.beamline.name, text(Record::Status), text(Record::StatusMsg)));
         let mut table = print::table(["STEP", "STATE", "MESSAGE"]);
-        for step in STEPS {
+        for step in steps() {
             let cells = [Record::step_status(step), Record::step_message(step)];
             let [state, message] = cells.map(|record| record.map(text).unwrap_or_default());
             table.add_row([step.to_string(), state, message]);

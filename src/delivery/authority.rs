@@ -1,8 +1,9 @@
 //! Who may be given an experiment's directories: what a plan holds for Approve although the set itself is sound. The user
 //! info comes from PVs that many can write, so it alone never moves data from one person to another.
 
+use super::deliverer::Deliverer;
 use super::obstacle::Obstacle;
-use super::{Deliverer, PlanError};
+use super::plan_error::PlanError;
 use crate::config::Config;
 use crate::domain::{EmailAddress, Experiment, Field, RelativePath, link_in};
 use crate::journal::{AccessState, Conflict, ExperimentRow, Journal, JournalError, Limited, PersonState};

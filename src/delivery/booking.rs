@@ -3,8 +3,8 @@
 //! It is asked once a delivery, and what it says is kept. Where it doesn't answer in time, what it said before is told, or
 //! nothing: users wait for their link, not for the title of their proposal.
 
-use super::Deliverer;
-use super::run::Run;
+use super::deliverer::Deliverer;
+use super::execute::Run;
 use crate::domain::{Booking, Experiment};
 use crate::journal::{ExperimentRow, JournalError};
 use crate::mail::MessageContext;

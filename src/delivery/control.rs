@@ -1,11 +1,11 @@
-//! How an operator interferes with a running delivery.
+//! The operator's control over a running delivery.
 
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// What the operator wants.
+/// What the operator has asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Wish {
+struct ControlState {
     paused: bool,
     aborted: bool,
     /// The delivery is to be broken off, at the next moment at which no message is under way
@@ -17,14 +17,14 @@ struct Wish {
 /// The operator's side of a delivery; see [`controls`].
 #[derive(Clone, Debug)]
 pub struct Controller {
-    wish: watch::Sender<Wish>,
+    state: watch::Sender<ControlState>,
     sending: Arc<watch::Sender<usize>>,
 }
 
 /// The delivery's side.
 #[derive(Clone, Debug)]
 pub struct Control {
-    wish: watch::Receiver<Wish>,
+    state: watch::Receiver<ControlState>,
     /// How many messages are under way: from the first command to the mail server to the row that says how it went
     sending: Arc<watch::Sender<usize>>,
 }
@@ -44,43 +44,43 @@ pub(super) struct Aborted;
 
 /// The two sides of one delivery's control. Dropping the operator's side lets the delivery go on by itself.
 pub fn controls() -> (Controller, Control) {
-    let (sender, receiver) = watch::channel(Wish::default());
+    let (sender, receiver) = watch::channel(ControlState::default());
     let sending = Arc::new(watch::Sender::new(0));
-    (Controller { wish: sender, sending: sending.clone() }, Control { wish: receiver, sending })
+    (Controller { state: sender, sending: sending.clone() }, Control { state: receiver, sending })
 }
 
 impl Controller {
     /// Begins nothing new until [`Controller::go_on`]; what is under way ends first.
     pub fn pause(&self) {
-        self.wish.send_modify(|wish| wish.paused = true);
+        self.state.send_modify(|state| state.paused = true);
     }
 
     /// Goes on after a pause.
     pub fn go_on(&self) {
-        self.wish.send_modify(|wish| wish.paused = false);
+        self.state.send_modify(|state| state.paused = false);
     }
 
     /// Stops the delivery for good. What was done stays done, and is in the journal.
     pub fn abort(&self) {
-        self.wish.send_modify(|wish| wish.aborted = true);
+        self.state.send_modify(|state| state.aborted = true);
     }
 
     /// Begins nothing new, for good. Once no message is under way ([`Controller::stopped`]), the delivery can be broken off.
     pub fn stop(&self) {
-        self.wish.send_modify(|wish| wish.stopping = true);
+        self.state.send_modify(|state| state.stopping = true);
     }
 
     /// Ends when the delivery was told to stop and no message is under way: whether one has been sent can't be looked at
     /// afterwards.
     pub async fn stopped(&self) {
         // Both senders are our own, so neither wait fails.
-        let _ = self.wish.subscribe().wait_for(|wish| wish.stopping).await;
+        let _ = self.state.subscribe().wait_for(|state| state.stopping).await;
         let _ = self.sending.subscribe().wait_for(|count| *count == 0).await;
     }
 
     /// Tries again at once what waits for its next attempt.
     pub fn hurry(&self) {
-        self.wish.send_modify(|wish| wish.hurries += 1);
+        self.state.send_modify(|state| state.hurries += 1);
     }
 }
 
@@ -89,19 +89,19 @@ impl Control {
     pub(super) async fn go(&mut self, on_pause: impl FnOnce()) -> Result<(), Aborted> {
         let mut on_pause = Some(on_pause);
         loop {
-            let wish = *self.wish.borrow_and_update();
-            if wish.aborted {
+            let state = *self.state.borrow_and_update();
+            if state.aborted {
                 return Err(Aborted);
             }
-            if !wish.paused && !wish.stopping {
+            if !state.paused && !state.stopping {
                 return Ok(());
             }
-            if wish.paused
+            if state.paused
                 && let Some(on_pause) = on_pause.take()
             {
                 on_pause();
             }
-            if self.wish.changed().await.is_err() {
+            if self.state.changed().await.is_err() {
                 // Nobody is left who could end the pause.
                 return Ok(());
             }
@@ -116,7 +116,7 @@ impl Control {
 
     /// Ends when the delivery is aborted, and otherwise never.
     pub(super) async fn aborted(&mut self) -> Aborted {
-        if self.wish.wait_for(|wish| wish.aborted).await.is_err() {
+        if self.state.wait_for(|state| state.aborted).await.is_err() {
             std::future::pending::<()>().await;
         }
         Aborted
@@ -124,8 +124,8 @@ impl Control {
 
     /// Ends when somebody doesn't want to wait any longer, or aborts.
     pub(super) async fn hurried(&mut self) {
-        let before = self.wish.borrow().hurries;
-        if self.wish.wait_for(|wish| wish.aborted || wish.hurries > before).await.is_err() {
+        let before = self.state.borrow().hurries;
+        if self.state.wait_for(|state| state.aborted || state.hurries > before).await.is_err() {
             std::future::pending::<()>().await;
         }
     }

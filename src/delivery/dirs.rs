@@ -1,66 +1,68 @@
 //! Directories on this machine and on hosts, all at once; and the directory on Globus.
 
-use super::attempt::{Ended, Trouble};
-use super::run::Run;
-use super::share::Shared;
-use crate::domain::{RelativePath, Step, StepStatus};
+use super::attempt::StepResult;
+use super::attempt_error::AttemptError;
+use super::execute::Run;
+use super::shared::Shared;
+use crate::domain::{RelativePath, Step, StepStatus, Unit};
 use crate::journal::{Claim, ClaimState, JournalError, Record};
 use crate::places::{Made, Place};
 use futures::FutureExt;
 use futures::future::join_all;
 
 impl Run<'_> {
-    /// Makes the directories on every host; one that is away holds up no other.
-    pub(super) async fn dirs(&self) -> Vec<Ended> {
+    /// Makes the directories on every host; an unreachable one holds up no other.
+    pub(super) async fn dirs(&self) -> Vec<StepResult> {
         let places = &self.deliverer.places;
-        self.progress.expect(Step::Dirs, places.iter().map(|place| place.name().to_owned()));
-        let all = places.iter().map(|place| {
-            self.attempts
-                .until_true(Step::Dirs, place.name(), move |attempt| self.on_place(place.as_ref(), attempt).boxed())
+        self.progress.expect(Step::Dirs, places.iter().map(|place| Unit::Place(place.name().to_owned())));
+        let all = places.iter().map(|place| async move {
+            let unit = Unit::Place(place.name().to_owned());
+            let once = |attempt| self.on_place(place.as_ref(), attempt).boxed();
+            self.attempts.until_true(Step::Dirs, &unit, once).await
         });
         join_all(all).await.into_iter().filter_map(Result::err).collect()
     }
 
-    async fn on_place(&self, place: &dyn Place, attempt: u32) -> Result<(), Trouble> {
-        let name = place.name();
+    async fn on_place(&self, place: &dyn Place, attempt: u32) -> Result<(), AttemptError> {
+        let (name, unit) = (place.name(), &Unit::Place(place.name().to_owned()));
         let claims = self.claims(name, &self.paths).await?;
         let unseen = self.unseen(&claims, attempt);
         if !unseen.is_empty() {
-            self.progress.show(Step::Dirs, name, StepStatus::Running, "looking");
+            self.progress.show(Step::Dirs, unit, StepStatus::Running, "looking");
             let experiment = &self.experiment.experiment;
-            let obstacles =
-                self.deliverer.obstacles_at(experiment, place, &unseen, &self.paths).await.map_err(Trouble::Step)?;
+            let obstacles = self.deliverer.obstacles_at(experiment, place, &unseen, &self.paths).await?;
             if !obstacles.is_empty() {
-                return Err(Trouble::Obstacles(obstacles));
+                return Err(AttemptError::Obstacles(obstacles));
             }
         }
-        self.make_all(Step::Dirs, name, place, claims, attempt).await
+        self.make_all(Step::Dirs, unit, place, claims, attempt).await
     }
 
     /// Makes the directory on Globus.
-    pub(super) async fn globus(&self) -> Option<Ended> {
+    pub(super) async fn globus(&self) -> Option<StepResult> {
         let collection = self.deliverer.collection.as_ref()?;
-        self.progress.expect(Step::Globus, [GLOBUS.to_owned()]);
+        self.progress.expect(Step::Globus, [Unit::GlobusDirectory]);
         let first = Shared::first(collection, &self.paths);
-        self.attempts.until_true(Step::Globus, GLOBUS, |attempt| self.on_globus(&first, attempt).boxed()).await.err()
+        let once = |attempt| self.on_globus(&first, attempt).boxed();
+        self.attempts.until_true(Step::Globus, &Unit::GlobusDirectory, once).await.err()
     }
 
     /// Makes the directories on a collection, once it is sure that they are nobody else's.
-    pub(super) async fn on_globus(&self, shared: &Shared<'_>, attempt: u32) -> Result<(), Trouble> {
+    pub(super) async fn on_globus(&self, shared: &Shared<'_>, attempt: u32) -> Result<(), AttemptError> {
         let (step, unit) = shared.making();
         let claims = self.claims(shared.collection.name(), &shared.paths).await?;
         let unseen = self.unseen(&claims, attempt);
         if !unseen.is_empty() {
-            self.progress.show(step, unit, StepStatus::Running, "looking");
+            self.progress.show(step, &unit, StepStatus::Running, "looking");
             let obstacles = self
                 .deliverer
                 .obstacles_on_globus(&self.experiment.experiment, self.experiment.id, shared, &unseen)
                 .await?;
             if !obstacles.is_empty() {
-                return Err(Trouble::Obstacles(obstacles));
+                return Err(AttemptError::Obstacles(obstacles));
             }
         }
-        self.make_all(step, unit, shared.collection, claims, attempt).await
+        self.make_all(step, &unit, shared.collection, claims, attempt).await
     }
 
     /// The experiment's claims in a place, also where the configuration has got a new place since they were made.
@@ -79,7 +81,10 @@ impl Run<'_> {
     fn unseen(&self, claims: &[Claim], attempt: u32) -> Vec<RelativePath> {
         let just_seen = |claim: &Claim| {
             attempt == 1
-                && self.looked.as_ref().is_some_and(|looked| looked.is_fresh() && looked.saw(&claim.place, &claim.path))
+                && self
+                    .inspection
+                    .as_ref()
+                    .is_some_and(|seen| seen.is_fresh() && seen.covers(&claim.place, &claim.path))
         };
         let unseen = claims.iter().filter(|claim| claim.state == ClaimState::Claimed && !just_seen(claim));
         unseen.map(|claim| claim.path.clone()).collect()
@@ -89,11 +94,11 @@ impl Run<'_> {
     async fn make_all(
         &self,
         step: Step,
-        unit: &str,
+        unit: &Unit,
         place: &dyn Place,
         claims: Vec<Claim>,
         attempt: u32,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), AttemptError> {
         let with = |state: ClaimState| -> Vec<Claim> {
             claims.iter().map(|claim| Claim { state: claim.state.max(state), ..claim.clone() }).collect()
         };
@@ -120,6 +125,3 @@ impl Run<'_> {
         Ok(())
     }
 }
-
-/// What the unit of the collection is called.
-pub(super) const GLOBUS: &str = "Globus";

@@ -1,30 +1,26 @@
 //! The facility's own programs before and after steps. Each is a unit of its step: once the journal has it as done, it does
 //! not run again in this delivery, also after a kill.
 
-use super::attempt::{Ended, Trouble};
-use super::run::Run;
+use super::attempt::StepResult;
+use super::attempt_error::{AttemptError, HookError};
+use super::execute::Run;
 use crate::config::{Hook, When};
-use crate::domain::{Retry, Step, StepError, StepStatus};
+use crate::domain::{Step, StepStatus, Unit};
 use crate::hooks::{self, Command, Facts};
 use crate::journal::{JournalError, StepRow};
 use futures::FutureExt;
-use std::io::ErrorKind;
 
 /// The exit code with which a program asks to be run again later (sysexits.h: EX_TEMPFAIL).
 const TRY_AGAIN: i32 = 75;
 
-/// What a hook's unit begins with.
-pub(super) const UNIT: &str = "hook ";
-
-/// A hook's unit.
-pub(super) fn unit(hook: &Hook) -> String {
-    format!("{UNIT}{}", hook.name())
+fn unit(hook: &Hook) -> Unit {
+    Unit::Hook(hook.name().to_owned())
 }
 
 impl Run<'_> {
-    /// A step's work between its hooks: it isn't begun unless those before it have succeeded, and those after it run once it
-    /// has come true.
-    pub(super) async fn with_hooks(&self, step: Step, work: impl Future<Output = Vec<Ended>>) -> Vec<Ended> {
+    /// Runs a step's work between its hooks: the work begins when the hooks before it have succeeded, and the hooks after it
+    /// run when the work has.
+    pub(super) async fn with_hooks(&self, step: Step, work: impl Future<Output = Vec<StepResult>>) -> Vec<StepResult> {
         let hooks: Vec<&Hook> = self.deliverer.config.hooks.iter().filter(|hook| hook.step() == step).collect();
         if hooks.is_empty() {
             return work.await;
@@ -39,13 +35,13 @@ impl Run<'_> {
         if ended.is_empty() {
             ended.extend(self.hooks(step, &hooks, When::After).await);
         } else {
-            self.not_run(step, &hooks, When::After, "not run: the step has not come true");
+            self.not_run(step, &hooks, When::After, "not run: the step did not succeed");
         }
         ended
     }
 
-    /// One after the other, until one fails that is required.
-    async fn hooks(&self, step: Step, hooks: &[&Hook], when: When) -> Vec<Ended> {
+    /// Runs the hooks one after the other, until a required one fails.
+    async fn hooks(&self, step: Step, hooks: &[&Hook], when: When) -> Vec<StepResult> {
         let mut of_now = hooks.iter().filter(|hook| hook.when() == when);
         while let Some(hook) = of_now.next() {
             let once = |attempt| self.hook(step, hook, attempt).boxed();
@@ -65,7 +61,7 @@ impl Run<'_> {
         }
     }
 
-    async fn hook(&self, step: Step, hook: &Hook, attempt: u32) -> Result<(), Trouble> {
+    async fn hook(&self, step: Step, hook: &Hook, attempt: u32) -> Result<(), AttemptError> {
         let unit = &unit(hook);
         let row = self.hook_row(step, unit).await?;
         if let Some(row) = row.as_ref().filter(|row| matches!(row.status, StepStatus::Done | StepStatus::Skipped)) {
@@ -79,7 +75,7 @@ impl Run<'_> {
             Ok(told) => self.progress.note(step, unit, StepStatus::Done, attempts, &told, &[]).await?,
             Err(error) if hook.required() => return Err(error.into()),
             Err(error) => {
-                tracing::error!(%step, unit, "{error}");
+                tracing::error!(%step, %unit, "{error}");
                 let told = format!("failed: {error}");
                 self.progress.note(step, unit, StepStatus::Skipped, attempts, &told, &[]).await?;
             }
@@ -87,41 +83,31 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn hook_row(&self, step: Step, unit: &str) -> Result<Option<StepRow>, JournalError> {
+    async fn hook_row(&self, step: Step, unit: &Unit) -> Result<Option<StepRow>, JournalError> {
         let rows = self.deliverer.journal().steps_in(self.delivery.number).await?;
-        Ok(rows.into_iter().find(|row| row.step == step && row.unit == unit))
+        Ok(rows.into_iter().find(|row| row.step == step && row.unit == *unit))
     }
 
-    /// Runs the program; what it said last, for people.
-    async fn run_hook(&self, step: Step, hook: &Hook, attempt: u32) -> Result<String, StepError> {
+    /// Runs the program. Returns its last line, for people.
+    async fn run_hook(&self, step: Step, hook: &Hook, attempt: u32) -> Result<String, HookError> {
         let name = hook.name();
-        let never = |message: String| StepError { message, retry: Retry::Never };
-        let command = Command::parse(&hook.command).map_err(never)?;
-        let program = command.program().display();
+        let command = Command::parse(&hook.command).map_err(HookError::Command)?;
+        let program = command.program().to_owned();
         let facts = self.hook_facts(step, hook, attempt).await?;
-        tracing::info!(%step, hook = name, attempt, "running {program}");
+        tracing::info!(%step, hook = name, attempt, "running {}", program.display());
         let log = |line: &str| tracing::info!(%step, hook = name, "{line}");
-        let ended = hooks::run(&command, &facts, hook.timeout, log).await.map_err(|error| {
-            use ErrorKind::{InvalidInput, NotADirectory, NotFound, PermissionDenied};
-            let lasting = matches!(error.kind(), NotFound | PermissionDenied | NotADirectory | InvalidInput);
-            let retry =
-                if lasting || error.raw_os_error() == Some(libc::ENOEXEC) { Retry::Never } else { Retry::Backoff };
-            StepError { message: format!("can't run {program}: {error}; `beamshare check` tries it"), retry }
-        })?;
+        let ended = match hooks::run(&command, &facts, hook.timeout, log).await {
+            Ok(ended) => ended,
+            Err(source) => return Err(HookError::Start { program, source }),
+        };
         let said = if ended.last_line.is_empty() { String::new() } else { format!(": {}", ended.last_line) };
         match (ended.code(), ended.signal()) {
             (Some(0), _) if ended.last_line.is_empty() => Ok("done".to_owned()),
             (Some(0), _) => Ok(ended.last_line),
-            (Some(TRY_AGAIN), _) => {
-                let message = format!("{program} asks to be run again later (exit code {TRY_AGAIN}){said}");
-                Err(StepError { message, retry: Retry::Backoff })
-            }
-            (Some(code), _) => Err(never(format!("{program} ended with exit code {code}{said}"))),
-            (None, Some(signal)) => Err(never(format!("{program} was ended by signal {signal}{said}"))),
-            (None, None) => {
-                let message = format!("{program} did not end within {:?} and was killed{said}", hook.timeout);
-                Err(StepError { message, retry: Retry::Backoff })
-            }
+            (Some(TRY_AGAIN), _) => Err(HookError::TryAgain { program, code: TRY_AGAIN, said }),
+            (Some(code), _) => Err(HookError::Failed { program, code, said }),
+            (None, Some(signal)) => Err(HookError::Signal { program, signal, said }),
+            (None, None) => Err(HookError::TimedOut { program, limit: hook.timeout, said }),
         }
     }
 

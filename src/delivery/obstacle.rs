@@ -1,9 +1,7 @@
 //! What stands in the way of a delivery until an operator approves.
 
-use super::Deliverer;
 use crate::domain::{EmailAddress, Experiment, Field, RelativePath};
 use crate::journal::{Claim, Conflict};
-use crate::places::Place;
 use jiff::Timestamp;
 use std::fmt;
 
@@ -140,17 +138,14 @@ impl Obstacle {
     }
 
     /// Whether approving it settles this claim.
-    pub(super) fn settles(&self, claim: &Claim, deliverer: &Deliverer) -> bool {
+    ///
+    /// `covers` tells whether a rule's path on a place's collection is a directory or lies below it.
+    pub(super) fn settles(&self, claim: &Claim, covers: impl Fn(&str, &RelativePath, &str) -> bool) -> bool {
         match self {
             // Whoever approves that two groups have one directory approves what is in it, wherever it is.
             Obstacle::Taken { conflict, .. } => conflict.wanted == claim.path,
             Obstacle::Occupied { place, path, .. } => *place == claim.place && *path == claim.path,
-            Obstacle::Foreign { place, path, .. } => {
-                *place == claim.place
-                    && deliverer
-                        .collections()
-                        .any(|collection| collection.name() == place && collection.covers(&claim.path, path))
-            }
+            Obstacle::Foreign { place, path, .. } => *place == claim.place && covers(place, &claim.path, path),
             _ => false,
         }
     }

@@ -1,19 +1,21 @@
 //! The message about another principal investigator: to the address that was replaced, to the new one and to the contacts,
 //! each exactly once, whichever steps the delivery is asked for.
 
-use super::attempt::Ended;
-use super::email::{Answer, Letter, Post};
-use super::run::Run;
-use crate::domain::{EmailAddress, Retry, Step, StepError, StepStatus};
+use super::attempt::StepResult;
+use super::attempt_error::AttemptError;
+use super::email::OutgoingMessage;
+use super::execute::Run;
+use super::mail_setup::{MailAnswer, MailSetup};
+use crate::domain::{EmailAddress, Step, StepStatus, Unit};
 use crate::journal::{JournalError, MessageKind, MessageRow, MessageState, PiChange, Record};
 use crate::mail::{PiChangeContext, new_message_id};
 use futures::FutureExt;
 
 impl Run<'_> {
     /// Mails everyone concerned by replacements that they were not told of yet.
-    pub(super) async fn tell_pi_changes(&self) -> Vec<Ended> {
-        let Some(post) = &self.deliverer.post else { return vec![] };
-        let unit = "PI changes";
+    pub(super) async fn tell_pi_changes(&self) -> Vec<StepResult> {
+        let Some(setup) = &self.deliverer.mail_setup else { return vec![] };
+        let unit = &Unit::PiChanges;
         let once = |_| async { Ok(self.deliverer.journal().pi_changes(self.experiment.id).await?) }.boxed();
         let changes = match self.attempts.until_true(Step::Email, unit, once).await {
             Ok(changes) => changes,
@@ -21,26 +23,26 @@ impl Run<'_> {
         };
         let mut ended = vec![];
         for change in changes.iter().filter(|change| !change.told) {
-            ended.extend(self.tell_pi_change(post, change).await.err());
+            ended.extend(self.tell_pi_change(setup, change).await.err());
         }
         ended
     }
 
-    async fn tell_pi_change(&self, post: &Post, change: &PiChange) -> Result<(), Ended> {
-        let unit = &format!("PI change {}", change.number);
+    async fn tell_pi_change(&self, setup: &MailSetup, change: &PiChange) -> Result<(), StepResult> {
+        let unit = &Unit::PiChange(change.number);
         let once = |attempt| {
             async move {
-                let letter = self.pi_change_letter(post, change).await?;
-                let records: Vec<_> = letter.copies.iter().map(Record::Message).collect();
-                self.note_messages(Step::Email, unit, StepStatus::Done, attempt, "", &records, letter.new).await?;
-                Ok(letter)
+                let outgoing = self.pi_change_message(setup, change).await?;
+                let records: Vec<_> = outgoing.copies.iter().map(Record::Message).collect();
+                self.note_messages(Step::Email, unit, StepStatus::Done, attempt, "", &records, outgoing.new).await?;
+                Ok(outgoing)
             }
             .boxed()
         };
-        let letter = self.attempts.until_true(Step::Email, unit, once).await?;
-        for row in &letter.copies {
-            let unit = &format!("PI change {} to {}", change.number, row.recipient.username());
-            let once = |attempt| self.send_once(post, &letter, row, unit, attempt).boxed();
+        let outgoing = self.attempts.until_true(Step::Email, unit, once).await?;
+        for row in &outgoing.copies {
+            let unit = &Unit::PiChangeTo(change.number, row.recipient.clone());
+            let once = |attempt| self.send_once(setup, &outgoing, row, unit, attempt).boxed();
             self.attempts.until_sent(Step::Email, unit, once).await?;
         }
         let once = |_| async { Ok(self.deliverer.journal().set_told(change.number).await?) }.boxed();
@@ -51,26 +53,26 @@ impl Run<'_> {
     /// because it is wrong.
     async fn send_once(
         &self,
-        post: &Post,
-        letter: &Letter,
+        setup: &MailSetup,
+        outgoing: &OutgoingMessage,
         row: &MessageRow,
-        unit: &str,
+        unit: &Unit,
         attempt: u32,
-    ) -> Result<(), super::attempt::Trouble> {
+    ) -> Result<(), AttemptError> {
         self.progress.show(Step::Email, unit, StepStatus::Running, "sending");
-        let Answer { state, reply } = post.send_once(&letter.message, row).await.map_err(StepError::from)?;
+        let MailAnswer { state, reply } = setup.send_once(&outgoing.message, row).await?;
         let (status, shown) = match state {
             MessageState::Sent => (StepStatus::Done, "told of the new PI"),
             _ => (StepStatus::Skipped, reply.as_str()),
         };
-        let after = MessageRow { state, words: reply.clone(), ..row.clone() };
+        let after = MessageRow { state, server_reply: reply.clone(), ..row.clone() };
         self.progress.note(Step::Email, unit, status, attempt, shown, &[Record::Message(&after)]).await?;
-        post.is_recorded(row);
+        setup.is_recorded(row);
         Ok(())
     }
 
     /// The message, for those who don't have it.
-    async fn pi_change_letter(&self, post: &Post, change: &PiChange) -> Result<Letter, super::attempt::Trouble> {
+    async fn pi_change_message(&self, setup: &MailSetup, change: &PiChange) -> Result<OutgoingMessage, AttemptError> {
         let kind = MessageKind::PiChange(change.number);
         let mut rows = self.deliverer.journal().messages(self.experiment.id).await?;
         rows.retain(|row| row.kind == kind);
@@ -91,17 +93,16 @@ impl Run<'_> {
                 kind: kind.clone(),
                 addressee: change.present.clone(),
                 recipient,
-                generation: 0,
+                resend_number: 0,
                 message_id: message_id.clone(),
                 state: MessageState::Writing,
-                words: String::new(),
+                server_reply: String::new(),
             })
             .collect();
         let new = copies.iter().filter(|copy| !rows.iter().any(|row| row.recipient == copy.recipient)).count();
         let facts = self.pi_change_facts(change).await?;
-        let message = post.templates.compose_pi_change(&self.context().await?, &facts, &message_id);
-        let message = message.map_err(|error| StepError { message: error.to_string(), retry: Retry::Never })?;
-        Ok(Letter { message, copies, new: u32::try_from(new).unwrap_or(u32::MAX) })
+        let message = setup.templates.compose_pi_change(&self.context().await?, &facts, &message_id)?;
+        Ok(OutgoingMessage { message, copies, new: u32::try_from(new).unwrap_or(u32::MAX) })
     }
 
     async fn pi_change_facts(&self, change: &PiChange) -> Result<PiChangeContext, JournalError> {

@@ -1,64 +1,19 @@
 //! What must be true for an experiment, and what stands in the way.
 
-use super::Deliverer;
-use super::collection::{Collection, NAMES_TOLD, Principal};
+use super::attempt_error::AttemptError;
+use super::collection::{Collection, Principal};
+use super::deliverer::Deliverer;
+use super::inspection::{Inspection, inspect, inspect_collection, occupied, within};
 use super::obstacle::Obstacle;
-use super::share::Shared;
-use crate::domain::{EmailAddress, Experiment, FieldError, Readings, RelativePath, StepError};
+use super::plan_error::{PlanError, UnreachablePlace};
+use super::shared::Shared;
+use crate::domain::{EmailAddress, Experiment, Readings, RelativePath, StepError};
 use crate::journal::{Acceptance, Accepted, AcceptedBy, Claim, ClaimState, ExperimentRow, JournalError, PersonState};
-use crate::places::{Found, Place};
+use crate::places::Place;
 use futures::future::join_all;
 use globus_transfer_client::AccessRule;
 use jiff::Timestamp;
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
 use uuid::Uuid;
-
-/// How long a plan waits for places; who doesn't answer by then is looked at in its step.
-const LOOK_LIMIT: Duration = Duration::from_secs(5);
-/// How long what a plan saw is good enough to act on.
-const FRESH: Duration = Duration::from_secs(30);
-
-/// Why an experiment can't be planned.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// A path can't be made from the experiment's fields
-    #[error("{0}")]
-    Field(#[from] FieldError),
-    /// The journal can't be read
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// [`Deliverer::accept`] of a plan with obstacles that nobody approved
-    #[error("{0}")]
-    NotApproved(String),
-}
-
-/// A place that could not be looked at.
-#[derive(Clone, Debug)]
-pub struct Away {
-    /// Its name
-    pub place: String,
-    /// Why
-    pub reason: String,
-}
-
-/// What a plan saw, kept so that the run that follows at once needn't look again.
-#[derive(Clone, Debug)]
-pub(super) struct Looked {
-    at: Instant,
-    pub found: HashMap<(String, RelativePath), Found>,
-    pub rules: Option<Vec<AccessRule>>,
-}
-
-impl Looked {
-    pub fn is_fresh(&self) -> bool {
-        self.at.elapsed() < FRESH
-    }
-
-    pub fn saw(&self, place: &str, path: &RelativePath) -> bool {
-        self.found.contains_key(&(place.to_owned(), path.clone()))
-    }
-}
 
 /// What is to be done for an experiment. Making it has changed nothing.
 #[derive(Clone, Debug)]
@@ -69,14 +24,14 @@ pub struct Plan {
     pub paths: Vec<RelativePath>,
     /// The experiment as the journal knows it: delivered before, or with an e-mail that this one corrects
     pub known: Option<ExperimentRow>,
-    /// Places that will be looked at when they are back
-    pub away: Vec<Away>,
+    /// Places that did not answer; they are inspected when they do, before anything is made there
+    pub unreachable: Vec<UnreachablePlace>,
     obstacles: Vec<Obstacle>,
     approved: bool,
     claims: Vec<Claim>,
     /// Other experiments in the same directories, which the same person alone reads
     same_readers: Vec<Uuid>,
-    looked: Looked,
+    inspection: Inspection,
 }
 
 impl Plan {
@@ -147,20 +102,20 @@ impl Deliverer {
             claims.push(Claim { place, path, state });
         }
 
-        let mut looked = Looked { at: Instant::now(), found: HashMap::new(), rules: None };
-        let mut away = vec![];
+        let mut inspection = Inspection::now();
+        let mut unreachable = vec![];
         let unseen = |name: &str| -> Vec<RelativePath> {
             let here = claims.iter().filter(|claim| claim.place == name && claim.state == ClaimState::Claimed);
             here.map(|claim| claim.path.clone()).collect()
         };
         let looks = self.places.iter().map(|place| {
             let unseen = unseen(place.name());
-            async move { (place.name().to_owned(), within(look_at(place.as_ref(), &unseen)).await) }
+            async move { (place.name().to_owned(), within(inspect(place.as_ref(), &unseen)).await) }
         });
         let on_globus = self.collections().filter_map(|collection| {
             let unseen = unseen(collection.name());
             let look = |unseen: Vec<RelativePath>| async move {
-                (collection, unseen.clone(), within(look_at_collection(collection, unseen)).await)
+                (collection, unseen.clone(), within(inspect_collection(collection, unseen)).await)
             };
             (!unseen.is_empty()).then(|| look(unseen))
         });
@@ -170,10 +125,10 @@ impl Deliverer {
                 Ok(found) => {
                     for (path, found) in found {
                         obstacles.extend(occupied(experiment, &place, &path, &found, &paths));
-                        looked.found.insert((place.clone(), path), found);
+                        inspection.found.insert((place.clone(), path), found);
                     }
                 }
-                Err(error) => away.push(Away { place, reason: error.message }),
+                Err(error) => unreachable.push(UnreachablePlace { place, reason: error.message }),
             }
         }
         for (collection, unseen, result) in on_globus {
@@ -183,25 +138,25 @@ impl Deliverer {
                     let foreign = self.foreign(experiment, id, collection, &unseen, &rules).await;
                     foreign.map(|foreign| (found, rules, foreign))
                 }
-                Err(error) => Err(error),
+                Err(error) => Err(error.into()),
             };
             match seen {
                 Ok((found, rules, foreign)) => {
                     for (path, found) in found {
                         obstacles.extend(occupied(experiment, collection.name(), &path, &found, &paths));
-                        looked.found.insert((collection.name().to_owned(), path), found);
+                        inspection.found.insert((collection.name().to_owned(), path), found);
                     }
                     obstacles.extend(foreign);
-                    looked.rules = looked.rules.or_else(|| is_first.then_some(rules));
+                    inspection.rules = inspection.rules.or_else(|| is_first.then_some(rules));
                 }
                 Err(error) => {
                     let place = if is_first { "Globus".to_owned() } else { collection.name().to_owned() };
-                    away.push(Away { place, reason: error.message });
+                    unreachable.push(UnreachablePlace { place, reason: error.to_string() });
                 }
             }
         }
         let experiment = experiment.clone();
-        Ok(Plan { experiment, paths, known, away, obstacles, approved: false, claims, same_readers, looked })
+        Ok(Plan { experiment, paths, known, unreachable, obstacles, approved: false, claims, same_readers, inspection })
     }
 
     /// How far a new claim has come: files in a directory that was made for the same reader are no obstacle.
@@ -234,6 +189,9 @@ impl Deliverer {
         if !plan.obstacles().is_empty() {
             return Err(PlanError::NotApproved(Obstacle::sentences(plan.obstacles())));
         }
+        let covers = |place: &str, directory: &RelativePath, rule: &str| {
+            self.collections().any(|collection| collection.name() == place && collection.covers(directory, rule))
+        };
         let mut claims = plan.claims.clone();
         let mut approved = vec![];
         for obstacle in &plan.obstacles {
@@ -241,7 +199,7 @@ impl Deliverer {
                 approved.push(conflict.experiment);
             }
             for claim in &mut claims {
-                if claim.state == ClaimState::Claimed && obstacle.settles(claim, self) {
+                if claim.state == ClaimState::Claimed && obstacle.settles(claim, covers) {
                     claim.state = ClaimState::Approved;
                 }
             }
@@ -260,7 +218,7 @@ impl Deliverer {
             })
             .await?;
         if let Accepted::Accepted { id, .. } = &accepted {
-            self.looked().insert(*id, plan.looked.clone());
+            self.inspections().insert(*id, plan.inspection.clone());
         }
         Ok(accepted)
     }
@@ -273,7 +231,7 @@ impl Deliverer {
         paths: &[RelativePath],
         own: &[RelativePath],
     ) -> Result<Vec<Obstacle>, StepError> {
-        let found = look_at(place, paths).await?;
+        let found = inspect(place, paths).await?;
         Ok(found.iter().filter_map(|(path, found)| occupied(experiment, place.name(), path, found, own)).collect())
     }
 
@@ -284,8 +242,8 @@ impl Deliverer {
         id: Uuid,
         shared: &Shared<'_>,
         paths: &[RelativePath],
-    ) -> Result<Vec<Obstacle>, StepError> {
-        let (found, rules) = look_at_collection(shared.collection, paths.to_vec()).await?;
+    ) -> Result<Vec<Obstacle>, AttemptError> {
+        let (found, rules) = inspect_collection(shared.collection, paths.to_vec()).await?;
         let (place, own) = (shared.collection.name(), &shared.paths);
         let mut obstacles: Vec<_> =
             found.iter().filter_map(|(path, found)| occupied(experiment, place, path, found, own)).collect();
@@ -301,7 +259,7 @@ impl Deliverer {
         collection: &Collection,
         paths: &[RelativePath],
         rules: &[AccessRule],
-    ) -> Result<Vec<Obstacle>, StepError> {
+    ) -> Result<Vec<Obstacle>, AttemptError> {
         let inside: Vec<_> = rules
             .iter()
             .filter(|rule| rule.role_id.is_none() && paths.iter().any(|path| collection.covers(path, &rule.path)))
@@ -340,52 +298,5 @@ impl Deliverer {
             });
         }
         Ok(obstacles)
-    }
-}
-
-async fn look_at(place: &dyn Place, paths: &[RelativePath]) -> Result<Vec<(RelativePath, Found)>, StepError> {
-    let mut seen = Vec::with_capacity(paths.len());
-    for path in paths {
-        seen.push((path.clone(), place.look(path).await?));
-    }
-    Ok(seen)
-}
-
-type SeenOnGlobus = (Vec<(RelativePath, Found)>, Vec<AccessRule>);
-
-async fn look_at_collection(collection: &Collection, paths: Vec<RelativePath>) -> Result<SeenOnGlobus, StepError> {
-    let looks = futures::future::try_join_all(paths.iter().map(|path| collection.look(path)));
-    let (found, rules) = tokio::try_join!(looks, collection.rules())?;
-    Ok((paths.into_iter().zip(found).collect(), rules))
-}
-
-async fn within<T>(look: impl Future<Output = Result<T, StepError>>) -> Result<T, StepError> {
-    tokio::time::timeout(LOOK_LIMIT, look).await.unwrap_or_else(|_| {
-        let message = format!("no answer within {} s", LOOK_LIMIT.as_secs());
-        Err(StepError { message, retry: crate::domain::Retry::Backoff })
-    })
-}
-
-fn occupied(
-    experiment: &Experiment,
-    place: &str,
-    path: &RelativePath,
-    found: &Found,
-    own: &[RelativePath],
-) -> Option<Obstacle> {
-    // Another tree of this experiment in it, made a moment ago in another place that shows the same file system.
-    let is_own = |name: &String| {
-        let below = format!("{path}/{name}").to_lowercase();
-        own.iter().any(|own| format!("{}/", own.key()).starts_with(&format!("{below}/")))
-    };
-    match found {
-        Found::Missing | Found::Empty => None,
-        Found::Occupied(names) if names.len() < NAMES_TOLD && names.iter().all(is_own) => None,
-        Found::Occupied(names) => Some(Obstacle::Occupied {
-            wanted_by: experiment.clone(),
-            place: place.to_owned(),
-            path: path.clone(),
-            names: names.clone(),
-        }),
     }
 }

@@ -1,15 +1,14 @@
-//! How the units of a delivery (hosts, people, messages) stand: in the journal, and as the report that people see.
+//! The progress of a delivery's units: written to the journal, then published in the report that people see.
 
-use super::DeliveryReport;
-use super::dirs::GLOBUS;
-use crate::domain::{Step, StepStatus};
+use super::report::DeliveryReport;
+use crate::domain::{Step, StepStatus, Unit};
 use crate::journal::{Allowance, Journal, JournalError, NewStep, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use tokio::sync::watch;
 
-/// How each unit of a step stands, by the unit's name.
-pub(super) type Units = BTreeMap<String, (StepStatus, String)>;
+/// The status and message of each unit of a step.
+pub(super) type Units = BTreeMap<Unit, (StepStatus, String)>;
 
 pub(super) struct Progress {
     journal: Journal,
@@ -23,8 +22,8 @@ impl Progress {
         Progress { journal, delivery, units: Mutex::default(), report }
     }
 
-    /// Says which units a step has, so that the step isn't done before its last one.
-    pub fn expect(&self, step: Step, units: impl IntoIterator<Item = String>) {
+    /// Declares the units of a step, so that the step is not done before the last of them.
+    pub fn expect(&self, step: Step, units: impl IntoIterator<Item = Unit>) {
         let mut all = self.lock();
         let of_step = all.entry(step).or_default();
         for unit in units {
@@ -34,11 +33,11 @@ impl Progress {
         self.publish(step, status, message);
     }
 
-    /// Notes how a unit stands in the journal, in one commit with what belongs to it, and then in the report.
+    /// Writes a unit's status to the journal, in one commit with the records that belong to it, and then to the report.
     pub async fn note(
         &self,
         step: Step,
-        unit: &str,
+        unit: &Unit,
         status: StepStatus,
         attempts: u32,
         message: &str,
@@ -52,10 +51,10 @@ impl Progress {
         Ok(())
     }
 
-    /// The same with the rows of so many new messages, if the limit per hour allows them.
+    /// The same with the rows of new messages, if the limit per hour leaves room for `new` of them.
     pub async fn note_messages(
         &self,
-        (step, unit, status, attempts, message): (Step, &str, StepStatus, u32, &str),
+        (step, unit, status, attempts, message): (Step, &Unit, StepStatus, u32, &str),
         with: &[Record<'_>],
         new: u32,
         per_hour: u32,
@@ -69,11 +68,11 @@ impl Progress {
         Ok(written)
     }
 
-    /// Shows how a unit stands without writing it down: it is waiting, or paused.
-    pub fn show(&self, step: Step, unit: &str, status: StepStatus, message: &str) {
+    /// Shows a unit's status without journalling it, e.g. while it is paused.
+    pub fn show(&self, step: Step, unit: &Unit, status: StepStatus, message: &str) {
         let mut all = self.lock();
         let units = all.entry(step).or_default();
-        units.insert(unit.to_owned(), (status, message.to_owned()));
+        units.insert(unit.clone(), (status, message.to_owned()));
         let (status, message) = summary(units);
         self.publish(step, status, message);
     }
@@ -89,7 +88,7 @@ impl Progress {
         all.iter().filter(|(_, units)| has_failed(units)).map(|(step, _)| *step).collect()
     }
 
-    /// Changes something else in the report: counts, the link.
+    /// Changes another part of the report, such as a count.
     pub fn change(&self, change: impl FnOnce(&mut DeliveryReport)) {
         self.report.send_modify(change);
     }
@@ -106,7 +105,7 @@ impl Progress {
     }
 }
 
-/// A step's status and message out of those of its units, the worst first.
+/// A step's status and message, from its units; the worst come first.
 pub(super) fn summary(units: &Units) -> (StepStatus, String) {
     use StepStatus::{Done, Failed, Pending, Running, Skipped};
     let any = |wanted: StepStatus| units.values().any(|(status, _)| *status == wanted);
@@ -126,55 +125,14 @@ pub(super) fn summary(units: &Units) -> (StepStatus, String) {
         Failed => 0,
         Running => 1,
         Pending => 2,
-        // Who can't be reached, and hooks that failed and are not required: before a record cuts the many that went well.
+        // People who can't be reached and optional hooks that failed come before the many that succeeded: a record cuts the end.
         Skipped => 3,
         Done => 4,
     });
-    let message = told.into_iter().map(|(unit, (_, message))| match unit.as_str() {
-        GLOBUS => message.clone(),
+    let message = told.into_iter().map(|(unit, (_, message))| match unit {
+        Unit::GlobusDirectory => message.clone(),
         _ => format!("{unit}: {message}"),
     });
     let message = message.collect::<Vec<_>>();
     (status, message.join("; "))
-}
-
-impl DeliveryReport {
-    /// What goes on, also before the delivery has said anything.
-    pub fn now(&self) -> &str {
-        if self.message.is_empty() { "Delivering" } else { &self.message }
-    }
-
-    /// The one sentence that tells most.
-    pub(super) fn sentence(&self) -> String {
-        let first = |wanted: StepStatus| {
-            self.steps.iter().find(|(_, (status, message))| *status == wanted && !message.is_empty())
-        };
-        if let Some((step, (_, message))) = first(StepStatus::Failed) {
-            return format!("{step} failed: {message}");
-        }
-        if let Some((step, (_, message))) = first(StepStatus::Running) {
-            return format!("{step}: {message}");
-        }
-        let is_true = |(step, (status, _)): (&Step, &(StepStatus, String))| match status {
-            StepStatus::Done | StepStatus::Skipped => true,
-            // A copy waits for its first files, not the delivery for the copy.
-            StepStatus::Pending => *step == Step::Sync,
-            _ => false,
-        };
-        if self.steps.iter().all(is_true) {
-            return self.done_sentence();
-        }
-        "Delivering".to_owned()
-    }
-
-    pub(super) fn done_sentence(&self) -> String {
-        let mut parts = vec![format!("{} is there", self.path)];
-        if self.users_total > 0 {
-            parts.push(format!("shared with {}", self.users_shared));
-        }
-        if self.emails_sent > 0 {
-            parts.push(format!("{} mailed", self.emails_sent));
-        }
-        parts.join(", ")
-    }
 }

@@ -4,8 +4,9 @@
 //! Message-ID. The rules on Globus are looked at before: nobody is reminded of an access that is gone, and where staff have moved a
 //! rule's end by hand, that end counts.
 
-use super::Deliverer;
-use crate::domain::StepError;
+use super::attempt_error::AttemptError;
+use super::deliverer::Deliverer;
+use super::mail_setup::MailSetup;
 use crate::journal::{AccessRow, GrantReason, JournalError, MessageState, ReminderRow};
 use crate::mail::{MailErrorKind, new_message_id};
 use globus_transfer_client::AccessRule;
@@ -19,8 +20,9 @@ const LENGTHENED: SignedDuration = SignedDuration::from_hours(90 * 24);
 impl Deliverer {
     /// Sends the reminders that are due at `now`; how many a mail server has taken. What fails for passing reasons is
     /// an error, and is to be tried again.
-    pub async fn remind(&self, now: Timestamp) -> Result<u32, StepError> {
-        let (Some(post), Some(collection), Some(email)) = (&self.post, &self.collection, &self.config.email) else {
+    pub async fn remind(&self, now: Timestamp) -> Result<u32, AttemptError> {
+        let (Some(setup), Some(collection), Some(email)) = (&self.mail_setup, &self.collection, &self.config.email)
+        else {
             return Ok(0);
         };
         let Some(before) = email.reminder.and_then(|before| SignedDuration::try_from(before).ok()) else {
@@ -32,7 +34,7 @@ impl Deliverer {
         }
         let rules = collection.rules().await?;
         let mut sent = 0;
-        let mut trouble = None;
+        let mut failure = None;
         for ((experiment, _), rows) in candidates {
             let Some(recipient) = rows.first().map(|row| row.email.clone()) else { continue };
             let found: Vec<&AccessRule> = rows
@@ -46,7 +48,7 @@ impl Deliverer {
                 expires_at: in_journal,
                 message_id: new_message_id(),
                 state: MessageState::Refused,
-                words: "the access was gone".to_owned(),
+                server_reply: "the access was gone".to_owned(),
             };
             if found.is_empty() {
                 // Before its end, a delivery may give it again.
@@ -69,17 +71,17 @@ impl Deliverer {
                     reminder = ReminderRow {
                         expires_at: ends,
                         state: MessageState::Writing,
-                        words: String::new(),
+                        server_reply: String::new(),
                         ..reminder
                     };
                 }
             }
-            match self.send_reminder(post, reminder).await {
+            match self.send_reminder(setup, reminder).await {
                 Ok(taken) => sent += u32::from(taken),
-                Err(error) => trouble = Some(error),
+                Err(error) => failure = Some(error),
             }
         }
-        trouble.map_or(Ok(sent), Err)
+        failure.map_or(Ok(sent), Err)
     }
 
     /// Whose access ends soon by the journal and who was not reminded of that, with their rules.
@@ -94,7 +96,7 @@ impl Deliverer {
             let Some(ends) = row.expires_at else { continue };
             let near = ends - before <= now && now < ends.saturating_add(LENGTHENED).unwrap_or(Timestamp::MAX);
             // Who gets access to everything was not written to about this.
-            if near && row.collection == collection && row.holder != GrantReason::Further {
+            if near && row.collection == collection && row.reason != GrantReason::Further {
                 all.entry((row.experiment, row.email.username())).or_default().push(row);
             }
         }
@@ -113,18 +115,17 @@ impl Deliverer {
     }
 
     /// Whether the mail server has taken it; one that refuses it does so for good.
-    async fn send_reminder(&self, post: &super::email::Post, reminder: ReminderRow) -> Result<bool, StepError> {
+    async fn send_reminder(&self, setup: &MailSetup, reminder: ReminderRow) -> Result<bool, AttemptError> {
         let Some(row) = self.journal.experiment(reminder.experiment).await? else { return Ok(false) };
         let booking = self.journal.booking(row.id).await?.map(|(booking, _)| booking).unwrap_or_default();
         let path = self.paths(&row.experiment).ok().and_then(|paths| paths.into_iter().next());
         let context = self.message_context(&row.experiment, &path.unwrap_or(row.path), Some(reminder.expires_at));
         let context = context.with_booking(booking);
-        let composed = post.templates.compose_reminder(&context, &reminder.recipient, &reminder.message_id);
-        let never = |message: String| StepError { message, retry: crate::domain::Retry::Never };
-        let Some(message) = composed.map_err(|error| never(error.to_string()))? else { return Ok(false) };
+        let composed = setup.templates.compose_reminder(&context, &reminder.recipient, &reminder.message_id);
+        let Some(message) = composed? else { return Ok(false) };
         self.journal.set_reminder(&reminder).await?;
         let (recipient, experiment) = (&reminder.recipient, &row.experiment);
-        let (state, words) = match post.mailer.send(&message, recipient).await {
+        let (state, server_reply) = match setup.mailer.send(&message, recipient).await {
             Ok(accepted) => {
                 let day = self.day(reminder.expires_at);
                 tracing::info!(%experiment, "reminded {recipient} that the access ends on {day}");
@@ -142,7 +143,7 @@ impl Deliverer {
             Err(error) => return Err(error.into()),
         };
         let taken = state == MessageState::Sent;
-        self.journal.set_reminder(&ReminderRow { state, words, ..reminder }).await?;
+        self.journal.set_reminder(&ReminderRow { state, server_reply, ..reminder }).await?;
         Ok(taken)
     }
 }

@@ -4,8 +4,8 @@
 //! else after the first access. It is counted once, so that what the users were told stays true: another delivery neither
 //! lengthens nor shortens it. Another `retention` in the settings does.
 
-use super::Deliverer;
-use super::run::Run;
+use super::deliverer::Deliverer;
+use super::execute::Run;
 use crate::domain::Booking;
 use crate::journal::{ExperimentRow, JournalError};
 use jiff::{SignedDuration, Timestamp};

@@ -1,11 +1,12 @@
-//! Who can read the directory on Globus: one identity call and one list of rules for all, then what is missing.
+//! Access to the directories on Globus: one call for all identities, one for all rules, then a call for each rule that is
+//! missing or wrong.
 
-use super::attempt::{Ended, Trouble};
-use super::collection::Collection;
-use super::dirs::GLOBUS;
-use super::people::Person;
-use super::run::Run;
-use crate::domain::{RelativePath, Retry, Step, StepError, StepStatus};
+use super::attempt::StepResult;
+use super::attempt_error::AttemptError;
+use super::execute::Run;
+use super::person::Person;
+use super::shared::Shared;
+use crate::domain::{Step, StepStatus, Unit};
 use crate::journal::{AccessRow, AccessState, GrantReason, Record, ServedRow};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
@@ -18,59 +19,9 @@ use uuid::Uuid;
 /// How many rules are made at a time: Globus limits the rate of requests.
 const AT_A_TIME: usize = 8;
 
-/// The unit of the look that all people's units start from.
-const LOOK: &str = "access rules";
-
-/// Directories of the experiment on a collection that its people get access to: the first ones, or a pair's copy.
-pub(super) struct Shared<'a> {
-    pub collection: &'a Collection,
-    pub paths: Vec<RelativePath>,
-    /// The pair whose copy it is
-    pair: Option<&'a str>,
-}
-
-impl<'a> Shared<'a> {
-    pub fn first(collection: &'a Collection, paths: &[RelativePath]) -> Shared<'a> {
-        Shared { collection, paths: paths.to_vec(), pair: None }
-    }
-
-    pub fn copy(collection: &'a Collection, path: RelativePath, pair: &'a str) -> Shared<'a> {
-        Shared { collection, paths: vec![path], pair: Some(pair) }
-    }
-
-    /// Where it is told how the directories are made.
-    pub fn making(&self) -> (Step, &'a str) {
-        self.pair.map_or((Step::Globus, GLOBUS), |pair| (Step::Sync, pair))
-    }
-
-    /// Where it is told who gets access.
-    fn sharing(&self) -> Step {
-        if self.pair.is_some() { Step::Sync } else { Step::Share }
-    }
-
-    /// Where it is told who is mailed about it.
-    pub fn mailing(&self) -> Step {
-        if self.pair.is_some() { Step::Sync } else { Step::Email }
-    }
-
-    /// The unit of a person, or of a look, in these steps.
-    pub fn unit(&self, unit: &str, what: &str) -> String {
-        self.pair.map_or_else(|| unit.to_owned(), |pair| format!("{pair}: {what} {unit}"))
-    }
-
-    fn shared_unit(&self, unit: &str) -> String {
-        self.unit(unit, if unit == LOOK { "the" } else { "access of" })
-    }
-
-    /// Whether a rule that beamshare made is for one of these directories, or was for a former one.
-    pub fn has(&self, row: &AccessRow) -> bool {
-        self.collection.has(row)
-    }
-}
-
-/// What the look found.
+/// What the look at a collection's access rules found.
 #[derive(Clone)]
-pub(super) struct Looked {
+pub(super) struct AccessInspection {
     pub identities: HashMap<String, Uuid>,
     pub rules: Vec<AccessRule>,
     pub rows: Vec<AccessRow>,
@@ -87,21 +38,21 @@ struct Grant<'a> {
 }
 
 impl Run<'_> {
-    /// Gives each person access, and takes back what beamshare gave an address that turned out wrong, and those who are
-    /// not of the experiment's people any more. What the plan saw is good for the first time only.
-    pub(super) async fn share(&self, first: bool) -> Vec<Ended> {
+    /// Gives each person access, and takes back what beamshare gave to addresses that are no longer among the experiment's
+    /// people. The plan's findings are used in the first round only.
+    pub(super) async fn share(&self, first: bool) -> Vec<StepResult> {
         let Some(collection) = &self.deliverer.collection else { return vec![] };
         self.share_all(&Shared::first(collection, &self.paths), first).await
     }
 
     /// The same for one collection.
-    pub(super) async fn share_all(&self, shared: &Shared<'_>, as_planned: bool) -> Vec<Ended> {
-        let (step, unit) = (shared.sharing(), &shared.shared_unit(LOOK));
+    pub(super) async fn share_all(&self, shared: &Shared<'_>, as_planned: bool) -> Vec<StepResult> {
+        let (step, unit) = (shared.sharing(), &shared.look());
         let people = match self.people(step, unit).await {
             Ok(people) => people.readers,
             Err(ended) => return vec![ended],
         };
-        self.progress.expect(step, people.iter().map(|person| shared.shared_unit(&person.email.username())));
+        self.progress.expect(step, people.iter().map(|person| shared.access(&person.email)));
         let look = |attempt| self.look_for(shared, &people, as_planned && attempt == 1, attempt).boxed();
         let look = self.attempts.until_true(step, unit, look).await;
         let looked = match look {
@@ -111,7 +62,7 @@ impl Run<'_> {
         let over = looked.ends.filter(|end| *end <= Timestamp::now()).map(|end| self.deliverer.day(end));
         if let Some(day) = &over {
             for person in &people {
-                let unit = shared.shared_unit(&person.email.username());
+                let unit = shared.access(&person.email);
                 let message = format!("nothing given: the access has ended on {day}");
                 self.progress.show(shared.sharing(), &unit, StepStatus::Skipped, &message);
             }
@@ -124,9 +75,9 @@ impl Run<'_> {
             stream::iter(give).buffer_unordered(AT_A_TIME).collect(),
             stream::iter(take_back).buffer_unordered(AT_A_TIME).collect()
         );
-        let mut ended: Vec<Ended> = given.into_iter().chain(taken).filter_map(Result::err).collect();
-        if shared.pair.is_none() {
-            ended.extend(self.take_back_former(shared, &people, &looked).await);
+        let mut ended: Vec<StepResult> = given.into_iter().chain(taken).filter_map(Result::err).collect();
+        if !shared.is_replica() {
+            ended.extend(self.take_back_from_old_collections(shared, &people, &looked).await);
         }
         ended
     }
@@ -137,13 +88,13 @@ impl Run<'_> {
         people: &[Person],
         as_planned: bool,
         attempt: u32,
-    ) -> Result<Looked, Trouble> {
-        let (step, unit, collection) = (shared.sharing(), &shared.shared_unit(LOOK), shared.collection);
+    ) -> Result<AccessInspection, AttemptError> {
+        let (step, unit, collection) = (shared.sharing(), &shared.look(), shared.collection);
         self.progress.show(step, unit, StepStatus::Running, "looking");
         let emails: Vec<_> = people.iter().map(|person| person.email.clone()).collect();
         let rules = async {
-            let seen = self.looked.as_ref().filter(|looked| as_planned && looked.is_fresh());
-            match seen.and_then(|looked| looked.rules.clone()) {
+            let seen = self.inspection.as_ref().filter(|seen| as_planned && seen.is_fresh());
+            match seen.and_then(|seen| seen.rules.clone()) {
                 Some(rules) => Ok(rules),
                 None => collection.rules().await,
             }
@@ -165,20 +116,21 @@ impl Run<'_> {
         }
         let records: Vec<_> = wanted.iter().map(Record::Access).collect();
         self.progress.note(step, unit, StepStatus::Done, attempt, "", &records).await?;
-        Ok(Looked { identities, rules, rows: merge(rows, wanted), ends })
+        Ok(AccessInspection { identities, rules, rows: merge(rows, wanted), ends })
     }
 
-    async fn share_with(&self, shared: &Shared<'_>, person: &Person, looked: &Looked) -> Result<(), Ended> {
+    async fn share_with(
+        &self,
+        shared: &Shared<'_>,
+        person: &Person,
+        looked: &AccessInspection,
+    ) -> Result<(), StepResult> {
         let email = &person.email;
-        let unit = shared.shared_unit(&email.username());
+        let unit = shared.access(email);
         let once = |attempt| {
             async move {
                 let Some(identity) = looked.identities.get(&email.username()) else {
-                    let message = format!(
-                        "Globus Auth has no identity for {email} and gave it none; check the address, or ask the person to \
-                         sign in to Globus once"
-                    );
-                    return Err(StepError { message, retry: Retry::Never }.into());
+                    return Err(AttemptError::NoIdentity(email.clone()));
                 };
                 let grant = Grant { shared, person, identity: *identity, ends: looked.ends };
                 self.make_rules(&grant, looked, attempt).await
@@ -191,8 +143,8 @@ impl Run<'_> {
     }
 
     /// Makes the person's rules, or finds them.
-    async fn make_rules(&self, grant: &Grant<'_>, looked: &Looked, attempt: u32) -> Result<(), Trouble> {
-        let (step, unit) = (grant.shared.sharing(), grant.shared.shared_unit(&grant.person.email.username()));
+    async fn make_rules(&self, grant: &Grant<'_>, looked: &AccessInspection, attempt: u32) -> Result<(), AttemptError> {
+        let (step, unit) = (grant.shared.sharing(), grant.shared.access(&grant.person.email));
         let collection = grant.shared.collection;
         self.progress.show(step, &unit, StepStatus::Running, "sharing");
         let (again, rows_now);
@@ -218,7 +170,7 @@ impl Run<'_> {
                 Some(rule) => {
                     let ours = row.is_some_and(|row| is_ours(row, rule));
                     let known = row.filter(|_| ours).map(|row| row.expires_at);
-                    if let Some(note) = self.suit(grant, rule, known).await? {
+                    if let Some(note) = self.update_rule(grant, rule, known).await? {
                         told = note;
                     }
                     (rule.id.clone(), ours, if ours { grant.ends } else { rule.expiration_date })
@@ -235,22 +187,21 @@ impl Run<'_> {
             granted.push(AccessRow { expires_at: ends, ..row });
         }
         let person = grant.person;
-        let served = ServedRow::new(self.delivery.number, &person.email, &person.name, person.holder.into());
+        let served = ServedRow::new(self.delivery.number, &person.email, &person.name, person.reason.into());
         let served = ServedRow { shared: true, ..served };
         let records: Vec<_> = granted.iter().map(Record::Access).chain([Record::Served(&served)]).collect();
         self.progress.note(step, &unit, StepStatus::Done, attempt, &told, &records).await?;
         Ok(())
     }
 
-    /// Sees to it that the rule that is there allows what is configured, and ends when it should. Rules of others are not
-    /// touched; `known` is the end that one of ours was given last. Where staff have moved that by hand, it stays so unless
-    /// the settings have changed since.
-    async fn suit(
+    /// Updates the permissions and expiry of an existing rule. Rules that beamshare did not make are left alone. `known` is the
+    /// expiry that one of ours was given last: where staff have changed it since, it stays, unless the settings have changed.
+    async fn update_rule(
         &self,
         grant: &Grant<'_>,
         rule: &AccessRule,
         known: Option<Option<Timestamp>>,
-    ) -> Result<Option<String>, Trouble> {
+    ) -> Result<Option<String>, AttemptError> {
         let wanted = grant.shared.collection.permissions();
         if let (Some(known), Some(id)) = (known, &rule.id) {
             let by_hand = same_end(known, grant.ends) && !same_end(rule.expiration_date, grant.ends);
@@ -267,24 +218,20 @@ impl Run<'_> {
         if rule.permissions == wanted {
             return Ok(Some("had access already".to_owned()));
         }
-        match () {
-            () if wanted == globus::Permissions::Read => {
-                Ok(Some("had access already, to write too, by a rule that beamshare did not make".to_owned()))
-            }
-            () => {
-                let message = format!(
-                    "{} has {} access to {} by a rule that beamshare did not make, and {wanted} is configured; change that \
-                     rule on Globus, then put 1 to Run",
-                    grant.person.email, rule.permissions, rule.path
-                );
-                Err(StepError { message, retry: Retry::Never }.into())
-            }
+        if wanted == globus::Permissions::Read {
+            return Ok(Some("had access already, to write too, by a rule that beamshare did not make".to_owned()));
         }
+        Err(AttemptError::ForeignRule {
+            email: grant.person.email.clone(),
+            allowed: rule.permissions,
+            wanted,
+            path: rule.path.clone(),
+        })
     }
 
-    /// What beamshare gave principal investigators' addresses of this experiment that have since been corrected, and
-    /// people whom the schedule does not list any more or who were removed by hand.
-    fn wrongly_given(&self, shared: &Shared<'_>, people: &[Person], looked: &Looked) -> Vec<AccessRow> {
+    /// Access that beamshare gave to former principal investigators, to people whom the schedule no longer lists, and to
+    /// those removed by hand.
+    fn wrongly_given(&self, shared: &Shared<'_>, people: &[Person], looked: &AccessInspection) -> Vec<AccessRow> {
         let rows = looked.rows.iter();
         let mut wrong: Vec<_> =
             rows.filter(|row| shared.has(row) && is_taken_back(row, people, looked)).cloned().collect();
@@ -292,8 +239,13 @@ impl Run<'_> {
         wrong
     }
 
-    pub(super) async fn take_back(&self, shared: &Shared<'_>, row: &AccessRow, looked: &Looked) -> Result<(), Ended> {
-        let (step, unit) = (shared.sharing(), &shared.shared_unit(&format!("{} ({})", row.email, row.path)));
+    pub(super) async fn take_back(
+        &self,
+        shared: &Shared<'_>,
+        row: &AccessRow,
+        looked: &AccessInspection,
+    ) -> Result<(), StepResult> {
+        let (step, unit) = (shared.sharing(), &shared.taken_back(row));
         let collection = shared.collection;
         let once = |attempt| {
             async move {
@@ -308,7 +260,7 @@ impl Run<'_> {
                 let found = find(rules, row.identity, &row.path).filter(|rule| is_ours(row, rule));
                 let rule = found.and_then(|rule| rule.id.clone());
                 if let Some(rule) = &rule
-                    && self.hand_over(row, rule, unit, attempt).await?
+                    && self.hand_over((step, unit), row, rule, attempt).await?
                 {
                     return Ok(());
                 }
@@ -319,7 +271,7 @@ impl Run<'_> {
                     collection.revoke(&rule).await?;
                 }
                 let revoked = AccessRow { state: AccessState::Revoked, ..revoking.clone() };
-                let served = ServedRow::new(self.delivery.number, &row.email, "", row.holder.into());
+                let served = ServedRow::new(self.delivery.number, &row.email, "", row.reason.into());
                 let served = ServedRow { taken_back: true, ..served };
                 let with = [Record::Access(&revoked), Record::Served(&served)];
                 self.progress.note(step, unit, StepStatus::Done, attempt, "access taken back", &with).await?;
@@ -332,7 +284,13 @@ impl Run<'_> {
 
     /// Leaves the rule to another experiment that has the same directory (an operator has approved that) and the same
     /// person: from now on it is that one's to take back. False where there is none.
-    async fn hand_over(&self, row: &AccessRow, rule: &str, unit: &str, attempt: u32) -> Result<bool, Trouble> {
+    async fn hand_over(
+        &self,
+        (step, unit): (Step, &Unit),
+        row: &AccessRow,
+        rule: &str,
+        attempt: u32,
+    ) -> Result<bool, AttemptError> {
         let rows = self.deliverer.journal().access_by_rule(row.collection, rule).await?;
         let mut others = rows.into_iter().filter(|other| other.experiment != row.experiment);
         let Some(other) = others.find(|other| other.state == AccessState::Granted) else { return Ok(false) };
@@ -340,7 +298,7 @@ impl Run<'_> {
         let revoked = AccessRow { state: AccessState::Revoked, ..row.clone() };
         let with = [Record::Access(&theirs), Record::Access(&revoked)];
         let message = "access kept for another experiment in this directory";
-        self.progress.note(Step::Share, unit, StepStatus::Done, attempt, message, &with).await?;
+        self.progress.note(step, unit, StepStatus::Done, attempt, message, &with).await?;
         Ok(true)
     }
 
@@ -360,7 +318,7 @@ impl Run<'_> {
             collection: grant.shared.collection.settings().collection,
             path,
             email: grant.person.email.clone(),
-            holder: grant.person.holder,
+            reason: grant.person.reason,
             permissions: grant.shared.collection.settings().permissions,
             rule,
             ours,
@@ -375,11 +333,11 @@ fn rule_paths(shared: &Shared<'_>) -> Vec<String> {
 }
 
 /// Whether beamshare gave it to someone who is not one of these people, by this or another address.
-pub(super) fn is_taken_back(row: &AccessRow, people: &[Person], looked: &Looked) -> bool {
+pub(super) fn is_taken_back(row: &AccessRow, people: &[Person], looked: &AccessInspection) -> bool {
     let is_right = |person: &Person| {
         person.email == row.email || looked.identities.get(&person.email.username()) == Some(&row.identity)
     };
-    row.holder != GrantReason::Further && row.ours && row.state != AccessState::Revoked && !people.iter().any(is_right)
+    row.reason != GrantReason::Further && row.ours && row.state != AccessState::Revoked && !people.iter().any(is_right)
 }
 
 /// The rule that gives the identity access to just this directory. What comes from a role can't be changed here.

@@ -34,6 +34,18 @@ impl PartialEq for EmailAddress {
 
 impl Eq for EmailAddress {}
 
+impl PartialOrd for EmailAddress {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for EmailAddress {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.username().cmp(&other.username())
+    }
+}
+
 impl Hash for EmailAddress {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.username().hash(state);

@@ -3,6 +3,7 @@
 //! Anyone on the controls network can put to a PV, so each text is hostile until it has been parsed into one of these
 //! types. [`Experiment`] is made by [`Experiment::parse`] alone. This module does no I/O and imports nothing of beamshare.
 
+mod backoff;
 mod booking;
 mod email;
 mod experiment;
@@ -13,8 +14,10 @@ mod reading;
 mod signature;
 mod step;
 mod text;
+mod unit;
 mod year_month;
 
+pub use backoff::Backoff;
 pub use booking::{BookedUser, Booking};
 pub use email::EmailAddress;
 pub use experiment::{Experiment, Field, FieldError, Owner, UserInfo};
@@ -23,7 +26,8 @@ pub use name::{PiLastName, path_component};
 pub use path::{PathTemplate, RelativePath};
 pub use reading::{Reading, Readings};
 pub use signature::{KeyError, SignatureFault, SignedSet, TagKeys};
-pub use step::{Retry, Step, StepError, StepStatus};
+pub use step::{Retry, STEPS, Step, StepError, StepRule, StepStatus};
 pub(crate) use text::is_invisible;
 pub use text::{escape, escape_json, escape_lines};
+pub use unit::{ReplicaPart, Unit};
 pub use year_month::YearMonth;

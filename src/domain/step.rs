@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// The steps of a delivery, in the order of the screen.
+/// A step of a delivery; [`STEPS`] declares their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
@@ -31,6 +31,27 @@ impl fmt::Display for Step {
         })
     }
 }
+
+/// A row of [`STEPS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepRule {
+    /// The step
+    pub step: Step,
+    /// The steps that must have succeeded before this one begins, as far as they are configured
+    pub waits_for: &'static [Step],
+    /// Whether the step has records of its own that a delivery writes
+    pub has_records: bool,
+}
+
+/// The steps of a delivery in their order. Planning, execution, the screen and docs/architecture.md follow this table.
+pub const STEPS: [StepRule; 6] = [
+    StepRule { step: Step::Dirs, waits_for: &[], has_records: true },
+    StepRule { step: Step::Globus, waits_for: &[], has_records: true },
+    StepRule { step: Step::Share, waits_for: &[Step::Globus], has_records: true },
+    StepRule { step: Step::Email, waits_for: &[Step::Share], has_records: true },
+    StepRule { step: Step::Sync, waits_for: &[Step::Share], has_records: false },
+    StepRule { step: Step::Delivery, waits_for: &[], has_records: false },
+];
 
 /// How a step stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

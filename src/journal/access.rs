@@ -49,7 +49,7 @@ pub struct AccessRow {
     /// The person's address
     pub email: EmailAddress,
     /// As what the person gets it
-    pub holder: GrantReason,
+    pub reason: GrantReason,
     /// What the rule lets its holder do
     pub permissions: Permissions,
     /// The rule's id, once it is known
@@ -80,7 +80,7 @@ impl Journal {
         .bind(row.collection.to_string())
         .bind(&row.path)
         .bind(row.email.username())
-        .bind(to_word(row.holder))
+        .bind(to_word(row.reason))
         .bind(to_word(row.permissions))
         .bind(&row.rule)
         .bind(row.ours)
@@ -123,7 +123,7 @@ impl Journal {
             collection: self.uuid("access_rule.collection", row.get("collection"))?,
             path: row.get("path"),
             email: email.parse().map_err(|_| self.content("access_rule.email", email))?,
-            holder: self.word("access_rule.holder", row.get("holder"))?,
+            reason: self.word("access_rule.holder", row.get("holder"))?,
             permissions: self.word("access_rule.permissions", row.get("permissions"))?,
             rule: row.get("rule"),
             ours: row.get("ours"),

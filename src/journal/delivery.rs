@@ -1,5 +1,5 @@
 use super::{ExperimentRow, Journal, JournalError, now, to_word};
-use crate::domain::{Experiment, Step, StepStatus};
+use crate::domain::{Experiment, Step, StepStatus, Unit};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
@@ -72,7 +72,7 @@ pub struct DeliveryRow {
     /// The steps asked for; `None`: all
     pub only: Option<BTreeSet<Step>>,
     /// Which messages it sends: 0 for the first, n for the n-th resending
-    pub generation: i64,
+    pub resend_number: i64,
     /// How it stands or has ended
     pub state: DeliveryState,
     /// What went wrong, for people; empty where nothing has
@@ -91,7 +91,7 @@ pub struct NewStep<'a> {
     /// The step
     pub step: Step,
     /// The host or person
-    pub unit: &'a str,
+    pub unit: &'a Unit,
     /// How it stands
     pub status: StepStatus,
     /// How often it was tried
@@ -108,7 +108,7 @@ pub struct StepRow {
     /// The step
     pub step: Step,
     /// The host or person
-    pub unit: String,
+    pub unit: Unit,
     /// How it stands
     pub status: StepStatus,
     /// How often it was tried
@@ -124,7 +124,7 @@ pub struct StepRow {
 impl DeliveryRow {
     /// Whether those already mailed are mailed again.
     pub fn resend(&self) -> bool {
-        self.generation > 0
+        self.resend_number > 0
     }
 }
 
@@ -180,7 +180,7 @@ impl Journal {
         .execute(&mut **transaction)
         .await
         .map_err(|e| self.sql(e))?;
-        let generation = if new.resend {
+        let resend_number = if new.resend {
             let last: i64 =
                 sqlx::query_scalar("SELECT COALESCE(MAX(generation), 0) FROM delivery WHERE experiment = $1")
                     .bind(&experiment)
@@ -200,7 +200,7 @@ impl Journal {
         .bind(&experiment)
         .bind(to_word(new.cause))
         .bind(only)
-        .bind(generation)
+        .bind(resend_number)
         .bind(now())
         .fetch_one(&mut **transaction)
         .await
@@ -292,7 +292,7 @@ impl Journal {
         )
         .bind(row.delivery)
         .bind(row.step.to_string())
-        .bind(row.unit)
+        .bind(row.unit.to_string())
         .bind(to_word(row.status))
         .bind(i64::from(row.attempts))
         .bind(row.message)
@@ -341,7 +341,7 @@ impl Journal {
             experiment_then: fields.map(|fields| self.json("delivery.fields", fields)).transpose()?,
             cause: self.word("delivery.cause", row.get("cause"))?,
             only: (!only.is_empty()).then_some(steps),
-            generation: row.get("generation"),
+            resend_number: row.get("generation"),
             state: self.word("delivery.state", row.get("state"))?,
             error: row.get("error"),
             started_at: self.time("delivery.started_at", row.get("started_at"))?,
@@ -350,10 +350,11 @@ impl Journal {
     }
 
     fn step_row(&self, row: &SqliteRow) -> Result<StepRow, JournalError> {
+        let step = self.word("step.step", row.get("step"))?;
         Ok(StepRow {
             delivery: row.get("delivery"),
-            step: self.word("step.step", row.get("step"))?,
-            unit: row.get("unit"),
+            step,
+            unit: Unit::parse(step, row.get("unit")),
             status: self.word("step.status", row.get("status"))?,
             attempts: row.get("attempts"),
             message: row.get("message"),

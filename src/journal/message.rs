@@ -72,13 +72,13 @@ pub struct MessageRow {
     /// Who gets this copy
     pub recipient: EmailAddress,
     /// 0 for the first message, n for the n-th resending
-    pub generation: i64,
+    pub resend_number: i64,
     /// Its Message-ID, without angle brackets
     pub message_id: String,
     /// How far it has come
     pub state: MessageState,
-    /// The mail server's words
-    pub words: String,
+    /// The mail server's reply
+    pub server_reply: String,
 }
 
 impl Journal {
@@ -98,10 +98,10 @@ impl Journal {
         .bind(row.kind.to_string())
         .bind(row.addressee.username())
         .bind(row.recipient.username())
-        .bind(row.generation)
+        .bind(row.resend_number)
         .bind(&row.message_id)
         .bind(to_word(row.state))
-        .bind(&row.words)
+        .bind(&row.server_reply)
         .bind(now())
         .execute(&mut **transaction)
         .await
@@ -127,10 +127,10 @@ impl Journal {
             kind: self.word("message.kind", row.get("kind"))?,
             addressee: address("message.addressee", row.get("addressee"))?,
             recipient: address("message.recipient", row.get("recipient"))?,
-            generation: row.get("generation"),
+            resend_number: row.get("generation"),
             message_id: row.get("message_id"),
             state: self.word("message.state", row.get("state"))?,
-            words: row.get("words"),
+            server_reply: row.get("words"),
         })
     }
 }

@@ -151,7 +151,7 @@ pub enum JournalError {
 
 impl JournalError {
     /// Whether it can be otherwise a moment later: a full disk or a busy file passes; a row that can't be read doesn't.
-    pub fn can_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(self, JournalError::Sql { .. } | JournalError::File { .. })
     }
 }

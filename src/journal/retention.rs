@@ -17,8 +17,8 @@ pub struct ReminderRow {
     pub message_id: String,
     /// How far it has come; refused, too, where the access was gone before
     pub state: MessageState,
-    /// The mail server's words, or why it was not sent
-    pub words: String,
+    /// The mail server's reply, or why it was not sent
+    pub server_reply: String,
 }
 
 impl Journal {
@@ -69,7 +69,7 @@ impl Journal {
         .bind(row.expires_at.to_string())
         .bind(&row.message_id)
         .bind(to_word(row.state))
-        .bind(&row.words)
+        .bind(&row.server_reply)
         .bind(now())
         .execute(&self.pool)
         .await
@@ -92,7 +92,7 @@ impl Journal {
                 expires_at: self.time("reminder.expires_at", row.get("expires_at"))?,
                 message_id: row.get("message_id"),
                 state: self.word("reminder.state", row.get("state"))?,
-                words: row.get("words"),
+                server_reply: row.get("words"),
             })
         };
         rows.iter().map(reminder).collect()

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::{Experiment, Field, Reading, RelativePath, Step, StepStatus};
+use crate::domain::{Experiment, Field, Reading, RelativePath, Step, StepStatus, Unit};
 use std::os::unix::fs::PermissionsExt;
 
 #[path = "../../tests/support/disk.rs"]
@@ -58,7 +58,10 @@ async fn step(
     attempts: u32,
     message: &str,
 ) {
-    journal.record(&[Record::Step(NewStep { delivery, step, unit, status, attempts, message })]).await.unwrap();
+    journal
+        .record(&[Record::Step(NewStep { delivery, step, unit: &Unit::parse(step, unit), status, attempts, message })])
+        .await
+        .unwrap();
 }
 
 async fn journal() -> (tempfile::TempDir, Journal) {
@@ -246,16 +249,20 @@ async fn a_killed_delivery_is_taken_over_with_the_messages_it_owed() {
     let same = NewDelivery { experiment: id, cause: Cause::UserInfo, only: None, resend: false };
     assert_eq!(journal.begin_delivery(&same).await.unwrap().number, delivery, "gone on with");
     let new = |resend| NewDelivery { experiment: id, cause: Cause::Run, only: None, resend };
-    assert_eq!(journal.begin_delivery(&new(true)).await.unwrap().generation, 1);
-    assert_eq!(journal.begin_delivery(&new(false)).await.unwrap().generation, 1, "the killed resending is still owed");
+    assert_eq!(journal.begin_delivery(&new(true)).await.unwrap().resend_number, 1);
+    assert_eq!(
+        journal.begin_delivery(&new(false)).await.unwrap().resend_number,
+        1,
+        "the killed resending is still owed"
+    );
     let again = journal.begin_delivery(&new(true)).await.unwrap();
-    assert_eq!(again.generation, 1, "and so is this");
+    assert_eq!(again.resend_number, 1, "and so is this");
     journal.end_delivery(again.number, DeliveryState::Done, "").await.unwrap();
     let again = journal.begin_delivery(&new(true)).await.unwrap();
-    assert_eq!(again.generation, 2);
+    assert_eq!(again.resend_number, 2);
     journal.end_delivery(again.number, DeliveryState::Done, "").await.unwrap();
     assert!(journal.unfinished().await.unwrap().is_empty());
-    assert_eq!(journal.begin_delivery(&new(false)).await.unwrap().generation, 0);
+    assert_eq!(journal.begin_delivery(&new(false)).await.unwrap().resend_number, 0);
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 use super::DaemonError;
 use super::deliveries::{Deliveries, Order};
 use super::judging::Planned;
-use super::people::{Asked, Pauses};
+use super::people::{Asked, schedule_backoff};
 use super::situation::{Held, Situation};
 use super::syncs::{News, Syncs};
 use crate::config::{Changes, Config, ConfigError, ConfigWatcher};
 use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome, ResendRefused};
-use crate::domain::{Experiment, Readings};
+use crate::domain::{Backoff, Experiment, Readings};
 use crate::journal::{DeliveryRow, ExperimentRow, Journal, JournalError, RunLock, SPACE_LOW};
 use crate::metrics::Facts;
 use crate::settings;
@@ -66,13 +66,13 @@ pub(super) struct Beamline {
     pub(super) situation: Situation,
     pub(super) plans: JoinSet<Planned>,
     /// When a schedule that could not be asked about the held group is asked again
-    pub(super) ask_again: Pauses,
+    pub(super) ask_again: Backoff,
     /// What the schedule is being asked about the people of the group on the screen, and when it is the next time
     pub(super) asking: JoinSet<Asked>,
     /// The reminders being sent
     pub(super) reminding: JoinSet<()>,
     pub(super) next_reminding: u32,
-    pub(super) next_asking: Option<(Uuid, Pauses)>,
+    pub(super) next_asking: Option<(Uuid, Backoff)>,
     pub(super) deliveries: Deliveries,
     /// The data that moves
     pub(super) syncs: Syncs,
@@ -140,7 +140,7 @@ impl Beamline {
             readings: None,
             situation: Situation::Waiting("Connecting to the user-info PVs".to_owned()),
             plans: JoinSet::new(),
-            ask_again: Pauses::default(),
+            ask_again: schedule_backoff(),
             asking: JoinSet::new(),
             reminding: JoinSet::new(),
             next_reminding: 0,

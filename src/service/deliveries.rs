@@ -73,7 +73,7 @@ impl Deliveries {
                     Err(error) => error,
                 };
                 let message = error.to_string();
-                if !error.can_pass() {
+                if !error.is_transient() {
                     tracing::error!("{message}");
                     return Outcome::Failed { message };
                 }

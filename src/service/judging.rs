@@ -1,7 +1,7 @@
 //! What a settled set means, and what is to be done about it: the rules, the schedule, the look at the places.
 
 use super::beamline::{Beamline, WHO};
-use super::people::Pauses;
+use super::people::schedule_backoff;
 use super::situation::{Held, Press, Situation, accepted_by};
 use crate::delivery::{Obstacle, Options, Plan, PlanError};
 use crate::domain::{Experiment, Readings};
@@ -47,7 +47,7 @@ pub(super) struct Planned {
 impl Beamline {
     pub(super) async fn observed(&mut self, observation: Observation) -> Result<(), JournalError> {
         self.forget_plans();
-        self.ask_again = Pauses::default();
+        self.ask_again = schedule_backoff();
         self.readings = None;
         if !self.serves {
             return Ok(());
@@ -199,14 +199,14 @@ impl Beamline {
                 return Ok(());
             }
         };
-        for away in &plan.away {
-            tracing::warn!("{} is away and is looked at when it is back: {}", away.place, away.reason);
+        for place in &plan.unreachable {
+            tracing::warn!("{} is unreachable and is inspected when it answers: {}", place.place, place.reason);
         }
         let obstacles: Vec<_> = plan.obstacles().iter().map(Obstacle::to_string).collect();
         let Some(by) = accepted_by(&holds, &obstacles, press.as_ref()) else {
             let paths = plan.paths.clone();
             if holds.iter().any(|hold| hold.asked_again) {
-                self.ask_again.lengthen();
+                self.ask_again.next_pause();
             }
             let free_at = plan.free_at();
             let held = Held { experiment, paths, readings, holds, obstacles, free_at };

@@ -12,7 +12,7 @@ mod situation;
 mod syncs;
 
 use crate::config::{Config, ConfigWatcher};
-use crate::domain::StepError;
+use crate::delivery::SetUpError;
 use crate::journal::{JournalError, LockError};
 use crate::metrics;
 use crate::sync::SyncError;
@@ -48,7 +48,7 @@ pub enum DaemonError {
     ChannelAccess(#[from] CaError),
     /// What deliveries need can't be set up
     #[error(transparent)]
-    SetUp(StepError),
+    SetUp(SetUpError),
     /// What moves the data can't be set up
     #[error(transparent)]
     Sync(SyncError),

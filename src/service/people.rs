@@ -3,38 +3,19 @@
 use super::beamline::{Beamline, WHO};
 use super::situation::Situation;
 use crate::delivery::{Options, RefreshError, Refreshed};
-use crate::domain::{Step, StepStatus};
+use crate::domain::{Backoff, Step, StepStatus, Unit};
 use crate::journal::{Cause, DeliveryState, JournalError, PersonSource};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use uuid::Uuid;
 
-/// The first pause after which a schedule that is away is asked again.
+/// The first pause before an unreachable schedule is asked again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest.
+/// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
-/// Pauses that grow.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pauses {
-    last: Option<Duration>,
-    over_at: Option<Instant>,
-}
-
-impl Pauses {
-    /// One that is over at a time, with short ones to follow.
-    pub fn of(pause: Duration) -> Pauses {
-        Pauses { last: None, over_at: Some(Instant::now() + pause) }
-    }
-
-    pub fn is_over(&self) -> bool {
-        self.over_at.is_none_or(|over_at| over_at <= Instant::now())
-    }
-
-    /// The next one begins.
-    pub fn lengthen(&mut self) {
-        let pause = self.last.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
-        *self = Pauses { last: Some(pause), over_at: Some(Instant::now() + pause) };
-    }
+/// The backoff of questions to the schedule.
+pub(super) const fn schedule_backoff() -> Backoff {
+    Backoff::new(FIRST_PAUSE, LONGEST_PAUSE)
 }
 
 /// What the schedule has said about an experiment's people.
@@ -51,7 +32,7 @@ impl Beamline {
             return;
         };
         let is_due = match &self.next_asking {
-            Some((about, pause)) if *about == id => pause.is_over(),
+            Some((about, backoff)) if *about == id => backoff.is_over(),
             _ => true,
         };
         let may = self.auto == Some(true) && !self.paused && self.deliverer.serves_everyone();
@@ -65,7 +46,9 @@ impl Beamline {
     /// A delivery, or the service itself, has asked about this experiment.
     pub(super) fn asked_lately(&mut self, id: Uuid) {
         let every = self.config.schedule.as_ref().map_or(LONGEST_PAUSE, |schedule| schedule.every);
-        self.next_asking = Some((id, Pauses::of(every)));
+        let mut backoff = schedule_backoff();
+        backoff.pause_once(every);
+        self.next_asking = Some((id, backoff));
     }
 
     pub(super) async fn asked(&mut self, asked: Asked) -> Result<(), JournalError> {
@@ -75,7 +58,7 @@ impl Beamline {
                 self.asked_lately(id);
                 // A delivery that could not ask has failed for that: it is mended.
                 let failed = self.journal.steps_of(id).await?.into_iter().any(|row| {
-                    row.unit == crate::delivery::SCHEDULE
+                    row.unit == Unit::Schedule
                         && row.status == StepStatus::Failed
                         && matches!(row.step, Step::Share | Step::Email)
                 });
@@ -86,11 +69,11 @@ impl Beamline {
             }
             Err(RefreshError::Journal(error)) => Err(error),
             Err(RefreshError::Schedule(error)) => {
-                let pauses = self.next_asking.take().filter(|(about, _)| *about == id);
-                let mut pauses = pauses.map(|(_, pauses)| pauses).unwrap_or_default();
-                pauses.lengthen();
+                let before = self.next_asking.take().filter(|(about, _)| *about == id);
+                let mut backoff = before.map_or_else(schedule_backoff, |(_, backoff)| backoff);
+                backoff.next_pause();
                 tracing::warn!("can't ask who is on the proposal; asking again: {error}");
-                self.next_asking = Some((id, pauses));
+                self.next_asking = Some((id, backoff));
                 Ok(())
             }
         }

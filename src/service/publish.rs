@@ -2,7 +2,7 @@
 
 use super::beamline::{Beamline, Shown};
 use super::situation::Situation;
-use crate::domain::{Field, Step, StepStatus};
+use crate::domain::{Field, STEPS, Step, StepStatus};
 use crate::journal::DeliveryState;
 use crate::status::{BeamlineStatus, Record};
 use crate::user_info::Release;
@@ -37,7 +37,7 @@ impl Beamline {
         if let Some(shown) = &self.shown {
             self.publish_delivery(shown);
         } else {
-            for step in STEPS {
+            for step in steps_with_records() {
                 self.records.set_step(step, StepStatus::Pending, "");
             }
         }
@@ -145,7 +145,7 @@ impl Beamline {
         self.records.set_text(Record::Proposal, proposal.map_or("", String::as_str));
         self.records.set_text(Record::Path, &report.path);
         self.records.set_text(Record::DataLink, &report.data_link);
-        for step in STEPS {
+        for step in steps_with_records() {
             // A delivery that has not looked yet says nothing of its steps.
             let (status, message) = report.steps.get(&step).cloned().unwrap_or_default();
             self.records.set_step(step, status, &message);
@@ -162,5 +162,7 @@ impl Beamline {
     }
 }
 
-/// Those of a delivery; the data has a life of its own.
-const STEPS: [Step; 4] = [Step::Dirs, Step::Globus, Step::Share, Step::Email];
+/// The steps whose records show a delivery; those of the transfers show the pairs.
+fn steps_with_records() -> impl Iterator<Item = Step> {
+    STEPS.iter().filter(|rule| rule.has_records).map(|rule| rule.step)
+}

@@ -176,7 +176,7 @@ async fn a_copy_would_enter_nobody_elses_directory() {
     assert!(told.contains(OTHER) && told.contains("/2bm/2026-03/Xu/"), "{told}");
     beamline.globus.fault(Fault::answer("ls", 503).always());
     let plan = deliverer.plan(&xu).await.unwrap();
-    assert!(plan.away.iter().any(|away| away.place.contains(&ARCHIVE.to_string())), "{:?}", plan.away);
+    assert!(plan.unreachable.iter().any(|away| away.place.contains(&ARCHIVE.to_string())), "{:?}", plan.unreachable);
     beamline.globus.clear_faults();
     let id = accept(&deliverer, &plan).await;
     let (outcome, _) = run(&deliverer, id, &Options::all(Cause::UserInfo, "test")).await;

@@ -33,7 +33,7 @@ async fn a_dead_and_a_hanging_host_hold_up_nobody_and_are_served_when_they_are_b
     let beamline = Beamline::with(&changes, |collection| collection).await;
     let deliverer = beamline.deliverer().await;
     let plan = deliverer.plan(&li(PI, "1234")).await.unwrap();
-    let mut away: Vec<_> = plan.away.iter().map(|away| away.place.as_str()).collect();
+    let mut away: Vec<_> = plan.unreachable.iter().map(|away| away.place.as_str()).collect();
     away.sort_unstable();
     assert_eq!(away, ["dead", "hanging"]);
     let id = accept(&deliverer, &plan).await;

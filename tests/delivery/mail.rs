@@ -51,7 +51,7 @@ async fn one_refused_of_three_stops_nobody_else_and_is_named() {
     let state = |who: &str| rows.iter().find(|row| row.recipient.as_str().eq_ignore_ascii_case(who)).unwrap();
     assert_eq!(state(PI).state, MessageState::Sent);
     assert_eq!(state("gone@example.org").state, MessageState::Refused);
-    assert!(state("gone@example.org").words.contains(refusal), "{rows:?}");
+    assert!(state("gone@example.org").server_reply.contains(refusal), "{rows:?}");
     let row = deliverer.journal().experiment(id).await.unwrap().unwrap();
     let recalled = deliverer.report_of(&row).await.unwrap();
     assert_eq!((recalled.emails_sent, recalled.emails_failed), (2, 1), "{recalled:#?}");

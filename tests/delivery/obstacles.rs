@@ -164,8 +164,8 @@ async fn a_place_that_was_away_is_looked_at_before_anything_is_made_there() {
     let deliverer = beamline.deliverer().await;
     beamline.globus.fault(Fault::answer("ls", 503).always());
     let plan = deliverer.plan(&li(PI, "1234")).await.unwrap();
-    assert_eq!(plan.away.len(), 1);
-    assert!(plan.away[0].reason.contains("503"), "{:?}", plan.away);
+    assert_eq!(plan.unreachable.len(), 1);
+    assert!(plan.unreachable[0].reason.contains("503"), "{:?}", plan.unreachable);
     assert!(plan.obstacles().is_empty());
     let id = accept(&deliverer, &plan).await;
     beamline.globus.clear_faults();

@@ -206,7 +206,7 @@ async fn a_reminder_cut_short_by_a_kill_goes_out_under_its_message_id() {
         expires_at: end,
         message_id: "<first@beamshare.example.org>".to_owned(),
         state: MessageState::Writing,
-        words: String::new(),
+        server_reply: String::new(),
     };
     deliverer.journal().set_reminder(&row).await.unwrap();
     // And the mail folder is away for a while.

@@ -244,7 +244,7 @@ impl Beamline {
     /// Shares copies whose first files have arrived since their group was served. What waits for the operator (a hold, an
     /// abort) goes on with Run, which serves them too.
     async fn serve_arrived(&mut self) -> Result<(), JournalError> {
-        let arrived = match self.deliverer.arrived_copies().await {
+        let arrived = match self.deliverer.arrived_replicas().await {
             Ok(arrived) => arrived,
             Err(error) => {
                 tracing::error!("{error}");

@@ -1,13 +1,14 @@
-//! Collections and directories that the settings do not name any more: who is no longer one of the experiment's people loses
-//! there, too, what beamshare gave. Those who still are keep it, since the data may be there alone.
+//! Collections and directories that the settings no longer name. People who have left the experiment lose the access that
+//! beamshare gave them there, too; the others keep it, since the data may be only there.
 
-use super::attempt::Ended;
+use super::attempt::StepResult;
 use super::collection::Collection;
-use super::people::Person;
-use super::run::Run;
-use super::share::{Looked, Shared, is_taken_back};
+use super::execute::Run;
+use super::person::Person;
+use super::share::{AccessInspection, is_taken_back};
+use super::shared::Shared;
 use crate::config;
-use crate::domain::{Step, StepStatus};
+use crate::domain::{Step, StepStatus, Unit};
 use crate::journal::AccessRow;
 use futures::FutureExt;
 use globus_transfer_client::ErrorKind;
@@ -16,10 +17,15 @@ use uuid::Uuid;
 
 impl Run<'_> {
     /// Takes back what is left on former collections. `looked` is what the look at the present first one found.
-    pub(super) async fn take_back_former(&self, first: &Shared<'_>, people: &[Person], looked: &Looked) -> Vec<Ended> {
+    pub(super) async fn take_back_from_old_collections(
+        &self,
+        first: &Shared<'_>,
+        people: &[Person],
+        looked: &AccessInspection,
+    ) -> Vec<StepResult> {
         let mut former: BTreeMap<Uuid, Vec<AccessRow>> = BTreeMap::new();
         let is_present =
-            |row: &AccessRow| first.has(row) || self.deliverer.copies.iter().any(|copy| copy.collection().has(row));
+            |row: &AccessRow| first.has(row) || self.deliverer.replicas.iter().any(|copy| copy.collection().has(row));
         for row in looked.rows.iter().filter(|row| is_taken_back(row, people, looked) && !is_present(row)) {
             former.entry(row.collection).or_default().push(row.clone());
         }
@@ -35,11 +41,11 @@ impl Run<'_> {
         present: &Collection,
         id: Uuid,
         rows: &[AccessRow],
-        looked: &Looked,
-    ) -> Result<(), Ended> {
+        looked: &AccessInspection,
+    ) -> Result<(), StepResult> {
         let settings = config::Globus { collection: id, top: "/".to_owned(), ..present.settings().clone() };
         let collection = Collection::new(present.client().clone(), &settings);
-        let unit = &format!("former collection {id}");
+        let unit = &Unit::OldCollection(id);
         self.progress.expect(Step::Share, [unit.clone()]);
         let once = |attempt| {
             let rules = collection.client().transfer();
@@ -58,7 +64,7 @@ impl Run<'_> {
             .boxed()
         };
         let Some(rules) = self.attempts.until_true(Step::Share, unit, once).await? else { return Ok(()) };
-        let looked = Looked { rules, ..looked.clone() };
+        let looked = AccessInspection { rules, ..looked.clone() };
         let shared = Shared::first(&collection, &[]);
         for row in rows {
             self.take_back(&shared, row, &looked).await?;

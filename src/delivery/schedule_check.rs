@@ -1,6 +1,6 @@
 //! Rule 5: who is not on the schedule gets nothing before an operator has looked.
 
-use super::Deliverer;
+use super::deliverer::Deliverer;
 use crate::domain::Experiment;
 use crate::schedule::OnSchedule;
 use crate::user_info::Hold;

@@ -1,12 +1,11 @@
-//! What was done for an experiment, out of the journal.
+//! The report of an experiment's deliveries, from the journal.
 
-use super::hooks;
-use super::people::SCHEDULE;
+use super::deliverer::Deliverer;
+use super::execute::Options;
 use super::progress::{Units, summary};
-use super::run::Options;
-use super::share::Shared;
-use super::{Deliverer, DeliveryReport};
-use crate::domain::{EmailAddress, RelativePath, Step, StepStatus};
+use super::report::DeliveryReport;
+use super::shared::Shared;
+use crate::domain::{EmailAddress, RelativePath, STEPS, Step, StepStatus, Unit};
 use crate::journal::{
     AccessState, DeliveryState, ExperimentRow, JournalError, MessageKind, MessageState, StepRow, Unreachable,
 };
@@ -19,7 +18,7 @@ impl Deliverer {
     pub async fn report_of(&self, row: &ExperimentRow) -> Result<DeliveryReport, JournalError> {
         // A configuration that has changed since can lack what its path needs; the first path is in the journal.
         let paths = self.paths(&row.experiment).unwrap_or_else(|_| vec![row.path.clone()]);
-        let mut report = self.recall(row, &paths).await?;
+        let mut report = self.from_journal(row, &paths).await?;
         let last = self.journal.last_delivery(row.id).await?;
         report.message = match last.map(|last| (last.state, last.error)) {
             Some((DeliveryState::Done, _)) => report.done_sentence(),
@@ -34,7 +33,7 @@ impl Deliverer {
     pub async fn report_before(&self, id: Uuid, options: &Options) -> Result<DeliveryReport, JournalError> {
         let Some(row) = self.journal.experiment(id).await? else { return Ok(DeliveryReport::default()) };
         let paths = self.paths(&row.experiment).unwrap_or_else(|_| vec![row.path.clone()]);
-        let mut report = self.recall(&row, &paths).await?;
+        let mut report = self.from_journal(&row, &paths).await?;
         for (step, shown) in &mut report.steps {
             if self.has(*step) && options.only.as_ref().is_none_or(|only| only.contains(step)) {
                 *shown = (StepStatus::Pending, String::new());
@@ -48,32 +47,27 @@ impl Deliverer {
         Ok(report)
     }
 
-    async fn recall(&self, row: &ExperimentRow, paths: &[RelativePath]) -> Result<DeliveryReport, JournalError> {
+    async fn from_journal(&self, row: &ExperimentRow, paths: &[RelativePath]) -> Result<DeliveryReport, JournalError> {
         let people = self.people(row).await?;
         let recipients = self.recipients(&people);
-        // Places and people of before tell nothing any more, but a failure that is nobody's alone does.
-        let is_hook = |row: &StepRow| {
-            self.config.hooks.iter().any(|hook| hook.step() == row.step && hooks::unit(hook) == row.unit)
-        };
-        let shown = |row: &StepRow| match row.step {
-            _ if row.unit.starts_with(hooks::UNIT) => is_hook(row),
-            Step::Dirs => self.places.iter().any(|place| place.name() == row.unit),
-            Step::Globus => true,
-            Step::Share => {
-                people.readers.iter().any(|person| person.email.username() == row.unit)
-                    || (row.unit == SCHEDULE && self.serves_everyone())
-                    || (row.status == StepStatus::Failed && !is_person(&row.unit))
-            }
-            Step::Email => {
-                recipients.iter().any(|(_, recipient)| recipient.username() == row.unit)
-                    || (row.status != StepStatus::Done && !is_person(&row.unit))
-            }
-            Step::Sync => self.copies.iter().any(|copy| copy.is_about(&row.unit)),
-            Step::Delivery => false,
+        // Units of earlier settings and people are left out, but a failure that is nobody's own is shown.
+        let is_hook =
+            |step: Step, name: &str| self.config.hooks.iter().any(|hook| hook.step() == step && hook.name() == name);
+        let is_shown = |row: &StepRow| match (&row.unit, row.step) {
+            (Unit::Hook(name), step) => is_hook(step, name),
+            (Unit::Place(name), _) => self.places.iter().any(|place| place.name() == name),
+            (_, Step::Globus) => true,
+            (Unit::Replica(pair, _), _) => self.replicas.iter().any(|replica| replica.pair() == pair),
+            (Unit::Person(email), Step::Share) => people.readers.iter().any(|person| person.email == *email),
+            (Unit::Person(email), _) => recipients.iter().any(|(_, recipient)| recipient == email),
+            (Unit::Schedule, Step::Share) if self.serves_everyone() => true,
+            (_, Step::Share) => row.status == StepStatus::Failed,
+            (_, Step::Email) => row.status != StepStatus::Done,
+            (_, Step::Dirs | Step::Sync | Step::Delivery) => false,
         };
         let mut units: BTreeMap<Step, Units> = BTreeMap::new();
         for step in self.journal.steps_of(row.id).await? {
-            if shown(&step) {
+            if is_shown(&step) {
                 units.entry(step.step).or_default().insert(step.unit, (step.status, step.message));
             }
         }
@@ -81,11 +75,11 @@ impl Deliverer {
             // Only where something was done: a step that has yet to begin is pending.
             if let Some(units) = units.get_mut(&step) {
                 for Unreachable { name, reason } in &people.unreachable {
-                    units.insert(name.clone(), (StepStatus::Skipped, reason.clone()));
+                    units.insert(Unit::Unreachable(name.clone()), (StepStatus::Skipped, reason.clone()));
                 }
             }
         }
-        let steps = [Step::Dirs, Step::Globus, Step::Share, Step::Email, Step::Sync].map(|step| {
+        let steps = STEPS.iter().map(|rule| rule.step).filter(|step| *step != Step::Delivery).map(|step| {
             let shown = match units.get(&step) {
                 _ if !self.has(step) => (StepStatus::Skipped, "not configured".to_owned()),
                 // A copy that has yet to arrive beside one that has.
@@ -113,8 +107,7 @@ impl Deliverer {
             .collect();
         let emails_sent = mailed.len() as u32;
         let refused = units.get(&Step::Email).into_iter().flatten();
-        let refused =
-            refused.filter(|(unit, (status, _))| *status == StepStatus::Failed && !unit.starts_with(hooks::UNIT));
+        let refused = refused.filter(|(unit, (status, _))| *status == StepStatus::Failed && !unit.is_hook());
         let users_shared = match &self.collection {
             Some(collection) => self.shared_with(row, &Shared::first(collection, paths)).await?.len() as u32,
             None => 0,
@@ -127,7 +120,7 @@ impl Deliverer {
             path: paths[0].to_string(),
             data_link: self.data_link(&paths[0]),
             message: String::new(),
-            steps: steps.into_iter().chain(whole).collect(),
+            steps: steps.chain(whole).collect(),
         })
     }
 
@@ -151,9 +144,4 @@ impl Deliverer {
         let people = self.people(row).await?.readers.into_iter().map(|person| person.email);
         Ok(people.filter(|email| paths.iter().all(|path| can_read(email, path))).collect())
     }
-}
-
-/// Units are named after people by their address alone.
-fn is_person(unit: &str) -> bool {
-    unit.parse::<EmailAddress>().is_ok()
 }

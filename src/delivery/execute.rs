@@ -1,18 +1,21 @@
-//! Goes through the steps of a delivery.
+//! Executes a delivery: its steps in the order of [`STEPS`](crate::domain::STEPS), each when those that it waits for have
+//! ended.
 
-use super::attempt::{Attempts, Ended};
+use super::attempt::{Attempts, StepResult};
 use super::control::Control;
+use super::deliverer::Deliverer;
+use super::inspection::Inspection;
 use super::obstacle::Obstacle;
-use super::plan::Looked;
+use super::plan_error::PlanError;
 use super::progress::Progress;
-use super::{Deliverer, DeliveryReport, PlanError};
+use super::report::DeliveryReport;
 use crate::domain::{Booking, RelativePath, Step, StepStatus};
 use crate::journal::{Cause, DeliveryRow, DeliveryState, ExperimentRow, JournalError, LockError, NewDelivery};
 use std::collections::BTreeSet;
 use tokio::sync::{OnceCell, watch};
 use uuid::Uuid;
 
-/// What is asked of a delivery.
+/// The request for a delivery.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Why
@@ -23,19 +26,19 @@ pub struct Options {
     pub only: Option<BTreeSet<Step>>,
     /// Asks the schedule who is on the proposal, also where the configuration serves the PI alone
     pub ask_schedule: bool,
-    /// Who delivers, as others are told while it lasts, e.g. `beamshare run`
-    pub who: String,
+    /// Who delivers, as others are told meanwhile, e.g. `beamshare run`
+    pub owner: String,
 }
 
 impl Options {
-    /// Everything that is not true yet, for this cause.
-    pub fn all(cause: Cause, who: impl Into<String>) -> Options {
-        Options { cause, resend: false, only: None, ask_schedule: false, who: who.into() }
+    /// Requests all steps, for this cause.
+    pub fn all(cause: Cause, owner: impl Into<String>) -> Options {
+        Options { cause, resend: false, only: None, ask_schedule: false, owner: owner.into() }
     }
 
-    /// What a delivery that was killed was asked for.
-    pub fn of(row: &DeliveryRow, who: impl Into<String>) -> Options {
-        Options { resend: row.resend(), only: row.only.clone(), ..Options::all(row.cause, who) }
+    /// The request of a delivery that was killed.
+    pub fn of(row: &DeliveryRow, owner: impl Into<String>) -> Options {
+        Options { resend: row.resend(), only: row.only.clone(), ..Options::all(row.cause, owner) }
     }
 }
 
@@ -49,7 +52,7 @@ pub enum Outcome {
         /// What failed and what to do
         message: String,
     },
-    /// A place that was away when the plan was made holds what may be someone else's: an operator must approve
+    /// A place that was unreachable when the plan was made holds what may be another group's: an operator must approve
     Held {
         /// What stands in the way
         obstacles: Vec<Obstacle>,
@@ -77,10 +80,10 @@ pub enum RunError {
 
 impl RunError {
     /// Whether it can be otherwise a moment later: someone else's delivery of the experiment ends, a disk has room again.
-    pub fn can_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             RunError::Locked(_) => true,
-            RunError::Journal(error) | RunError::Plan(PlanError::Journal(error)) => error.can_pass(),
+            RunError::Journal(error) | RunError::Plan(PlanError::Journal(error)) => error.is_transient(),
             RunError::Unknown(_) | RunError::Plan(_) => false,
         }
     }
@@ -94,8 +97,8 @@ pub(super) struct Run<'a> {
     pub delivery: DeliveryRow,
     pub attempts: Attempts<'a>,
     pub progress: &'a Progress,
-    /// What the plan has just seen
-    pub looked: Option<Looked>,
+    /// The plan's findings, where they are recent
+    pub inspection: Option<Inspection>,
     /// [`Options::ask_schedule`]
     pub ask_schedule: bool,
     /// What the schedule says of the beam time, once it is asked
@@ -110,8 +113,8 @@ impl Run<'_> {
 }
 
 impl Deliverer {
-    /// Makes everything true that is asked for. Goes on where a killed delivery of the same stopped. Dropping the future
-    /// is like a kill: the delivery stays unfinished in the journal, to be gone on with.
+    /// Delivers what is asked for. Resumes a killed delivery of the same request where it stopped. Dropping the future is like
+    /// a kill: the delivery stays unfinished in the journal, to be resumed.
     pub async fn run(
         &self,
         experiment: Uuid,
@@ -119,7 +122,7 @@ impl Deliverer {
         control: Control,
         report: watch::Sender<DeliveryReport>,
     ) -> Result<Outcome, RunError> {
-        let _lock = self.journal.lock(experiment, &options.who)?;
+        let _lock = self.journal.lock(experiment, &options.owner)?;
         let row = self.journal.experiment(experiment).await?.ok_or(RunError::Unknown(experiment))?;
         let paths = self.paths(&row.experiment).map_err(PlanError::from)?;
         report.send_replace(self.report_before(experiment, options).await?);
@@ -142,7 +145,7 @@ impl Deliverer {
             retry_for: self.config.rules.retry_for,
             time_zone: self.config.beamline.zone(),
         };
-        let looked = self.looked().remove(&experiment).filter(Looked::is_fresh);
+        let inspection = self.inspections().remove(&experiment).filter(Inspection::is_fresh);
         let run = Run {
             deliverer: self,
             experiment: &row,
@@ -150,12 +153,12 @@ impl Deliverer {
             delivery,
             attempts,
             progress: &progress,
-            looked,
+            inspection,
             ask_schedule: options.ask_schedule,
             booking: OnceCell::new(),
         };
         let obstacles = run.claim_added().await?;
-        let ended = if obstacles.is_empty() { run.steps_and_hooks().await } else { vec![Ended::Held(obstacles)] };
+        let ended = if obstacles.is_empty() { run.steps_and_hooks().await } else { vec![StepResult::Held(obstacles)] };
 
         let outcome = progress.outcome(ended);
         let (state, error) = match &outcome {
@@ -190,21 +193,19 @@ impl Run<'_> {
     }
 
     /// A delivery of single steps is no whole one, and runs those steps' hooks alone.
-    async fn steps_and_hooks(&self) -> Vec<Ended> {
-        match self.expects(Step::Delivery) {
-            true => self.with_hooks(Step::Delivery, self.steps()).await,
-            false => self.steps().await,
+    async fn steps_and_hooks(&self) -> Vec<StepResult> {
+        if self.expects(Step::Delivery) {
+            self.with_hooks(Step::Delivery, self.steps()).await
+        } else {
+            self.steps().await
         }
     }
 
-    /// Directories on all hosts beside Globus; sharing after Globus; e-mail when what it promises is there; copies after it.
-    async fn steps(&self) -> Vec<Ended> {
-        let dirs = async {
-            match self.expects(Step::Dirs) {
-                true => self.with_hooks(Step::Dirs, self.dirs()).await,
-                false => vec![],
-            }
-        };
+    /// The steps as [`STEPS`](crate::domain::STEPS) orders them: directories on all hosts beside Globus; sharing after Globus;
+    /// messages after sharing; replicas after both.
+    async fn steps(&self) -> Vec<StepResult> {
+        let dirs =
+            async { if self.expects(Step::Dirs) { self.with_hooks(Step::Dirs, self.dirs()).await } else { vec![] } };
         if self.deliverer.collection.is_none() {
             return self.serve_people(dirs.await).await;
         }
@@ -219,12 +220,12 @@ impl Run<'_> {
             if !self.expects(Step::Sync) {
                 return globus.await;
             }
-            let (mut ended, (made, not_made)) = tokio::join!(globus, self.make_copies());
+            let (mut ended, (made, not_made)) = tokio::join!(globus, self.make_replicas());
             ended.extend(not_made);
-            let stopped = ended.iter().any(|ended| matches!(ended, Ended::Held(_) | Ended::Aborted));
+            let stopped = ended.iter().any(|ended| matches!(ended, StepResult::Held(_) | StepResult::Aborted));
             // What may not be shared here, by a hook's word for instance, is not shared there.
             if !stopped && !self.progress.has_failed(Step::Share) {
-                ended.extend(self.share_copies(&made).await);
+                ended.extend(self.share_replicas(&made).await);
             }
             ended
         };
@@ -234,36 +235,26 @@ impl Run<'_> {
     }
 }
 
-impl Deliverer {
-    /// Whether the configuration asks for the step.
-    pub(super) fn has(&self, step: Step) -> bool {
-        match step {
-            Step::Dirs => !self.places.is_empty(),
-            Step::Globus | Step::Share => self.collection.is_some(),
-            Step::Email => self.post.is_some(),
-            Step::Sync => !self.copies.is_empty(),
-            Step::Delivery => self.config.hooks.iter().any(|hook| hook.step() == Step::Delivery),
-        }
-    }
-}
-
 impl Progress {
-    fn outcome(&self, ended: Vec<Ended>) -> Outcome {
+    fn outcome(&self, ended: Vec<StepResult>) -> Outcome {
         let mut obstacles = vec![];
         let (mut failed, mut aborted) = (false, false);
         for one in ended {
             match one {
-                Ended::Failed => failed = true,
-                Ended::Aborted => aborted = true,
-                Ended::Held(more) => obstacles.extend(more),
+                StepResult::Failed => failed = true,
+                StepResult::Aborted => aborted = true,
+                StepResult::Held(more) => obstacles.extend(more),
             }
         }
         let message = self.finish();
-        match () {
-            () if aborted => Outcome::Aborted,
-            () if !obstacles.is_empty() => Outcome::Held { obstacles },
-            () if failed => Outcome::Failed { message },
-            () => Outcome::Done,
+        if aborted {
+            Outcome::Aborted
+        } else if !obstacles.is_empty() {
+            Outcome::Held { obstacles }
+        } else if failed {
+            Outcome::Failed { message }
+        } else {
+            Outcome::Done
         }
     }
 
