@@ -78,7 +78,7 @@ impl Attempts<'_> {
                 return Err(self.stopped(step, unit, attempt).await);
             }
             let mut abort = control.clone();
-            let sending = (!breakable).then(|| control.sending());
+            let sending = (!can_be_interrupted).then(|| control.sending());
             let result = tokio::select! {
                 result = once(attempt) => result,
                 Aborted = abort.aborted(), if can_be_interrupted => return Err(self.stopped(step, unit, attempt).await),

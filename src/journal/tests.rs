@@ -124,7 +124,7 @@ async fn a_file_that_is_gone_replaced_overwritten_or_damaged_is_noticed() {
         }
         let error = journal.check_in_place().await.expect_err(what);
         assert!(error.to_string().contains(told), "{what}: {error}");
-        assert!(!error.can_pass());
+        assert!(!error.is_transient());
     }
 }
 
