@@ -92,3 +92,25 @@ pub struct StepError {
     /// Whether trying again can help
     pub retry: Retry,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_order_and_documented() {
+        let documentation = include_str!("../../docs/architecture.md");
+        for (n, rule) in STEPS.iter().enumerate() {
+            for before in rule.waits_for {
+                assert!(STEPS[..n].iter().any(|earlier| earlier.step == *before), "{} waits for {before}", rule.step);
+            }
+            let after = match rule.waits_for {
+                [] => "at once".to_owned(),
+                steps => steps.iter().map(|step| format!("`{step}`")).collect::<Vec<_>>().join(", "),
+            };
+            let row = format!("| `{}` | {after} |", rule.step);
+            assert!(documentation.contains(&row), "docs/architecture.md has no row {row}");
+        }
+        assert!(STEPS.is_sorted_by_key(|rule| rule.step), "reports list the steps in this order");
+    }
+}

@@ -1,9 +1,9 @@
 //! A beamline on real parts for one test: soft IOC, a directory of this machine, the Globus simulator, mail into files.
 
 use super::support::ioc::{CaTest, Ioc, repository};
+use super::support::settings;
 use super::{Ended, beamshare, run};
 use globus_simulator::{App, Collection, Seed, Simulator};
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
@@ -47,7 +47,7 @@ impl Beamline {
     fn on(test: CaTest, ioc: Ioc) -> Beamline {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        for directory in ["local", "outbox", "globus"] {
+        for directory in ["local", "globus"] {
             std::fs::create_dir_all(path(directory)).unwrap();
         }
         let (service, collection) = (Uuid::new_v4(), Uuid::new_v4());
@@ -59,35 +59,14 @@ impl Beamline {
             &service.to_string(),
         ));
         let globus = runtime.block_on(Simulator::builder().root(folder.path()).seed(seed).start()).unwrap();
-        std::fs::write(path("message.txt"), "Dear {{ pi_last_name }},\n{{ data_link }}\n").unwrap();
-        std::fs::write(path("globus.secret"), "a secret\n").unwrap();
-        std::fs::set_permissions(path("globus.secret"), PermissionsExt::from_mode(0o600)).unwrap();
-        let settings = super::settings("x:")
-            + &format!(
-                r#"
-[rules]
-settle = "200ms"
-[[directories.on]]
-name = "analysis"
-top = "local"
-[globus]
-collection = "{collection}"
-auth_url = "{auth}"
-transfer_url = "{transfer}"
-timeout = "10s"
-[globus.sign_in.service]
-client_id = "{service}"
-client_secret_file = "globus.secret"
-[email]
-from = "2-BM <2bm@example.org>"
-contacts = ["Contact <contact@example.org>"]
-text_template = "message.txt"
-[email.transport.folder]
-path = "outbox"
-"#,
-                auth = globus.auth_url(),
-                transfer = globus.transfer_url(),
-            );
+        settings::write_files(folder.path(), "Dear {{ pi_last_name }},\n{{ data_link }}\n");
+        let settings = [
+            super::settings("x:"),
+            "[rules]\nsettle = \"200ms\"\n[[directories.on]]\nname = \"analysis\"\ntop = \"local\"\n".to_owned(),
+            settings::globus(&globus, collection, service, ""),
+            settings::email("contacts = [\"Contact <contact@example.org>\"]\n"),
+        ]
+        .concat();
         std::fs::write(path("beamshare.toml"), settings).unwrap();
         Beamline { test, folder, globus, collection, service: None, _ioc: ioc, _runtime: runtime }
     }

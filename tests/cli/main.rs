@@ -13,6 +13,7 @@ mod trust;
 
 use assert_cmd::Command;
 use std::path::Path;
+use support::settings::{JOURNAL, base};
 
 /// The program in this folder, without the settings and the Channel Access of whoever runs the tests.
 fn beamshare(folder: &Path) -> Command {
@@ -40,23 +41,10 @@ fn run(mut command: Command, arguments: &[&str]) -> Ended {
 
 /// The smallest settings, with these PVs' prefix.
 fn settings(prefix: &str) -> String {
-    format!(
-        r#"
-[beamline]
-name = "2-BM"
-time_zone = "America/Chicago"
-[epics]
-prefix = "{prefix}Share:"
-[epics.user_info]
-year_month = "{prefix}YearMonth"
-pi_last_name = "{prefix}LastName"
-pi_email = "{prefix}Email"
-[directories]
-paths = ["{{{{ year_month }}}}/{{{{ pi_last_name }}}}"]
-[journal]
-path = "journal.sqlite"
-"#
-    )
+    let pvs = [("year_month", "YearMonth"), ("pi_last_name", "LastName"), ("pi_email", "Email")];
+    let pvs: String = pvs.iter().map(|(field, pv)| format!("{field} = \"{prefix}{pv}\"\n")).collect();
+    let base = base(&format!("{prefix}Share:"), &pvs, "{{ year_month }}/{{ pi_last_name }}");
+    base.replace("[epics]\n", "time_zone = \"America/Chicago\"\n[epics]\n") + JOURNAL
 }
 
 /// Puts a text as any client of Channel Access does.

@@ -1,12 +1,12 @@
 //! A beamline for one test: directories of this machine, the Globus simulator on another one, mail into files.
 
+use crate::support::settings;
 use beamshare::config::Config;
 use beamshare::delivery::{Controller, Deliverer, DeliveryReport, Options, Outcome, Plan, RunError, controls};
 use beamshare::domain::{Experiment, Field, Step, StepStatus, UserInfo};
 use beamshare::journal::{Accepted, AcceptedBy, Cause, Journal};
 use globus_simulator::{Account, App, Collection, Seed, Simulator};
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,59 +74,25 @@ impl Beamline {
             .await
             .unwrap();
         let path = |name: &str| folder.path().join(name);
-        for directory in ["local", "outbox", "globus", "archive/2bm"] {
+        for directory in ["local", "globus", "archive/2bm"] {
             std::fs::create_dir_all(path(directory)).unwrap();
         }
-        std::fs::write(path("message.txt"), "Dear {{ pi_last_name }},\n{{ data_link }}\n").unwrap();
+        settings::write_files(folder.path(), "Dear {{ pi_last_name }},\n{{ data_link }}\n");
         std::fs::write(path("message_copy.txt"), "A copy: {{ data_link }} {{ path }}\n").unwrap();
-        std::fs::write(path("globus.secret"), "a secret\n").unwrap();
-        std::fs::set_permissions(path("globus.secret"), PermissionsExt::from_mode(0o600)).unwrap();
-        let mut config = format!(
-            r#"
-[beamline]
-name = "2-BM"
-[epics]
-prefix = "2bmb:Share:"
-[epics.user_info]
-year_month = "ym"
-pi_last_name = "name"
-pi_email = "email"
-proposal_number = "proposal"
-[rules]
-retry_for = "20s"
-new_groups_per_hour = 1000
-messages_per_hour = 10000
-resends_per_hour = 1000
-[directories]
-paths = ["{{{{ year_month }}}}/{{{{ pi_last_name }}}}"]
-mode = "0770"
-[[directories.on]]
-name = "analysis"
-top = "local"
-[globus]
-collection = "{id}"
-top = "/"
-permissions = "r"
-share_with = ["{STAFF}"]
-auth_url = "{auth}"
-transfer_url = "{transfer}"
-timeout = "10s"
-[globus.sign_in.service]
-client_id = "{service}"
-client_secret_file = "globus.secret"
-[email]
-from = "2-BM <2bm@example.org>"
-contacts = ["Contact <{CONTACT}>"]
-subject = "Data of {{{{ year_month }}}}"
-text_template = "message.txt"
-[email.transport.folder]
-path = "outbox"
-[journal]
-path = "journal.sqlite"
-"#,
-            auth = globus.auth_url(),
-            transfer = globus.transfer_url(),
-        );
+        let rules = "[rules]\nretry_for = \"20s\"\nnew_groups_per_hour = 1000\nmessages_per_hour = 10000\n\
+                     resends_per_hour = 1000\n";
+        let directories = "mode = \"0770\"\n[[directories.on]]\nname = \"analysis\"\ntop = \"local\"\n";
+        let globus_keys = format!("top = \"/\"\npermissions = \"r\"\nshare_with = [\"{STAFF}\"]\n");
+        let email_keys = format!("contacts = [\"Contact <{CONTACT}>\"]\nsubject = \"Data of {{{{ year_month }}}}\"\n");
+        let mut config = [
+            settings::base("2bmb:Share:", settings::PVS, "{{ year_month }}/{{ pi_last_name }}"),
+            directories.to_owned(),
+            rules.to_owned(),
+            settings::globus(&globus, id, service, &globus_keys),
+            settings::email(&email_keys),
+            settings::JOURNAL.to_owned(),
+        ]
+        .concat();
         for (from, to) in changes {
             assert!(config.contains(from), "the configuration has no {from}");
             config = config.replace(from, to);

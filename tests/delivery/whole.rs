@@ -2,7 +2,7 @@ use crate::beamline::{
     Beamline, CONTACT, PI, STAFF, accept, assert_done, deliver, deliver_approved, experiment, li, run,
 };
 use beamshare::delivery::{Options, Outcome};
-use beamshare::domain::{Step, StepStatus};
+use beamshare::domain::{STEPS, Step, StepStatus};
 use beamshare::journal::{Cause, DeliveryState};
 
 fn rule(who: &str) -> (String, String, String) {
@@ -263,4 +263,21 @@ async fn a_name_with_the_proposal_and_its_sibling_are_made_and_shared_everywhere
             assert_eq!(readers, [email, STAFF]);
         }
     }
+}
+
+#[tokio::test]
+async fn the_steps_begin_as_the_table_declares() {
+    let beamline = Beamline::new().await;
+    let deliverer = beamline.deliverer().await;
+    deliver(&deliverer, &li(PI, "1234")).await;
+    let rows = deliverer.journal().steps_in(1).await.unwrap();
+    let of = |step: Step| rows.iter().filter(move |row| row.step == step);
+    for rule in &STEPS {
+        let Some(began) = of(rule.step).map(|row| row.started_at).min() else { continue };
+        for before in rule.waits_for {
+            let ended = of(*before).map(|row| row.changed_at).max().unwrap();
+            assert!(ended <= began, "{} began at {began}, {before} ended at {ended}", rule.step);
+        }
+    }
+    assert!(of(Step::Email).count() > 0 && of(Step::Share).count() > 0, "{rows:?}");
 }

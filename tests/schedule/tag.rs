@@ -2,6 +2,7 @@
 
 use crate::server::{PASSWORD, RUNS, Reply, SCHEDULED, Server, activity, person};
 use crate::support::ioc::CaTest;
+use crate::support::settings;
 use assert_cmd::Command;
 use beamshare::domain::Field;
 use jiff::{Span, Zoned};
@@ -42,12 +43,13 @@ pub(crate) const NAMES: [(Field, &str); 10] = [
 pub(crate) fn folder(server: &Server) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let pvs: String = NAMES.iter().map(|(field, name)| format!("{} = \"x:{name}\"\n", field.key())).collect();
-    let settings = format!(
-        "[beamline]\nname = \"2-BM\"\ntime_zone = \"America/Chicago\"\n[epics]\nprefix = \"x:Share:\"\n\
-         [epics.user_info]\n{pvs}[directories]\npaths = [\"{{{{ year_month }}}}/{{{{ pi_email }}}}\"]\n[journal]\npath = \"j.sqlite\"\n\
-         [schedule.from.aps]\nurl = \"{}\"\nbeamline = \"2-BM-A,B\"\nuser = \"2bm\"\npassword_file = \"password\"\n",
+    let schedule = format!(
+        "[schedule.from.aps]\nurl = \"{}\"\nbeamline = \"2-BM-A,B\"\nuser = \"2bm\"\npassword_file = \"password\"\n",
         server.url
     );
+    let base = settings::base("x:Share:", &pvs, "{{ year_month }}/{{ pi_email }}");
+    let base = base.replace("[epics]\n", "time_zone = \"America/Chicago\"\n[epics]\n");
+    let settings = [&base, settings::JOURNAL, &schedule].concat();
     std::fs::write(folder.path().join("beamshare.toml"), settings).unwrap();
     std::fs::write(folder.path().join("password"), PASSWORD).unwrap();
     std::fs::set_permissions(folder.path().join("password"), PermissionsExt::from_mode(0o600)).unwrap();

@@ -1,6 +1,9 @@
 //! Data movement on real trees: what a walk and events bring into the manifest, and what the engine makes of it against
 //! the simulator, which copies.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod cleaning;
 mod events;
 mod hostile;

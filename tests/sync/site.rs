@@ -1,5 +1,6 @@
 //! Two collections on directories of this machine, and settings with a pair between them.
 
+use crate::support::settings;
 use beamshare::config::Config;
 use beamshare::journal::Journal;
 use beamshare::sync::manifest::{Counts, FileState};
@@ -8,7 +9,6 @@ use globus_simulator::{App, Collection, Seed, Simulator};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -54,10 +54,7 @@ impl Site {
         let globus = Simulator::builder().root(folder.path()).seed(seed).start().await.unwrap();
         let site = Site { folder, globus };
         std::fs::create_dir_all(site.source("")).unwrap();
-        std::fs::create_dir_all(site.path("outbox")).unwrap();
-        std::fs::write(site.path("message.txt"), "{{ data_link }}").unwrap();
-        std::fs::write(site.path("globus.secret"), "a secret\n").unwrap();
-        std::fs::set_permissions(site.path("globus.secret"), PermissionsExt::from_mode(0o600)).unwrap();
+        settings::write_files(site.folder.path(), "{{ data_link }}");
         site
     }
 
@@ -77,37 +74,15 @@ impl Site {
 
     /// Writes the settings, with these pairs.
     pub fn configure(&self, pairs: &str) {
-        let (auth, transfer) = (self.globus.auth_url(), self.globus.transfer_url());
-        let text = format!(
-            r#"
-[beamline]
-name = "2-BM"
-[epics]
-prefix = "2bmb:Share:"
-[epics.user_info]
-year_month = "ym"
-pi_last_name = "name"
-pi_email = "email"
-proposal_number = "proposal"
-[directories]
-paths = ["{{{{ year_month }}}}/{{{{ pi_last_name }}}}-{{{{ proposal_number }}}}"]
-[globus]
-collection = "{SOURCE}"
-auth_url = "{auth}"
-transfer_url = "{transfer}"
-timeout = "5s"
-[globus.sign_in.service]
-client_id = "{SERVICE}"
-client_secret_file = "globus.secret"
-[email]
-from = "2-BM <2bm@example.org>"
-text_template = "message.txt"
-[email.transport.folder]
-path = "outbox"
-[journal]
-path = "journal.sqlite"
-{pairs}"#
-        );
+        let path = "{{ year_month }}/{{ pi_last_name }}-{{ proposal_number }}";
+        let text = [
+            &settings::base("2bmb:Share:", settings::PVS, path),
+            &settings::globus(&self.globus, SOURCE, SERVICE, "").replace("\"10s\"", "\"5s\""),
+            &settings::email(""),
+            settings::JOURNAL,
+            pairs,
+        ]
+        .concat();
         std::fs::write(self.path("beamshare.toml"), text).unwrap();
     }
 
