@@ -1,4 +1,5 @@
 use super::check::{Check, check, resolve};
+use super::de::{Fault, Node, ReadError};
 use super::{Config, ConfigError, Problem};
 use crate::files::{FileError, read_trusted};
 use serde_path_to_error::{Path as KeyPath, Segment};
@@ -125,38 +126,45 @@ impl<'t> Document<'t> {
         // Taken out by us, or written wrong: that these are missing is no news.
         let mut explained: Vec<Vec<Key>> = vec![];
         loop {
-            let deserializer = toml::de::Deserializer::from(root.clone());
-            let error = match serde_path_to_error::deserialize::<_, Config>(deserializer) {
+            let error = match serde_path_to_error::deserialize::<_, Config>(Node::root(root.clone())) {
                 Ok(config) if problems.is_empty() => return Ok(config),
                 Ok(_) => return Err(in_file_order(problems)),
                 Err(error) => error,
             };
             let mut keys = keys(error.path());
-            let error = error.into_inner();
-            let at = error.span().map(|span| self.line_and_column(span.start)).or_else(|| self.place(&keys));
-            if let Some(missing) = backquoted(error.message(), "missing field ").first() {
-                let table = keys.clone();
-                keys.push(Key::from(*missing));
-                if !explained.contains(&keys) {
-                    let message = "this key is missing".to_owned();
-                    problems.push(Problem { at: self.place(&table), key: key_text(&keys), message });
+            let ReadError { fault, span } = error.into_inner();
+            let at = span.map(|span| self.line_and_column(span.start)).or_else(|| self.place(&keys));
+            let message = match fault {
+                Fault::MissingKey(missing) => {
+                    let table = keys.clone();
+                    keys.push(Key::from(missing));
+                    if !explained.contains(&keys) {
+                        let message = "this key is missing".to_owned();
+                        problems.push(Problem { at: self.place(&table), key: key_text(&keys), message });
+                    }
+                    // Without its table, the rest of the file can still be read.
+                    if !take_out(root.get_mut(), &table) {
+                        return Err(in_file_order(problems));
+                    }
+                    explained.push(table);
+                    continue;
                 }
-                // Without its table, the rest of the file can still be read.
-                if !take_out(root.get_mut(), &table) {
-                    return Err(in_file_order(problems));
+                Fault::UnknownKey { name, known } => {
+                    if keys.last() != Some(&Key::from(name.as_str())) {
+                        keys.push(Key::from(name.as_str()));
+                    }
+                    let meant = similar(&name, known);
+                    if let (Some(meant), [table @ .., _]) = (meant, keys.as_slice()) {
+                        explained.push([table, &[Key::from(meant)]].concat());
+                    }
+                    format!("there is no such key here; {}", hint(meant, known))
                 }
-                explained.push(table);
-                continue;
-            }
-            if let Some(unknown) = backquoted(error.message(), "unknown field ").first()
-                && keys.last() != Some(&Key::from(*unknown))
-            {
-                keys.push(Key::from(*unknown));
-            }
-            let (message, meant) = sentence(error.message());
-            if let (Some(meant), [table @ .., _]) = (meant, keys.as_slice()) {
-                explained.push([table, &[Key::Name(meant)]].concat());
-            }
+                Fault::UnknownValue { name, known } => {
+                    format!("there is no {name:?} here; {}", hint(similar(&name, known), known))
+                }
+                Fault::NotOneKind => "there must be exactly one kind of it; take the others out".to_owned(),
+                Fault::Other(message) => message,
+            };
             problems.push(Problem { at, key: key_text(&keys), message });
             if !take_out(root.get_mut(), &keys) {
                 return Err(in_file_order(problems));
@@ -233,36 +241,16 @@ fn take_out(table: &mut DeTable, keys: &[Key]) -> bool {
     }
 }
 
-/// The names in backquotes of a message of serde that begins like this.
-fn backquoted<'m>(message: &'m str, begin: &str) -> Vec<&'m str> {
-    match message.starts_with(begin) {
-        true => message.split('`').skip(1).step_by(2).collect(),
-        false => vec![],
-    }
+/// The known name that was probably meant.
+fn similar(unknown: &str, known: &[&'static str]) -> Option<&'static str> {
+    let distances = known.iter().map(|known| (strsim::damerau_levenshtein(unknown, known), *known));
+    distances.filter(|(distance, known)| *distance <= known.len() / 3).min().map(|(_, close)| close)
 }
 
-/// serde's message as a sentence that helps, and the key that was meant where another was written.
-fn sentence(message: &str) -> (String, Option<String>) {
-    if message.starts_with("wanted exactly 1 element") {
-        return ("there must be exactly one kind of it; take the others out".to_owned(), None);
-    }
-    let kind = ["unknown field ", "unknown variant "].into_iter().find(|kind| message.starts_with(kind));
-    let names = backquoted(message, kind.unwrap_or_default());
-    let Some((unknown, known)) = names.split_first().filter(|_| kind.is_some()) else {
-        return (message.to_owned(), None);
-    };
-    let close = known
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(unknown, known), *known))
-        .filter(|(distance, known)| *distance <= known.len() / 3)
-        .min()
-        .map(|(_, close)| close.to_owned());
-    let hint = match &close {
-        Some(close) => format!("did you mean {close}?"),
+/// What would be right.
+fn hint(meant: Option<&str>, known: &[&str]) -> String {
+    match meant {
+        Some(meant) => format!("did you mean {meant}?"),
         None => format!("known here: {}", known.join(", ")),
-    };
-    match kind {
-        Some("unknown field ") => (format!("there is no such key here; {hint}"), close),
-        _ => (format!("there is no {unknown:?} here; {hint}"), None),
     }
 }

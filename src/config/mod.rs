@@ -2,6 +2,7 @@
 //! everything that is wrong where it stands and what would be right.
 
 mod check;
+mod de;
 mod error;
 mod hook;
 mod load;
