@@ -1,4 +1,4 @@
-//! What operators tell beamshare through its records.
+//! The operator's commands and switches.
 
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -11,7 +11,7 @@ use channel_access::{Channel, Event, FieldType, Value};
 /// How long the reset of a button may take.
 const RESET_LIMIT: Duration = Duration::from_secs(2);
 
-/// An operator's command, or the state of an operator's switch.
+/// A command of the operator, or the state of a switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperatorCommand {
     /// `Run` was put to 1 while no delivery ran. Answer it with [`StatusRecords::set_run`](super::StatusRecords::set_run):
@@ -23,13 +23,13 @@ pub enum OperatorCommand {
     Abort,
     /// Mail everyone again.
     Resend,
-    /// The switch `Auto`: as it is when the IOC is heard, and after each change. Unknown before the first one.
+    /// The switch `Auto`: its state after each connection and after each change. Unknown before the first one.
     Auto(bool),
     /// The switch `Pause`, likewise.
     Pause(bool),
 }
 
-/// The operator's commands, in the order in which they were heard.
+/// The operator's commands, in the order in which they arrived.
 pub struct OperatorCommands {
     inbox: mpsc::UnboundedReceiver<OperatorCommand>,
 }
@@ -39,7 +39,7 @@ impl OperatorCommands {
         Self { inbox }
     }
 
-    /// The next command; `None` when the board has been dropped. Cancel-safe.
+    /// The next command; `None` when the [`StatusRecords`](super::StatusRecords) have been dropped. Cancel-safe.
     pub async fn next(&mut self) -> Option<OperatorCommand> {
         self.inbox.recv().await
     }
@@ -50,7 +50,7 @@ pub(super) fn as_bool(value: &Value) -> Option<bool> {
     value.as_integer().map(|n| n != 0)
 }
 
-/// Whether a connected record can be a bo; says so if it can't.
+/// Whether a connected record can be a bo; logs an error if it can't.
 pub(super) fn is_button(channel: &Channel, kind: FieldType) -> bool {
     let fits = !matches!(kind, FieldType::String);
     if !fits {
@@ -62,10 +62,10 @@ pub(super) fn is_button(channel: &Channel, kind: FieldType) -> bool {
     fits
 }
 
-/// A button: a change from 0 to 1 is a command. A 1 that is there when the IOC is heard is nobody's wish now, as nobody
-/// knows how old it is, and is put back to 0.
+/// Serves a button: a change from 0 to 1 is a command. A 1 that is found on connecting is of unknown age, so it is reset to 0
+/// and not obeyed.
 ///
-/// Without the lease, the record is another beamshare's: neither heard nor put back.
+/// Without the lease, the record belongs to another process: it is neither obeyed nor reset.
 pub(super) async fn momentary(
     channel: Channel,
     link: Link,
@@ -119,7 +119,7 @@ pub(super) async fn momentary(
                         "was 1 already when the IOC was found: too old to obey, so it is put back to 0"
                     );
                 }
-                // The button springs back when beamshare has heard it; where it can't write, the record's HIGH does it.
+                // The button is reset when its press has arrived; where the write fails, the record's HIGH resets it.
                 if let Err(e) = channel.put(Value::Enum(vec![0]), RESET_LIMIT).await {
                     tracing::debug!("{e}");
                 }
@@ -129,7 +129,7 @@ pub(super) async fn momentary(
     }
 }
 
-/// A switch: its state is reported when the IOC is heard and after each change, and is never written.
+/// Serves a switch: its state is reported after each connection and after each change, and never written.
 pub(super) async fn level(
     channel: Channel,
     link: Link,

@@ -1,9 +1,8 @@
-//! The lease: which one of several beamshares serves these records.
+//! The lease: which of several beamshare processes serves these records.
 //!
-//! Two services on the same records, say on an old and a new host, would each deliver. So the one that serves has its
-//! name in the record `LeaseHolder`, and shows by the record `Heartbeat` that it lives. Another one delivers nothing,
-//! writes nothing, and takes over when the name is taken out (an orderly stop) or the heart has stood still for
-//! [`TAKEOVER`].
+//! Two services on the same records, for example on an old and a new host, would each deliver. So the one that serves
+//! writes its name to the record `LeaseHolder`, and counts the record `Heartbeat` up. Another one delivers nothing, writes
+//! nothing, and takes over when the name is removed (an orderly stop) or `Heartbeat` has not changed for [`TAKEOVER`].
 //!
 //! Channel Access has no compare-and-swap. Two that find the lease free in the same instant are told apart by time
 //! (Fischer's algorithm): each writes its name, waits for [`SETTLE`], and has the lease only if the record still says its
@@ -22,7 +21,7 @@ use tokio::time::{Instant, sleep};
 use super::lease_owner::LeaseOwner;
 use channel_access::{CaError, Channel, Event, Sample, Value};
 
-/// A holder whose heart has stood still for so long has ended: as the watchdog of db/beamshare.db has it.
+/// A holder whose `Heartbeat` has not changed for this long has ended; the same limit as the watchdog in db/beamshare.db.
 const TAKEOVER: Duration = Duration::from_secs(10);
 
 /// How long a claim must stand.
@@ -31,28 +30,28 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// How long a claim may take from the look at the lease to the end of the write; less than [`SETTLE`].
 const WINDOW: Duration = Duration::from_millis(500);
 
-/// How often the lease of another is looked at.
+/// How often the lease of another process is read.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A program that did not get to this task for so long was stopped or hung: less than [`TAKEOVER`].
+/// A process that did not run this task for this long was stopped or hung; less than [`TAKEOVER`].
 const ASLEEP: Duration = Duration::from_secs(5);
 
-/// An IOC that has just started has an empty lease. One who knows of a holder gives it this time to come back: libca's
+/// An IOC that has just started has an empty lease. A process that knows of a holder gives it this time to return: libca's
 /// search takes up to 25 s.
 const RETURN: Duration = Duration::from_secs(30);
 
 /// Limit for a read.
 const GET_LIMIT: Duration = Duration::from_secs(2);
 
-/// Whether this beamshare serves the records.
+/// Whether this process serves the records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Lease {
-    /// Not known yet: the IOC is away, or a claim is being made.
+    /// Not known yet: the IOC is unreachable, or a claim is under way.
     #[default]
     Seeking,
-    /// It does. It keeps the lease while the IOC is away, which can't give it to another then.
+    /// It does. It keeps the lease while the IOC is unreachable, since no other process can take it then.
     Held,
-    /// Another beamshare does, or did until its heart stopped less than ten seconds ago: who, and where.
+    /// Another process does, or did until less than ten seconds ago: its host and process number.
     Foreign(String),
 }
 
@@ -66,7 +65,7 @@ pub(super) struct LeaseKeeper {
     pub(super) prefix: String,
 }
 
-/// What was seen of another's lease.
+/// The last observation of another process's lease.
 struct Watched {
     name: String,
     beat: Option<i64>,
@@ -74,7 +73,7 @@ struct Watched {
 }
 
 impl LeaseKeeper {
-    /// Ends when the lease is given back or the board is dropped.
+    /// Ends when the lease is released or the [`StatusRecords`](super::StatusRecords) are dropped.
     pub(super) async fn keep(self, mut releases: mpsc::Receiver<Release>, mut end: watch::Receiver<()>) {
         let me = LeaseOwner::new();
         let answer = tokio::select! {
@@ -173,8 +172,8 @@ impl LeaseKeeper {
         }
     }
 
-    /// Writes the name, waits, and looks whether it is still there. `looked`: when the lease was seen to be free.
-    /// A refusal is logged where it is another than the last.
+    /// Writes the name, waits, and reads it back. `looked` is the time at which the lease was found free. A refusal is
+    /// logged if it differs from the last one.
     async fn claim(&self, me: &LeaseOwner, looked: Instant, refusal: &mut String) -> bool {
         if let Err(error) = self.holder.put(Value::chars(&me.to_string()), WINDOW).await {
             let error = error.to_string();
@@ -194,7 +193,7 @@ impl LeaseKeeper {
         !self.forget_events() && in_time && read.is_ok_and(|name| name == me.to_string())
     }
 
-    /// Returns when the lease is lost, or in doubt.
+    /// Returns when the lease is lost or in doubt.
     async fn hold(&self, me: &LeaseOwner) {
         let mut tick = Instant::now();
         let mut returned = false;
@@ -235,7 +234,7 @@ impl LeaseKeeper {
             if name == me.to_string() {
                 verify = None;
             } else if after_return && name.is_empty() {
-                // The IOC has restarted: nobody else has the lease, and who waits for it leaves time for this.
+                // The IOC has restarted: no other process has the lease, and those that wait for it leave time for this.
                 if let Err(error) = self.holder.put(Value::chars(&me.to_string()), GET_LIMIT).await {
                     tracing::warn!("{error}");
                 }
@@ -263,7 +262,7 @@ impl LeaseKeeper {
         Ok(text(&self.holder.get(GET_LIMIT).await?))
     }
 
-    /// Empties the queues; whether the IOC was away meanwhile.
+    /// Empties the queues. Returns whether the IOC was disconnected meanwhile.
     fn forget_events(&self) -> bool {
         self.heartbeat_events();
         let mut was_away = false;

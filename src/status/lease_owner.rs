@@ -1,16 +1,16 @@
-//! Who holds a lease: a process, by its host, its number and its birth.
+//! The owner of a lease: a process, by its host, number and start time.
 
 use std::fmt;
 use std::io::ErrorKind;
 
-/// This process, as a holder of one lease: `host:pid:birth:claim`.
+/// This process as the owner of one lease: `host:pid:start:claim`.
 ///
-/// The birth tells a process from a later one of the same number, and whether two processes see the same process
-/// table; the claim is a number of its own for each lease, so that no two in one process are taken for one.
+/// The start time distinguishes a process from a later one with the same number, and shows whether two processes see the
+/// same process table. The claim is unique to each lease, so that two leases of one process are told apart.
 pub(super) struct LeaseOwner {
     host: String,
     pid: u32,
-    birth: String,
+    start: String,
     claim: String,
 }
 
@@ -18,28 +18,28 @@ impl LeaseOwner {
     pub(super) fn new() -> Self {
         let host = crate::host::name();
         let pid = std::process::id();
-        let birth = format!("{}.{}", born(pid).ok().flatten().unwrap_or_default(), process_table());
+        let start = format!("{}.{}", started(pid).ok().flatten().unwrap_or_default(), process_table());
         let claim = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
-        Self { host, pid, birth, claim }
+        Self { host, pid, start, claim }
     }
 
-    /// Whether the holder of this name was a process of this very machine that is there no more.
+    /// Whether the owner of this name was a process of this machine that has ended.
     pub(super) fn knows_ended(&self, name: &str) -> bool {
         let mut parts = name.rsplitn(4, ':');
-        let (_claim, birth, pid, host) = (parts.next(), parts.next(), parts.next(), parts.next());
-        let (Some(birth), Some(pid), Some(host)) = (birth, pid.and_then(|pid| pid.parse().ok()), host) else {
+        let (_claim, start, pid, host) = (parts.next(), parts.next(), parts.next(), parts.next());
+        let (Some(start), Some(pid), Some(host)) = (start, pid.and_then(|pid| pid.parse().ok()), host) else {
             return false;
         };
-        let Some((its_birth, its_table)) = birth.split_once('.') else { return false };
+        let Some((its_start, its_table)) = start.split_once('.') else { return false };
         let same_table = process_table();
         // Without a known table nothing is proven: another machine may have this name.
         host == self.host
             && !same_table.is_empty()
             && its_table == same_table
-            && born(pid).is_ok_and(|birth| birth.as_deref() != Some(its_birth))
+            && started(pid).is_ok_and(|start| start.as_deref() != Some(its_start))
     }
 
-    /// A name for people: `analysis1 (process 4242)`.
+    /// The name in messages: `analysis1 (process 4242)`.
     pub(super) fn told(name: &str) -> String {
         let mut parts = name.rsplitn(4, ':').skip(2);
         match (parts.next(), parts.next()) {
@@ -51,7 +51,7 @@ impl LeaseOwner {
 
 impl fmt::Display for LeaseOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}:{}", self.host, self.pid, self.birth, self.claim)
+        write!(f, "{}:{}:{}:{}", self.host, self.pid, self.start, self.claim)
     }
 }
 
@@ -60,9 +60,9 @@ pub fn holder_name(text: &str) -> String {
     if text.is_empty() { String::new() } else { LeaseOwner::told(text) }
 }
 
-/// When a living process began, in the kernel's ticks since its start (field 22 of proc_pid_stat(5)); `None` for one that
+/// When a running process was started, in clock ticks since boot (field 22 of proc_pid_stat(5)); `None` for one that
 /// has ended.
-fn born(pid: u32) -> std::io::Result<Option<String>> {
+fn started(pid: u32) -> std::io::Result<Option<String>> {
     let stat = match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => stat,
         // ESRCH: it ended between the opening and the reading.
@@ -80,7 +80,7 @@ fn born(pid: u32) -> std::io::Result<Option<String>> {
     }
 }
 
-/// Names the table in which this process has its number: the start of this machine and the namespace, for containers.
+/// The process table of this process: the boot of the machine, and the PID namespace for containers.
 fn process_table() -> String {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
@@ -101,7 +101,7 @@ mod tests {
         assert_ne!(me.to_string(), other.to_string());
         assert!(!me.knows_ended(&other.to_string()), "this process lives");
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let born = born(child.id()).unwrap().unwrap();
+        let born = started(child.id()).unwrap().unwrap();
         let name = format!("{}:{}:{born}.{}:0", me.host, child.id(), process_table());
         assert!(!me.knows_ended(&name));
         let reborn = format!("{}:{}:1.{}:0", me.host, child.id(), process_table());

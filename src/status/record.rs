@@ -92,7 +92,7 @@ pub enum RecordKind {
 
 macro_rules! records {
     ($($(#[$doc:meta])* $name:ident: $kind:ident, $rtype:literal;)*) => {
-        /// A record of the status board. Its name is the variant's, after the prefix.
+        /// A status record. Its name is the variant's, after the prefix.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Record {
             $($(#[$doc])* $name,)*

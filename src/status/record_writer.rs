@@ -1,4 +1,4 @@
-//! Keeps one record at what it should say.
+//! Writes one record whenever it differs from its target.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use channel_access::{Channel, Connection, Event, FieldType, STRING_SIZE, Value};
 /// How long one write may take.
 const PUT_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long the monitor is given to confirm a write; also the first pause before it is tried again.
+/// How long the monitor has to confirm a write; also the first delay before it is retried.
 const ECHO_LIMIT: Duration = Duration::from_secs(1);
 
-/// Another client that writes the record all the time is answered no faster than this.
+/// Shortest time between two corrections of a record that another client keeps writing.
 const SPACING: Duration = Duration::from_millis(250);
 
-/// Writes in a row that did not last before it is logged.
+/// Writes in a row that did not last before a warning is logged.
 const REPORTED_FAILURE: u32 = 3;
 
-/// The longest pause between tries of a write that the IOC refuses or does not keep.
+/// Longest delay before a write that the IOC refuses or does not keep is retried.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 pub(super) struct RecordWriter {
@@ -35,7 +35,7 @@ pub(super) struct RecordWriter {
     state: State,
 }
 
-/// What is known of the record in the present connection.
+/// The state of the record in the present connection.
 #[derive(Default)]
 struct State {
     connection: Option<Connection>,
@@ -44,7 +44,7 @@ struct State {
     /// The last value that the IOC took from us.
     put: Option<Value>,
     put_at: Option<Instant>,
-    /// Not to write the same value again before this.
+    /// The same value is not written again before this.
     not_before: Option<Instant>,
     failures: u32,
 }
@@ -60,7 +60,7 @@ impl RecordWriter {
         Self { channel, link, wanted, held, lease, state: State::default() }
     }
 
-    /// Ends when the board is dropped.
+    /// Ends when the [`StatusRecords`](super::StatusRecords) are dropped.
     pub(super) async fn keep(mut self) {
         loop {
             self.write_if_needed().await;
@@ -73,7 +73,7 @@ impl RecordWriter {
                     if changed.is_err() {
                         return;
                     }
-                    // Another may have written meanwhile: all is written anew.
+                    // Another process may have written meanwhile: everything is written again.
                     self.state.put = None;
                     self.state.not_before = None;
                 }
@@ -122,7 +122,7 @@ impl RecordWriter {
         }
         let (Some(connection), Some(shown)) = (&self.state.connection, wanted.value) else { return };
         let target = to_value(&shown, connection);
-        // Once a connection it is written in any case: a record that holds the value by chance is still undefined.
+        // Written once per connection in any case: a record that happens to hold the value is still undefined (UDF).
         let written = self.state.put.as_ref() == Some(&target);
         if written && self.state.reads.as_ref().is_some_and(|reads| same(reads, &target)) {
             self.state.failures = 0;
@@ -177,7 +177,7 @@ fn fits(kind: RecordKind, connection: &Connection) -> bool {
     }
 }
 
-/// The value in the record's own type, so that what it reads back can be compared.
+/// The value in the record's own type, so that it can be compared with what the record reads.
 fn to_value(shown: &Displayed, connection: &Connection) -> Value {
     match (shown, connection.field_type) {
         (Displayed::State(n), _) => Value::Enum(vec![*n]),

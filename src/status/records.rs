@@ -43,21 +43,21 @@ struct Slot {
     held: watch::Receiver<u64>,
 }
 
-/// Some records do not say what they should.
+/// Some records do not display their targets.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the IOC does not show these records of {prefix} yet: {}", names(records))]
 pub struct NotDisplayed {
     /// Prefix of the records
     pub prefix: String,
-    /// The records.
+    /// Those records
     pub records: Vec<Record>,
 }
 
 impl StatusRecords {
     /// Connects to the records with this prefix, such as `2bmb:Share:`, whether they exist already or not, and to the
-    /// operator's commands among them. `Run` is wanted to be 0; all else stays as it is until it is set.
+    /// operator's commands among them. The target of `Run` is 0; all other records stay as they are until they are set.
     ///
-    /// Nothing is written, and no button is heard, before this board has the [`lease`](Self::lease).
+    /// Without the [`lease`](Self::lease) nothing is written, and no button is obeyed.
     ///
     /// Must be called within a Tokio runtime.
     ///
@@ -149,13 +149,12 @@ impl StatusRecords {
         format!("{}{record}", self.inner.prefix)
     }
 
-    /// Whether this beamshare serves the records, or another one does: without the lease nothing must be delivered.
+    /// Whether this process serves the records or another one does. Without the lease nothing must be delivered.
     pub fn lease(&self) -> watch::Receiver<Lease> {
         self.inner.lease.clone()
     }
 
-    /// Gives the lease back, so that another beamshare may have it at once, or lets be what is another's. Nothing is
-    /// written after it.
+    /// Releases the lease, so that another process can take it at once. Nothing is written afterwards.
     pub async fn release(&self, limit: Duration) {
         let (answer, answered) = oneshot::channel();
         if self.inner.releases.try_send(answer).is_ok() {
@@ -163,13 +162,13 @@ impl StatusRecords {
         }
     }
 
-    /// What beamshare is doing. Written when the IOC holds all else that was set until then, so that who waits for it
-    /// reads nothing old; a record that does not take its value is waited for no longer than a second.
+    /// Sets what beamshare is doing. `Status` is written when the IOC holds everything that was set before, so that a script
+    /// that waits for it reads no old values. A record that does not take its value delays it by a second at most.
     pub fn set_status(&self, status: BeamlineStatus) {
         self.set(Record::Status, Displayed::State(status as u16));
     }
 
-    /// How a step stands, and what there is to say about it.
+    /// Sets the state and the message of a step.
     pub fn set_step(&self, step: Step, status: StepStatus, message: &str) {
         if let Some(record) = Record::step_message(step) {
             self.set_text(record, message);
@@ -179,7 +178,7 @@ impl StatusRecords {
         }
     }
 
-    /// A text. It is shown on one line, with control and invisible characters as escapes, and cut with `...` where it is longer than the record.
+    /// Sets a text. It is shown on one line, with control and invisible characters as escapes, and cut with `...` where it is longer than the record.
     ///
     /// It is shown in ASCII (`Müller` as `Muller`), since MEDM shows bytes and no UTF-8; but not an address or a link,
     /// which would be another one then.
@@ -189,25 +188,26 @@ impl StatusRecords {
         self.set(record, Displayed::Text(if exact { line } else { deunicode::deunicode(&line) }));
     }
 
-    /// A count; what is more than a record can hold is shown as the most it can (2,147,483,647).
+    /// Sets a count; what is more than a record can hold is shown as the most it can (2,147,483,647).
     pub fn set_count(&self, record: Record, count: u64) {
         self.set(record, Displayed::Count(i32::try_from(count).unwrap_or(i32::MAX)));
     }
 
-    /// A number, in the unit of its record. One that is not finite is not shown.
+    /// Sets a number, in the unit of its record. A number that is not finite is ignored.
     pub fn set_number(&self, record: Record, number: f64) {
         if number.is_finite() {
             self.set(record, Displayed::Number(number));
         }
     }
 
-    /// Whether a delivery runs. Setting it, also to what it was, answers a [`OperatorCommand::Run`](super::OperatorCommand::Run):
+    /// Sets whether a delivery runs. Setting it, even to the same value, answers an
+    /// [`OperatorCommand::Run`](super::OperatorCommand::Run):
     /// with `false`, `Run` goes back to 0, when the IOC holds all else that was set until then, `Status` too.
     pub fn set_run(&self, runs: bool) {
         self.set(Record::Run, Displayed::State(u16::from(runs)));
     }
 
-    /// One beat of the heart: call it each second, from where a hang of the program would be felt.
+    /// Counts `Heartbeat` up. Call it each second, from a task that stops if the program hangs.
     pub fn beat(&self) {
         if let Some(slot) = self.inner.slots.get(&Record::Heartbeat) {
             slot.wanted.send_modify(|wanted| {
@@ -225,7 +225,7 @@ impl StatusRecords {
     /// Waits until the IOC holds everything that was set before this call.
     ///
     /// # Errors
-    /// [`NotDisplayed`] after `limit`, with the records that the IOC does not hold, be it that it is away.
+    /// [`NotDisplayed`] after `limit`, with the records whose targets the IOC does not hold, also if it is unreachable.
     pub async fn flush(&self, limit: Duration) -> Result<(), NotDisplayed> {
         let deadline = Instant::now() + limit;
         let goals: Vec<_> = self
@@ -245,7 +245,7 @@ impl StatusRecords {
         if late.is_empty() { Ok(()) } else { Err(NotDisplayed { prefix: self.inner.prefix.clone(), records: late }) }
     }
 
-    /// What a record is to say, as a number: a count, or the index of a state. `None` for texts, and before it was set.
+    /// The target of a record as a number: a count, or the index of a state. `None` for texts, and before it was set.
     pub fn number(&self, record: Record) -> Option<f64> {
         match self.inner.slots.get(&record)?.wanted.borrow().value {
             Some(Displayed::State(n)) => Some(n.into()),
@@ -255,7 +255,7 @@ impl StatusRecords {
         }
     }
 
-    /// The records that no IOC serves at present, of those that beamshare uses.
+    /// The records that no IOC serves at present.
     pub fn missing(&self) -> Vec<Record> {
         missing(&self.inner.connected.borrow())
     }

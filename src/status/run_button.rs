@@ -1,12 +1,12 @@
-//! The record `Run`: beamshare's status and the operator's command in one.
+//! The record `Run`, which is both a status of beamshare and a command of the operator.
 //!
 //! beamshare writes 1 while a delivery runs and 0 when it has ended; an operator writes 1 to have one run. Channel
-//! Access does not say who wrote a value, so beamshare's own 1, heard late, must never be taken for an operator's, or it
-//! would run for ever; and an operator's 1, written the moment after beamshare's 0, must not be taken for beamshare's
-//! own, or it would be lost.
+//! Access does not say who wrote a value, so beamshare's own 1, heard late, must never be taken for an operator's, or
+//! deliveries would repeat for ever; and an operator's 1, written just after beamshare's 0, must not be taken for
+//! beamshare's own, or it would be lost.
 //!
-//! The way out: with each own write the monitor is made anew ([`Channel::put_and_renew`]). All that the new monitor
-//! brings was read by the IOC after that write. So while 0 is wanted, what it brings is 0, or somebody else's 1.
+//! Therefore the monitor is renewed with each own write ([`Channel::put_and_renew`]): the IOC reads everything that the new
+//! monitor delivers after that write. While the target is 0, it delivers 0, or somebody else's 1.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ const PUT_LIMIT: Duration = Duration::from_secs(5);
 /// answer a new monitor from its memory, with the value from before our write.
 const GATEWAY_DELAY: Duration = Duration::from_millis(250);
 
-/// How long a press waits for the program to answer it before the button goes back to 0.
+/// How long a press waits for an answer of the service before the button is reset to 0.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) struct RunButton {
@@ -78,12 +78,12 @@ impl RunButton {
         Self { channel, link, wanted, held, orders, lease, state: State::default() }
     }
 
-    /// Ends when the board is dropped.
+    /// Ends when the [`StatusRecords`](super::StatusRecords) are dropped.
     pub(super) async fn keep(mut self) {
         loop {
             let timer = self.state.timer;
             let at = timer.map_or_else(Instant::now, |(at, _)| at);
-            // Biased: a press that has arrived is heard before a delivery's own change.
+            // Biased: a press that has arrived is handled before a change of the target.
             tokio::select! {
                 biased;
                 event = self.channel.next() => self.on_event(event).await,
@@ -111,7 +111,7 @@ impl RunButton {
         }
     }
 
-    /// The record is ours now, or another beamshare's. A 1 that is there is nobody's wish to this one.
+    /// Handles gaining or losing the lease. A 1 that is found then is not a command to this process.
     async fn on_lease(&mut self) {
         self.state = State { connected: self.state.connected, wanted: self.runs(), ..State::default() };
         self.write().await;

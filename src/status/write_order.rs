@@ -1,7 +1,7 @@
-//! The order in which what is set in one moment is written.
+//! The order in which records that are set together are written.
 //!
-//! A script waits for `Status` or `Run` and then reads the rest, so the rest must be true by then: `Status` is written
-//! when the IOC holds all other records, and the 0 of `Run` when it holds `Status` too.
+//! A script waits for `Status` or `Run` and then reads the rest, so the rest must be up to date by then: `Status` is
+//! written when the IOC holds all other targets, and the 0 of `Run` when it holds `Status` too.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use tokio::time::{Instant, timeout_at};
 use super::record::Record;
 use super::target::{Displayed, Target};
 
-/// A record that does not take its value holds up `Status` and `Run` for so long.
+/// How long a record that does not take its value delays `Status` and `Run`.
 const HOLD_BACK: Duration = Duration::from_secs(1);
 
-/// Hands on what is wanted of a record when the records before it are held.
+/// Passes the target of a record on when the IOC holds the targets of the records before it.
 pub(super) struct After {
     pub(super) asked: watch::Receiver<Target>,
     pub(super) hand_on: watch::Sender<Target>,
@@ -31,7 +31,7 @@ pub(super) struct Before {
 }
 
 impl After {
-    /// Ends when the board is dropped.
+    /// Ends when the [`StatusRecords`](super::StatusRecords) are dropped.
     pub(super) async fn follow(mut self, at_once: impl Fn(&Displayed) -> bool) {
         while self.asked.changed().await.is_ok() {
             let deadline = Instant::now() + HOLD_BACK;
@@ -53,7 +53,7 @@ impl After {
     }
 }
 
-/// Waits until the records that are there hold what was set before this call.
+/// Waits until the connected records hold the targets that were set before this call.
 async fn held(before: &mut [Before], connected: &watch::Receiver<BTreeSet<Record>>, deadline: Instant) {
     let goals: Vec<u64> = before
         .iter()

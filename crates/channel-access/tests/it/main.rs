@@ -24,13 +24,10 @@ pub async fn event<T>(channel: &Channel, wanted: impl Fn(Event) -> Option<T>) ->
     found.unwrap_or_else(|_| panic!("{}: no such event within {LIMIT:?}", channel.name()))
 }
 
-/// Waits for a sample that `wanted` accepts.
+/// Waits for a sample that `wanted` accepts, and fails after [`LIMIT`].
 pub async fn sample(channel: &Channel, wanted: impl Fn(&Sample) -> bool) -> Sample {
-    event(channel, |e| match e {
-        Event::Sample(sample) if wanted(&sample) => Some(sample),
-        _ => None,
-    })
-    .await
+    let sample = tokio::time::timeout(LIMIT, channel.sample(wanted)).await;
+    sample.unwrap_or_else(|_| panic!("{}: no such sample within {LIMIT:?}", channel.name()))
 }
 
 /// For [`event`].
