@@ -136,9 +136,9 @@ impl TrustChoice {
         match self.level() {
             Trust::Network => "Everybody who can write the user-info PVs decides who gets access.",
             Trust::Domains if self.email_domain.is_empty() => {
-                "Replace example.org in email_domains by your users' domains; addresses elsewhere wait for Approve."
+                "Replace example.org in email_domains by your users' domains; other addresses are rejected."
             }
-            Trust::Domains => "Addresses elsewhere wait for Approve.",
+            Trust::Domains => "Other addresses are rejected.",
             Trust::Schedule => "Complete [schedule.from]; groups that it does not list wait for Approve.",
             Trust::Signed => "Load db/user_info_signature.db in the IOC, and tag with the key: docs/signed-tags.md.",
         }

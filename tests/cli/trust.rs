@@ -111,3 +111,21 @@ fn the_service_mentions_once_that_nothing_restricts_who_is_named() {
     super::support::until("the service watches", || beamline.log().contains("watching the user-info PVs"));
     assert!(!beamline.log().contains(SAYS), "{}", beamline.log());
 }
+
+/// SECURITY.md names the test of each statement.
+#[test]
+fn the_tests_that_the_security_page_names_exist() {
+    let page = std::fs::read_to_string(soft_ioc::repository("SECURITY.md")).unwrap();
+    let mut named = 0;
+    for row in page.lines().filter(|line| line.starts_with("| ") && line.contains(".rs`: `")) {
+        let mut words = row.split('`').skip(1).step_by(2).filter(|word| *word != "check");
+        let file = words.next().expect("a file");
+        let text =
+            std::fs::read_to_string(soft_ioc::repository(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        for test in words {
+            assert!(text.contains(&format!("fn {test}(")), "{file} has no test {test}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named}");
+}

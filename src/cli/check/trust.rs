@@ -27,14 +27,14 @@ pub async fn check(config: &Config) -> Vec<Finding> {
 
 fn level(config: &Config) -> Finding {
     let trust = config.trust();
-    let approve = format!("Whoever can also write {}Approve can release it.", config.epics.prefix);
+    let approve = format!("Whoever can also write {}Approve can release what is held.", config.epics.prefix);
     let says = match trust {
         Trust::Network => "Anyone who can write the user-info PVs can name a new group with any e-mail address, which \
                            then gets access to that group's directory and a message with the link."
             .to_owned(),
         Trust::Domains => format!(
             "Anyone who can write the user-info PVs can name a new group with an address at {}, which then gets access \
-             to that group's directory and a message with the link. Any other address is held. {approve}",
+             to that group's directory and a message with the link. Any other address is rejected. {approve}",
             config.rules.email_domains.join(" or ")
         ),
         Trust::Schedule => format!(
