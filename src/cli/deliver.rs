@@ -14,7 +14,7 @@ use beamshare::delivery::{
 use beamshare::domain::{Experiment, FieldError};
 use beamshare::domain::{Readings, Retry, Step, StepError};
 use beamshare::journal::{Accepted, AcceptedBy, Cause, ExperimentRow, Journal};
-use beamshare::user_info::{self, Hold, Observation, Verdict, Watcher, judge};
+use beamshare::user_info::{self, Hold, Observation, Release, Verdict, Watcher, check_signature, judge};
 use channel_access::Context;
 use clap::Args;
 use std::collections::BTreeSet;
@@ -49,6 +49,7 @@ pub struct Present {
     pub experiment: Experiment,
     known: Option<ExperimentRow>,
     holds: Vec<Hold>,
+    is_signed: bool,
 }
 
 impl Present {
@@ -65,14 +66,19 @@ impl Present {
             known = deliverer.known(&readings).await?;
         }
         let memory = deliverer.journal().memory().await?;
-        match judge(&readings, &memory, |_| known.is_some(), &config.rules) {
+        let signature = check_signature(config, deliverer.journal(), &readings).await?;
+        let known = known.filter(|_| !signature.is_invalid());
+        let is_signed = signature.is_valid();
+        match signature.hold(judge(&readings, &memory, |_| known.is_some(), &config.rules)) {
             Verdict::Nobody => Err(Failure::nothing("the user-info PVs name nobody")),
             Verdict::Incomplete(why) => Err(Failure::nothing(why)),
             Verdict::Invalid(errors) => {
                 let errors = errors.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; ");
                 Err(Failure::failed(format!("the user info can't be used: {errors}")))
             }
-            Verdict::Group { experiment, holds } => Ok(Present { deliverer, experiment: *experiment, known, holds }),
+            Verdict::Group { experiment, holds } => {
+                Ok(Present { deliverer, experiment: *experiment, known, holds, is_signed })
+            }
         }
     }
 }
@@ -135,6 +141,12 @@ impl Deliver {
     /// The experiment's id in the journal, where it is put if nothing is held against it or somebody has confirmed it.
     async fn accept(&self, present: &Present, resend: bool) -> Result<Uuid, Failure> {
         let mut plan = present.deliverer.plan(&present.experiment).await?;
+        if let Some(hold) = present.holds.iter().find(|hold| hold.release == Release::TagAgain) {
+            return Err(Failure { exit: Exit::Held, message: format!("held: {}", hold.reason) });
+        }
+        if present.is_signed {
+            plan.confirm_new_pi();
+        }
         let mut reasons: Vec<String> = vec![];
         if present.known.is_none() {
             reasons.extend(present.holds.iter().map(|hold| hold.reason.clone()));

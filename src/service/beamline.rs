@@ -63,6 +63,8 @@ pub(super) struct Beamline {
     pub(super) paused: bool,
     /// The last settled set, until a PV changes
     pub(super) readings: Option<Readings>,
+    /// Whether that set has a valid signature
+    pub(super) is_signed: bool,
     pub(super) situation: Situation,
     pub(super) plans: JoinSet<Planned>,
     /// When a schedule that could not be asked about the held group is asked again
@@ -138,6 +140,7 @@ impl Beamline {
             auto: None,
             paused: false,
             readings: None,
+            is_signed: false,
             situation: Situation::Waiting("Connecting to the user-info PVs".to_owned()),
             plans: JoinSet::new(),
             ask_again: schedule_backoff(),

@@ -6,7 +6,7 @@ use super::situation::{Held, Press, Situation, accepted_by};
 use crate::delivery::{Obstacle, Options, Plan, PlanError};
 use crate::domain::{Experiment, Readings};
 use crate::journal::{Accepted, AcceptedBy, DeliveryState, ExperimentRow, JournalError};
-use crate::user_info::{Hold, Observation, Verdict, judge};
+use crate::user_info::{Hold, Observation, Verdict, check_signature, judge};
 use jiff::Timestamp;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -93,7 +93,13 @@ impl Beamline {
     async fn judge(&mut self, quietly: bool) -> Result<(), JournalError> {
         self.forget_plans();
         let Some(readings) = self.readings.clone() else { return Ok(()) };
-        let known = self.deliverer.served(&readings).await?;
+        let signature = check_signature(&self.config, &self.journal, &readings).await?;
+        self.is_signed = signature.is_valid();
+        // Also a group that was served before must not come back without a signature.
+        let known = match signature.is_invalid() {
+            true => None,
+            false => self.deliverer.served(&readings).await?,
+        };
         let mut memory = self.journal.memory().await?;
         if let Some(reference) = &mut memory.reference
             && reference.follow_boot(&readings)
@@ -101,7 +107,7 @@ impl Beamline {
             self.journal.set_reference(reference).await?;
         }
         let is_known = |_: &Experiment| known.is_some();
-        let verdict = judge(&readings, &memory, is_known, &self.config.rules);
+        let verdict = signature.hold(judge(&readings, &memory, is_known, &self.config.rules));
         if memory.reference.is_none() {
             self.journal.set_reference(&readings).await?;
         }
@@ -123,7 +129,8 @@ impl Beamline {
                         self.journal.set_half_set(&user_info).await?;
                     }
                     let accepted = ToPlan::accepted(*experiment, readings);
-                    self.plan(ToPlan { holds, ask_schedule: true, quietly, ..accepted });
+                    let ask_schedule = !signature.is_invalid();
+                    self.plan(ToPlan { holds, ask_schedule, quietly, ..accepted });
                 }
             },
         }
@@ -169,7 +176,7 @@ impl Beamline {
         if !quietly {
             self.situation = Situation::Planning { pressed: press.is_some() };
         }
-        let deliverer = self.deliverer.clone();
+        let (deliverer, is_signed) = (self.deliverer.clone(), self.is_signed);
         self.forget_plans();
         self.plans.spawn_local(async move {
             let limit = (!quietly).then_some(SCHEDULE_LIMIT);
@@ -179,7 +186,10 @@ impl Beamline {
                     false => None,
                 }
             };
-            let (plan, unscheduled) = tokio::join!(deliverer.plan(&experiment), schedule);
+            let (mut plan, unscheduled) = tokio::join!(deliverer.plan(&experiment), schedule);
+            if let (Ok(plan), true) = (&mut plan, is_signed) {
+                plan.confirm_new_pi();
+            }
             // First: what else is held may be released by less, and the record may cut it.
             holds.splice(0..0, unscheduled);
             Planned { readings, experiment, holds, press, plan }

@@ -91,6 +91,7 @@ impl Beamline {
             let press = match held.release() {
                 Release::Run => "Run or Approve?",
                 Release::Approve => "Approve?",
+                Release::TagAgain => "Tag again:",
             };
             return (BeamlineStatus::Approval, format!("{press} {}", held.message()));
         }

@@ -97,7 +97,8 @@ pub(super) fn accepted_by(holds: &[Hold], obstacles: &[String], press: Option<&P
         None if holds.is_empty() && obstacles.is_empty() => Some(AcceptedBy::Auto),
         None => None,
         Some(Press { by: AcceptedBy::Approve, seen }) => {
-            obstacles.iter().all(|obstacle| seen.contains(obstacle)).then_some(AcceptedBy::Approve)
+            let is_shown = obstacles.iter().all(|obstacle| seen.contains(obstacle));
+            (is_shown && release(holds, obstacles) <= Release::Approve).then_some(AcceptedBy::Approve)
         }
         Some(Press { by, .. }) => (release(holds, obstacles) == Release::Run).then_some(*by),
     }
@@ -105,7 +106,7 @@ pub(super) fn accepted_by(holds: &[Hold], obstacles: &[String], press: Option<&P
 
 fn release(holds: &[Hold], obstacles: &[String]) -> Release {
     let worst = holds.iter().map(|hold| hold.release).max().unwrap_or(Release::Run);
-    if obstacles.is_empty() { worst } else { Release::Approve }
+    if obstacles.is_empty() { worst } else { worst.max(Release::Approve) }
 }
 
 #[cfg(test)]
@@ -133,5 +134,14 @@ mod tests {
         assert_eq!(accepted_by(&[Hold::run("by hand"), Hold::approve("half")], &[], Some(&run)), None);
         assert_eq!(accepted_by(&[], &["taken".to_owned()], Some(&run)), None);
         assert_eq!(accepted_by(&[Hold::run("by hand")], &[], None), None);
+    }
+
+    #[test]
+    fn no_button_releases_what_must_be_tagged_again() {
+        let (holds, taken) = ([Hold::run("by hand"), Hold::tag_again("signature")], ["taken".to_owned()]);
+        for by in [AcceptedBy::Run, AcceptedBy::Approve] {
+            assert_eq!(accepted_by(&holds, &[], Some(&press(by, &[]))), None);
+            assert_eq!(accepted_by(&holds, &taken, Some(&press(by, &["taken"]))), None);
+        }
     }
 }

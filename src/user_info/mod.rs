@@ -6,7 +6,9 @@
 mod rules;
 #[cfg(test)]
 mod rules_tests;
+mod signed;
 mod watcher;
 
 pub use rules::{Hold, Memory, Release, Verdict, judge};
+pub use signed::{SignatureCheck, check_signature};
 pub use watcher::{Observation, Watcher, read_once};

@@ -48,6 +48,8 @@ pub enum Release {
     Run,
     /// Approve alone: what is on the screen may join the wrong person and directory
     Approve,
+    /// No button: only another tagging, e.g. because the signature is wrong
+    TagAgain,
 }
 
 impl Hold {
@@ -64,6 +66,11 @@ impl Hold {
     /// A hold that Approve alone releases, or whoever was to be asked, by an answer.
     pub fn until_answered(reason: impl Into<String>) -> Hold {
         Hold { asked_again: true, ..Hold::approve(reason) }
+    }
+
+    /// A hold that no button releases.
+    pub fn tag_again(reason: impl Into<String>) -> Hold {
+        Hold { release: Release::TagAgain, ..Hold::approve(reason) }
     }
 
     /// A half-written set.

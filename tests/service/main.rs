@@ -18,6 +18,7 @@ mod metrics;
 mod operator;
 mod reminders;
 mod schedule;
+mod signed;
 mod site;
 mod stop;
 mod sync;

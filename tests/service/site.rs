@@ -80,15 +80,16 @@ impl Site {
         let beamline = Beamline::with(&all, |collection| collection).await;
         let context = Context::new().unwrap();
         let channel = |field: Field| TextChannel::new(&context, &pv(field)).unwrap();
-        let pvs = Field::ALL.into_iter().map(|field| (field, channel(field))).collect();
+        let fields = Field::ALL.into_iter().chain([Field::Signature]);
+        let pvs = fields.map(|field| (field, channel(field))).collect();
         let mut site = Site { ca, beamline, ioc: None, context, pvs, service: None, starts: 0 };
         site.start_ioc();
         site
     }
 
     pub fn start_ioc(&mut self) {
-        let (status, users) = (repository("db/beamshare.db"), repository("db/user_info_tomoscan.db"));
-        self.ioc = Some(self.ca.ioc(&[(&status, "P=site:"), (&users, "P=site:")]));
+        let files = ["db/beamshare.db", "db/user_info_tomoscan.db", "db/user_info_signature.db"].map(repository);
+        self.ioc = Some(self.ca.ioc(&files.each_ref().map(|file| (file.as_path(), "P=site:"))));
     }
 
     pub fn kill_ioc(&mut self) {
