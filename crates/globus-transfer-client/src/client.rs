@@ -7,14 +7,19 @@ use std::time::Duration;
 
 use reqwest::Method;
 use url::Url;
+use uuid::Uuid;
 
 use crate::auth::AuthHandler;
 use crate::core::Core;
 use crate::error::Result;
+use crate::gcs::ConnectServer;
+use crate::groups::GroupsHandler;
 use crate::http::{HttpSettings, RetryPolicy, Transport, base_url};
 use crate::request::Request;
 use crate::service::{AUTH_URL, Service, TRANSFER_URL};
 use crate::signin::Authorizer;
+use crate::timers::TimersHandler;
+use crate::transcript::Transcript;
 use crate::transfer::TransferHandler;
 
 /// A client of Globus. Cheap to clone; clones share connections and tokens.
@@ -89,6 +94,63 @@ impl GlobusClient {
         TransferHandler::new(&self.core)
     }
 
+    /// Globus Groups: groups, their policies and members.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
+    /// println!("{} groups", client.groups().mine(&["active"]).await?.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn groups(&self) -> GroupsHandler<'_> {
+        GroupsHandler::new(&self.core)
+    }
+
+    /// Globus Timers: transfers on a schedule.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
+    /// println!("{} timers", client.timers().list().await?.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn timers(&self) -> TimersHandler<'_> {
+        TimersHandler::new(&self.core)
+    }
+
+    /// The manager API of a Globus Connect Server, by the endpoint's id and the address that its collections have as
+    /// `gcs_manager_url`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), Box<dyn std::error::Error>> {
+    /// let endpoint = "313ce13e-b597-5858-ae13-29e46fea26e6".parse()?;
+    /// let server = client.connect_server(endpoint, "https://abc.data.globus.org");
+    /// println!("{}", server.info().await?.manager_version.unwrap_or_default());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect_server(&self, endpoint: Uuid, url: &str) -> ConnectServer<'_> {
+        ConnectServer::new(&self.core, endpoint, url)
+    }
+
+    /// The manager API of the Globus Connect Server that a collection is on, found by one call of Transfer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for a collection of Globus Connect Personal.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, mapped: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
+    /// let server = client.connect_server_of(mapped).await?;
+    /// let guest = server.create_guest(mapped, "/data/2bm/", "2-BM data").send().await?;
+    /// println!("created {}", guest.id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect_server_of(&self, collection: Uuid) -> Result<ConnectServer<'_>> {
+        ConnectServer::of(&self.core, collection).await
+    }
+
     /// Any call of any service, with this client's tokens, retries and errors. `path` lies below the service's base URL;
     /// its segments are percent-encoded.
     ///
@@ -147,6 +209,7 @@ pub struct GlobusClientBuilder {
     retry: RetryPolicy,
     http: HttpSettings,
     http_client: Option<reqwest::Client>,
+    transcript: Option<Transcript>,
 }
 
 /// A listing of 100,000 entries has some 50 MB.
@@ -164,6 +227,7 @@ impl Default for GlobusClientBuilder {
             retry: RetryPolicy::default(),
             http: HttpSettings::default(),
             http_client: None,
+            transcript: None,
         }
     }
 }
@@ -309,6 +373,20 @@ impl GlobusClientBuilder {
         self
     }
 
+    /// Writes each request and response to a [`Transcript`], with secrets, names and addresses replaced.
+    ///
+    /// ```no_run
+    /// # use globus_transfer_client::*;
+    /// # fn example() -> std::io::Result<()> {
+    /// let builder = GlobusClient::builder().transcript(Transcript::create("globus.transcript")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn transcript(mut self, transcript: Transcript) -> Self {
+        self.transcript = Some(transcript);
+        self
+    }
+
     /// Builds the client. Nothing is sent yet.
     ///
     /// # Errors
@@ -335,7 +413,7 @@ impl GlobusClientBuilder {
         let (timeout, retry, body_limit) = (self.request_timeout, self.retry, self.body_limit);
         Ok(GlobusClient {
             core: Arc::new(Core {
-                transport: Arc::new(Transport { http, timeout, retry, body_limit }),
+                transport: Arc::new(Transport { http, timeout, retry, body_limit, transcript: self.transcript }),
                 authorizer: self.authorizer,
                 auth_url,
                 transfer_url,

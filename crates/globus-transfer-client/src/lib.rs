@@ -6,6 +6,8 @@ pub mod auth;
 mod client;
 mod core;
 mod error;
+pub mod gcs;
+pub mod groups;
 mod http;
 mod lenient;
 mod paging;
@@ -14,6 +16,8 @@ mod request;
 mod scope;
 mod service;
 mod signin;
+pub mod timers;
+mod transcript;
 pub mod transfer;
 
 pub use client::{GlobusClient, GlobusClientBuilder};
@@ -28,6 +32,8 @@ pub use signin::{Authorizer, Connection, Token, TokenSource, Tokens};
 pub use signin::TokenStore;
 #[cfg(feature = "oauth")]
 pub use signin::{ClientCredentials, ConfidentialApp, LoopbackSignIn, NativeApp, PendingSignIn, SignIn};
+
+pub use transcript::Transcript;
 
 pub use auth::{Identities, Identity};
 pub use transfer::{

@@ -43,7 +43,10 @@ impl Parsed {
     }
 
     fn read_object(body: &Value) -> Self {
-        let errors: Vec<&Value> = body["errors"].as_array().map(|all| all.iter().collect()).unwrap_or_default();
+        let mut errors: Vec<&Value> = body["errors"].as_array().map(|all| all.iter().collect()).unwrap_or_default();
+        // Timers has one error as an object, and lists what is wrong with a document in `detail`.
+        errors.extend(Some(&body["error"]).filter(|error| error.is_object()));
+        errors.extend(body["detail"].as_array().into_iter().flatten());
         let first = errors.first().copied().unwrap_or(&Value::Null);
         let oauth_error = text(&body["error"]);
         let code = text(&body["code"]).or_else(|| text(&first["code"])).or_else(|| oauth_error.clone());
@@ -73,10 +76,19 @@ fn messages(errors: &[&Value]) -> Option<String> {
     let all: Vec<String> = errors
         .iter()
         .filter_map(|error| {
-            text(&error["detail"]).or_else(|| text(&error["title"])).or_else(|| text(&error["message"]))
+            text(&error["detail"])
+                .or_else(|| text(&error["title"]))
+                .or_else(|| text(&error["message"]))
+                .or_else(|| invalid_field(error))
         })
         .collect();
     (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// `{"loc": ["body", "start"], "msg": "field required"}`, as Timers rejects a field of a document.
+fn invalid_field(error: &Value) -> Option<String> {
+    let place: Vec<String> = error["loc"].as_array()?.iter().map(|part| text(part).unwrap_or_default()).collect();
+    Some(format!("{}: {}", place.join("."), text(&error["msg"])?))
 }
 
 /// Auth names the request in the id of its errors. Several different ids don't name one request.
@@ -156,6 +168,16 @@ mod tests {
         assert_eq!(parsed.message.as_deref(), Some("Call must be authenticated"));
         assert_eq!(parsed.request_id.as_deref(), Some("e1"));
         assert_eq!(parsed.oauth_error.as_deref(), Some("unauthorized"));
+    }
+
+    #[test]
+    fn errors_of_timers_are_read() {
+        let parsed = Parsed::read(br#"{"error": {"code": "ERROR", "detail": "Request failed", "status": 500}}"#);
+        assert_eq!((parsed.code.as_deref(), parsed.message.as_deref()), (Some("ERROR"), Some("Request failed")));
+        let parsed = Parsed::read(
+            br#"{"detail": [{"loc": ["body", "start"], "msg": "field required", "type": "value_error.missing"}]}"#,
+        );
+        assert_eq!(parsed.message.as_deref(), Some("body.start: field required"));
     }
 
     #[test]

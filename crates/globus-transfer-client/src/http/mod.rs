@@ -13,6 +13,7 @@ use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::transcript::{Seen, Transcript};
 
 pub(crate) use call::{Body, Call, Repeat, base_url, endpoint};
 pub use response::Response;
@@ -36,6 +37,8 @@ pub(crate) struct Transport {
     pub retry: RetryPolicy,
     /// The largest response body in bytes, after decompression.
     pub body_limit: usize,
+    /// Where each exchange is written.
+    pub transcript: Option<Transcript>,
 }
 
 impl Transport {
@@ -91,8 +94,20 @@ impl Transport {
                 .body(form.expose_secret().as_bytes().to_vec()),
         };
         let started = Instant::now();
-        let received = request.send().await.map_err(|error| Error::from_transport(&call.operation, error))?;
-        let response = response::read(received, call, self.body_limit).await;
+        let sent = request.send().await;
+        let record = |seen: Option<Seen<'_>>| {
+            if let Some(transcript) = &self.transcript {
+                transcript.add(call, credentials, started.elapsed(), seen);
+            }
+        };
+        let received = sent.map_err(|error| {
+            record(None);
+            Error::from_transport(&call.operation, error)
+        })?;
+        let response = response::read(received, call, self.body_limit, |status, headers, body| {
+            record(Some(Seen { status: status.as_u16(), headers, body }));
+        })
+        .await;
         tracing::debug!(
             method = %call.method,
             path = call.url.path(),

@@ -35,7 +35,14 @@ impl Response {
 /// # Errors
 /// What the service reports; [`ErrorKind::InvalidResponse`](crate::ErrorKind::InvalidResponse) for a success that isn't
 /// JSON, such as the page of a gateway or a document cut in the middle.
-pub(super) async fn read(mut received: reqwest::Response, call: &Call, limit: usize) -> Result<Response> {
+///
+/// `observe` is shown what came, before it is judged.
+pub(super) async fn read(
+    mut received: reqwest::Response,
+    call: &Call,
+    limit: usize,
+    observe: impl FnOnce(StatusCode, &HeaderMap, &[u8]),
+) -> Result<Response> {
     let operation = call.operation.as_str();
     let (status, headers) = (received.status(), received.headers().clone());
     let limit = if status.is_success() { limit } else { limit.min(ERROR_LIMIT) };
@@ -51,6 +58,7 @@ pub(super) async fn read(mut received: reqwest::Response, call: &Call, limit: us
         }
         body.extend_from_slice(&chunk);
     }
+    observe(status, &headers, &body);
     if !status.is_success() {
         return Err(Error::from_response(operation, status, &headers, &body));
     }

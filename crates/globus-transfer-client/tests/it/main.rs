@@ -1,10 +1,11 @@
 //! The client against services on loopback.
-#![recursion_limit = "256"]
 
 mod calls;
+mod gcs;
 mod limits;
 mod listing;
 mod native;
+mod services;
 mod shapes;
 mod sign_in;
 mod store;

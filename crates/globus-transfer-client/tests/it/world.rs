@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use globus_simulator::{Account, App, Collection, GivenToken, Seed, Simulator};
-use globus_transfer_client::{Authorizer, ClientCredentials, GlobusClient, RetryPolicy, SignIn};
+use globus_transfer_client::{Authorizer, ClientCredentials, GlobusClient, RetryPolicy, Service, SignIn};
 use tempfile::TempDir;
 use url::Url;
 use uuid::Uuid;
@@ -59,6 +59,8 @@ impl World {
         GlobusClient::builder()
             .auth_url(self.simulator.auth_url())
             .transfer_url(self.simulator.transfer_url())
+            .service_url(&Service::groups(), self.simulator.url().join("v2").unwrap())
+            .service_url(&Service::timers(), self.simulator.url())
             .authorizer(authorizer)
             .retry(quick)
             .request_timeout(Duration::from_secs(10))
