@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use globus_transfer_client as globus;
 use globus_transfer_client::{
     AccessRule, Authorizer, ClientCredentials, ErrorKind, GlobusClient, PrincipalType, RetryPolicy, TokenStore,
+    Transcript,
 };
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -255,6 +256,11 @@ fn is_missing(error: &globus::Error) -> bool {
 /// The client of `[globus]`, without retries of its own: beamshare's steps retry, and say so on the screen. An error
 /// names the file with the secret.
 pub fn client(settings: &config::Globus) -> Result<GlobusClient, StepError> {
+    recorded_client(settings, None)
+}
+
+/// Like [`client`], with each request and response written to a transcript.
+pub fn recorded_client(settings: &config::Globus, transcript: Option<&Transcript>) -> Result<GlobusClient, StepError> {
     let secret =
         |file| read_secret(file).map_err(|error| StepError { message: error.to_string(), retry: Retry::Never });
     let authorizer = match &settings.sign_in {
@@ -264,15 +270,17 @@ pub fn client(settings: &config::Globus) -> Result<GlobusClient, StepError> {
         SignIn::AccessTokenFile { file } => Authorizer::access_token(secret(file)?),
         SignIn::TokenStore { file, .. } => Authorizer::stored(TokenStore::at(file), SIGN_IN),
     };
-    let client = GlobusClient::builder()
+    let mut builder = GlobusClient::builder()
         .auth_url(settings.auth_url.clone())
         .transfer_url(settings.transfer_url.clone())
         .authorizer(authorizer)
         .request_timeout(settings.timeout)
         .retry(RetryPolicy::none())
-        .user_agent(concat!("beamshare/", env!("CARGO_PKG_VERSION")))
-        .build();
-    client.map_err(|error| step_error(&error, settings))
+        .user_agent(concat!("beamshare/", env!("CARGO_PKG_VERSION")));
+    if let Some(transcript) = transcript {
+        builder = builder.transcript(transcript.clone());
+    }
+    builder.build().map_err(|error| step_error(&error, settings))
 }
 
 /// What a person types to sign in with these settings.

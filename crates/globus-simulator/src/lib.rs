@@ -44,6 +44,7 @@ use uuid::Uuid;
 
 mod admin;
 mod auth;
+mod compare;
 mod faults;
 mod gcs;
 mod groups;
@@ -60,6 +61,7 @@ mod tls;
 mod transfer;
 mod world;
 
+pub use compare::{Comparison, compare};
 pub use faults::{Action, Fault};
 pub use seed::{Account, App, Collection, GivenToken, Group, Kind, Limits, Role, Rule, Seed, Server};
 pub use state::{Notification, Request};
@@ -91,6 +93,9 @@ pub enum Error {
     /// A sign-in by [`Simulator::sign_in`] didn't work.
     #[error("the sign-in can't go on: {0}")]
     SignIn(String),
+    /// A transcript can't be read.
+    #[error("the transcript is wrong: {0}")]
+    Transcript(String),
     /// The seed contradicts itself.
     #[error("the seed is wrong: {0}")]
     Seed(String),

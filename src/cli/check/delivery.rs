@@ -1,19 +1,19 @@
 use super::{Finding, State};
 use beamshare::config::{Config, Email, Globus};
-use beamshare::delivery::{client, step_error};
+use beamshare::delivery::{recorded_client, step_error};
 use beamshare::domain::StepError;
 use beamshare::mail::{Mailer, Templates};
 use beamshare::places;
 use futures::future;
 use globus_transfer_client::transfer::Collection;
-use globus_transfer_client::{ACCESS_RULE_LIMIT, ErrorKind, GlobusClient};
+use globus_transfer_client::{ACCESS_RULE_LIMIT, ErrorKind, GlobusClient, Transcript};
 
 /// Rules from which on an operator should make room.
 const RULES_MANY: usize = ACCESS_RULE_LIMIT * 9 / 10;
 
 /// Where deliveries go: directory places, collection, mail server.
-pub async fn check(config: &Config) -> Vec<Finding> {
-    let (places, globus, email) = tokio::join!(places(config), globus(config), email(config));
+pub async fn check(config: &Config, transcript: Option<&Transcript>) -> Vec<Finding> {
+    let (places, globus, email) = tokio::join!(places(config), globus(config, transcript), email(config));
     places.into_iter().chain(globus).chain(email).collect()
 }
 
@@ -33,12 +33,12 @@ async fn places(config: &Config) -> Vec<Finding> {
     findings
 }
 
-async fn globus(config: &Config) -> Vec<Finding> {
+async fn globus(config: &Config, transcript: Option<&Transcript>) -> Vec<Finding> {
     const SECTION: &str = "globus";
     let Some(settings) = &config.globus else {
         return vec![Finding::ok(SECTION, "sharing", "not configured: nothing is shared")];
     };
-    let client = match client(settings) {
+    let client = match recorded_client(settings, transcript) {
         Ok(client) => client,
         Err(error) => return vec![Finding::of_step(SECTION, "sign-in", Err(error))],
     };

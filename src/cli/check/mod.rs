@@ -8,15 +8,17 @@ mod storage;
 mod sync;
 mod trust;
 
-use super::failure::Exit;
+use super::failure::{Exit, Failure};
 use super::rerun::spinner;
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
 use beamshare::domain::{Retry, StepError};
 use clap::Args;
 use comfy_table::Color;
+use globus_transfer_client::Transcript;
 use serde::Serialize;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// Test every PV, host, token, collection and mail server in the settings, and explain the level of trust
 ///
@@ -24,6 +26,12 @@ use std::fmt;
 /// the service. Exit code 1 if something must be corrected, 5 if something is only unreachable.
 #[derive(Args)]
 pub struct Check {
+    /// Write each request to Globus and each response to this file, without names, addresses and secrets
+    ///
+    /// Developers of beamshare compare it with their simulated Globus (globus-simulator compare FILE). Tokens, names,
+    /// addresses, paths and ids are replaced by placeholders; look into the file before you send it.
+    #[arg(long, value_name = "FILE")]
+    transcript: Option<PathBuf>,
     #[command(flatten)]
     format: Format,
 }
@@ -83,17 +91,24 @@ impl Finding {
 
 impl Check {
     pub async fn act(self, config: &Config) -> Outcome {
+        let transcript =
+            self.transcript.as_ref().map(|file| Transcript::create(file).map_err(|error| written(file, &error)));
+        let transcript = transcript.transpose()?;
+        let recorded = transcript.as_ref();
         let bar = spinner();
         bar.set_message("testing the settings");
         let (trust, epics, delivery, storage, schedule, sync) = tokio::join!(
             trust::check(config),
             epics::check(config),
-            delivery::check(config),
+            delivery::check(config, recorded),
             storage::check(config),
             schedule::check(config),
-            sync::check(config)
+            sync::check(config, recorded)
         );
         bar.finish_and_clear();
+        if let (Some(file), Some(transcript)) = (&self.transcript, &transcript) {
+            transcript.finish().map_err(|error| written(file, &error))?;
+        }
         let findings = trust.into_iter().chain(epics).chain(delivery).chain(storage).chain(schedule).chain(sync);
         let findings: Vec<Finding> = findings.chain(hooks::check(config)).collect();
         let exit = exit_of(&findings);
@@ -104,6 +119,10 @@ impl Check {
         }
         Ok(exit)
     }
+}
+
+fn written(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::failed(format!("can't write the transcript {}: {error}", file.display()))
 }
 
 fn exit_of(findings: &[Finding]) -> Exit {

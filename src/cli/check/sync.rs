@@ -1,18 +1,18 @@
 use super::Finding;
 use beamshare::config::{Config, Globus, SyncPath};
-use beamshare::delivery::{client, step_error};
+use beamshare::delivery::{recorded_client, step_error};
 use beamshare::domain::StepError;
 use futures::future;
-use globus_transfer_client::GlobusClient;
+use globus_transfer_client::{GlobusClient, Transcript};
 use uuid::Uuid;
 
 const SECTION: &str = "sync";
 
 /// What the pairs of `[[sync]]` read and write: the fixed part of each directory, here and on the collections.
-pub async fn check(config: &Config) -> Vec<Finding> {
+pub async fn check(config: &Config, transcript: Option<&Transcript>) -> Vec<Finding> {
     let Some(settings) = config.globus.as_ref().filter(|_| !config.sync.is_empty()) else { return vec![] };
     // Why there is no client is told with [globus].
-    let Ok(client) = client(settings) else { return vec![] };
+    let Ok(client) = recorded_client(settings, transcript) else { return vec![] };
     let pairs = config.sync.iter().map(|pair| async {
         let (source, destination) = (&pair.source, &pair.destination);
         let (from, to) = tokio::join!(

@@ -1,6 +1,7 @@
 //! The verbs that speak with Globus on somebody's behalf: by the account of `[globus.sign_in]`, whose access the service
 //! has too.
 
+mod collection;
 mod endpoint;
 mod login;
 mod logout;
@@ -8,6 +9,7 @@ mod permission;
 mod task;
 mod whoami;
 
+pub use collection::Collection;
 pub use endpoint::{Collections, Endpoint};
 pub use login::Login;
 pub use logout::Logout;

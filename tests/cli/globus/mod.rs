@@ -1,6 +1,8 @@
 //! The verbs that speak with Globus, against the simulator. None of them needs an IOC.
 
 mod beamline;
+mod check;
+mod collection;
 mod endpoint;
 mod permission;
 mod secrets;

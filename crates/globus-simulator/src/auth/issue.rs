@@ -109,7 +109,7 @@ pub(crate) fn after(now: Timestamp, seconds: u64) -> Timestamp {
 }
 
 /// Writes down what the account allows the app by this grant.
-fn consent(state: &mut State, grant: &Grant<'_>) {
+pub(crate) fn consent(state: &mut State, grant: &Grant<'_>) {
     fn walk(state: &mut State, grant: &Grant<'_>, scopes: &[Scope], path: &[String], ids: &[u64]) {
         for scope in scopes {
             let mut path = path.to_vec();

@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::Call;
 use crate::lenient;
 use crate::paging::pages;
+use crate::scope::Scope;
 use crate::service::Service;
 
 pub use collections::ManagedCollections;
@@ -50,14 +51,26 @@ impl<'a> ConnectServer<'a> {
             gcs_manager_url: Option<String>,
             /// On a Connect Server, endpoint records belong to the server itself.
             owner_id: Uuid,
+            #[serde(default, deserialize_with = "lenient::or_default")]
+            entity_type: Option<String>,
+            #[serde(default, deserialize_with = "lenient::or_default")]
+            high_assurance: bool,
         }
         let operation = format!("find the Connect Server of collection {collection}");
         let url = core.transfer_endpoint(&["endpoint", &collection.to_string()])?;
         let found: Document = core.transfer(Call::get(url, operation.as_str())).await?;
-        match found.gcs_manager_url {
-            Some(url) => Ok(Self::new(core, found.owner_id, &url)),
-            None => Err(Error::local(ErrorKind::InvalidRequest, operation, "it is not on a Globus Connect Server")),
+        let Some(url) = found.gcs_manager_url else {
+            let why = "it is not on a Globus Connect Server";
+            return Err(Error::local(ErrorKind::InvalidRequest, operation, why));
+        };
+        let mut server = Self::new(core, found.owner_id, &url);
+        if found.entity_type.as_deref() == Some("GCSv5_mapped_collection") && !found.high_assurance {
+            // Guest collections on it need this consent, which one sign-in can give together with the other.
+            let scope = Scope::manage_collections(found.owner_id).with(Scope::data_access(collection));
+            server.service =
+                Service::new(found.owner_id.to_string(), server.service.default_url().to_owned()).scope(scope);
         }
+        Ok(server)
     }
 
     /// The id of the endpoint, which is also its name as a resource server.

@@ -11,5 +11,6 @@ mod sign_in;
 mod store;
 mod stub;
 mod tasks;
+mod transcript;
 mod transfer;
 mod world;
