@@ -1,4 +1,4 @@
-//! The admin path, outside of the API: tests in other processes order faults and read the request log here.
+//! The admin interface below `/_simulator`: tests in other processes inject faults and read the request log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -111,7 +111,7 @@ async fn expire_tokens(Shared(world): Shared<Arc<World>>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// Every task that is paused or inactive goes on.
+/// Resumes every paused and inactive task.
 async fn resume_tasks(Shared(world): Shared<Arc<World>>) -> StatusCode {
     crate::transfer::tasks::resume(&world);
     StatusCode::NO_CONTENT
@@ -121,7 +121,7 @@ async fn notifications(Shared(world): Shared<Arc<World>>) -> Json<Value> {
     Json(json!({"notifications": world.state().notifications}))
 }
 
-/// The documents of all tasks, oldest first, whoever owns them.
+/// The documents of all tasks of all owners, oldest first.
 async fn tasks(Shared(world): Shared<Arc<World>>) -> Json<Value> {
     Json(json!({"tasks": crate::transfer::tasks::documents(&world)}))
 }

@@ -1,4 +1,4 @@
-//! Faults on order: which call goes wrong, when, and how.
+//! Injected faults: which call fails, when, and how.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,7 +20,7 @@ pub struct Fault {
     /// Which call of that name, counted from the order: 1 is the next one.
     #[serde(default = "one")]
     pub nth: u64,
-    /// How many calls in a row; 0 goes on until the faults are cleared.
+    /// How many consecutive calls; 0 for all until the faults are cleared.
     #[serde(default = "one")]
     pub times: u64,
     /// What happens.
@@ -203,7 +203,7 @@ impl Orders {
         self.0.push(Order { fault, seen: 0 });
     }
 
-    /// What shall happen to this call. Counts it for every order that it fits; the first order that is due wins.
+    /// The fault for this call. The call counts for every matching order; the first order that is due applies.
     pub fn due(&mut self, call: &str) -> Option<Action> {
         let mut due = None;
         for order in &mut self.0 {

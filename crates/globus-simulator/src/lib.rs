@@ -1,4 +1,5 @@
-//! A local Globus, for tests and demos: Auth and Transfer on real directories, with faults on order.
+//! A local Globus for tests and demos: Auth, Transfer, Connect Server, Groups and Timers on real directories, with
+//! faults on request.
 //!
 //! The official `globus-sdk` and `globus-cli` work against it unmodified, as does any client that can be told the
 //! services' addresses.
@@ -68,7 +69,7 @@ pub use state::{Notification, Request};
 
 use state::World;
 
-/// Why a simulator didn't start, or didn't do what it was told.
+/// Why a simulator could not start or carry out a call of its own interface.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address can't be listened on.
@@ -76,7 +77,7 @@ pub enum Error {
     Listen {
         /// The address that was asked for.
         address: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A directory of a collection can't be made or opened.
@@ -84,7 +85,7 @@ pub enum Error {
     Directory {
         /// The directory.
         directory: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The certificates for HTTPS can't be made.
@@ -101,7 +102,7 @@ pub enum Error {
     Seed(String),
 }
 
-/// What a simulator shall be, before it starts.
+/// The settings of a simulator before it starts.
 #[derive(Debug, Clone)]
 pub struct Builder {
     listen: String,
@@ -125,7 +126,7 @@ impl Builder {
         self
     }
 
-    /// What there is at the start.
+    /// The initial state.
     #[must_use]
     pub fn seed(mut self, seed: Seed) -> Self {
         self.seed = seed;
@@ -237,12 +238,12 @@ impl Simulator {
         self.address
     }
 
-    /// Orders a fault.
+    /// Injects a fault.
     pub fn fault(&self, fault: Fault) {
         self.world.state().faults.add(fault);
     }
 
-    /// Takes all orders of faults back. Calls that hang already go on hanging.
+    /// Removes all faults. Calls that hang already keep hanging.
     pub fn clear_faults(&self) {
         self.world.state().faults.0.clear();
     }
@@ -312,7 +313,7 @@ impl Simulator {
         transfer::tasks::documents(&self.world)
     }
 
-    /// Every task that is paused or inactive goes on.
+    /// Resumes every paused and inactive task.
     pub fn resume_tasks(&self) {
         transfer::tasks::resume(&self.world);
     }

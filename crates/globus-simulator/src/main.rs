@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use globus_simulator::{Seed, Simulator};
 
-/// A local Globus: Auth and Transfer on real directories, with faults on order.
+/// A local Globus for tests and demos, on real directories, with faults on request.
 ///
 /// Prints its URL, one line, when it is ready: the value of GLOBUS_SDK_SERVICE_URL_AUTH, …_TRANSFER, …_GROUPS and …_TIMER.
-/// It has no access control: whoever reaches it can order faults and read its log.
+/// It has no access control: anyone who can connect can inject faults and read its log.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
@@ -102,7 +102,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         std::fs::write(file, authority).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     }
     let mut out = std::io::stdout();
-    // Whoever started it may have stopped reading; that is no reason to end.
+    // The parent process may have closed the pipe; the simulator continues.
     let _ = writeln!(out, "{}", simulator.url()).and_then(|()| out.flush());
     tokio::select! {
         () = simulator.run() => {}

@@ -1,4 +1,4 @@
-//! What goes back: Transfer's result and error documents, and Auth's own error format.
+//! Responses: Transfer's result and error documents, and Auth's error format.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// What every reply of one request repeats: its id and the resource that was asked for.
+/// What each response repeats of its request: the id and the resource.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub request_id: String,

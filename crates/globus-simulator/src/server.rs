@@ -1,4 +1,4 @@
-//! The HTTP server: a gate in front of every route that logs the request, keeps the pace, and does what faults order.
+//! The HTTP server. In front of every route, a gate logs the request, limits the rate, and applies faults.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -145,7 +145,7 @@ fn cut() -> Response {
     response
 }
 
-/// Seconds to wait, when this token asks more often than the limit allows.
+/// Seconds to wait, if this token exceeds the rate limit.
 fn too_fast(world: &World, request: &Request) -> Option<u64> {
     let mut state = world.state();
     let most = state.limits.requests_per_second? as usize;

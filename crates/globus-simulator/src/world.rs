@@ -1,4 +1,4 @@
-//! From a seed to the state of the simulated world.
+//! Builds the state of the simulated services from a seed.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::state::{App, Collection, Identity, ROLES, Role, Rule, State, Status, 
 /// The client id that globus-cli is built with, public by its nature.
 const COMMAND_LINE: Uuid = Uuid::from_u128(0x95fd_eba8_fac2_42bd_a357_e068_d82f_f78e);
 
-/// Reads the seed and makes the directories of its collections.
+/// Builds the state and creates the directories of the collections.
 pub(crate) fn build(seed: &Seed, root: &Path) -> Result<State, Error> {
     let mut state = State { limits: seed.limits.clone(), ..State::default() };
     accounts(&mut state, seed)?;

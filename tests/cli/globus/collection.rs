@@ -18,7 +18,7 @@ fn a_guest_collection_is_created_listed_and_deleted() {
     assert!(ended.err.contains(&format!("login --scope '{scope}'")), "{}", ended.err);
     assert_eq!(site.login(ADA, &["--scope", &scope]).0.code, 0);
 
-    let made = site.json(&[&create[..], &["--json"]].concat());
+    let made = site.json(&create);
     let id = made["id"].as_str().unwrap().to_owned();
     assert_eq!((made["collection_base_path"].as_str(), made["public"].as_bool()), (Some("/2bm/"), Some(false)));
     assert_eq!(site.act(&["endpoint", "mkdir", "/2026-03", "--collection", &id]).code, 0);

@@ -1,4 +1,4 @@
-//! Making tokens: one for each service that is asked for, and the consents that go with them.
+//! Issues tokens, one for each requested service, and records the consents.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::scope::{self, Scope};
 use crate::state::{Consent, State, Token, World};
 
-/// For whom, by whom, and what.
+/// The account, the app and the scopes of tokens to issue.
 pub(crate) struct Grant<'a> {
     pub client: Uuid,
     pub identity: Uuid,
@@ -108,7 +108,7 @@ pub(crate) fn after(now: Timestamp, seconds: u64) -> Timestamp {
     now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
-/// Writes down what the account allows the app by this grant.
+/// Records the consents that the account gives the app by this grant.
 pub(crate) fn consent(state: &mut State, grant: &Grant<'_>) {
     fn walk(state: &mut State, grant: &Grant<'_>, scopes: &[Scope], path: &[String], ids: &[u64]) {
         for scope in scopes {

@@ -24,7 +24,7 @@ pub(crate) fn manage_collections(server: uuid::Uuid) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scope {
     pub name: String,
-    /// Marked `*`: can be taken back on its own.
+    /// Marked `*`: can be revoked on its own.
     pub optional: bool,
     pub beneath: Vec<Scope>,
 }

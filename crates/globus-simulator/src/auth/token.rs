@@ -27,7 +27,7 @@ fn refused(error: &str, detail: impl Into<String>) -> AuthError {
     AuthError::oauth(StatusCode::BAD_REQUEST, error, detail)
 }
 
-/// Reads a scope string and refuses scopes that nobody offers.
+/// Parses a scope string and rejects unknown scopes.
 pub(crate) fn scopes(state: &State, text: &str) -> Result<Vec<scope::Scope>, AuthError> {
     let scopes = scope::parse(text).map_err(|detail| refused("invalid_scope", detail))?;
     fn check(state: &State, scopes: &[scope::Scope]) -> Result<(), AuthError> {
@@ -157,7 +157,7 @@ fn refresh(world: &World, caller: Uuid, form: &Form) -> Result<Value, AuthError>
         world,
         &Grant { client: caller, identity: token.identity, scopes: &scopes, offline: false, state: None, nonce: None },
     );
-    // The refresh token stays good and is told again, as the service does.
+    // The refresh token stays valid and is returned again, as by the service.
     answer["refresh_token"] = text.into();
     Ok(answer)
 }

@@ -1,7 +1,7 @@
-//! What the simulated world holds when it starts: accounts, apps, collections, tokens.
+//! The initial state of a simulator: accounts, apps, groups, servers, collections, tokens.
 //!
 //! A program reads it from a TOML file; a test builds it in code. Nothing in it guards anything real, so its secrets are
-//! plain text; they stay out of `Debug` all the same, so that nobody's search for leaked secrets finds them.
+//! plain text; `Debug` omits them all the same, so that a search for leaked secrets finds none.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ mod collection;
 
 pub use collection::{Collection, Kind, Role, Rule};
 
-/// Everything there is at the start.
+/// The initial state of a simulator.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Seed {
@@ -90,7 +90,7 @@ impl Seed {
 pub struct Account {
     /// `ada@example.org`; compared without regard to capitals, as Globus does.
     pub username: String,
-    /// Full name; none for an identity that nobody ever signed in with.
+    /// Full name; none for an identity without a sign-in so far.
     #[serde(default)]
     pub name: Option<String>,
     /// Defaults to the username.
@@ -191,7 +191,7 @@ pub struct Server {
     pub organization: Option<String>,
 }
 
-/// An access token that is there from the start.
+/// An access token that is valid from the start.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GivenToken {

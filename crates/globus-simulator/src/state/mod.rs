@@ -1,4 +1,4 @@
-//! All that the simulated services know, in memory.
+//! The state of the simulated services, in memory.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub(crate) struct World {
     /// `http://127.0.0.1:9700`, without a slash at the end.
     pub base: String,
     pub key: crate::signing::Key,
-    /// Says true when the simulator ends, so that running tasks do too.
+    /// Becomes true when the simulator ends, which stops running tasks.
     pub closing: watch::Sender<bool>,
     state: Mutex<State>,
 }

@@ -1,4 +1,4 @@
-//! A task: what it shall do, how far it is, and its document.
+//! A task: its items, options, progress and events.
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -160,7 +160,7 @@ pub(crate) struct Task {
     pub nice: Option<Nice>,
     /// What the activity manager who paused it says.
     pub paused: Option<String>,
-    /// Says true when the task shall stop.
+    /// Becomes true when the task must stop.
     pub stop: watch::Sender<bool>,
 }
 
@@ -186,7 +186,7 @@ impl Task {
         self.paused.is_some() || self.status == Status::Inactive
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     pub fn resume(&mut self) {
         if self.held() {
             (self.paused, self.nice, self.status) = (None, None, Status::Active);

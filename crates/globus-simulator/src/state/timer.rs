@@ -23,7 +23,7 @@ pub(crate) struct Timer {
     pub errors: u64,
     /// Results of the runs, oldest first.
     pub results: Vec<Value>,
-    /// Changed whenever the timer's loop must look again.
+    /// Wakes the timer's loop after a change.
     pub changed: watch::Sender<u64>,
 }
 

@@ -11,7 +11,7 @@ use crate::sandbox::Virtual;
 use crate::seed::Kind;
 use crate::state::{Caller, Collection, Role, Rule, State};
 
-/// What an access rule allows, in rising order.
+/// What an access rule allows, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Permission {
     None,

@@ -1,4 +1,4 @@
-//! Handing in tasks: submission ids, transfers, deletions.
+//! Submitting tasks: submission ids, transfers, deletions.
 
 use std::sync::Arc;
 

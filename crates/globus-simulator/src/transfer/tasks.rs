@@ -1,4 +1,4 @@
-//! Looking after tasks: list, get, wait's polling, update, cancel, events, what was moved, what was skipped.
+//! Managing tasks: list, get, update, cancel, events, successful transfers, skipped errors.
 
 use axum::Json;
 use axum::extract::{Path, RawQuery};
@@ -52,7 +52,7 @@ fn chosen(mut document: Value, query: &[(String, String)]) -> Value {
     document
 }
 
-/// Lets all that is held go on.
+/// Resumes all tasks that are held.
 pub(crate) fn resume(world: &World) {
     world.state().tasks.values_mut().for_each(Task::resume);
 }
@@ -141,7 +141,7 @@ fn labelled(label: &str, wanted: &str) -> bool {
     exclude.iter().all(|one| !fits(&one[1..])) && (choose.is_empty() || choose.iter().any(|one| fits(one)))
 }
 
-/// `from,to`, each of which may be left away.
+/// `from,to`; either can be omitted.
 fn within(at: Option<Timestamp>, range: &str) -> Result<bool, TransferError> {
     let end = |text: &str| -> Result<Option<Timestamp>, TransferError> {
         if text.is_empty() {

@@ -1,9 +1,10 @@
-//! What the examples share: a client for the real Globus, or for the addresses in `GLOBUS_AUTH_URL` and
-//! `GLOBUS_TRANSFER_URL` (a `globus-simulator` prints its own).
+//! What the examples share: a client for the real Globus, or for the addresses in `GLOBUS_AUTH_URL`,
+//! `GLOBUS_TRANSFER_URL`, `GLOBUS_GROUPS_URL` and `GLOBUS_TIMERS_URL`. A `globus-simulator` prints its own: Transfer is
+//! below it at `v0.10`, Groups at `v2`.
 
 use std::error::Error;
 
-use globus_transfer_client::{Authorizer, ClientCredentials, GlobusClient, GlobusClientBuilder, TokenStore};
+use globus_transfer_client::{Authorizer, ClientCredentials, GlobusClient, GlobusClientBuilder, Service, TokenStore};
 
 /// The file that the example `sign_in` writes.
 pub const STORE: &str = "globus-tokens.json";
@@ -15,6 +16,11 @@ pub fn builder() -> Result<GlobusClientBuilder, Box<dyn Error>> {
     }
     if let Ok(url) = std::env::var("GLOBUS_TRANSFER_URL") {
         builder = builder.transfer_url(url.parse()?);
+    }
+    for (variable, service) in [("GLOBUS_GROUPS_URL", Service::groups()), ("GLOBUS_TIMERS_URL", Service::timers())] {
+        if let Ok(url) = std::env::var(variable) {
+            builder = builder.service_url(&service, url.parse()?);
+        }
     }
     Ok(builder)
 }

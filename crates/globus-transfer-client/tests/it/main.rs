@@ -1,4 +1,5 @@
 //! The client against services on loopback.
+#![recursion_limit = "256"]
 
 mod calls;
 mod gcs;

@@ -132,7 +132,7 @@ impl Work {
         Ok(())
     }
 
-    /// Copies, counts and sums up; at the pace that the limits set.
+    /// Copies the content and computes its checksum, at the rate that the limits allow.
     fn bytes(
         &self,
         input: &mut File,

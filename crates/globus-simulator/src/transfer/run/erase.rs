@@ -43,7 +43,7 @@ impl Work {
     }
 
     fn erase_one(&self, item: &Item, path: &Virtual, at: &End) -> Result<(), Trouble> {
-        // A link goes itself, not what it leads to: only where it lies is followed.
+        // The link itself is deleted, not its target.
         let real =
             at.sandbox.real_or_new(&path.parent()).map_err(|error| trouble(at, path, &error, true))?.join(path.name());
         {

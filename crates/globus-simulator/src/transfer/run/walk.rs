@@ -86,7 +86,7 @@ impl Work {
         Ok(steps)
     }
 
-    /// The step for an entry of a directory; none for what is left away.
+    /// The step for an entry of a directory; none for an entry that is filtered out.
     fn inside(&self, name: &str, from: Virtual, to: Virtual, source: &End) -> Result<Option<Step>, Trouble> {
         let dir = &source.sandbox.dir;
         let own = match dir.symlink_metadata(from.relative()) {
@@ -178,7 +178,7 @@ impl Work {
     }
 }
 
-/// A link may name what it likes; following it out of the collection is what is refused, at every use.
+/// A link can have any target; following it out of the collection is rejected at each use.
 fn make_link(dir: &cap_std::fs::Dir, target: &Path, to: &Virtual) -> std::io::Result<()> {
     dir.symlink_contents(target, to.relative())
 }

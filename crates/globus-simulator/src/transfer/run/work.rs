@@ -26,7 +26,7 @@ pub(super) enum Round {
 /// One step.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    /// A line of the submission, not looked at yet.
+    /// An item of the submission, not examined yet.
     Item(Item),
     Directory {
         source: Virtual,
@@ -87,7 +87,7 @@ impl Work {
         })
     }
 
-    /// Goes once over everything that is left.
+    /// Tries every remaining step once.
     pub fn round(&mut self) -> Round {
         let (source, destination) = match (self.open(self.source), self.open(self.destination)) {
             (Ok(source), Ok(destination)) => (source, destination),
