@@ -1,4 +1,4 @@
-//! What the verbs dirs, share and email have in common: they deliver in this process, by the service's own rules.
+//! The common part of the verbs dirs, share and email: they deliver in this process, by the service's rules.
 
 use super::Outcome;
 use super::confirm::Confirm;
@@ -43,7 +43,7 @@ pub struct Everyone {
     schedule: bool,
 }
 
-/// The experiment that the PVs name, and what it takes to deliver it.
+/// The experiment that the PVs name, ready to be delivered.
 pub struct Present {
     pub deliverer: Deliverer,
     pub experiment: Experiment,

@@ -13,7 +13,7 @@ use channel_access::{Context, Value};
 use clap::Args;
 use std::time::Duration;
 
-/// How long the service may take to begin what a button asks for.
+/// How long the service may take to react to a button.
 const BEGIN: Duration = Duration::from_secs(15);
 
 /// E-mail the link to the people of the experiment in the PVs, with the contacts on copy of the PI's message

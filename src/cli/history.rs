@@ -34,7 +34,7 @@ struct Document<'d> {
     error: &'d str,
     /// As it stood when the delivery began; where that was not recorded, as it stands now
     experiment: &'d Experiment,
-    /// Whether `experiment` is what the delivery had
+    /// Whether `experiment` was recorded with the delivery
     experiment_recorded: bool,
     path: &'d str,
     served: &'d [Served],
@@ -118,7 +118,7 @@ impl From<ServedRow> for Served {
     }
 }
 
-/// What the steps of an older delivery tell: units of sharing and mailing are named after addresses.
+/// The addresses in the steps of an older delivery.
 fn served_by_steps(steps: &[StepRow]) -> Vec<Served> {
     let mut served: Vec<Served> = vec![];
     for step in steps.iter().filter(|step| step.status == StepStatus::Done) {

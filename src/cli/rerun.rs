@@ -92,7 +92,7 @@ pub async fn wait_with_progress(
             event = run.next() => match event {
                 Event::Sample(sample) => runs = sample.value.as_integer() != Some(0),
                 Event::Disconnected => {
-                    busy = true; // until Status is heard again
+                    busy = true; // until the next value of Status
                     bar.set_message("the IOC has gone; waiting for it");
                 }
                 _ => continue,

@@ -13,7 +13,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// What is shown of the PVs doesn't wait longer for the schedule.
+/// The limit for the schedule's answer; the rest is shown without it.
 const SCHEDULE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Show the group in the PVs, what was done for it, and the Globus account's collections
@@ -55,23 +55,20 @@ impl Show {
             Some(Ok(collections)) => json!(collections),
             Some(Err(failure)) => json!({ "error": failure.message }),
         };
-        match self.format.json {
-            true => print::json(&document)?,
-            false => {
-                print_all(config, &user_info, &parsed, &paths, done.as_ref());
-                match &scheduled {
-                    None => {}
-                    Some(Ok(report)) => {
-                        print::lines(format_args!("\nBy {}:\n{}", report.source, report.text().trim_end()))
-                    }
-                    Some(Err(error)) => print::lines(format_args!("\nThe schedule can't be told: {error}")),
-                }
-                match &collections {
-                    None => {}
-                    Some(Ok(collections)) => print::lines(format_args!("\n{collections}")),
-                    Some(Err(failure)) => {
-                        print::lines(format_args!("\nThe Globus collections can't be told: {}", failure.message))
-                    }
+        if self.format.json {
+            print::json(&document)?;
+        } else {
+            print_all(config, &user_info, &parsed, &paths, done.as_ref());
+            match &scheduled {
+                None => {}
+                Some(Ok(report)) => print::lines(format_args!("\nBy {}:\n{}", report.source, report.text().trim_end())),
+                Some(Err(error)) => print::lines(format_args!("\nThe schedule can't be told: {error}")),
+            }
+            match &collections {
+                None => {}
+                Some(Ok(collections)) => print::lines(format_args!("\n{collections}")),
+                Some(Err(failure)) => {
+                    print::lines(format_args!("\nThe Globus collections can't be told: {}", failure.message))
                 }
             }
         }
@@ -85,7 +82,7 @@ impl Show {
     }
 }
 
-/// What the facility's schedule says, where there is one; why it can't be told, where it can't within a moment.
+/// The facility's schedule, where one is configured, or why it is not available in time.
 async fn scheduled(config: &Config) -> Option<Result<Report, String>> {
     let report = async {
         let Some(source) = schedule::open(config)? else { return Ok(None) };
@@ -102,7 +99,7 @@ fn sentences(errors: &[FieldError]) -> String {
     errors.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// What the journal knows about an experiment.
+/// The journal's data on an experiment.
 struct Done {
     row: ExperimentRow,
     steps: Vec<beamshare::journal::StepRow>,

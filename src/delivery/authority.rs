@@ -1,5 +1,5 @@
-//! Who may be given an experiment's directories: what a plan holds for Approve although the set itself is sound. The user
-//! info comes from PVs that many can write, so it alone never moves data from one person to another.
+//! Authority: a plan holds some experiments for Approve although their user info is complete and consistent. Many people can
+//! write the PVs, so user info alone never moves data from one person to another.
 
 use super::deliverer::Deliverer;
 use super::obstacle::Obstacle;
@@ -42,7 +42,7 @@ fn time_of_day(config: &Config, at: Timestamp) -> String {
 const SCHEDULE_LIMIT: Duration = Duration::from_secs(10);
 
 impl Deliverer {
-    /// What is held against the experiment by what it says and by what the journal knows of it.
+    /// The obstacles that follow from the experiment's texts and from the journal.
     pub(super) async fn held_by_authority(
         &self,
         experiment: &Experiment,

@@ -1,7 +1,7 @@
-//! What the schedule says of a group's beam time, for messages and hooks.
+//! The schedule's data on a group's beam time, for messages and hooks.
 //!
-//! It is asked once a delivery, and what it says is kept. Where it doesn't answer in time, what it said before is told, or
-//! nothing: users wait for their link, not for the title of their proposal.
+//! Each delivery asks once and keeps the answer. If none comes in time, the previous answer is used, or none: a slow schedule
+//! never delays the link by more than 10 s.
 
 use super::deliverer::Deliverer;
 use super::execute::Run;
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const FRESH: SignedDuration = SignedDuration::from_mins(10);
 
 impl Deliverer {
-    /// What the schedule says now; `None` where it is not configured, doesn't answer in time or doesn't know the group.
+    /// The schedule's answer now; `None` where no schedule is configured, it doesn't answer in time, or it doesn't list the group.
     pub(super) async fn ask_booking(&self, experiment: &Experiment) -> Option<Booking> {
         let (source, settings) = (self.schedule.as_ref()?, self.config.schedule.as_ref()?);
         let now = Timestamp::now();
@@ -33,7 +33,7 @@ impl Deliverer {
         None
     }
 
-    /// What the schedule says, or has said before, of an experiment that was accepted.
+    /// The schedule's latest answer for an accepted experiment.
     async fn booking(&self, row: &ExperimentRow) -> Result<Booking, JournalError> {
         let known = self.journal.booking(row.id).await?;
         match known {
@@ -50,7 +50,7 @@ impl Deliverer {
 }
 
 impl Run<'_> {
-    /// What messages and hooks of this delivery can tell; the schedule is asked once.
+    /// The values for this delivery's messages and hooks. The schedule is asked once.
     pub(super) async fn context(&self) -> Result<MessageContext, JournalError> {
         let booking = self.booked().await?.clone();
         let ends = self.deliverer.would_end(Some(self.experiment), &booking).await?;
@@ -58,7 +58,7 @@ impl Run<'_> {
         Ok(context.with_booking(booking))
     }
 
-    /// What the schedule says of the beam time.
+    /// The schedule's data on the beam time.
     pub(super) async fn booked(&self) -> Result<&Booking, JournalError> {
         self.booking.get_or_try_init(|| self.deliverer.booking(self.experiment)).await
     }

@@ -20,10 +20,10 @@ use uuid::Uuid;
 /// The name in the token store under which `beamshare login` keeps the sign-in.
 pub const SIGN_IN: &str = "beamshare";
 
-/// How many names of a directory are told to the operator.
+/// The number of names in a directory that are shown to the operator.
 pub(super) const NAMES_TOLD: usize = 3;
 
-/// A Globus collection, or what of it an experiment concerns.
+/// A Globus collection, or the part of it below a directory.
 pub struct Collection {
     client: GlobusClient,
     settings: config::Globus,
@@ -39,7 +39,7 @@ impl Collection {
         Ok(Collection::new(client(settings)?, settings))
     }
 
-    /// The same with a client that is there already. The client must not retry by itself: waiting is to be seen.
+    /// A collection with an existing client. The client must not retry by itself: the screen must show that a step waits.
     pub fn new(client: GlobusClient, settings: &config::Globus) -> Collection {
         let name = format!("globus:{}", settings.collection);
         Collection { client, settings: settings.clone(), name, identities: Mutex::default() }
@@ -95,7 +95,7 @@ impl Collection {
         Ok(self.result(listed)?.rules)
     }
 
-    /// The Globus identities of these addresses, all in one request; who has none gets one.
+    /// The Globus identities of these addresses, all in one request; addresses without one get one.
     pub(super) async fn identities(&self, people: &[EmailAddress]) -> Result<HashMap<String, Uuid>, StepError> {
         self.look_up(people, true).await
     }
@@ -125,7 +125,7 @@ impl Collection {
         Ok(usernames.into_iter().filter_map(|name| cached.get(&name).map(|id| (name.clone(), *id))).collect())
     }
 
-    /// The usernames of identities, for people; who can't be looked up is left out.
+    /// The usernames of identities, for people; identities that can't be looked up are left out.
     pub(super) async fn names(&self, identities: impl Iterator<Item = Uuid>) -> HashMap<Uuid, String> {
         let identities: Vec<_> = identities.collect();
         if identities.is_empty() {
@@ -158,7 +158,7 @@ impl Collection {
         }
     }
 
-    /// Gives one of our rules the configured permissions, and this end. Globus takes the rule away by itself when it comes.
+    /// Gives one of our rules the configured permissions and this expiry. Globus removes the rule when it comes.
     pub(super) async fn change(&self, rule: &str, ends: Option<Timestamp>) -> Result<(), StepError> {
         let transfer = self.client.transfer();
         let rules = transfer.access_rules(self.settings.collection);
@@ -239,7 +239,7 @@ impl Place for Collection {
     }
 }
 
-/// What a directory of a collection under which pairs move data is called in the journal's claims: paths below different
+/// The name in the journal's claims of a directory under which pairs move data on a collection: paths below different
 /// tops are different places.
 pub(crate) fn place_name(collection: Uuid, top: &str) -> String {
     match top.trim_matches('/') {
@@ -283,7 +283,7 @@ pub fn recorded_client(settings: &config::Globus, transcript: Option<&Transcript
     builder.build().map_err(|error| step_error(&error, settings))
 }
 
-/// What a person types to sign in with these settings.
+/// The command that signs in with these settings.
 pub fn login_command(settings: &config::Globus) -> String {
     // The service's working directory is not the person's.
     let file = settings.file.canonicalize().unwrap_or_else(|_| settings.file.clone());
@@ -293,9 +293,10 @@ pub fn login_command(settings: &config::Globus) -> String {
 /// A word as a shell reads it back.
 fn quoted(word: &str) -> String {
     let harmless = |c: char| c.is_ascii_alphanumeric() || "/._-:@%+=,".contains(c);
-    match !word.is_empty() && word.chars().all(harmless) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+    if !word.is_empty() && word.chars().all(harmless) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -10,7 +10,7 @@ struct ControlState {
     aborted: bool,
     /// The delivery is to be broken off, at the next moment at which no message is under way
     stopping: bool,
-    /// Counts up each time somebody doesn't want to wait for the next attempt
+    /// Counts the requests to start the next attempts at once
     hurries: u64,
 }
 
@@ -42,7 +42,7 @@ impl Drop for Sending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Aborted;
 
-/// The two sides of one delivery's control. Dropping the operator's side lets the delivery go on by itself.
+/// The two sides of one delivery's control. If the operator's side is dropped, the delivery continues by itself.
 pub fn controls() -> (Controller, Control) {
     let (sender, receiver) = watch::channel(ControlState::default());
     let sending = Arc::new(watch::Sender::new(0));
@@ -50,7 +50,7 @@ pub fn controls() -> (Controller, Control) {
 }
 
 impl Controller {
-    /// Begins nothing new until [`Controller::go_on`]; what is under way ends first.
+    /// Begins nothing new until [`Controller::go_on`]. Attempts under way end first.
     pub fn pause(&self) {
         self.state.send_modify(|state| state.paused = true);
     }
@@ -60,7 +60,7 @@ impl Controller {
         self.state.send_modify(|state| state.paused = false);
     }
 
-    /// Stops the delivery for good. What was done stays done, and is in the journal.
+    /// Stops the delivery for good. Completed effects stay, and are in the journal.
     pub fn abort(&self) {
         self.state.send_modify(|state| state.aborted = true);
     }
@@ -78,7 +78,7 @@ impl Controller {
         let _ = self.sending.subscribe().wait_for(|count| *count == 0).await;
     }
 
-    /// Tries again at once what waits for its next attempt.
+    /// Starts the next attempts at once.
     pub fn hurry(&self) {
         self.state.send_modify(|state| state.hurries += 1);
     }
@@ -102,7 +102,7 @@ impl Control {
                 on_pause();
             }
             if self.state.changed().await.is_err() {
-                // Nobody is left who could end the pause.
+                // The operator's side is gone, so nobody can end the pause.
                 return Ok(());
             }
         }
@@ -122,7 +122,7 @@ impl Control {
         Aborted
     }
 
-    /// Ends when somebody doesn't want to wait any longer, or aborts.
+    /// Ends when the next attempt is to start at once, or the delivery is aborted.
     pub(super) async fn hurried(&mut self) {
         let before = self.state.borrow().hurries;
         if self.state.wait_for(|state| state.aborted || state.hurries > before).await.is_err() {

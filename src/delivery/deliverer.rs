@@ -24,11 +24,11 @@ pub struct Deliverer {
     pub(super) places: Vec<Arc<dyn Place>>,
     pub(super) collection: Option<Collection>,
     pub(super) replicas: Vec<SharedReplica>,
-    /// What the pairs of `[[sync]]` have moved; opened at its first use
+    /// The manifest of the files that pairs of `[[sync]]` have moved; opened at its first use
     pub(super) manifest: OnceCell<Manifest>,
     pub(super) mail_setup: Option<MailSetup>,
     pub(super) schedule: Option<Arc<dyn ScheduleSource>>,
-    /// What plans found, by experiment, for the run that follows
+    /// The findings of plans, by experiment, for the run that follows
     pub(super) inspections: Mutex<HashMap<Uuid, Inspection>>,
 }
 

@@ -47,7 +47,7 @@ impl Run<'_> {
         self.attempts.until_true(Step::Globus, &Unit::GlobusDirectory, once).await.err()
     }
 
-    /// Makes the directories on a collection, once it is sure that they are nobody else's.
+    /// Makes the directories on a collection after checking that they are not another group's.
     pub(super) async fn on_globus(&self, shared: &Shared<'_>, attempt: u32) -> Result<(), AttemptError> {
         let (step, unit) = shared.making();
         let claims = self.claims(shared.collection.name(), &shared.paths).await?;
@@ -65,7 +65,7 @@ impl Run<'_> {
         self.make_all(step, &unit, shared.collection, claims, attempt).await
     }
 
-    /// The experiment's claims in a place, also where the configuration has got a new place since they were made.
+    /// The experiment's claims in a place, also in one that the settings have gained since.
     async fn claims(&self, place: &str, paths: &[RelativePath]) -> Result<Vec<Claim>, JournalError> {
         let held = self.deliverer.journal().claims(self.experiment.id).await?;
         let claim = |path: &RelativePath| {
@@ -77,7 +77,7 @@ impl Run<'_> {
         Ok(paths.iter().map(claim).collect())
     }
 
-    /// The paths at which something of someone else's may stand. What the plan has just seen needn't be seen again.
+    /// The paths where another group's files may be. Those that the plan has just inspected are left out.
     fn unseen(&self, claims: &[Claim], attempt: u32) -> Vec<RelativePath> {
         let just_seen = |claim: &Claim| {
             attempt == 1
@@ -90,7 +90,7 @@ impl Run<'_> {
         unseen.map(|claim| claim.path.clone()).collect()
     }
 
-    /// Makes the claimed directories, with the journal knowing before and after.
+    /// Makes the claimed directories; the journal is written before and after.
     async fn make_all(
         &self,
         step: Step,
@@ -112,7 +112,7 @@ impl Run<'_> {
                 Ok(Made::Created) => told.push(format!("{} made", claim.path)),
                 Ok(Made::Existed) => told.push(format!("{} was there", claim.path)),
                 Err(error) => {
-                    // It was not made, so what is found there later can be someone else's after all.
+                    // The directory was not made, so files found there later may be another group's.
                     let records: Vec<_> = claims.iter().map(|claim| Record::Claim(id, claim)).collect();
                     self.progress.note(step, unit, StepStatus::Running, attempt, "not made", &records).await?;
                     return Err(error.into());

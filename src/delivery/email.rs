@@ -35,7 +35,8 @@ impl Deliverer {
         self.mail_setup.as_ref().map(|setup| &setup.mailer)
     }
 
-    /// Who gets which message, once each: everyone their own, the contacts a copy of the PI's. As addressee and recipient.
+    /// The recipients, each once, as addressee and recipient: everyone gets a message of their own, the contacts a copy of the
+    /// PI's.
     pub(super) fn recipients(&self, people: &People) -> Vec<(EmailAddress, EmailAddress)> {
         let own = people.addressees.iter().map(|person| (person.email.clone(), person.email.clone()));
         let mut recipients: Vec<_> = own.collect();
@@ -64,13 +65,13 @@ impl Deliverer {
     }
 }
 
-/// What a message is about, and which step and units tell about it.
+/// The subject of a message, and the step and units that show it.
 struct Subject<'a> {
     kind: MessageKind,
     templates: &'a Templates,
     /// Link and path, where they are not the first directory's
     elsewhere: Option<(String, String)>,
-    /// The directories that it promises; none where nothing is shared
+    /// The directories that it announces; none where nothing is shared
     shared: Option<&'a Shared<'a>>,
 }
 
@@ -89,8 +90,8 @@ impl Subject<'_> {
 }
 
 impl Run<'_> {
-    /// Mails everyone who was not mailed yet, once what the message promises is there. `before` is how the steps ended that
-    /// it waits for.
+    /// Mails everyone who was not mailed yet, once the announced data is there. `before` are the failures of the steps that it
+    /// waits for.
     pub(super) async fn email(&self, before: &[StepResult]) -> Vec<StepResult> {
         let Some(setup) = &self.deliverer.mail_setup else { return vec![] };
         let first = self.deliverer.collection.as_ref().map(|first| Shared::first(first, &self.paths));
@@ -99,7 +100,7 @@ impl Run<'_> {
         self.mail(setup, &subject, before).await
     }
 
-    /// The same about a copy of the data.
+    /// Mails everyone about a replica of the data.
     pub(super) async fn email_about(&self, copy: &Shared<'_>, before: &[StepResult]) -> Vec<StepResult> {
         let Some(setup) = &self.deliverer.mail_setup else { return vec![] };
         let Some(templates) = &setup.replicas else { return vec![] };
@@ -147,8 +148,8 @@ impl Run<'_> {
         }
     }
 
-    /// A message for each addressee who doesn't have it, or whose copies are missing, with a row for each copy that is
-    /// written before the first is sent. Nobody is written to about what is not there for them.
+    /// Composes a message for each addressee without one, or with copies missing, and journals a row for each copy before the
+    /// first is sent. Nobody is mailed about data that they can't read.
     async fn make_messages(
         &self,
         subject: &Subject<'_>,
@@ -245,8 +246,7 @@ impl Run<'_> {
         }
     }
 
-    /// The message to one addressee, for those of its recipients who don't have it; `rows` are the addressee's messages so
-    /// far.
+    /// The message to one addressee, for the recipients who don't have it. `rows` are the addressee's messages so far.
     fn message_to<'r>(
         &self,
         subject: &Subject<'_>,
@@ -332,7 +332,7 @@ impl Run<'_> {
         ended
     }
 
-    /// What messages may preconditions.
+    /// The preconditions of messages.
     async fn preconditions(&self, subject: &Subject<'_>) -> Result<Preconditions, AttemptError> {
         let path = self.paths[0].clone();
         if let Some(shared) = subject.shared {
@@ -360,7 +360,7 @@ pub(super) struct OutgoingMessage {
 #[derive(Default)]
 struct Made {
     outgoing: Vec<OutgoingMessage>,
-    /// What could not be made
+    /// Failures to compose
     ended: Vec<StepResult>,
     /// Whether others wait for the limit
     more: bool,
@@ -377,7 +377,7 @@ fn keep_new(outgoing: &mut Vec<OutgoingMessage>, mut left: u32) {
     outgoing.retain(|message_to| !message_to.copies.is_empty());
 }
 
-/// What messages may preconditions: the directory, and who can read it where it is shared.
+/// The preconditions of messages: the directory exists, and its readers can read it where it is shared.
 struct Preconditions {
     path: RelativePath,
     shared_with: Option<Vec<EmailAddress>>,
@@ -385,7 +385,7 @@ struct Preconditions {
 }
 
 impl Preconditions {
-    /// What keeps a message to this address from being true.
+    /// The precondition that a message to this address lacks.
     fn missing_for(&self, email: &EmailAddress) -> Option<AttemptError> {
         let path = self.path.clone();
         if self.shared_with.as_ref().is_some_and(|people| !people.contains(email)) {

@@ -45,7 +45,7 @@ impl Options {
 /// How a delivery ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// All that was asked for is true
+    /// Everything that was asked for is done
     Done,
     /// A step needs a person; the others were done
     Failed {
@@ -54,7 +54,7 @@ pub enum Outcome {
     },
     /// A place that was unreachable when the plan was made holds what may be another group's: an operator must approve
     Held {
-        /// What stands in the way
+        /// The obstacles
         obstacles: Vec<Obstacle>,
     },
     /// An operator stopped it
@@ -106,7 +106,7 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Whether the delivery has to make the step true.
+    /// Whether the delivery includes the step.
     pub fn expects(&self, step: Step) -> bool {
         self.delivery.only.as_ref().is_none_or(|only| only.contains(&step)) && self.deliverer.has(step)
     }
@@ -179,8 +179,8 @@ impl Deliverer {
 }
 
 impl Run<'_> {
-    /// Claims what the configuration has got since the experiment was accepted: a tree, a place. What someone else has
-    /// stands in the way here as it does in a plan.
+    /// Claims the trees and places that the settings have gained since the experiment was accepted. Another group's claims are
+    /// obstacles here as in a plan.
     async fn claim_added(&self) -> Result<Vec<Obstacle>, JournalError> {
         let experiment = &self.experiment.experiment;
         let wanted = self.deliverer.wanted(experiment, &self.paths);
@@ -192,7 +192,7 @@ impl Run<'_> {
         Ok(obstacles)
     }
 
-    /// A delivery of single steps is no whole one, and runs those steps' hooks alone.
+    /// A delivery of single steps runs only the hooks of those steps.
     async fn steps_and_hooks(&self) -> Vec<StepResult> {
         if self.expects(Step::Delivery) {
             self.with_hooks(Step::Delivery, self.steps()).await
@@ -209,7 +209,7 @@ impl Run<'_> {
         if self.deliverer.collection.is_none() {
             return self.serve_people(dirs.await).await;
         }
-        // What the message promises is on Globus; a host that is away doesn't hold it up.
+        // The message announces the directory on Globus, so an unreachable host does not delay it.
         let globus = async {
             let directory = self.expects(Step::Globus) || self.expects(Step::Share);
             let made = async { self.globus().await.into_iter().collect() };
@@ -223,7 +223,7 @@ impl Run<'_> {
             let (mut ended, (made, not_made)) = tokio::join!(globus, self.make_replicas());
             ended.extend(not_made);
             let stopped = ended.iter().any(|ended| matches!(ended, StepResult::Held(_) | StepResult::Aborted));
-            // What may not be shared here, by a hook's word for instance, is not shared there.
+            // Data that may not be shared here, for instance because a hook failed, is not shared there.
             if !stopped && !self.progress.has_failed(Step::Share) {
                 ended.extend(self.share_replicas(&made).await);
             }
@@ -265,7 +265,7 @@ impl Progress {
         self.change(|report| {
             for (step, (status, _)) in &mut report.steps {
                 if *status == StepStatus::Running {
-                    // Nothing runs any more: what did not begin waits for what has failed.
+                    // Nothing runs any more: units that did not begin wait for those that failed.
                     *status = if failed.contains(step) { StepStatus::Failed } else { StepStatus::Pending };
                 }
             }

@@ -1,4 +1,4 @@
-//! What stands in an experiment's directories before anything is made.
+//! The inspection of an experiment's directories before anything is made.
 
 use super::collection::{Collection, NAMES_TOLD};
 use super::obstacle::Obstacle;

@@ -1,4 +1,4 @@
-//! What must be true for an experiment, and making it true: exactly once, and never for the wrong person.
+//! Delivers experiments: exactly once, and never to the wrong person.
 //!
 //! [`Deliverer::plan`] inspects and changes nothing; [`Deliverer::accept`] records that the experiment is to be delivered;
 //! [`Deliverer::run`] delivers it, in the order of [`STEPS`](crate::domain::STEPS). Each effect has a row in the journal

@@ -1,4 +1,4 @@
-//! What stands in the way of a delivery until an operator approves.
+//! The obstacles to a delivery, which an operator must approve.
 
 use crate::domain::{EmailAddress, Experiment, Field, RelativePath};
 use crate::journal::{Claim, Conflict};
@@ -10,31 +10,31 @@ use std::fmt;
 pub enum Obstacle {
     /// Another experiment has this directory, one above it or one below it
     Taken {
-        /// Who wants it
+        /// The experiment that wants it
         wanted_by: Experiment,
-        /// Who has it
+        /// The experiment that has it
         conflict: Conflict,
     },
     /// A directory with something in it that beamshare didn't put there
     Occupied {
-        /// Who wants it
+        /// The experiment that wants it
         wanted_by: Experiment,
         /// The place's name
         place: String,
         /// The path wanted
         path: RelativePath,
-        /// Some of what is in it
+        /// Some of the names in it
         names: Vec<String>,
     },
     /// People who are not of this experiment could read its directory on Globus
     Foreign {
-        /// Who wants it
+        /// The experiment that wants it
         wanted_by: Experiment,
         /// The collection's name in the claims
         place: String,
         /// The rule's path on the collection
         path: String,
-        /// Who could
+        /// The person or group
         who: String,
     },
     /// The experiment was accepted before with another principal investigator's address
@@ -142,7 +142,7 @@ impl Obstacle {
     /// `covers` tells whether a rule's path on a place's collection is a directory or lies below it.
     pub(super) fn settles(&self, claim: &Claim, covers: impl Fn(&str, &RelativePath, &str) -> bool) -> bool {
         match self {
-            // Whoever approves that two groups have one directory approves what is in it, wherever it is.
+            // Approving that two groups share a directory approves its content in every place.
             Obstacle::Taken { conflict, .. } => conflict.wanted == claim.path,
             Obstacle::Occupied { place, path, .. } => *place == claim.place && *path == claim.path,
             Obstacle::Foreign { place, path, .. } => *place == claim.place && covers(place, &claim.path, path),

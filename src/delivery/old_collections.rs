@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 impl Run<'_> {
-    /// Takes back what is left on former collections. `looked` is what the look at the present first one found.
+    /// Takes back access on old collections. `looked` is the inspection of the present first collection.
     pub(super) async fn take_back_from_old_collections(
         &self,
         first: &Shared<'_>,

@@ -81,8 +81,7 @@ impl Deliverer {
         self.config.schedule.as_ref().is_some_and(|schedule| schedule.recipients == Recipients::Schedule)
     }
 
-    /// Asks the schedule who is on the experiment's proposal, and keeps the answer. One that does not tell changes
-    /// nothing.
+    /// Asks the schedule who is on the experiment's proposal, and keeps the answer. An unusable answer changes nothing.
     pub async fn refresh_people(&self, row: &ExperimentRow) -> Result<Refreshed, RefreshError> {
         let (Some(source), Some(settings)) = (&self.schedule, &self.config.schedule) else {
             return Ok(Refreshed::Unusable("no schedule is configured".to_owned()));
@@ -116,7 +115,7 @@ fn pi_name(row: &ExperimentRow) -> String {
     format!("{first} {}", row.experiment.pi_last_name).trim().to_owned()
 }
 
-/// Everyone on the proposal, once each whatever the capitals, and who can't be reached.
+/// Everyone on the proposal, once each whatever the capitals, and those who can't be reached.
 fn people_on(beam_time: &BeamTime) -> (Vec<Listed>, Vec<Unreachable>) {
     let mut listed: Vec<Listed> = vec![];
     for person in &beam_time.proposal.experimenters {

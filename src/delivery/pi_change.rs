@@ -12,7 +12,7 @@ use crate::mail::{PiChangeContext, new_message_id};
 use futures::FutureExt;
 
 impl Run<'_> {
-    /// Mails everyone concerned by replacements that they were not told of yet.
+    /// Mails everyone concerned about replacements that they were not told of yet.
     pub(super) async fn tell_pi_changes(&self) -> Vec<StepResult> {
         let Some(setup) = &self.deliverer.mail_setup else { return vec![] };
         let unit = &Unit::PiChanges;
@@ -71,7 +71,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The message, for those who don't have it.
+    /// Composes the message for the recipients who don't have it.
     async fn pi_change_message(&self, setup: &MailSetup, change: &PiChange) -> Result<OutgoingMessage, AttemptError> {
         let kind = MessageKind::PiChange(change.number);
         let mut rows = self.deliverer.journal().messages(self.experiment.id).await?;

@@ -1,4 +1,4 @@
-//! What must be true for an experiment, and what stands in the way.
+//! The plan of a delivery: its directories, and the obstacles to it.
 
 use super::attempt_error::AttemptError;
 use super::collection::{Collection, Principal};
@@ -15,7 +15,7 @@ use globus_transfer_client::AccessRule;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// What is to be done for an experiment. Making it has changed nothing.
+/// The plan for an experiment. Making it changes nothing.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// For whom
@@ -35,7 +35,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What stands in the way; empty where nothing does, or an operator has approved.
+    /// The obstacles; empty, too, when an operator has approved them.
     pub fn obstacles(&self) -> &[Obstacle] {
         if self.approved { &[] } else { &self.obstacles }
     }
@@ -51,7 +51,7 @@ impl Plan {
         self.approved = true;
     }
 
-    /// Drops the obstacle of a new principal investigator: what says so can't be forged, e.g. a signature.
+    /// Drops the obstacle of a new principal investigator, after a check that can't be forged, such as a signature.
     pub fn confirm_new_pi(&mut self) {
         self.obstacles.retain(|obstacle| !matches!(obstacle, Obstacle::NewPi { .. }));
     }
@@ -69,7 +69,7 @@ impl Plan {
 }
 
 impl Deliverer {
-    /// Looks at all places at once, within a short limit, and says what stands in the way. Changes nothing.
+    /// Inspects all places at once, within a short limit, and lists the obstacles. Changes nothing.
     pub async fn plan(&self, experiment: &Experiment) -> Result<Plan, PlanError> {
         let paths = self.paths(experiment)?;
         let known = self.journal.find_same(&experiment.owner(), &paths[0]).await?;
@@ -176,8 +176,8 @@ impl Deliverer {
         Ok(ClaimState::Claimed)
     }
 
-    /// Makes the experiment beamshare's to deliver, in one commit: its claims, the reference for the next set, and a
-    /// delivery that [`Deliverer::run`] then goes through. After a kill it is found by [`Journal::unfinished`].
+    /// Records in one commit that the experiment is to be delivered: its claims, the reference for the next set, and a
+    /// delivery for [`Deliverer::run`]. After a kill it is found by [`Journal::unfinished`].
     ///
     /// [`Journal::unfinished`]: crate::journal::Journal::unfinished
     pub async fn accept(
@@ -223,7 +223,7 @@ impl Deliverer {
         Ok(accepted)
     }
 
-    /// Looks again at paths in a place that the plan did not see, by the same rules.
+    /// Inspects paths in a place that the plan did not reach, by the same rules.
     pub(super) async fn obstacles_at(
         &self,
         experiment: &Experiment,
@@ -251,7 +251,7 @@ impl Deliverer {
         Ok(obstacles)
     }
 
-    /// Rules on the paths or below for people who are not this experiment's.
+    /// Access rules on the paths or below them for people outside the experiment.
     async fn foreign(
         &self,
         experiment: &Experiment,

@@ -18,8 +18,8 @@ use uuid::Uuid;
 const LENGTHENED: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 impl Deliverer {
-    /// Sends the reminders that are due at `now`; how many a mail server has taken. What fails for passing reasons is
-    /// an error, and is to be tried again.
+    /// Sends the reminders that are due at `now`, and returns how many the mail server took. A transient failure is an error,
+    /// to be retried.
     pub async fn remind(&self, now: Timestamp) -> Result<u32, AttemptError> {
         let (Some(setup), Some(collection), Some(email)) = (&self.mail_setup, &self.collection, &self.config.email)
         else {
@@ -84,7 +84,7 @@ impl Deliverer {
         failure.map_or(Ok(sent), Err)
     }
 
-    /// Whose access ends soon by the journal and who was not reminded of that, with their rules.
+    /// The access rules that end soon by the journal and whose holders were not reminded.
     async fn to_remind(
         &self,
         now: Timestamp,
@@ -95,7 +95,7 @@ impl Deliverer {
         for row in self.journal.ending_access().await? {
             let Some(ends) = row.expires_at else { continue };
             let near = ends - before <= now && now < ends.saturating_add(LENGTHENED).unwrap_or(Timestamp::MAX);
-            // Who gets access to everything was not written to about this.
+            // People of share_with were not mailed about this experiment.
             if near && row.collection == collection && row.reason != GrantReason::Further {
                 all.entry((row.experiment, row.email.username())).or_default().push(row);
             }

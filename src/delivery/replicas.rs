@@ -17,7 +17,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// What the operator reads until the first files have arrived.
+/// The operator's message until the first files have arrived.
 const WAITS: &str = "the replica is shared when its first files are there";
 
 impl Deliverer {

@@ -1,4 +1,4 @@
-//! What people see of a delivery.
+//! The report of a delivery that people see.
 
 use crate::domain::{Step, StepStatus};
 use std::collections::BTreeMap;

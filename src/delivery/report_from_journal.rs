@@ -13,10 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 impl Deliverer {
-    /// The report as the experiment's last deliveries left it, e.g. to show it after a restart. Nothing is looked at but
-    /// the journal.
+    /// The report as the experiment's last deliveries left it, e.g. after a restart. Reads only the journal.
     pub async fn report_of(&self, row: &ExperimentRow) -> Result<DeliveryReport, JournalError> {
-        // A configuration that has changed since can lack what its path needs; the first path is in the journal.
+        // The settings may have changed so that the path can't be made; the journal has the first one.
         let paths = self.paths(&row.experiment).unwrap_or_else(|_| vec![row.path.clone()]);
         let mut report = self.from_journal(row, &paths).await?;
         let last = self.journal.last_delivery(row.id).await?;
@@ -29,7 +28,7 @@ impl Deliverer {
         Ok(report)
     }
 
-    /// The report with which a delivery begins: what it is to make true is pending, the rest as it was.
+    /// The report with which a delivery begins: its steps are pending, the others as they were.
     pub async fn report_before(&self, id: Uuid, options: &Options) -> Result<DeliveryReport, JournalError> {
         let Some(row) = self.journal.experiment(id).await? else { return Ok(DeliveryReport::default()) };
         let paths = self.paths(&row.experiment).unwrap_or_else(|_| vec![row.path.clone()]);
@@ -92,7 +91,7 @@ impl Deliverer {
             };
             (step, shown)
         });
-        // It is there for its hooks alone.
+        // The delivery as a whole has only hooks.
         let whole = self.has(Step::Delivery).then(|| (Step::Delivery, units.get(&Step::Delivery)));
         let whole = whole.map(|(step, units)| (step, units.map(summary).unwrap_or_default()));
         let messages = self.journal.messages(row.id).await?;
@@ -124,7 +123,7 @@ impl Deliverer {
         })
     }
 
-    /// Those of the experiment's people who have access to all these directories.
+    /// The experiment's people who have access to all these directories.
     pub(super) async fn shared_with(
         &self,
         row: &ExperimentRow,

@@ -1,8 +1,8 @@
 //! When access ends.
 //!
-//! It is one moment for all of an experiment: `retention` after the end of the beam time, where the schedule tells that, and
-//! else after the first access. It is counted once, so that what the users were told stays true: another delivery neither
-//! lengthens nor shortens it. Another `retention` in the settings does.
+//! All access to an experiment's data ends at one moment: `retention` after the end of the beam time where the schedule has
+//! it, else after the first access. The starting point is recorded once, so a later delivery does not change the day that
+//! users were told. Only another `retention` in the settings does.
 
 use super::deliverer::Deliverer;
 use super::execute::Run;

@@ -1,4 +1,4 @@
-//! Rule 5: who is not on the schedule gets nothing before an operator has looked.
+//! Checks a new experiment against the schedule.
 
 use super::deliverer::Deliverer;
 use crate::domain::Experiment;
@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 impl Deliverer {
-    /// What the schedule holds against a new experiment: its address is not on the proposal that has the beam, or that
-    /// can't be told within `limit`. Nothing where no schedule is configured.
+    /// Why a new experiment is held: no entry of the schedule fits it, or the schedule does not answer within `limit`. `None`
+    /// where no schedule is configured.
     pub async fn schedule_hold(&self, experiment: &Experiment, limit: Option<Duration>) -> Option<Hold> {
         let (source, settings) = (self.schedule.as_ref()?, self.config.schedule.as_ref()?);
         let now = Timestamp::now();

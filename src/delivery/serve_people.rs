@@ -69,7 +69,7 @@ impl Run<'_> {
             return false;
         }
         match self.delivery.cause {
-            // The answer, or who was added by hand, is in the journal already.
+            // The journal has the answer, or the people added by hand, already.
             Cause::Schedule | Cause::Users => false,
             _ if self.ask_schedule => true,
             _ => self.deliverer.serves_everyone() && (self.delivery.only.is_none() || self.expects(Step::Share)),
@@ -109,7 +109,7 @@ impl Run<'_> {
         self.attempts.until_true(step, &Unit::Schedule, once).await
     }
 
-    /// A row of what this delivery does for an address.
+    /// The row that records what this delivery does for an address.
     pub(super) fn served(&self, people: &People, email: &EmailAddress) -> ServedRow {
         let mut all = people.readers.iter().chain(&people.addressees);
         let (name, role) = match all.find(|person| person.email == *email) {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 /// How many rules are made at a time: Globus limits the rate of requests.
 const AT_A_TIME: usize = 8;
 
-/// What the look at a collection's access rules found.
+/// The inspection of a collection's access rules.
 #[derive(Clone)]
 pub(super) struct AccessInspection {
     pub identities: HashMap<String, Uuid>,
@@ -103,7 +103,7 @@ impl Run<'_> {
         let is_over = ends.is_some_and(|end| end <= Timestamp::now());
         let (identities, rules) = tokio::try_join!(collection.identities(&emails), rules)?;
         let rows = self.deliverer.journal().access(self.experiment.id).await?;
-        // In one commit, before the first request: who is about to get a rule. After a kill those rules are ours.
+        // In one commit, before the first request: the people about to get a rule. After a kill those rules are ours.
         let mut wanted = vec![];
         for person in people.iter().filter(|_| !is_over) {
             let Some(identity) = identities.get(&person.email.username()) else { continue };
@@ -302,7 +302,7 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Counts those who have access to all directories.
+    /// Counts the people who have access to all directories.
     async fn count(&self) {
         let Some(collection) = &self.deliverer.collection else { return };
         let first = Shared::first(collection, &self.paths);
@@ -332,7 +332,7 @@ fn rule_paths(shared: &Shared<'_>) -> Vec<String> {
     shared.paths.iter().map(|path| shared.collection.path(path)).collect()
 }
 
-/// Whether beamshare gave it to someone who is not one of these people, by this or another address.
+/// Whether beamshare gave the access to somebody who is not one of these people, by this or another address.
 pub(super) fn is_taken_back(row: &AccessRow, people: &[Person], looked: &AccessInspection) -> bool {
     let is_right = |person: &Person| {
         person.email == row.email || looked.identities.get(&person.email.username()) == Some(&row.identity)
@@ -340,14 +340,14 @@ pub(super) fn is_taken_back(row: &AccessRow, people: &[Person], looked: &AccessI
     row.reason != GrantReason::Further && row.ours && row.state != AccessState::Revoked && !people.iter().any(is_right)
 }
 
-/// The rule that gives the identity access to just this directory. What comes from a role can't be changed here.
+/// The rule that gives the identity access to exactly this directory. Access by a role can't be changed here.
 fn find<'r>(rules: &'r [AccessRule], identity: Uuid, path: &str) -> Option<&'r AccessRule> {
     rules.iter().find(|rule| {
         rule.is_for(identity) && rule.role_id.is_none() && rule.path.trim_end_matches('/') == path.trim_end_matches('/')
     })
 }
 
-/// Whether they are the same, as far as a service that rounds can tell.
+/// Whether two expiries are the same within Globus's rounding.
 fn same_end(a: Option<Timestamp>, b: Option<Timestamp>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => a.duration_since(b).abs() < SignedDuration::from_mins(1),

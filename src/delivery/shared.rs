@@ -1,4 +1,4 @@
-//! Directories on a collection that people get access to, and which units tell about them.
+//! Directories on a collection that people get access to, and the units that show them.
 
 use super::collection::Collection;
 use crate::domain::{EmailAddress, RelativePath, ReplicaPart, Step, Unit};

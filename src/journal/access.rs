@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 use uuid::Uuid;
 
-/// As what a person gets access.
+/// Why a person has access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantReason {
@@ -21,7 +21,7 @@ pub enum GrantReason {
     Added,
 }
 
-/// How far a person's access has come.
+/// The state of a person's access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccessState {
@@ -48,9 +48,9 @@ pub struct AccessRow {
     pub path: String,
     /// The person's address
     pub email: EmailAddress,
-    /// As what the person gets it
+    /// Why the person has access
     pub reason: GrantReason,
-    /// What the rule lets its holder do
+    /// The rule's permissions
     pub permissions: Permissions,
     /// The rule's id, once it is known
     pub rule: Option<String>,
@@ -58,7 +58,7 @@ pub struct AccessRow {
     pub ours: bool,
     /// When the rule ends; `None`: never
     pub expires_at: Option<Timestamp>,
-    /// How far it has come
+    /// Its state
     pub state: AccessState,
 }
 

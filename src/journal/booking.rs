@@ -5,7 +5,7 @@ use sqlx::Row;
 use uuid::Uuid;
 
 impl Journal {
-    /// Keeps what the schedule says of the experiment's beam time.
+    /// Keeps the schedule's data on the experiment's beam time.
     pub async fn set_booking(&self, experiment: Uuid, booking: &Booking) -> Result<(), JournalError> {
         sqlx::query(
             "INSERT INTO booking (experiment, fields, heard_at) VALUES ($1, $2, $3) \
@@ -20,7 +20,7 @@ impl Journal {
         Ok(())
     }
 
-    /// What the schedule said of it when it was last heard, and when that was.
+    /// The schedule's latest data, and when it was received.
     pub async fn booking(&self, experiment: Uuid) -> Result<Option<(Booking, Timestamp)>, JournalError> {
         let row = sqlx::query("SELECT * FROM booking WHERE experiment = $1")
             .bind(experiment.to_string())

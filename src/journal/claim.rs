@@ -6,17 +6,17 @@ use sqlx::{Row, Sqlite, Transaction};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// How far a claim on a directory has come. The order is that of its life.
+/// The state of a claim on a directory, in the order in which it advances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimState {
-    /// Ours by name; what stands there is still to be looked at before anything is made or shared
+    /// Claimed by name; the directory is still to be inspected before anything is made or shared
     Claimed,
     /// An operator has approved that the experiment enters it, whatever stands there
     Approved,
-    /// It was looked at and is being made; after a kill, what is found there is ours
+    /// Inspected and being made; after a kill, the content is ours
     Making,
-    /// It is there and ours
+    /// Made, and ours
     Made,
 }
 
@@ -27,7 +27,7 @@ pub struct Claim {
     pub place: String,
     /// The path below the place's top directory
     pub path: RelativePath,
-    /// How far it has come
+    /// Its state
     pub state: ClaimState,
 }
 
@@ -36,7 +36,7 @@ pub struct Claim {
 pub struct Conflict {
     /// The other experiment's id
     pub experiment: Uuid,
-    /// Who it is
+    /// The other experiment
     pub named: Experiment,
     /// Its path
     pub path: RelativePath,
@@ -100,8 +100,8 @@ impl Journal {
         Ok(conflicts)
     }
 
-    /// Claims for an experiment that is accepted what a changed configuration has added to it: paths in places. Where
-    /// someone else has one of the paths, nothing is claimed.
+    /// Claims for an accepted experiment the paths and places that changed settings have added. If another experiment has one of
+    /// the paths, nothing is claimed.
     pub async fn claim_added(
         &self,
         id: Uuid,
@@ -152,7 +152,7 @@ impl Journal {
         rows.iter().map(|row| self.claim_row(row)).collect()
     }
 
-    /// Writes the claim, or how far it has come. In an acceptance it never goes back.
+    /// Writes the claim or its new state. An acceptance never sets a state back.
     pub(super) async fn write_claim(
         &self,
         transaction: &mut Transaction<'static, Sqlite>,

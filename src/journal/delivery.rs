@@ -29,28 +29,28 @@ pub enum Cause {
     Sync,
 }
 
-/// How a delivery stands or has ended.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
-    /// Under way; or, where nobody holds the experiment's lock, killed and to be gone on with
+    /// Under way; or, where nobody holds the experiment's lock, killed and to be resumed
     Running,
     /// All that was asked for is true
     Done,
     /// A step needs a person
     Failed,
-    /// It would enter what is someone else's; an operator must approve
+    /// It would enter another group's directory; an operator must approve
     Held,
     /// Stopped by an operator
     Aborted,
 }
 
-/// What [`Journal::begin_delivery`] writes down.
+/// The request that [`Journal::begin_delivery`] records.
 #[derive(Clone, Debug)]
 pub struct NewDelivery {
-    /// For whom
+    /// The experiment
     pub experiment: Uuid,
-    /// Why
+    /// The cause
     pub cause: Cause,
     /// The steps asked for; `None`: all
     pub only: Option<BTreeSet<Step>>,
@@ -63,19 +63,19 @@ pub struct NewDelivery {
 pub struct DeliveryRow {
     /// Its number, counting up
     pub number: i64,
-    /// For whom
+    /// The experiment
     pub experiment: Uuid,
     /// The experiment as it stood when the delivery began; `None` where that was not recorded
     pub experiment_then: Option<Experiment>,
-    /// Why
+    /// The cause
     pub cause: Cause,
     /// The steps asked for; `None`: all
     pub only: Option<BTreeSet<Step>>,
     /// Which messages it sends: 0 for the first, n for the n-th resending
     pub resend_number: i64,
-    /// How it stands or has ended
+    /// Its state
     pub state: DeliveryState,
-    /// What went wrong, for people; empty where nothing has
+    /// The failure, for people; empty where there is none
     pub error: String,
     /// When it began
     pub started_at: Timestamp,
@@ -83,37 +83,37 @@ pub struct DeliveryRow {
     pub ended_at: Option<Timestamp>,
 }
 
-/// How one unit of a step (a host, a person) stands, to be written down.
+/// The status of one unit of a step, to be recorded.
 #[derive(Clone, Copy, Debug)]
 pub struct NewStep<'a> {
     /// The delivery's number
     pub delivery: i64,
     /// The step
     pub step: Step,
-    /// The host or person
+    /// The unit
     pub unit: &'a Unit,
-    /// How it stands
+    /// Its status
     pub status: StepStatus,
-    /// How often it was tried
+    /// The number of attempts
     pub attempts: u32,
-    /// What the operator reads
+    /// The operator's message
     pub message: &'a str,
 }
 
-/// How one unit of a step (a host, a person) stands in a delivery.
+/// The recorded status of one unit of a step in a delivery.
 #[derive(Clone, Debug)]
 pub struct StepRow {
     /// The delivery's number
     pub delivery: i64,
     /// The step
     pub step: Step,
-    /// The host or person
+    /// The unit
     pub unit: Unit,
-    /// How it stands
+    /// Its status
     pub status: StepStatus,
-    /// How often it was tried
+    /// The number of attempts
     pub attempts: i64,
-    /// What the operator read
+    /// The operator's message
     pub message: String,
     /// When it began
     pub started_at: Timestamp,
@@ -129,9 +129,9 @@ impl DeliveryRow {
 }
 
 impl Journal {
-    /// Begins a delivery, or goes on with the one that was begun for the same and has not ended. A delivery of all steps
-    /// takes over others that were killed: they end as aborted, and the messages of a resending that they still owed
-    /// become this one's. One of single steps leaves a killed one of all steps, to be gone on with.
+    /// Begins a delivery, or resumes an unfinished one of the same request. A delivery of all steps takes over others that were
+    /// killed: they end as aborted, and messages that they had still to resend become this one's. A delivery of single steps
+    /// leaves a killed one of all steps to be resumed.
     pub async fn begin_delivery(&self, new: &NewDelivery) -> Result<DeliveryRow, JournalError> {
         let mut transaction = self.begin().await?;
         let begun =

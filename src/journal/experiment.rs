@@ -8,11 +8,11 @@ use sqlx::{Row, Sqlite, Transaction};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// By what an experiment was accepted.
+/// Who or what accepted an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AcceptedBy {
-    /// By itself, when the user info changed
+    /// The service by itself, when the user info changed
     Auto,
     /// The operator pressed Approve
     Approve,
@@ -45,18 +45,18 @@ pub struct ExperimentRow {
     pub path: RelativePath,
     /// When it was last accepted
     pub accepted_at: Timestamp,
-    /// By what
+    /// Who or what accepted it
     pub accepted_by: AcceptedBy,
 }
 
-/// What [`Journal::accept`] writes down.
+/// The acceptance that [`Journal::accept`] records.
 #[derive(Clone, Debug)]
 pub struct Acceptance<'a> {
-    /// Who has the beam time
+    /// The experiment
     pub experiment: &'a Experiment,
-    /// What the PVs said, the next set's reference; `None` leaves the reference as it is
+    /// The readings of the PVs, the next set's reference; `None` leaves the reference as it is
     pub readings: Option<&'a Readings>,
-    /// By what it was accepted
+    /// Who or what accepted it
     pub by: AcceptedBy,
     /// The first tree's path
     pub path: &'a RelativePath,
@@ -70,7 +70,7 @@ pub struct Acceptance<'a> {
     pub replaces: Option<&'a EmailAddress>,
 }
 
-/// What became of an [`Acceptance`].
+/// The result of an [`Acceptance`].
 #[derive(Clone, Debug)]
 pub enum Accepted {
     /// It is in the journal, with a delivery that has yet to run
@@ -83,7 +83,8 @@ pub enum Accepted {
         /// The address that this one corrects
         corrected_from: Option<EmailAddress>,
     },
-    /// Someone else got one of its directories first, or is its principal investigator meanwhile; nothing was written
+    /// Another experiment claimed one of its directories first, or its principal investigator has changed meanwhile; nothing
+    /// was written
     Taken(Vec<Conflict>),
 }
 
@@ -132,8 +133,8 @@ impl Journal {
         rows.iter().map(|row| self.experiment_row(row)).collect()
     }
 
-    /// Writes down, in one commit, that the experiment is ours to deliver: itself, its claims, the reference and a
-    /// delivery. Whoever is first gets a directory: a claim that came in between makes it [`Accepted::Taken`].
+    /// Records in one commit that the experiment is to be delivered: itself, its claims, the reference and a delivery. The
+    /// first claim on a directory wins: one made in between results in [`Accepted::Taken`].
     pub async fn accept(&self, acceptance: &Acceptance<'_>) -> Result<Accepted, JournalError> {
         let owner = acceptance.experiment.owner();
         let mut transaction = self.begin().await?;
@@ -161,7 +162,7 @@ impl Journal {
         let mut conflicts = vec![];
         let mut seen = BTreeSet::new();
         for claim in acceptance.claims {
-            // What it entered before, in whichever place, is settled.
+            // Directories that it has claimed before, in any place, are settled.
             let is_settled = held.iter().any(|held| held.path.key() == claim.path.key());
             if !is_settled && seen.insert(&claim.path) {
                 let own = Some(id);

@@ -1,4 +1,4 @@
-//! What the limits of `[rules]` count. The journal has the times, so a restart does not reset a limit.
+//! The limits per hour of `[rules]`. The journal has the times that they count, so a restart does not reset a limit.
 
 use super::{Journal, JournalError, Record};
 use jiff::{SignedDuration, Timestamp};
@@ -7,7 +7,7 @@ use sqlx::{Sqlite, Transaction};
 /// The limits are per hour.
 const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
-/// What is limited.
+/// A limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limited {
     /// Experiments that were accepted for the first time

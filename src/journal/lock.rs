@@ -14,7 +14,7 @@ pub enum LockError {
     /// Someone delivers it
     #[error("this experiment is being delivered by {holder}; wait for its end, or stop it there (lock {})", path.display())]
     Held {
-        /// Who: program, process id, host and time
+        /// The owner: program, process id, host and time
         holder: String,
         /// The lock's file
         path: PathBuf,
@@ -25,7 +25,7 @@ pub enum LockError {
         path.display()
     )]
     Served {
-        /// Who: program, process id, host and time
+        /// The owner: program, process id, host and time
         holder: String,
         /// The lock's file
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum LockError {
     /// Someone moves its data
     #[error("this pair is being run by {holder}; wait for its end, or stop it: beamshare sync stop (lock {})", path.display())]
     Moving {
-        /// Who: program, process id, host and time
+        /// The owner: program, process id, host and time
         holder: String,
         /// The lock's file
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum LockError {
     File {
         /// The lock's file
         path: PathBuf,
-        /// What the system said
+        /// The system's error
         source: std::io::Error,
     },
 }

@@ -6,7 +6,7 @@ use sqlx::{Row, Sqlite, Transaction};
 use std::fmt;
 use uuid::Uuid;
 
-/// How far a message has come.
+/// The state of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageState {
@@ -18,7 +18,7 @@ pub enum MessageState {
     Refused,
 }
 
-/// What a message is about.
+/// The subject of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum MessageKind {
@@ -63,19 +63,19 @@ impl TryFrom<String> for MessageKind {
 /// One copy of a message for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageRow {
-    /// About whose data
+    /// The experiment
     pub experiment: Uuid,
-    /// About what of it
+    /// The subject
     pub kind: MessageKind,
-    /// Whose message it is
+    /// The person to whom it is written
     pub addressee: EmailAddress,
-    /// Who gets this copy
+    /// The recipient of this copy
     pub recipient: EmailAddress,
     /// 0 for the first message, n for the n-th resending
     pub resend_number: i64,
     /// Its Message-ID, without angle brackets
     pub message_id: String,
-    /// How far it has come
+    /// Its state
     pub state: MessageState,
     /// The mail server's reply
     pub server_reply: String,
@@ -87,7 +87,7 @@ impl Journal {
         transaction: &mut Transaction<'static, Sqlite>,
         row: &MessageRow,
     ) -> Result<(), JournalError> {
-        // The Message-ID never changes once it is written: it is what a second sending is recognized by.
+        // The Message-ID never changes once it is written: mail programs recognize a second sending by it.
         sqlx::query(
             "INSERT INTO message (experiment, kind, addressee, recipient, generation, message_id, state, words, changed_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \

@@ -1,7 +1,7 @@
-//! What was done, for whom, with which result: one SQLite file a beamline, which survives kill -9.
+//! The journal of a beamline: each effect, for whom and with which result, in one SQLite file that survives kill -9.
 //!
-//! A row is written before each thing that beamshare does to the world and another after it, so a restart knows what may
-//! have happened. Everything here is a single commit with the disk's word that it is there (WAL, `synchronous=FULL`).
+//! A row is written before each effect and another after it, so a restart knows what may have happened. Each write is one
+//! commit that is on the disk when it returns (WAL, `synchronous=FULL`).
 //! The daemon and the command line's verbs write to one file at the same time: a commit waits for the other's, and
 //! [`Journal::changed_by_others`] says when there is something new to read. Secrets are never in it.
 
@@ -51,18 +51,18 @@ use uuid::Uuid;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/journal/migrations");
 
-/// Something to be written down before or after it is done.
+/// A record of an effect, written before or after it.
 #[derive(Clone, Copy, Debug)]
 pub enum Record<'a> {
-    /// How a unit of a step stands
+    /// The status of a unit
     Step(NewStep<'a>),
-    /// How far the experiment's claim has come
+    /// The state of an experiment's claim
     Claim(Uuid, &'a Claim),
-    /// How far a person's access has come
+    /// The state of a person's access
     Access(&'a AccessRow),
-    /// How far a message has come
+    /// The state of a message
     Message(&'a MessageRow),
-    /// What a delivery did for an address
+    /// The effects of a delivery for an address
     Served(&'a ServedRow),
 }
 
@@ -80,7 +80,7 @@ pub enum JournalError {
     File {
         /// The file
         path: PathBuf,
-        /// What the system said
+        /// The system's error
         source: std::io::Error,
     },
     /// The file was written by a newer beamshare
@@ -102,7 +102,7 @@ pub enum JournalError {
     Migrate {
         /// The file
         path: PathBuf,
-        /// What went wrong
+        /// The error
         source: MigrateError,
     },
     /// A statement failed
@@ -110,7 +110,7 @@ pub enum JournalError {
     Sql {
         /// The file
         path: PathBuf,
-        /// What SQLite said
+        /// SQLite's error
         source: sqlx::Error,
     },
     /// SQLite finds the file damaged, or it is no database
@@ -122,7 +122,7 @@ pub enum JournalError {
     Damaged {
         /// The file
         path: PathBuf,
-        /// What SQLite said
+        /// SQLite's error
         reason: String,
     },
     /// The file at the path is not the one that was opened, or an older state of it
@@ -144,7 +144,7 @@ pub enum JournalError {
         path: PathBuf,
         /// Table and column
         what: &'static str,
-        /// What stands there
+        /// The value
         value: String,
     },
 }
@@ -244,7 +244,7 @@ impl Journal {
         Ok(self.data_version.swap(version, Ordering::Relaxed) != version)
     }
 
-    /// What the PVs said when a set was last accepted, or seen first; the next one is compared with it.
+    /// The readings of the set that was last accepted, or seen first. The next set is compared with them.
     pub async fn reference(&self) -> Result<Option<Readings>, JournalError> {
         let row = sqlx::query("SELECT fields FROM user_info WHERE only_row = 1")
             .fetch_optional(&self.pool)
@@ -253,7 +253,7 @@ impl Journal {
         row.map(|row| self.json("user_info.fields", row.get("fields"))).transpose()
     }
 
-    /// Keeps what the next set is to be compared with. [`Journal::accept`] does it by itself.
+    /// Keeps the readings that the next set is compared with. [`Journal::accept`] does so itself.
     pub async fn set_reference(&self, readings: &Readings) -> Result<(), JournalError> {
         let mut transaction = self.begin().await?;
         self.write_reference(&mut transaction, readings).await?;
@@ -328,7 +328,7 @@ impl Journal {
         Ok(())
     }
 
-    /// A transaction that holds the write lock from its start: what it reads stays true until it commits.
+    /// A transaction that holds the write lock from its start: values that it reads stay valid until it commits.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, JournalError> {
         self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|e| self.sql(e))
     }

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 use uuid::Uuid;
 
-/// Who says that a person belongs to an experiment.
+/// The source of a person's membership in an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PersonSource {
@@ -15,30 +15,30 @@ pub enum PersonSource {
     Added,
 }
 
-/// How a person stands to an experiment.
+/// A person's membership in an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PersonState {
     /// One of its people
     Present,
-    /// The schedule does not list them any more
+    /// No longer listed by the schedule
     Unlisted,
-    /// Removed by hand; stays so whatever the schedule says
+    /// Removed by hand; neither the schedule nor a tagging undoes it
     Removed,
 }
 
-/// One of an experiment's people, or someone who was.
+/// A present or former member of an experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersonRow {
     /// Their address
     pub email: EmailAddress,
-    /// What they are called; empty where nobody has said
+    /// The name; empty where it is not known
     pub name: String,
-    /// Who says that they belong to it
+    /// The source of the membership
     pub source: PersonSource,
-    /// Whether they still do
+    /// The membership
     pub state: PersonState,
-    /// The delivery that has taken this up; `None` where it is still owed
+    /// The delivery that has applied this state; `None` where it is still owed
     pub delivery: Option<i64>,
 }
 
@@ -47,21 +47,21 @@ pub struct PersonRow {
 pub struct Listed {
     /// Their address
     pub email: EmailAddress,
-    /// What the schedule calls them
+    /// The name in the schedule
     pub name: String,
 }
 
 /// Someone on the proposal who can't be reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unreachable {
-    /// What the schedule calls them
+    /// The name in the schedule
     pub name: String,
     /// Why, e.g. `no e-mail address`
     pub reason: String,
 }
 
 impl Journal {
-    /// Who belongs to the experiment, or did, beside the PI and `share_with`; by name.
+    /// The experiment's present and former members besides the PI and `share_with`, by name.
     pub async fn people(&self, experiment: Uuid) -> Result<Vec<PersonRow>, JournalError> {
         let mut transaction = self.pool.begin().await.map_err(|e| self.sql(e))?;
         self.people_in(&mut transaction, experiment).await
@@ -80,7 +80,7 @@ impl Journal {
         rows.iter().map(|row| self.person_row(row)).collect()
     }
 
-    /// Who is on the experiment's proposal and can't be reached.
+    /// The people on the experiment's proposal who can't be reached.
     pub async fn unreachable(&self, experiment: Uuid) -> Result<Vec<Unreachable>, JournalError> {
         let rows = sqlx::query("SELECT name, reason FROM unreachable WHERE experiment = $1 ORDER BY name")
             .bind(experiment.to_string())
@@ -90,8 +90,8 @@ impl Journal {
         Ok(rows.iter().map(|row| Unreachable { name: row.get("name"), reason: row.get("reason") }).collect())
     }
 
-    /// Takes down whom the schedule lists now. Who was added or removed by hand stays so. Whether that changes who gets
-    /// the data.
+    /// Records the people whom the schedule lists now; changes by hand stay in force. Returns whether other people than before
+    /// get the data.
     pub async fn set_listed(
         &self,
         experiment: Uuid,
@@ -151,7 +151,7 @@ impl Journal {
         Ok(changed)
     }
 
-    /// Adds someone by hand, also one who was removed. False where they were added already.
+    /// Adds a person by hand, also one who was removed. Returns `false` for somebody who was a member already.
     pub async fn add_person(&self, experiment: Uuid, email: &EmailAddress, name: &str) -> Result<bool, JournalError> {
         let mut transaction = self.begin().await?;
         let before = self.person_in(&mut transaction, experiment, email).await?;
@@ -171,8 +171,8 @@ impl Journal {
         Ok(!is_there)
     }
 
-    /// Removes someone by hand, for good, also one of whom nobody has heard yet. False where they were not among the
-    /// experiment's people.
+    /// Removes a person by hand until they are added again, also somebody not known yet. Returns `false` for somebody who was
+    /// not a member.
     pub async fn remove_person(&self, experiment: Uuid, email: &EmailAddress) -> Result<bool, JournalError> {
         let mut transaction = self.begin().await?;
         let before = self.person_in(&mut transaction, experiment, email).await?;
@@ -182,7 +182,7 @@ impl Journal {
             name: before.as_ref().map(|person| person.name.clone()).unwrap_or_default(),
             source: PersonSource::Added,
             state: PersonState::Removed,
-            // Who was not there has nothing to lose that is not owed already.
+            // Somebody who was not a member loses nothing that is not owed already.
             delivery: before.as_ref().filter(|_| !was_there).and_then(|person| person.delivery),
         };
         self.write_person(&mut transaction, experiment, &person).await?;
@@ -190,8 +190,7 @@ impl Journal {
         Ok(was_there)
     }
 
-    /// The experiment's people, with everything of them that is still owed being this delivery's from now on: after a kill
-    /// it is gone on with.
+    /// The experiment's people. Changes that are still owed become this delivery's; it is resumed after a kill.
     pub async fn take_up_people(&self, experiment: Uuid, delivery: i64) -> Result<Vec<PersonRow>, JournalError> {
         let mut transaction = self.begin().await?;
         sqlx::query("UPDATE person SET delivery = $2 WHERE experiment = $1 AND delivery IS NULL")
@@ -205,7 +204,7 @@ impl Journal {
         Ok(people)
     }
 
-    /// The experiments whose people have changed since a delivery last took them up, and who says so.
+    /// The experiments with changes of people that no delivery has applied yet, and the source of the changes.
     pub async fn owed_people(&self) -> Result<Vec<(Uuid, PersonSource)>, JournalError> {
         let rows = sqlx::query(
             "SELECT experiment, MIN(source) AS source FROM person WHERE delivery IS NULL GROUP BY experiment",

@@ -7,15 +7,15 @@ use uuid::Uuid;
 /// The reminder of one person that an access ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReminderRow {
-    /// Of whose data
+    /// The experiment
     pub experiment: Uuid,
-    /// Who gets it
+    /// The recipient
     pub recipient: EmailAddress,
     /// The end that it reminds of
     pub expires_at: Timestamp,
     /// Its Message-ID
     pub message_id: String,
-    /// How far it has come; refused, too, where the access was gone before
+    /// Its state; refused, too, where the access was gone before
     pub state: MessageState,
     /// The mail server's reply, or why it was not sent
     pub server_reply: String,

@@ -33,7 +33,7 @@ impl From<GrantReason> for Role {
     }
 }
 
-/// One address that a delivery served, and what it did for it. Written again, what was done adds up.
+/// The effects of a delivery for one address. Rows written again add up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServedRow {
     /// The delivery's number
@@ -53,7 +53,7 @@ pub struct ServedRow {
 }
 
 impl ServedRow {
-    /// An address for which nothing was done yet.
+    /// A row without effects.
     pub fn new(delivery: i64, email: &EmailAddress, name: &str, role: Role) -> ServedRow {
         let (email, name) = (email.clone(), name.to_owned());
         ServedRow { delivery, email, name, role, shared: false, mailed: false, taken_back: false }

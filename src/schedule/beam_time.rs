@@ -133,10 +133,10 @@ impl RunSchedule {
     pub fn current(&self, at: Timestamp) -> Result<Option<&BeamTime>, ScheduleError> {
         let mut current = self.beam_times.iter().filter(|beam_time| beam_time.contains(at));
         let Some(first) = current.next() else {
-            return match self.not_understood.is_empty() {
-                true => Ok(None),
-                false => Err(ScheduleError::NotUnderstood { entries: self.not_understood.clone() }),
-            };
+            if self.not_understood.is_empty() {
+                return Ok(None);
+            }
+            return Err(ScheduleError::NotUnderstood { entries: self.not_understood.clone() });
         };
         // Two activities of one proposal may overlap; two proposals at once are for a person to tell apart.
         let mut last = first;

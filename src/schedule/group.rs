@@ -17,13 +17,13 @@ impl RunSchedule {
         let email = &experiment.pi_email;
         if let Some(number) = experiment.details.get(&Field::ProposalNumber) {
             let found = self.of_proposal(number, at).ok_or(format!("the schedule has no proposal {number}"))?;
-            return match found.names(email) {
-                true => Ok(found),
-                false if found.proposal.experimenters.is_empty() => {
-                    Err(format!("the schedule names nobody on proposal {number}"))
-                }
-                false => Err(format!("{email} is not on proposal {number} by the schedule")),
-            };
+            if found.names(email) {
+                return Ok(found);
+            }
+            if found.proposal.experimenters.is_empty() {
+                return Err(format!("the schedule names nobody on proposal {number}"));
+            }
+            return Err(format!("{email} is not on proposal {number} by the schedule"));
         }
         let theirs: Vec<_> = self.beam_times.iter().filter(|beam_time| beam_time.names(email)).collect();
         let near: Vec<_> = theirs.iter().copied().filter(|beam_time| beam_time.is_near(at, grace)).collect();
