@@ -111,6 +111,11 @@ install: build
 	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/beamshare/docs docs/*.md
 	sed 's#/usr/local#$(PREFIX)#' config/beamshare.service | \
 	  $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/beamshare.service
+ifeq ($(DESTDIR),)
+	@id -u beamshare >/dev/null 2>&1 || \
+	  $(SUDO) useradd --system --user-group --home-dir /var/lib/beamshare --shell /usr/sbin/nologin beamshare
+	$(SUDO) install -d -m 750 -o beamshare -g beamshare /var/lib/beamshare
+endif
 	@echo 'Next: beamshare init /etc/beamshare, edit /etc/beamshare/beamshare.toml, beamshare check'
 
 clean:

@@ -37,6 +37,7 @@ pub(super) fn resolve(config: &mut Config) {
     }
     match config.globus.as_mut().map(|globus| &mut globus.sign_in) {
         Some(SignIn::Service { client_secret_file: file, .. }) => from_file(file),
+        Some(SignIn::TokenStore { file, .. }) if file.as_os_str().is_empty() => {}
         Some(SignIn::TokenStore { file, .. } | SignIn::AccessTokenFile { file }) => from_file(file),
         None => {}
     }
@@ -64,6 +65,11 @@ pub(super) fn resolve(config: &mut Config) {
     }
     config.rules.tag_key_file.iter_mut().for_each(from_file);
     from_file(&mut config.journal.path);
+    if let Some(SignIn::TokenStore { file, .. }) = config.globus.as_mut().map(|globus| &mut globus.sign_in)
+        && file.as_os_str().is_empty()
+    {
+        *file = config.journal.path.with_extension("globus-tokens.json");
+    }
     config.log.folder.iter_mut().for_each(from_file);
 }
 

@@ -278,7 +278,8 @@ pub enum SignIn {
         /// The id of the native app through which the person signs in
         #[serde(deserialize_with = "value::uuid")]
         client_id: Uuid,
-        /// The store's file, of mode 0600
+        /// The store's file, of mode 0600; beside the journal where it is not given, since the service can write there
+        #[serde(default)]
         file: PathBuf,
     },
     /// One access token for Transfer and Auth, as it is

@@ -210,9 +210,13 @@ enum Unrendered {
 }
 
 /// Undefined values are errors, but a template may ask `{% if proposal_number %}`.
+/// How many instructions a template may take: one that loops in loops must not keep the service busy.
+const FUEL: u64 = 20_000;
+
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    environment.set_fuel(Some(FUEL));
     environment
 }
 
@@ -365,7 +369,61 @@ mod tests {
         assert!(RelativePath::try_from("2026-03/Li_rec".to_owned()).is_ok());
     }
 
+    /// Parts of templates, whole and broken, put together at random.
+    fn parts() -> impl Strategy<Value = String> {
+        let part = prop::sample::select(vec![
+            "{{ year_month }}",
+            "{{ pi_last_name }}",
+            "{{ proposal_title }}",
+            "{{ esaf | default('none') }}",
+            "{{ pi_email | upper }}",
+            "{{ nobody }}",
+            "{{ '/' }}",
+            "{{ '../' * 300 }}",
+            "{{ pi_last_name * 1000000 }}",
+            "{% if esaf %}",
+            "{% else %}",
+            "{% endif %}",
+            "{% for i in range(10000) %}",
+            "{% endfor %}",
+            "{% set x = pi_last_name %}",
+            "{% raw %}",
+            "{#",
+            "#}",
+            "{{",
+            "%}",
+            "/",
+            "..",
+            ".",
+            "-",
+            "~",
+            "raw",
+            "\n",
+            "\0",
+            "\u{202e}",
+        ]);
+        prop::collection::vec(part, 0..10).prop_map(|parts| parts.concat())
+    }
+
     proptest! {
+        #[test]
+        fn no_template_leaves_the_top(text in prop_oneof![parts(), "(?s).{0,80}", "\\PC{0,80}"], title in "(?s).{0,60}") {
+            let Ok(template) = PathTemplate::try_from(text) else { return Ok(()) };
+            let user_info = UserInfo(BTreeMap::from([
+                (Field::YearMonth, "2026-03".to_owned()),
+                (Field::PiLastName, "Li".to_owned()),
+                (Field::PiEmail, "li@example.org".to_owned()),
+                (Field::ProposalTitle, title),
+            ]));
+            let Ok(experiment) = Experiment::parse(&user_info) else { return Ok(()) };
+            let Ok(path) = template.render(&experiment) else { return Ok(()) };
+            prop_assert!(path.as_str().len() <= PATH_MAX);
+            let joined = std::path::Path::new("/top").join(path.as_str());
+            let normal = |c: &std::path::Component| matches!(c, std::path::Component::Normal(_));
+            prop_assert!(joined.components().skip(1).all(|c| normal(&c)), "{joined:?}");
+            prop_assert!(path.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./".contains(&b)), "{joined:?}");
+        }
+
         #[test]
         fn no_text_leaves_the_top(title in "(?s).{0,60}|[./\\\\~$ -]{0,20}|\\PC{0,60}", name in "[\\p{L}\\p{M} '.-]{1,30}") {
             let user_info = UserInfo(BTreeMap::from([

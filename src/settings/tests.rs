@@ -494,6 +494,19 @@ fn a_file_that_is_not_there_is_told() {
 }
 
 #[test]
+fn sign_ins_are_kept_beside_the_journal_where_the_service_can_write() {
+    let globus = "[globus]\ncollection = \"00000000-0000-0000-0000-000000000001\"\n\
+                  sign_in.token_store = { client_id = \"00000000-0000-0000-0000-000000000002\" }\n";
+    let (_folder, file) = write(
+        &SMALLEST
+            .replace("journal.sqlite", "/var/lib/beamshare/2bm.sqlite")
+            .replace("[journal]", &format!("{globus}[journal]")),
+    );
+    let SignIn::TokenStore { file, .. } = Config::load(&file).unwrap().globus.unwrap().sign_in else { panic!() };
+    assert_eq!(file, Path::new("/var/lib/beamshare/2bm.globus-tokens.json"));
+}
+
+#[test]
 fn what_others_can_change_is_no_setting() {
     let mode = |file: &Path, mode| std::fs::set_permissions(file, PermissionsExt::from_mode(mode)).unwrap();
     let (folder, file) = write(SMALLEST);

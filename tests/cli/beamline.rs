@@ -76,9 +76,13 @@ impl Beamline {
     }
 
     pub fn act(&self, arguments: &[&str]) -> Ended {
+        run(self.command(), arguments)
+    }
+
+    pub fn command(&self) -> assert_cmd::Command {
         let mut command = beamshare(self.folder.path());
         command.envs(self.test.environment());
-        run(command, arguments)
+        command
     }
 
     /// Runs a program of Python in the folder, with Channel Access as the verbs have it.

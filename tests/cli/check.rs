@@ -95,3 +95,30 @@ fn what_works_is_told_and_what_does_not_with_the_remedy() {
     assert!(state(&document, "globus", "sign-in").1.contains("chmod 600"), "{document:#}");
     assert!(!document.to_string().contains("another secret"));
 }
+
+/// systemd is not there in a test; what it is asked for is what counts.
+#[test]
+fn as_the_service_it_runs_under_the_restrictions_of_the_unit() {
+    let beamline = Beamline::new();
+    let programs = tempfile::tempdir().unwrap();
+    let unit = super::support::ioc::repository("config/beamshare.service");
+    for (name, script) in [
+        ("systemctl", format!("test \"$*\" = 'cat -- beamshare.service' && cat {}", unit.display())),
+        ("systemd-run", "printf '%s\\n' \"$@\"; exit 5".to_owned()),
+    ] {
+        let file = programs.path().join(name);
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let mut command = beamline.command();
+    command.env("PATH", format!("{}:/usr/bin:/bin", programs.path().display()));
+    let ended = super::run(command, &["check", "--as-service", "--json"]);
+    assert_eq!(ended.code, 5, "the check's own: {}", ended.err);
+    let arguments: Vec<&str> = ended.out.lines().collect();
+    for property in ["User=beamshare", "ProtectHome=read-only", "StateDirectory=beamshare", "MemoryMax=2G"] {
+        assert!(arguments.contains(&&*format!("--property={property}")), "{property}: {arguments:#?}");
+    }
+    let check = arguments.iter().position(|argument| *argument == "--").unwrap();
+    assert!(arguments[check + 1].ends_with("beamshare") && arguments[check + 2] == "check", "{arguments:?}");
+    assert!(arguments[check + 4].starts_with('/') && arguments.last() == Some(&"--json"), "{arguments:?}");
+}

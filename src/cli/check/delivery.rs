@@ -1,5 +1,5 @@
 use super::{Finding, State};
-use beamshare::config::{Config, Email, Globus};
+use beamshare::config::{Config, Email, Globus, SignIn};
 use beamshare::delivery::{recorded_client, step_error};
 use beamshare::domain::StepError;
 use beamshare::mail::{Mailer, Templates};
@@ -7,6 +7,7 @@ use beamshare::places;
 use futures::future;
 use globus_transfer_client::transfer::Collection;
 use globus_transfer_client::{ACCESS_RULE_LIMIT, ErrorKind, GlobusClient, Transcript};
+use std::path::Path;
 
 /// Rules from which on an operator should make room.
 const RULES_MANY: usize = ACCESS_RULE_LIMIT * 9 / 10;
@@ -44,9 +45,29 @@ async fn globus(config: &Config, transcript: Option<&Transcript>) -> Vec<Finding
     };
     let (auth, collection) = tokio::join!(auth(&client, settings), collection(&client, settings));
     let mut findings = vec![Finding::of_step(SECTION, "sign-in", auth)];
+    if let SignIn::TokenStore { file, .. } = &settings.sign_in {
+        findings.push(token_store(file));
+    }
     findings.extend(collection);
     findings.extend(copies(config, &client, settings).await);
     findings
+}
+
+/// Whether the sign-in can be renewed, which replaces the file.
+fn token_store(file: &Path) -> Finding {
+    const WHAT: &str = "token store";
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match tempfile::tempfile_in(folder) {
+        Ok(_) => Finding::ok("globus", WHAT, format!("{} can be renewed", file.display())),
+        Err(error) => {
+            let says = format!(
+                "the sign-in in {} can't be renewed: no file can be made in its folder ({error}). Move it beside the journal: \
+                 take `file` out of [globus.sign_in.token_store], and run beamshare login",
+                file.display()
+            );
+            Finding::failed("globus", WHAT, says)
+        }
+    }
 }
 
 /// Copies are shared as the first collection is.

@@ -1,5 +1,6 @@
 //! `beamshare check`: everything that the settings name is tried, side by side.
 
+mod as_service;
 mod delivery;
 mod epics;
 mod hooks;
@@ -32,6 +33,11 @@ pub struct Check {
     /// addresses, paths and ids are replaced by placeholders; look into the file before you send it.
     #[arg(long, value_name = "FILE")]
     transcript: Option<PathBuf>,
+
+    /// Try it under the account and the restrictions of this systemd unit (needs root)
+    #[arg(long, value_name = "UNIT", num_args = 0..=1, default_missing_value = "beamshare.service")]
+    as_service: Option<String>,
+
     #[command(flatten)]
     format: Format,
 }
@@ -91,6 +97,9 @@ impl Finding {
 
 impl Check {
     pub async fn act(self, config: &Config) -> Outcome {
+        if let Some(unit) = &self.as_service {
+            return as_service::run(unit, config, self.format.json);
+        }
         let transcript =
             self.transcript.as_ref().map(|file| Transcript::create(file).map_err(|error| written(file, &error)));
         let transcript = transcript.transpose()?;

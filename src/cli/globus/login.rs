@@ -10,6 +10,7 @@ use globus_transfer_client::{
 };
 use secrecy::SecretString;
 use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -87,7 +88,9 @@ impl Login {
         let settings = settings(config)?;
         match &settings.sign_in {
             SignIn::Service { client_secret_file, .. } if self.service => {
-                service(settings, client_secret_file, self.replace).await
+                let outcome = service(settings, client_secret_file, self.replace).await?;
+                hand_over(config, client_secret_file)?;
+                Ok(outcome)
             }
             SignIn::TokenStore { client_id, file } if !self.service => {
                 let mut app = NativeApp::new(*client_id).label(label(config));
@@ -148,6 +151,7 @@ async fn person(config: &Config, app: NativeApp, local_server: bool, store: &Tok
     let me = account.tell(account.client.auth().userinfo().await)?;
     let name = me.preferred_username.unwrap_or_else(|| me.sub.to_string());
     print::line(format_args!("Signed in as {}; kept in {}", print::plain(&name), store.path().display()));
+    hand_over(config, store.path())?;
     Ok(Exit::Done)
 }
 
@@ -209,6 +213,29 @@ fn not_finished(error: &globus::Error) -> Failure {
         )),
         _ => Failure::failed(error),
     }
+}
+
+/// Run as root, gives the file (and the lock beside it) to the account of the service, which could not read it otherwise: the
+/// one that owns the journal's folder.
+fn hand_over(config: &Config, file: &Path) -> Result<(), Failure> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    let folder = config.journal.path.parent().unwrap_or(Path::new("/"));
+    let Some(owner) = std::fs::metadata(folder).ok().filter(|owner| owner.uid() != 0) else {
+        let says =
+            format!("{} belongs to root; give it to the account of the service: chown ACCOUNT {0}", file.display());
+        print::warn(says);
+        return Ok(());
+    };
+    let mut lock = file.as_os_str().to_owned();
+    lock.push(".lock");
+    for file in [file, Path::new(&lock)].into_iter().filter(|file| file.exists()) {
+        std::os::unix::fs::lchown(file, Some(owner.uid()), Some(owner.gid())).map_err(|error| {
+            Failure::failed(format!("can't give {} to the account {}: {error}", file.display(), owner.uid()))
+        })?;
+    }
+    Ok(())
 }
 
 /// A registered service needs no sign-in, only a secret that works.

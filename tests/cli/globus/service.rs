@@ -37,6 +37,21 @@ fn a_secret_is_kept_only_when_it_works() {
     assert!(ended.err.contains("login --service"), "{}", ended.err);
 }
 
+/// Root signs in for the account that owns the journal's folder.
+#[test]
+fn root_gives_the_secret_to_the_account_of_the_service() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let site = Site::new();
+    site.sign_in_as_service();
+    if chown(site.folder.path(), Some(54_321), Some(54_322)).is_err() {
+        return; // only root can give it away
+    }
+    let ended = site.act_with_input(&["login", "--service"], &format!("{SECRET}\n"));
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let metadata = std::fs::metadata(site.path("globus.secret")).unwrap();
+    assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (54_321, 54_322, 0o600));
+}
+
 #[test]
 fn a_typed_secret_is_not_shown() {
     let site = Site::new();
