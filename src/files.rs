@@ -23,8 +23,8 @@ pub(crate) enum FileError {
     #[error("can be changed by {by} (mode {mode:04o}), so it is not used. Run: chmod {} {}", remedy(*mode), path.display())]
     Exposed { path: PathBuf, by: String, mode: u32 },
     #[error(
-        "can be replaced by {by}, who may write in {} (mode {mode:04o}), so it is not used. Run: chmod {} {}",
-        path.display(), remedy(*mode), path.display()
+        "can be replaced by {by}, who may write in {} (mode {mode:04o}), so it is not used. {}",
+        path.display(), folder_remedy(path, *mode)
     )]
     FolderExposed { path: PathBuf, by: String, mode: u32 },
 }
@@ -46,6 +46,14 @@ impl From<FileError> for io::Error {
 
 fn remedy(mode: u32) -> &'static str {
     if mode & 0o002 != 0 { "go-w" } else { "g-w" }
+}
+
+fn folder_remedy(path: &Path, mode: u32) -> String {
+    match mode & 0o1000 {
+        0 => format!("Run: chmod {} {}", remedy(mode), path.display()),
+        // Meant for everyone, like /tmp.
+        _ => "Move it to a folder of its own".to_owned(),
+    }
 }
 
 /// Reads a text that only this account, its groups, root or the owner can change.

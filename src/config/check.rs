@@ -275,6 +275,10 @@ fn check_globus(globus: &Globus, problems: &mut Problems) {
             format!("{duration:?} is shorter than an hour: the access would end before anyone reads the e-mail");
         problems.push((key!["globus", "retention"], message));
     }
+    if globus.notify_message.is_some() && !globus.notify_email {
+        let message = "would never be sent: notify_email is not true".to_owned();
+        problems.push((key!["globus", "notify_message"], message));
+    }
     for (n, address) in globus.share_with.iter().enumerate() {
         if globus.share_with[..n].contains(address) {
             problems.push((key!["globus", "share_with", n], format!("{address} is already in the list")));

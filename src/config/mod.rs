@@ -28,6 +28,7 @@ pub use sync::{
 pub use tag_key::{TagKeyError, read_tag_keys, write_new_tag_key};
 pub use trust::Trust;
 pub use value::to_duration;
+pub(crate) use watch::inotify_remedy;
 pub use watch::{Changes, ConfigWatcher, WatchError};
 
 use crate::domain::{EmailAddress, Field, PathTemplate};
@@ -239,6 +240,11 @@ pub struct Globus {
     /// How long after the beam time the access ends; without it never
     #[serde(default, deserialize_with = "value::some_duration")]
     pub retention: Option<Duration>,
+    /// Whether Globus itself mails each of the experiment's people when they get access, with a link to the directory
+    #[serde(default)]
+    pub notify_email: bool,
+    /// What Globus's mail says beside that
+    pub notify_message: Option<String>,
     /// People who get access to every experiment's directory beside the PI
     #[serde(default, deserialize_with = "value::addresses")]
     pub share_with: Vec<EmailAddress>,

@@ -25,7 +25,7 @@ const EVENTS: usize = 16 * 1024;
 
 /// The folders of the configuration and its templates can't be watched for changes.
 #[derive(Debug, thiserror::Error)]
-#[error("can't watch {} for changes ({source}); edits of the configuration need a restart", folder.display())]
+#[error("can't watch {} for changes ({source}){}; edits of the configuration need SIGHUP or a restart", folder.display(), inotify_remedy(source))]
 pub struct WatchError {
     folder: PathBuf,
     source: std::io::Error,
@@ -167,6 +167,15 @@ impl Watched {
         for interests in self.interests.values().filter(|interests| lost || interests.files.contains(&file)) {
             let _ = interests.touched.try_send(());
         }
+    }
+}
+
+/// What to do about an error that is a limit of inotify; as the end of a message.
+pub(crate) fn inotify_remedy(error: &std::io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOSPC) => ": raise the sysctl fs.inotify.max_user_watches",
+        Some(Errno::MFILE) => ": raise the sysctl fs.inotify.max_user_instances",
+        _ => "",
     }
 }
 

@@ -102,17 +102,25 @@ impl Attempts<'_> {
                 }
                 Retry::Backoff => own,
                 // A little later than asked, so that not all callers return in the same moment.
-                Retry::After(asked) => asked + own.min(Duration::from_secs(1)),
+                Retry::After(asked) => asked.saturating_add(own.min(Duration::from_secs(1))),
                 Retry::Sparse(first) => {
                     repeated += 1;
-                    first * repeated
+                    first.saturating_mul(repeated)
                 }
             };
-            if began.elapsed() + pause > self.retry_for || repeated > SPARSE_MAX {
-                let message = format!(
-                    "given up after {attempt} attempts in {}: {error}; put 1 to Run to try again",
-                    human(began.elapsed())
-                );
+            if began.elapsed().saturating_add(pause) > self.retry_for || repeated > SPARSE_MAX {
+                let message = match error.retry() {
+                    Retry::After(asked) if asked > self.retry_for => format!(
+                        "given up: the next attempt may be made in {} at the earliest, and retry_for is {}: {error}; put 1 to \
+                         Run to try again",
+                        human(asked),
+                        human(self.retry_for)
+                    ),
+                    _ => format!(
+                        "given up after {attempt} attempts in {}: {error}; put 1 to Run to try again",
+                        human(began.elapsed())
+                    ),
+                };
                 tracing::error!(%step, %unit, attempt, "{message}");
                 self.write(step, unit, StepStatus::Failed, attempt, &message).await;
                 return Err(StepResult::Failed);

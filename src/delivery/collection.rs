@@ -140,13 +140,22 @@ impl Collection {
         }
     }
 
-    /// Makes an access rule and returns its id.
-    pub(super) async fn grant(&self, identity: Uuid, path: &str, ends: Option<Timestamp>) -> Result<String, StepError> {
+    /// Makes an access rule and returns its id. Globus mails `notify`.
+    pub(super) async fn grant(
+        &self,
+        identity: Uuid,
+        path: &str,
+        ends: Option<Timestamp>,
+        notify: Option<&EmailAddress>,
+    ) -> Result<String, StepError> {
         let transfer = self.client.transfer();
         let mut rule =
             transfer.access_rules(self.settings.collection).create(identity, path).permissions(self.permissions());
         if let Some(ends) = ends {
             rule = rule.expires(ends);
+        }
+        if let Some(email) = notify {
+            rule = rule.notify(email.as_str(), self.settings.notify_message.clone());
         }
         match rule.send().await {
             Ok(id) => Ok(id),
@@ -268,7 +277,16 @@ pub fn recorded_client(settings: &config::Globus, transcript: Option<&Transcript
             Authorizer::client_credentials(ClientCredentials::new(*client_id, secret(client_secret_file)?))
         }
         SignIn::AccessTokenFile { file } => Authorizer::access_token(secret(file)?),
-        SignIn::TokenStore { file, .. } => Authorizer::stored(TokenStore::at(file), SIGN_IN),
+        SignIn::TokenStore { file, .. } => {
+            // Whoever can write there could put a link in the place of the store or of its lock.
+            let folder = file.parent().filter(|folder| folder.exists());
+            let checked = folder.map_or(Ok(()), crate::files::check_own_folder);
+            checked.map_err(|error| StepError {
+                message: format!("the token store {} {error}", file.display()),
+                retry: Retry::Never,
+            })?;
+            Authorizer::stored(TokenStore::at(file), SIGN_IN)
+        }
     };
     let mut builder = GlobusClient::builder()
         .auth_url(settings.auth_url.clone())

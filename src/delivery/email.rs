@@ -179,6 +179,10 @@ impl Run<'_> {
         let mut ended = vec![];
         let mut unsent_to_pi = None;
         for Person { email: addressee, reason, .. } in &people.addressees {
+            let theirs: Vec<_> = rows.iter().filter(|row| row.addressee == *addressee).collect();
+            let copies = recipients.iter().filter(|(to, _)| to == addressee).map(|(_, recipient)| recipient);
+            // Whoever was mailed needs no promise: a later failure of the sharing is that step's to report.
+            let Some(message) = self.message_to(subject, &context, addressee, copies, &theirs)? else { continue };
             if let Some(missing) = preconditions.missing_for(addressee) {
                 let unit = &subject.message_to(addressee);
                 match reason {
@@ -198,9 +202,7 @@ impl Run<'_> {
                 }
                 continue;
             }
-            let theirs: Vec<_> = rows.iter().filter(|row| row.addressee == *addressee).collect();
-            let copies = recipients.iter().filter(|(to, _)| to == addressee).map(|(_, recipient)| recipient);
-            outgoing.extend(self.message_to(subject, &context, addressee, copies, &theirs)?);
+            outgoing.push(message);
         }
         let new: u32 = outgoing.iter().map(|message_to| message_to.new).sum();
         let left = self.messages_left().await?.left;

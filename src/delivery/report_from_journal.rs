@@ -17,8 +17,14 @@ impl Deliverer {
     pub async fn report_of(&self, row: &ExperimentRow) -> Result<DeliveryReport, JournalError> {
         // The settings may have changed so that the path can't be made; the journal has the first one.
         let paths = self.paths(&row.experiment).unwrap_or_else(|_| vec![row.path.clone()]);
-        let mut report = self.from_journal(row, &paths).await?;
+        let mut report = self.read_report(row, &paths).await?;
         let last = self.journal.last_delivery(row.id).await?;
+        if last.as_ref().is_none_or(|last| last.state != DeliveryState::Running) {
+            // What has ended only in part waits for the next delivery.
+            for (status, _) in report.steps.values_mut().filter(|(status, _)| *status == StepStatus::Running) {
+                *status = StepStatus::Pending;
+            }
+        }
         report.message = match last.map(|last| (last.state, last.error)) {
             Some((DeliveryState::Done, _)) => report.done_sentence(),
             Some((DeliveryState::Running, _)) => "The delivery was interrupted and is to go on".to_owned(),
@@ -32,7 +38,7 @@ impl Deliverer {
     pub async fn report_before(&self, id: Uuid, options: &Options) -> Result<DeliveryReport, JournalError> {
         let Some(row) = self.journal.experiment(id).await? else { return Ok(DeliveryReport::default()) };
         let paths = self.paths(&row.experiment).unwrap_or_else(|_| vec![row.path.clone()]);
-        let mut report = self.from_journal(&row, &paths).await?;
+        let mut report = self.read_report(&row, &paths).await?;
         for (step, shown) in &mut report.steps {
             if self.has(*step) && options.only.as_ref().is_none_or(|only| only.contains(step)) {
                 *shown = (StepStatus::Pending, String::new());
@@ -46,7 +52,7 @@ impl Deliverer {
         Ok(report)
     }
 
-    async fn from_journal(&self, row: &ExperimentRow, paths: &[RelativePath]) -> Result<DeliveryReport, JournalError> {
+    async fn read_report(&self, row: &ExperimentRow, paths: &[RelativePath]) -> Result<DeliveryReport, JournalError> {
         let people = self.people(row).await?;
         let recipients = self.recipients(&people);
         // Units of earlier settings and people are left out, but a failure that is nobody's own is shown.
@@ -64,8 +70,16 @@ impl Deliverer {
             (_, Step::Email) => row.status != StepStatus::Done,
             (_, Step::Dirs | Step::Sync | Step::Delivery) => false,
         };
+        let messages = self.journal.messages(row.id).await?;
+        let was_mailed = |unit: &Unit| {
+            let mut data = messages.iter().filter(|message| message.kind == MessageKind::Data);
+            data.any(|message| message.state == MessageState::Sent && *unit == Unit::Person(message.recipient.clone()))
+        };
         let mut units: BTreeMap<Step, Units> = BTreeMap::new();
-        for step in self.journal.steps_of(row.id).await? {
+        for mut step in self.journal.steps_of(row.id).await? {
+            if step.step == Step::Email && step.status == StepStatus::Pending && was_mailed(&step.unit) {
+                (step.status, step.message) = (StepStatus::Done, String::new());
+            }
             if is_shown(&step) {
                 units.entry(step.step).or_default().insert(step.unit, (step.status, step.message));
             }
@@ -94,7 +108,6 @@ impl Deliverer {
         // The delivery as a whole has only hooks.
         let whole = self.has(Step::Delivery).then(|| (Step::Delivery, units.get(&Step::Delivery)));
         let whole = whole.map(|(step, units)| (step, units.map(summary).unwrap_or_default()));
-        let messages = self.journal.messages(row.id).await?;
         // One each of every kind: resendings count once.
         let mailed: BTreeSet<_> = messages
             .iter()
@@ -129,18 +142,20 @@ impl Deliverer {
         row: &ExperimentRow,
         shared: &Shared<'_>,
     ) -> Result<Vec<EmailAddress>, JournalError> {
-        let collection = shared.collection;
-        let access = self.journal.access(row.id).await?;
-        let can_read = |email: &EmailAddress, path: &String| {
-            access.iter().any(|row| {
-                row.email == *email
-                    && row.path == *path
-                    && row.collection == collection.settings().collection
-                    && row.state == AccessState::Granted
-            })
-        };
-        let paths: Vec<_> = shared.paths.iter().map(|path| collection.path(path)).collect();
+        let with_access = self.with_access(row, shared).await?;
         let people = self.people(row).await?.readers.into_iter().map(|person| person.email);
-        Ok(people.filter(|email| paths.iter().all(|path| can_read(email, path))).collect())
+        Ok(people.filter(|email| with_access.contains(&email.username())).collect())
+    }
+
+    /// The usernames of everyone who has access to all these directories, whoever gave it.
+    async fn with_access(&self, row: &ExperimentRow, shared: &Shared<'_>) -> Result<BTreeSet<String>, JournalError> {
+        let collection = shared.collection;
+        let mut granted = self.journal.access(row.id).await?;
+        granted.retain(|row| row.state == AccessState::Granted && row.collection == collection.settings().collection);
+        let paths: Vec<_> = shared.paths.iter().map(|path| collection.path(path)).collect();
+        let has =
+            |email: &EmailAddress, path: &String| granted.iter().any(|row| row.email == *email && row.path == *path);
+        let people = granted.iter().map(|row| &row.email);
+        Ok(people.filter(|email| paths.iter().all(|path| has(email, path))).map(EmailAddress::username).collect())
     }
 }

@@ -180,7 +180,13 @@ impl Run<'_> {
                         let wanted = self.row(grant, path.clone(), AccessState::Wanted, None, true);
                         self.deliverer.journal().record(&[Record::Access(&wanted)]).await?;
                     }
-                    (Some(collection.grant(grant.identity, &path, grant.ends).await?), true, grant.ends)
+                    // Once a person and collection: their other directories are beside the first one.
+                    let notify = Some(&grant.person.email).filter(|_| {
+                        collection.settings().notify_email
+                            && granted.is_empty()
+                            && grant.person.reason != GrantReason::Further
+                    });
+                    (Some(collection.grant(grant.identity, &path, grant.ends, notify).await?), true, grant.ends)
                 }
             };
             let row = self.row(grant, path, AccessState::Granted, rule, ours);

@@ -103,6 +103,15 @@ impl Templates {
         Ok(templates)
     }
 
+    /// The names of the texts (a template's file) that never name the data's link.
+    pub fn without_link(&self) -> Vec<&str> {
+        let names_link = |name: &str| {
+            let template = self.environment.get_template(name);
+            template.is_ok_and(|template| template.undeclared_variables(false).contains("data_link"))
+        };
+        self.wordings.iter().map(|wording| wording.text.as_str()).filter(|text| !names_link(text)).collect()
+    }
+
     /// The addresses on copy. They stand in each message's `Cc:`; who is sent a copy is the caller's decision.
     pub fn contacts(&self) -> Vec<EmailAddress> {
         self.contact_addresses.clone()

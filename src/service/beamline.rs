@@ -260,7 +260,7 @@ impl Beamline {
                     result
                 }
                 Ok(()) = reload.changed() => {
-                    let config = Config::load(&self.config.file);
+                    let config = settings::load(&self.config.file);
                     let result = self.configure(config).await;
                     observation = self.watcher.observation().clone();
                     observation.mark_changed();

@@ -96,6 +96,21 @@ fn what_works_is_told_and_what_does_not_with_the_remedy() {
     assert!(!document.to_string().contains("another secret"));
 }
 
+#[test]
+fn a_message_without_a_link_is_warned_about() {
+    let beamline = Beamline::new();
+    let template = beamline.path("message.txt");
+    std::fs::write(&template, "Your data is shared by Globus.\n").unwrap();
+    let check = || -> Value { serde_json::from_str(&beamline.act(&["check", "--json"]).out).unwrap() };
+    let document = check();
+    let (found, says) = state(&document, "email", "templates");
+    assert!(found == "warning" && says.contains("notify_email"), "{document:#}");
+    let file = beamline.path("beamshare.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("[globus]\n", "[globus]\nnotify_email = true\n")).unwrap();
+    assert_eq!(state(&check(), "email", "templates").0, "ok");
+}
+
 /// systemd is not there in a test; what it is asked for is what counts.
 #[test]
 fn as_the_service_it_runs_under_the_restrictions_of_the_unit() {

@@ -95,3 +95,16 @@ async fn one_at_a_time_and_the_other_is_told_who() {
             .all(|file| { !file.unwrap().file_name().to_string_lossy().ends_with(&format!("{id}.lock")) })
     );
 }
+
+#[tokio::test]
+async fn a_wait_that_is_longer_than_the_limit_is_called_that() {
+    let beamline = Beamline::new().await;
+    for (seconds, told) in [(3600, "in 60 min at the earliest"), (u64::MAX, "at the earliest")] {
+        beamline.globus.fault(Fault::answer("mkdir", 503).retry_after(seconds).always());
+        let (deliverer, id) = accepted(&beamline).await;
+        let (outcome, _) = run(&deliverer, id, &Options::all(Cause::Run, "test")).await;
+        let Outcome::Failed { message } = outcome else { panic!("{outcome:?}") };
+        assert!(message.contains(told) && message.contains("retry_for is 20 s"), "{message}");
+        beamline.globus.clear_faults();
+    }
+}

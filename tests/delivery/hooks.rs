@@ -299,7 +299,7 @@ async fn its_output_is_in_the_log_line_by_line_and_bounded() {
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let of_hook: Vec<&str> = text.lines().filter(|line| line.contains("hook=\"talk\"")).collect();
     let order: Vec<_> =
-        ["one", "two", "esc\\x1b[31m"].iter().map(|said| text.find(&format!(" {said} ")).unwrap()).collect();
+        ["one", "two", "esc\\u{1b}[31m"].iter().map(|said| text.find(&format!(" {said} ")).unwrap()).collect();
     assert!(order.is_sorted(), "{order:?}");
     assert!(of_hook.iter().all(|line| line.len() < 700), "a line without bounds");
     assert!((490..520).contains(&of_hook.len()), "{} lines", of_hook.len());

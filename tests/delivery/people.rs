@@ -4,6 +4,7 @@ use crate::beamline::{ARCHIVE, Beamline, CONTACT, PI, Running, STAFF, accept, as
 use beamshare::delivery::{Deliverer, Options, Outcome, Refreshed};
 use beamshare::domain::{Step, StepStatus};
 use beamshare::journal::{AccessState, Cause};
+use globus_simulator::Fault;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -238,4 +239,48 @@ async fn who_is_removed_loses_access_to_a_former_collection() {
         assert!(!left.iter().any(|who| who == bo.as_str()), "{left:?}");
         assert!(left.iter().any(|who| who == PI) && left.iter().any(|who| who == STAFF), "{left:?}");
     }
+}
+
+#[tokio::test]
+async fn who_was_mailed_is_never_called_unsent_again() {
+    let beamline = Beamline::with(&[SCHEDULE], |collection| collection).await;
+    schedule(&beamline, &[("Li", PI), ("Bo", BO)]);
+    let deliverer = beamline.deliverer().await;
+    let (id, outcome, report) = deliver(&deliverer, &li(PI, "1234")).await;
+    assert_done(&outcome, &report);
+    // Staff take Bo's rule away by hand, and for a while Globus refuses to make another.
+    let rows = deliverer.journal().access(id).await.unwrap();
+    let rule = rows.iter().find(|row| row.email.to_string() == BO).unwrap().rule.clone().unwrap();
+    let settings = beamshare::config::Config::load(&beamline.path("beamshare.toml")).unwrap().globus.unwrap();
+    let globus = beamshare::delivery::client(&settings).unwrap();
+    globus.transfer().access_rules(beamline.collection).delete(&rule).await.unwrap();
+    beamline.globus.fault(Fault::answer("access_create", 403).times(2));
+    let again = || async { run(&deliverer, id, &Options::all(Cause::Run, "test")).await };
+    let (outcome, report) = again().await;
+    assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
+    assert_eq!(report.steps[&Step::Email].0, StepStatus::Done, "{report:#?}");
+    beamline.globus.clear_faults();
+    let (outcome, report) = again().await;
+    assert_done(&outcome, &report);
+    let row = deliverer.journal().experiment(id).await.unwrap().unwrap();
+    let recalled = beamline.deliverer().await.report_of(&row).await.unwrap();
+    assert_eq!(recalled.steps[&Step::Email].0, StepStatus::Done, "{recalled:#?}");
+    assert_eq!(mailed(&beamline), [BO, CONTACT, &*PI.to_lowercase()]);
+}
+
+#[tokio::test]
+async fn globus_mails_each_person_once_where_it_is_asked_to() {
+    let notify = ("share_with", "notify_email = true\nnotify_message = \"Your data\"\nshare_with");
+    let beamline = Beamline::with(&[SCHEDULE, notify], |collection| collection).await;
+    schedule(&beamline, &[("Li", PI), ("Bo", BO)]);
+    let deliverer = beamline.deliverer().await;
+    let (id, outcome, report) = deliver(&deliverer, &li(PI, "1234")).await;
+    assert_done(&outcome, &report);
+    let (outcome, report) = run(&deliverer, id, &Options::all(Cause::Run, "test")).await;
+    assert_done(&outcome, &report);
+    let notifications = beamline.globus.notifications();
+    let mut to: Vec<_> = notifications.iter().map(|mail| mail.to.to_lowercase()).collect();
+    to.sort();
+    assert_eq!(to, [BO, &*PI.to_lowercase()], "not the staff of share_with, and nobody twice");
+    assert!(notifications.iter().all(|mail| mail.text.contains("Your data")));
 }

@@ -153,11 +153,21 @@ async fn email(config: &Config) -> Vec<Finding> {
     let Some(settings) = &config.email else {
         return vec![Finding::ok(SECTION, "messages", "not configured: nobody is mailed")];
     };
-    vec![templates(settings), Finding::of_step(SECTION, "transport", transport(settings).await)]
+    let notifies = config.globus.as_ref().is_none_or(|globus| globus.notify_email);
+    vec![templates(settings, notifies), Finding::of_step(SECTION, "transport", transport(settings).await)]
 }
 
-fn templates(settings: &Email) -> Finding {
+/// `needs_no_link`: the data isn't shared on Globus, or Globus mails the link itself.
+fn templates(settings: &Email, needs_no_link: bool) -> Finding {
     match Templates::load(settings) {
+        Ok(templates) if !needs_no_link && !templates.without_link().is_empty() => {
+            let says = format!(
+                "{} does not name data_link, so it is mailed without a link to the data. Add {{{{ data_link }}}}, or set \
+                 notify_email = true under [globus]",
+                templates.without_link().join(", ")
+            );
+            Finding::warning("email", "templates", says)
+        }
         Ok(_) => Finding::ok("email", "templates", "a message can be made of them"),
         Err(error) => Finding::failed("email", "templates", error),
     }

@@ -35,7 +35,7 @@ pub struct Check {
     transcript: Option<PathBuf>,
 
     /// Try it under the account and the restrictions of this systemd unit (needs root)
-    #[arg(long, value_name = "UNIT", num_args = 0..=1, default_missing_value = "beamshare.service")]
+    #[arg(long, value_name = "UNIT", num_args = 0..=1, default_missing_value = "beamshare.service", conflicts_with = "transcript")]
     as_service: Option<String>,
 
     #[command(flatten)]

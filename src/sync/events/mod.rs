@@ -9,6 +9,7 @@ pub use changes::{Changed, Changes, Rescan, Unwatched};
 
 use super::manifest::{Manifest, PairId, Tallied};
 use super::walk::{self, Before, Tree, WalkError, WalkReport};
+use crate::config::inotify_remedy;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -75,6 +76,13 @@ pub struct Follower {
     took: Duration,
     /// Watches must be set anew before it
     anew: bool,
+}
+
+fn remedy(error: &notify::Error) -> &'static str {
+    match &error.kind {
+        notify::ErrorKind::Io(error) => inotify_remedy(error),
+        _ => "",
+    }
 }
 
 impl Follower {
@@ -161,7 +169,8 @@ impl Follower {
             let tree = self.tree.clone();
             let watching = super::manifest::unblocked(move || match file_system::without_events(&tree.source.path()) {
                 Some(kind) => Err(format!("{} gives no events for what other machines change", kind)),
-                None => Changes::new(&tree.source.path()).map_err(|error| format!("no watcher can be had: {error}")),
+                None => Changes::new(&tree.source.path())
+                    .map_err(|error| format!("no watcher can be had: {error}{}", remedy(&error))),
             });
             match watching.await {
                 Ok(changes) => self.changes = Some(Arc::new(changes)),
