@@ -111,7 +111,8 @@ impl Collection {
                 let server = account.tell(account.client.connect_server_of(mapped).await)?;
                 let mut list = server.collections().guests_of(mapped);
                 if mine {
-                    list = list.created_by_me();
+                    // Who created a collection may see its directory.
+                    list = list.created_by_me().private_policies();
                 }
                 let found: Vec<ManagedCollection> = account.tell(list.stream().try_collect().await)?;
                 if format.json {
