@@ -3,7 +3,7 @@
 use crate::config::{self, Permissions, SignIn, read_secret};
 use crate::domain::{EmailAddress, RelativePath, Retry, StepError};
 use crate::journal::AccessRow;
-use crate::places::{Found, Made, Place};
+use crate::places::{CreateOutcome, DirectoryState, Place};
 use async_trait::async_trait;
 use globus_transfer_client as globus;
 use globus_transfer_client::{
@@ -214,29 +214,29 @@ impl Place for Collection {
         &self.name
     }
 
-    async fn look(&self, path: &RelativePath) -> Result<Found, StepError> {
+    async fn look(&self, path: &RelativePath) -> Result<DirectoryState, StepError> {
         let ls = self.client.transfer().ls(self.settings.collection, self.path(path));
         match ls.show_hidden(true).limit(NAMES_TOLD as u64 + 1).send().await {
-            Ok(listing) if listing.entries.is_empty() => Ok(Found::Empty),
+            Ok(listing) if listing.entries.is_empty() => Ok(DirectoryState::Empty),
             Ok(listing) => {
                 let names = listing.entries.into_iter().take(NAMES_TOLD).map(|entry| entry.name);
-                Ok(Found::Occupied(names.collect()))
+                Ok(DirectoryState::Occupied(names.collect()))
             }
-            Err(error) if is_missing(&error) => Ok(Found::Missing),
+            Err(error) if is_missing(&error) => Ok(DirectoryState::Missing),
             Err(error) if *error.kind() == ErrorKind::NotDirectory => {
-                Ok(Found::Occupied(vec!["a file, not a directory".to_owned()]))
+                Ok(DirectoryState::Occupied(vec!["a file, not a directory".to_owned()]))
             }
             Err(error) => Err(self.step_error(&error)),
         }
     }
 
-    async fn make(&self, path: &RelativePath) -> Result<Made, StepError> {
+    async fn make(&self, path: &RelativePath) -> Result<CreateOutcome, StepError> {
         let transfer = self.client.transfer();
         let make = transfer.create_dir_all(self.settings.collection, self.path(path)).below(&self.settings.top);
         let made = self.result(make.send().await)?;
         match made.last().map(|directory| directory.creation) {
-            Some(globus::Creation::Created) => Ok(Made::Created),
-            _ => Ok(Made::Existed),
+            Some(globus::Creation::Created) => Ok(CreateOutcome::Created),
+            _ => Ok(CreateOutcome::Existed),
         }
     }
 

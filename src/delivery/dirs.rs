@@ -6,7 +6,7 @@ use super::execute::Run;
 use super::shared::Shared;
 use crate::domain::{RelativePath, Step, StepStatus, Unit};
 use crate::journal::{Claim, ClaimState, JournalError, Record};
-use crate::places::{Made, Place};
+use crate::places::{CreateOutcome, Place};
 use futures::FutureExt;
 use futures::future::join_all;
 
@@ -109,8 +109,8 @@ impl Run<'_> {
         let mut told = vec![];
         for claim in &claims {
             match place.make(&claim.path).await {
-                Ok(Made::Created) => told.push(format!("{} made", claim.path)),
-                Ok(Made::Existed) => told.push(format!("{} was there", claim.path)),
+                Ok(CreateOutcome::Created) => told.push(format!("{} made", claim.path)),
+                Ok(CreateOutcome::Existed) => told.push(format!("{} was there", claim.path)),
                 Err(error) => {
                     // The directory was not made, so files found there later may be another group's.
                     let records: Vec<_> = claims.iter().map(|claim| Record::Claim(id, claim)).collect();

@@ -157,7 +157,7 @@ impl Run<'_> {
         recipients: &[(EmailAddress, EmailAddress)],
         before: &[StepResult],
         attempt: u32,
-    ) -> Result<Made, AttemptError> {
+    ) -> Result<ComposedMessages, AttemptError> {
         let step = subject.step();
         if let Some(day) = self.has_ended().await? {
             let message = format!("not sent: the access has ended on {day}");
@@ -165,7 +165,7 @@ impl Run<'_> {
             for (_, recipient) in recipients {
                 self.progress.show(step, &subject.message_to(recipient), StepStatus::Skipped, "");
             }
-            return Ok(Made::default());
+            return Ok(ComposedMessages::default());
         }
         let preconditions = self.preconditions(subject).await?;
         let mut rows = self.deliverer.journal().messages(self.experiment.id).await?;
@@ -216,7 +216,7 @@ impl Run<'_> {
         let message = unsent_to_pi.unwrap_or_default();
         let new = if more { left } else { new };
         self.note_messages(step, &subject.message(), status, attempt, message, &records, new).await?;
-        Ok(Made { outgoing, ended, more })
+        Ok(ComposedMessages { outgoing, ended, more })
     }
 
     async fn messages_left(&self) -> Result<Allowance, JournalError> {
@@ -360,7 +360,7 @@ pub(super) struct OutgoingMessage {
 
 /// The messages that may be sent now.
 #[derive(Default)]
-struct Made {
+struct ComposedMessages {
     outgoing: Vec<OutgoingMessage>,
     /// Failures to compose
     ended: Vec<StepResult>,

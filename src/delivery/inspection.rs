@@ -3,7 +3,7 @@
 use super::collection::{Collection, NAMES_TOLD};
 use super::obstacle::Obstacle;
 use crate::domain::{Experiment, RelativePath, Retry, StepError};
-use crate::places::{Found, Place};
+use crate::places::{DirectoryState, Place};
 use futures::future::try_join_all;
 use globus_transfer_client::AccessRule;
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ const FRESH: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub(super) struct Inspection {
     at: Instant,
-    pub found: HashMap<(String, RelativePath), Found>,
+    pub found: HashMap<(String, RelativePath), DirectoryState>,
     pub rules: Option<Vec<AccessRule>>,
 }
 
@@ -41,7 +41,7 @@ impl Inspection {
 pub(super) async fn inspect(
     place: &dyn Place,
     paths: &[RelativePath],
-) -> Result<Vec<(RelativePath, Found)>, StepError> {
+) -> Result<Vec<(RelativePath, DirectoryState)>, StepError> {
     let mut seen = Vec::with_capacity(paths.len());
     for path in paths {
         seen.push((path.clone(), place.look(path).await?));
@@ -49,7 +49,7 @@ pub(super) async fn inspect(
     Ok(seen)
 }
 
-pub(super) type FoundOnGlobus = (Vec<(RelativePath, Found)>, Vec<AccessRule>);
+pub(super) type FoundOnGlobus = (Vec<(RelativePath, DirectoryState)>, Vec<AccessRule>);
 
 pub(super) async fn inspect_collection(
     collection: &Collection,
@@ -71,7 +71,7 @@ pub(super) fn occupied(
     experiment: &Experiment,
     place: &str,
     path: &RelativePath,
-    found: &Found,
+    found: &DirectoryState,
     own: &[RelativePath],
 ) -> Option<Obstacle> {
     // Another tree of this experiment in it, made a moment ago in another place that shows the same file system.
@@ -80,9 +80,9 @@ pub(super) fn occupied(
         own.iter().any(|own| format!("{}/", own.key()).starts_with(&format!("{below}/")))
     };
     match found {
-        Found::Missing | Found::Empty => None,
-        Found::Occupied(names) if names.len() < NAMES_TOLD && names.iter().all(is_own) => None,
-        Found::Occupied(names) => Some(Obstacle::Occupied {
+        DirectoryState::Missing | DirectoryState::Empty => None,
+        DirectoryState::Occupied(names) if names.len() < NAMES_TOLD && names.iter().all(is_own) => None,
+        DirectoryState::Occupied(names) => Some(Obstacle::Occupied {
             wanted_by: experiment.clone(),
             place: place.to_owned(),
             path: path.clone(),

@@ -2,7 +2,7 @@
 
 use super::bounded::Bounded;
 use super::tree::{self, BEING_MADE, Directory, Entry, wanted_mode};
-use super::{Found, Made, Place, Rights, backoff, never};
+use super::{CreateOutcome, DirectoryState, Place, Rights, backoff, never};
 use crate::config;
 use crate::domain::{RelativePath, StepError};
 use async_trait::async_trait;
@@ -45,12 +45,12 @@ impl Place for LocalPlace {
         &self.name
     }
 
-    async fn look(&self, path: &RelativePath) -> Result<Found, StepError> {
+    async fn look(&self, path: &RelativePath) -> Result<DirectoryState, StepError> {
         let path = path.clone();
         self.run(move |top, _| tree::look(top, &path)).await
     }
 
-    async fn make(&self, path: &RelativePath) -> Result<Made, StepError> {
+    async fn make(&self, path: &RelativePath) -> Result<CreateOutcome, StepError> {
         let path = path.clone();
         self.run(move |top, rights| tree::make(top, &path, &rights)).await
     }

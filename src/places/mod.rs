@@ -13,9 +13,9 @@ use crate::domain::{RelativePath, Retry, StepError};
 use async_trait::async_trait;
 use std::sync::Arc;
 
-/// What stands at a path.
+/// The state of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum DirectoryState {
     /// Nothing
     Missing,
     /// A directory with nothing in it
@@ -24,9 +24,9 @@ pub enum Found {
     Occupied(Vec<String>),
 }
 
-/// Whether [`Place::make`] had anything to do.
+/// The result of [`Place::make`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Made {
+pub enum CreateOutcome {
     /// The directory was made
     Created,
     /// It was there
@@ -43,11 +43,11 @@ pub trait Place: Send + Sync {
     fn name(&self) -> &str;
 
     /// Looks what stands at the path; changes nothing.
-    async fn look(&self, path: &RelativePath) -> Result<Found, StepError>;
+    async fn look(&self, path: &RelativePath) -> Result<DirectoryState, StepError>;
 
     /// Makes the directory and its missing parents, with the configured mode and group. Running it twice changes nothing;
     /// mode and group of a directory that was there are put right only on the last component.
-    async fn make(&self, path: &RelativePath) -> Result<Made, StepError>;
+    async fn make(&self, path: &RelativePath) -> Result<CreateOutcome, StepError>;
 
     /// Tries everything that [`Place::make`] needs: signs in, and makes a hidden directory with the configured mode and
     /// group in the top directory and takes it away again. Returns what was reached and how, for `beamshare check`.

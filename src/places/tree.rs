@@ -1,6 +1,6 @@
 //! Looking at and making directories below a top directory, component by component, whatever the directories are on.
 
-use super::{Found, Made, Rights, never};
+use super::{CreateOutcome, DirectoryState, Rights, never};
 use crate::domain::{RelativePath, StepError};
 
 /// The mode of a directory that is being made. A new directory appears with it at once, and loses it when group and mode are
@@ -42,15 +42,15 @@ pub(super) fn wanted_mode(rights: &Rights, present: u32) -> u32 {
 }
 
 /// See [`super::Place::look`].
-pub(super) fn look<D: Directory>(top: D, path: &RelativePath) -> Result<Found, StepError> {
+pub(super) fn look<D: Directory>(top: D, path: &RelativePath) -> Result<DirectoryState, StepError> {
     let mut directory = top;
     let mut components = path.components().peekable();
     while let Some(name) = components.next() {
         directory = match directory.entry(name)? {
-            Entry::Missing => return Ok(Found::Missing),
+            Entry::Missing => return Ok(DirectoryState::Missing),
             Entry::Directory(inner) => inner,
             Entry::Link => return Err(link(&directory, name)),
-            Entry::Other if components.peek().is_none() => return Ok(Found::Occupied(vec![name.to_owned()])),
+            Entry::Other if components.peek().is_none() => return Ok(DirectoryState::Occupied(vec![name.to_owned()])),
             Entry::Other => return Err(no_directory(&directory, name)),
         };
     }
@@ -58,13 +58,13 @@ pub(super) fn look<D: Directory>(top: D, path: &RelativePath) -> Result<Found, S
     // Names come from whoever could write there, and go to the screen.
     let mut names: Vec<String> = names.iter().map(|name| name.escape_debug().to_string()).collect();
     names.sort();
-    Ok(if names.is_empty() { Found::Empty } else { Found::Occupied(names) })
+    Ok(if names.is_empty() { DirectoryState::Empty } else { DirectoryState::Occupied(names) })
 }
 
 /// See [`super::Place::make`].
-pub(super) fn make<D: Directory>(top: D, path: &RelativePath, rights: &Rights) -> Result<Made, StepError> {
+pub(super) fn make<D: Directory>(top: D, path: &RelativePath, rights: &Rights) -> Result<CreateOutcome, StepError> {
     let mut directory = top;
-    let mut made = Made::Existed;
+    let mut made = CreateOutcome::Existed;
     let mut components = path.components().peekable();
     while let Some(name) = components.next() {
         let last = components.peek().is_none();
@@ -81,7 +81,7 @@ pub(super) fn make<D: Directory>(top: D, path: &RelativePath, rights: &Rights) -
                     Entry::Directory(inner) => {
                         inner.settle(rights)?;
                         if last {
-                            made = Made::Created;
+                            made = CreateOutcome::Created;
                         }
                         inner
                     }

@@ -1,7 +1,7 @@
 use super::{mode, path, place, says, some_group};
 use beamshare::config;
 use beamshare::domain::Retry;
-use beamshare::places::{Found, LocalPlace, Made, Place, Rights, from_config};
+use beamshare::places::{CreateOutcome, DirectoryState, LocalPlace, Place, Rights, from_config};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -22,12 +22,12 @@ async fn makes_the_tree_with_mode_and_group_whatever_the_umask() {
     let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let made = place.make(&path("2026-03/Li_rec/raw")).await;
     rustix::process::umask(before);
-    assert_eq!(made, Ok(Made::Created));
+    assert_eq!(made, Ok(CreateOutcome::Created));
     for part in ["2026-03", "2026-03/Li_rec", "2026-03/Li_rec/raw"] {
         let metadata = fs::metadata(top.path().join(part)).unwrap();
         assert_eq!((metadata.mode() & 0o7777, metadata.gid()), (0o2775, gid), "{part}");
     }
-    assert_eq!(place.make(&path("2026-03/Li_rec/raw")).await, Ok(Made::Existed));
+    assert_eq!(place.make(&path("2026-03/Li_rec/raw")).await, Ok(CreateOutcome::Existed));
 }
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn puts_right_only_the_last_of_what_was_there() {
     for part in ["2026-03", "2026-03/Li"] {
         fs::set_permissions(top.path().join(part), fs::Permissions::from_mode(0o755)).unwrap();
     }
-    assert_eq!(local(top.path(), rights(0o770)).make(&path("2026-03/Li")).await, Ok(Made::Existed));
+    assert_eq!(local(top.path(), rights(0o770)).make(&path("2026-03/Li")).await, Ok(CreateOutcome::Existed));
     assert_eq!((mode(&top.path().join("2026-03")), mode(&top.path().join("2026-03/Li"))), (0o755, 0o770));
 }
 
@@ -48,11 +48,11 @@ async fn finishes_a_parent_that_a_crash_left_unfinished() {
     fs::create_dir(&month).unwrap();
     // What make() leaves when it is killed between making a directory and giving it its rights.
     fs::set_permissions(&month, fs::Permissions::from_mode(0o1700)).unwrap();
-    assert_eq!(local(top.path(), rights(0o770)).make(&path("2026-03/Li")).await, Ok(Made::Created));
+    assert_eq!(local(top.path(), rights(0o770)).make(&path("2026-03/Li")).await, Ok(CreateOutcome::Created));
     assert_eq!(mode(&month), 0o770);
     // One that somebody closed on purpose stays closed.
     fs::set_permissions(&month, fs::Permissions::from_mode(0o700)).unwrap();
-    assert_eq!(local(top.path(), rights(0o770)).make(&path("2026-03/Chen")).await, Ok(Made::Created));
+    assert_eq!(local(top.path(), rights(0o770)).make(&path("2026-03/Chen")).await, Ok(CreateOutcome::Created));
     assert_eq!(mode(&month), 0o700);
 }
 
@@ -60,7 +60,7 @@ async fn finishes_a_parent_that_a_crash_left_unfinished() {
 async fn keeps_the_group_bit_of_a_parent_that_hands_its_group_on() {
     let top = tempfile::tempdir().unwrap();
     fs::set_permissions(top.path(), fs::Permissions::from_mode(0o2775)).unwrap();
-    assert_eq!(local(top.path(), rights(0o770)).make(&path("2026-03/Li")).await, Ok(Made::Created));
+    assert_eq!(local(top.path(), rights(0o770)).make(&path("2026-03/Li")).await, Ok(CreateOutcome::Created));
     assert_eq!(mode(&top.path().join("2026-03/Li")), 0o2770);
 }
 
@@ -81,7 +81,7 @@ async fn follows_no_link_out_of_the_top() {
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     // The top itself may be a link: the configuration says so, not a PV.
     symlink(outside.path(), top.path().join("data")).unwrap();
-    assert_eq!(local(&top.path().join("data"), rights(0o770)).make(&path("2026-03")).await, Ok(Made::Created));
+    assert_eq!(local(&top.path().join("data"), rights(0o770)).make(&path("2026-03")).await, Ok(CreateOutcome::Created));
     assert!(outside.path().join("2026-03").is_dir());
 }
 
@@ -89,17 +89,17 @@ async fn follows_no_link_out_of_the_top() {
 async fn tells_what_stands_there() {
     let top = tempfile::tempdir().unwrap();
     let place = local(top.path(), rights(0o770));
-    assert_eq!(place.look(&path("2026-03/Li")).await, Ok(Found::Missing));
+    assert_eq!(place.look(&path("2026-03/Li")).await, Ok(DirectoryState::Missing));
     place.make(&path("2026-03/Li")).await.unwrap();
-    assert_eq!(place.look(&path("2026-03/Li")).await, Ok(Found::Empty));
+    assert_eq!(place.look(&path("2026-03/Li")).await, Ok(DirectoryState::Empty));
     fs::write(top.path().join("2026-03/Li/a\nb"), "").unwrap();
-    assert_eq!(place.look(&path("2026-03/Li")).await, Ok(Found::Occupied(vec!["a\\nb".into()])));
+    assert_eq!(place.look(&path("2026-03/Li")).await, Ok(DirectoryState::Occupied(vec!["a\\nb".into()])));
     for name in ["b", "c", "d", "e"] {
         fs::write(top.path().join("2026-03/Li").join(name), "").unwrap();
     }
-    assert!(matches!(place.look(&path("2026-03/Li")).await, Ok(Found::Occupied(names)) if names.len() == 3));
+    assert!(matches!(place.look(&path("2026-03/Li")).await, Ok(DirectoryState::Occupied(names)) if names.len() == 3));
     fs::write(top.path().join("2026-03/notes"), "").unwrap();
-    assert_eq!(place.look(&path("2026-03/notes")).await, Ok(Found::Occupied(vec!["notes".into()])));
+    assert_eq!(place.look(&path("2026-03/notes")).await, Ok(DirectoryState::Occupied(vec!["notes".into()])));
     says(place.make(&path("2026-03/notes")).await, &["2026-03/notes", "is no directory"]);
     says(place.make(&path("2026-03/notes/Li")).await, &["2026-03/notes", "is no directory"]);
     says(place.look(&path("2026-03/notes/Li")).await, &["2026-03/notes", "is no directory"]);
@@ -163,7 +163,7 @@ async fn the_configuration_gives_each_place_its_rights() {
     let places = from_config(&directories).unwrap();
     assert_eq!(places.iter().map(|place| place.name()).collect::<Vec<_>>(), ["detector", "analysis"]);
     for place in &places {
-        assert_eq!(place.make(&path("2026-03")).await, Ok(Made::Created));
+        assert_eq!(place.make(&path("2026-03")).await, Ok(CreateOutcome::Created));
     }
     assert_eq!((mode(&one.path().join("2026-03")), mode(&two.path().join("2026-03"))), (0o750, 0o2770));
     directories.on[1].host = Some("tomo@".to_owned());

@@ -2,7 +2,7 @@ use super::support::sshd::{Agent, Sshd, make_key, make_key_with};
 use super::{mode, path, place, says, some_group};
 use beamshare::config;
 use beamshare::domain::Retry;
-use beamshare::places::{Found, Home, Made, Place, Rights, SshPlace};
+use beamshare::places::{CreateOutcome, DirectoryState, Home, Place, Rights, SshPlace};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -27,15 +27,15 @@ async fn makes_the_tree_with_mode_and_group() {
     let sshd = Sshd::start();
     let (group, gid) = some_group();
     let place = signed_in(&sshd, Rights { mode: 0o2775, group: Some(group) });
-    assert_eq!(place.look(&path("2026-03/Li")).await, Ok(Found::Missing));
-    assert_eq!(place.make(&path("2026-03/Li/raw")).await, Ok(Made::Created));
+    assert_eq!(place.look(&path("2026-03/Li")).await, Ok(DirectoryState::Missing));
+    assert_eq!(place.make(&path("2026-03/Li/raw")).await, Ok(CreateOutcome::Created));
     for part in ["2026-03", "2026-03/Li", "2026-03/Li/raw"] {
         let metadata = fs::metadata(sshd.top().join(part)).unwrap();
         assert_eq!((metadata.mode() & 0o7777, metadata.gid()), (0o2775, gid), "{part}");
     }
-    assert_eq!(place.make(&path("2026-03/Li/raw")).await, Ok(Made::Existed));
-    assert_eq!(place.look(&path("2026-03/Li/raw")).await, Ok(Found::Empty));
-    assert_eq!(place.look(&path("2026-03/Li")).await, Ok(Found::Occupied(vec!["raw".into()])));
+    assert_eq!(place.make(&path("2026-03/Li/raw")).await, Ok(CreateOutcome::Existed));
+    assert_eq!(place.look(&path("2026-03/Li/raw")).await, Ok(DirectoryState::Empty));
+    assert_eq!(place.look(&path("2026-03/Li")).await, Ok(DirectoryState::Occupied(vec!["raw".into()])));
     // Calls that follow each other share one session.
     assert_eq!(sshd.log().matches("Accepted publickey").count(), 1, "{}", sshd.log());
 }
@@ -49,9 +49,9 @@ async fn puts_right_the_last_of_what_was_there_and_what_a_crash_left() {
         fs::set_permissions(top.join(part), fs::Permissions::from_mode(mode)).unwrap();
     }
     let place = signed_in(&sshd, RIGHTS);
-    assert_eq!(place.make(&path("2026-03/Li")).await, Ok(Made::Existed));
+    assert_eq!(place.make(&path("2026-03/Li")).await, Ok(CreateOutcome::Existed));
     assert_eq!((mode(&top.join("2026-03")), mode(&top.join("2026-03/Li"))), (0o755, 0o770));
-    assert_eq!(place.make(&path("2026-04/Li")).await, Ok(Made::Created));
+    assert_eq!(place.make(&path("2026-04/Li")).await, Ok(CreateOutcome::Created));
     assert_eq!(mode(&top.join("2026-04")), 0o770);
 }
 
@@ -73,7 +73,7 @@ async fn follows_no_link_and_takes_no_file_for_a_directory() {
     }
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
     says(place.make(&path("notes/Li")).await, &["notes", "is no directory"]);
-    assert_eq!(place.look(&path("notes")).await, Ok(Found::Occupied(vec!["notes".into()])));
+    assert_eq!(place.look(&path("notes")).await, Ok(DirectoryState::Occupied(vec!["notes".into()])));
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn an_alias_of_ssh_config_names_host_port_user_key_and_known_hosts() {
         ),
     );
     let made = ssh(&place(&sshd.top()), "pg16", sshd.home()).make(&path("2026-03/Li")).await;
-    assert_eq!(made, Ok(Made::Created));
+    assert_eq!(made, Ok(CreateOutcome::Created));
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn an_unknown_host_is_refused_until_the_command_in_the_error_was_run() {
     assert!(!sshd.log().contains("Accepted"), "signed in on an unknown host");
     let command = error.message.split_once("if it is the same: ").unwrap().1;
     assert!(Command::new("sh").args(["-c", command]).status().unwrap().success(), "{command}");
-    assert_eq!(place.make(&path("a")).await, Ok(Made::Created));
+    assert_eq!(place.make(&path("a")).await, Ok(CreateOutcome::Created));
 }
 
 #[tokio::test]
@@ -175,7 +175,7 @@ async fn a_changed_or_revoked_key_is_refused() {
     says(place.make(&path("a")).await, &["revokes", "known_hosts:2"]);
     assert!(!sshd.log().contains("Accepted"), "signed in all the same");
     sshd.write(".ssh/known_hosts", &format!("{} {other}{} {own}", sshd.name(), sshd.name()));
-    assert_eq!(place.make(&path("a")).await, Ok(Made::Created), "one of two known keys");
+    assert_eq!(place.make(&path("a")).await, Ok(CreateOutcome::Created), "one of two known keys");
 }
 
 #[tokio::test]
@@ -242,7 +242,7 @@ fn swap_until(stop: &AtomicBool, directory: &Path, link: &Path) {
 async fn a_directory_outside_keeps_its_mode_whatever_is_exchanged_meanwhile() {
     let sshd = Sshd::start();
     let place = signed_in(&sshd, RIGHTS);
-    assert_eq!(place.make(&path("2026-03/Li")).await, Ok(Made::Created));
+    assert_eq!(place.make(&path("2026-03/Li")).await, Ok(CreateOutcome::Created));
     let outside = tempfile::tempdir().unwrap();
     let target = outside.path().join("target");
     fs::create_dir(&target).unwrap();
@@ -282,6 +282,6 @@ async fn a_directory_outside_keeps_its_mode_whatever_is_exchanged_meanwhile() {
         fs::remove_file(&directory).unwrap();
         fs::rename(&link, &directory).unwrap();
     }
-    assert_eq!(place.make(&path("2026-03/Li")).await, Ok(Made::Existed));
+    assert_eq!(place.make(&path("2026-03/Li")).await, Ok(CreateOutcome::Existed));
     assert_eq!(mode(&directory), 0o770);
 }

@@ -7,7 +7,7 @@ use super::support::sshd::Sshd;
 use super::{path, place, says};
 use beamshare::config;
 use beamshare::domain::Retry;
-use beamshare::places::{Home, Made, Place, Rights, SshPlace};
+use beamshare::places::{CreateOutcome, Home, Place, Rights, SshPlace};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -73,7 +73,7 @@ async fn a_host_that_hangs_in_the_middle_ends_with_the_limit_and_is_used_again_a
         assert_eq!(error.retry, Retry::Backoff, "{error}");
         assert!(started.elapsed() < LIMIT + Duration::from_secs(1), "took {:?}: {error}", started.elapsed());
         proxy.go_on();
-        // Made, or already there from the first try.
+        // CreateOutcome, or already there from the first try.
         let again = at(&sshd, &host, Duration::from_secs(20), RIGHTS).make(&part).await;
         assert!(again.is_ok(), "{again:?}");
         assert_eq!(super::mode(&sshd.top().join(part.as_str())), 0o770);
@@ -85,9 +85,9 @@ async fn a_kept_session_that_the_host_ended_is_replaced() {
     let sshd = Sshd::start();
     sshd.know_itself();
     let place = at(&sshd, &sshd.host(), Duration::from_secs(20), RIGHTS);
-    assert_eq!(place.make(&path("a")).await, Ok(Made::Created));
+    assert_eq!(place.make(&path("a")).await, Ok(CreateOutcome::Created));
     sshd.end_sessions();
-    assert_eq!(place.make(&path("b")).await, Ok(Made::Created));
+    assert_eq!(place.make(&path("b")).await, Ok(CreateOutcome::Created));
     assert_eq!(sshd.log().matches("Accepted publickey").count(), 2);
 }
 
@@ -168,7 +168,7 @@ async fn signs_in_by_the_password_file() {
             SshPlace::new(&place, &host, RIGHTS, sshd.home()).unwrap()
         };
         let made = with("open sesame\n", 0o600).make(&path(method)).await;
-        assert_eq!(made, Ok(Made::Created), "{method}");
+        assert_eq!(made, Ok(CreateOutcome::Created), "{method}");
         let error =
             says(with("wrong-one\n", 0o600).make(&path("b")).await, &["can't sign in", "password of", "was refused"]);
         assert_eq!(error.retry, Retry::Never);

@@ -9,7 +9,7 @@ mod target;
 pub use target::Home;
 
 use super::bounded::Bounded;
-use super::{Found, Made, Place, Rights, never, tree};
+use super::{CreateOutcome, DirectoryState, Place, Rights, never, tree};
 use crate::config;
 use crate::domain::{RelativePath, Retry, StepError};
 use async_trait::async_trait;
@@ -127,12 +127,12 @@ impl Place for SshPlace {
         &self.name
     }
 
-    async fn look(&self, path: &RelativePath) -> Result<Found, StepError> {
+    async fn look(&self, path: &RelativePath) -> Result<DirectoryState, StepError> {
         let path = path.clone();
         self.run(move |top, _| tree::look(top, &path)).await
     }
 
-    async fn make(&self, path: &RelativePath) -> Result<Made, StepError> {
+    async fn make(&self, path: &RelativePath) -> Result<CreateOutcome, StepError> {
         let path = path.clone();
         self.run(move |top, rights| tree::make(top, &path, rights)).await
     }
