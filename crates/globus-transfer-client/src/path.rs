@@ -1,11 +1,11 @@
-//! Paths on collections: absolute, with `/`, directories with a `/` at the end.
+//! Paths on collections: absolute, with `/` as the separator and at the end of directories.
 
 use url::Url;
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A directory's path as Globus wants it: `/` in front and at the end, no empty or `.` components.
+/// The path of a directory in the form that Globus expects: `/` in front and at the end, no empty or `.` components.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidRequest`] for a path that isn't absolute (`/…`, `/~/…` or `~/…`), or has `..` or a NUL in it.
@@ -25,7 +25,7 @@ pub fn directory(path: &str) -> Result<String> {
     Ok(format!("/{}/", parts.join("/")))
 }
 
-/// The directory and those above it, the topmost first, without the root and without the home directory (`/~/`).
+/// A directory and its parents, the topmost first, without the root and without the home directory (`/~/`).
 ///
 /// ```
 /// use globus_transfer_client::path;
@@ -67,16 +67,16 @@ pub fn file_manager_link(web: &Url, collection: Uuid, path: &str) -> Result<Url>
 }
 
 fn components(path: &str) -> Result<Vec<&str>> {
-    let refuse = |why: &str| Err(Error::local(ErrorKind::InvalidRequest, format!("use the path {path:?}"), why));
+    let rejected = |why: &str| Err(Error::local(ErrorKind::InvalidRequest, format!("use the path {path:?}"), why));
     if !path.starts_with('/') && path != "~" && !path.starts_with("~/") {
-        return refuse("it must begin with / or ~/");
+        return rejected("it must begin with / or ~/");
     }
     let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     if parts.contains(&"..") {
-        return refuse("'..' is not allowed");
+        return rejected("'..' is not allowed");
     }
     if path.contains('\0') {
-        return refuse("it has a NUL character");
+        return rejected("it contains a NUL character");
     }
     Ok(parts)
 }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_and_the_home_directory_are_there() {
+    fn the_root_and_the_home_directory_are_kept() {
         assert_eq!(directory("/").unwrap(), "/");
         assert_eq!(directory("~").unwrap(), "/~/");
         assert!(directory_and_parents("/").unwrap().is_empty());

@@ -47,7 +47,7 @@ impl Scope {
         Ok(Self::known(name))
     }
 
-    /// Everything in Transfer.
+    /// All of Transfer.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -77,7 +77,7 @@ impl Scope {
         Self::known("urn:globus:auth:scope:auth.globus.org:view_identity_set")
     }
 
-    /// Who is signed in.
+    /// The id of the signed-in account.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -109,7 +109,7 @@ impl Scope {
 
     /// Access to the data of a mapped collection; a dependency of [`Scope::transfer_all`].
     ///
-    /// Mapped collections ask for it unless they are high-assurance; guest collections don't.
+    /// Mapped collections require it unless they are high-assurance; guest collections don't.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -119,7 +119,7 @@ impl Scope {
         Self::known(format!("https://auth.globus.org/scopes/{collection}/data_access"))
     }
 
-    /// Everything in Groups.
+    /// All of Groups.
     ///
     /// ```
     /// # use globus_transfer_client::*;

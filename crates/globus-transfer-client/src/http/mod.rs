@@ -122,7 +122,7 @@ impl Transport {
 impl Repeat {
     /// Whether the client itself sends a call again that failed this way.
     ///
-    /// `ExternalError.*` is the storage's answer to this very request and isn't retried here, as in the Python SDK;
+    /// `ExternalError.*` is the storage's response to this very request and isn't retried here, as in the Python SDK;
     /// `EndpointError` says that the collection couldn't be reached at all.
     fn allows(self, error: &Error) -> bool {
         let is_transient = match error.kind() {

@@ -54,8 +54,8 @@ impl<'a> BookmarksHandler<'a> {
     /// ```
     pub async fn list(self) -> Result<Vec<Bookmark>> {
         let url = self.core.transfer_endpoint(&["bookmark_list"])?;
-        let answer: DataList<Bookmark> = self.core.transfer(Call::get(url, "list the bookmarks")).await?;
-        Ok(answer.data)
+        let list: DataList<Bookmark> = self.core.transfer(Call::get(url, "list the bookmarks")).await?;
+        Ok(list.data)
     }
 
     /// Gets a bookmark.

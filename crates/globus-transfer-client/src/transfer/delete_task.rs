@@ -1,4 +1,4 @@
-//! A deletion to hand in.
+//! A deletion to submit.
 //!
 //! Fields: <https://docs.globus.org/api/transfer/task_submit/>.
 
@@ -16,7 +16,7 @@ pub(super) struct DeleteItem {
     path: String,
 }
 
-/// A deletion to hand in with [`TransferHandler::submit_delete`](super::TransferHandler::submit_delete).
+/// A deletion to submit with [`TransferHandler::submit_delete`](super::TransferHandler::submit_delete).
 ///
 /// ```
 /// use globus_transfer_client::DeleteTask;
@@ -47,7 +47,7 @@ pub struct DeleteTask {
 }
 
 impl DeleteTask {
-    /// A deletion on a collection, of nothing yet.
+    /// A deletion on a collection, without items.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -81,7 +81,7 @@ impl DeleteTask {
         self
     }
 
-    /// As [`TransferTask::submission_id`](super::TransferTask::submission_id).
+    /// Sets the submission id; see [`TransferTask::submission_id`](super::TransferTask::submission_id).
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -93,7 +93,7 @@ impl DeleteTask {
         self
     }
 
-    /// A name for people, as [`TransferTask::label`](super::TransferTask::label).
+    /// Sets the label; see [`TransferTask::label`](super::TransferTask::label).
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -105,7 +105,7 @@ impl DeleteTask {
         self
     }
 
-    /// Whether directories are deleted with everything in them; without it, a directory is an error.
+    /// Sets whether directories are deleted with their contents. Otherwise a directory is an error.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -117,7 +117,7 @@ impl DeleteTask {
         self
     }
 
-    /// Whether what isn't there counts as deleted.
+    /// Sets whether a missing path counts as deleted; not by default.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -129,7 +129,7 @@ impl DeleteTask {
         self
     }
 
-    /// Whether `*`, `?` and `[…]` in the last part of a path stand for many names.
+    /// Sets whether `*`, `?` and `[…]` in the last component of a path are patterns; not by default.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -141,7 +141,7 @@ impl DeleteTask {
         self
     }
 
-    /// When the task fails if it hasn't ended by then.
+    /// Sets the time at which Globus ends the task as failed, in whole seconds.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -153,7 +153,7 @@ impl DeleteTask {
         self
     }
 
-    /// Whether Globus sends the account e-mails about the end of the task; it does by default.
+    /// Sets whether Globus sends the account e-mails about the end of the task; it does by default.
     ///
     /// ```
     /// # use globus_transfer_client::*;

@@ -18,6 +18,7 @@ mod task;
 mod task_details;
 mod task_handler;
 mod task_list;
+mod transfer_items;
 mod transfer_options;
 mod transfer_task;
 mod tunnels;
@@ -204,7 +205,7 @@ impl<'a> TransferHandler<'a> {
         Search::new(self.core)
     }
 
-    /// The person's bookmarks.
+    /// The account's bookmarks.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {

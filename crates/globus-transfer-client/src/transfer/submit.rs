@@ -64,12 +64,12 @@ impl Submitted {
 
 pub(super) async fn submission_id(core: &Core) -> Result<Uuid> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct Response {
         value: Uuid,
     }
     let url = core.transfer_endpoint(&["submission_id"])?;
-    let answer: Answer = core.transfer(Call::get(url, "get a submission id")).await?;
-    Ok(answer.value)
+    let response: Response = core.transfer(Call::get(url, "get a submission id")).await?;
+    Ok(response.value)
 }
 
 pub(super) async fn submit_transfer(core: &Core, mut task: TransferTask) -> Result<Submitted> {

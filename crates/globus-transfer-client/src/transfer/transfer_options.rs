@@ -1,11 +1,12 @@
-//! Choices that a transfer has.
+//! Options of a transfer.
 
 use serde::Serialize;
 
-/// When a file at the destination counts as the one at the source, and is left alone.
+/// When a file at the destination is up to date and isn't transferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SyncLevel {
-    /// When there is one of that name.
+    /// When a file of that name exists.
     Exists,
     /// When it has the same size.
     Size,
@@ -26,34 +27,37 @@ impl Serialize for SyncLevel {
     }
 }
 
-/// What happens to symbolic links inside directories that are transferred.
+/// The treatment of symbolic links inside transferred directories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Symlinks {
-    /// They are left out (the service's default).
+    /// They are ignored (the service's default).
     Ignore,
-    /// They are made again as links.
+    /// They are recreated as links.
     Keep,
-    /// What they point to is copied.
+    /// Their targets are copied.
     Copy,
 }
 
-/// Whether a filter rule lets a name in or keeps it out.
+/// Whether a filter rule includes or excludes a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum FilterMethod {
-    /// It is transferred, whatever later rules say.
+    /// The name is transferred, whatever later rules say.
     Include,
-    /// It isn't transferred.
+    /// The name isn't transferred.
     Exclude,
 }
 
-/// What a filter rule is for.
+/// The kind of entry that a filter rule applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum FilterType {
     /// Files only.
     File,
-    /// Directories only, with everything in them.
+    /// Directories only, with their contents.
     Dir,
 }

@@ -1,4 +1,4 @@
-//! A transfer to hand in.
+//! A transfer to submit.
 //!
 //! Fields: <https://docs.globus.org/api/transfer/task_submit/>.
 
@@ -7,35 +7,13 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::submit::{ITEM_LIMIT, Notify};
+use super::transfer_items::{FilterRule, TransferItem};
 use super::{FilterMethod, FilterType, Symlinks, SyncLevel};
 use crate::lenient;
 
-#[derive(Debug, Clone, Serialize)]
-struct FilterRule {
-    #[serde(rename = "DATA_TYPE")]
-    data_type: &'static str,
-    method: FilterMethod,
-    name: String,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    kind: Option<FilterType>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct TransferItem {
-    #[serde(rename = "DATA_TYPE")]
-    data_type: &'static str,
-    source_path: String,
-    destination_path: String,
-    recursive: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    external_checksum: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    checksum_algorithm: Option<String>,
-}
-
-/// A transfer to hand in with [`TransferHandler::submit_transfer`](super::TransferHandler::submit_transfer).
+/// A transfer to submit with [`TransferHandler::submit_transfer`](super::TransferHandler::submit_transfer).
 ///
-/// What isn't set is left to the service.
+/// The service decides what isn't set.
 ///
 /// ```
 /// use globus_transfer_client::{FilterMethod, SyncLevel, TransferTask};
@@ -92,7 +70,7 @@ pub struct TransferTask {
 }
 
 impl TransferTask {
-    /// A transfer from one collection to another, of nothing yet.
+    /// A transfer from one collection to another, without items.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -123,7 +101,7 @@ impl TransferTask {
         }
     }
 
-    /// Adds a file; the destination is its whole new path.
+    /// Adds a file. The destination is its full new path.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -135,7 +113,7 @@ impl TransferTask {
         self.item(source.into(), destination.into(), false, None)
     }
 
-    /// Adds a file whose checksum is known: the task fails when source or destination has another one. The algorithm is
+    /// Adds a file with a known checksum: the task fails when the source or destination has another one. The algorithm is
     /// the service's name for it, such as `MD5` or `SHA256`.
     ///
     /// ```
@@ -154,7 +132,7 @@ impl TransferTask {
         self.item(source.into(), destination.into(), false, Some((checksum.into(), algorithm.into())))
     }
 
-    /// Adds a directory with everything in it.
+    /// Adds a directory with its contents.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -185,8 +163,8 @@ impl TransferTask {
         self
     }
 
-    /// The submission id, fetched with [`TransferHandler::submission_id`](super::TransferHandler::submission_id): the
-    /// service makes only one task of all submissions under one id. Without it, one is fetched at submission.
+    /// Sets the submission id, fetched with [`TransferHandler::submission_id`](super::TransferHandler::submission_id): the
+    /// service creates only one task for all submissions under one id. Without it, one is fetched at submission.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -199,7 +177,7 @@ impl TransferTask {
         self
     }
 
-    /// A name for people; at most 128 characters: letters, digits, spaces, commas, hyphens and underscores.
+    /// Sets the label: at most 128 characters: letters, digits, spaces, commas, hyphens and underscores.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -212,7 +190,7 @@ impl TransferTask {
         self
     }
 
-    /// Leaves alone what is the same at the destination.
+    /// Skips files that are up to date at the destination.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -225,7 +203,7 @@ impl TransferTask {
         self
     }
 
-    /// Whether checksums are compared after the transfer, and files sent again until they agree.
+    /// Sets whether checksums are compared after the transfer, and files transferred again until they match.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -238,7 +216,7 @@ impl TransferTask {
         self
     }
 
-    /// Whether files keep their time of change.
+    /// Sets whether files keep their modification time.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -251,7 +229,7 @@ impl TransferTask {
         self
     }
 
-    /// Whether the data is encrypted on its way.
+    /// Sets whether the data is encrypted in transit.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -264,7 +242,8 @@ impl TransferTask {
         self
     }
 
-    /// When the task fails if it hasn't ended by then; the service's default is a day, and longer while it progresses.
+    /// Sets the time at which Globus ends the task as failed, in whole seconds. The default is a day, and longer while the
+    /// task progresses.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -277,7 +256,8 @@ impl TransferTask {
         self
     }
 
-    /// Whether files that are missing or closed at the source are skipped; otherwise they are tried until the deadline.
+    /// Sets whether files that are missing or unreadable at the source are skipped. Otherwise they are retried until the
+    /// deadline.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -290,7 +270,7 @@ impl TransferTask {
         self
     }
 
-    /// Whether a full destination ends the task; otherwise it is tried again until the deadline.
+    /// Sets whether a full destination ends the task. Otherwise the task retries until its deadline.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -303,7 +283,7 @@ impl TransferTask {
         self
     }
 
-    /// Whether what isn't in the source directory is deleted in the destination directory.
+    /// Sets whether files that aren't in the source directory are deleted from the destination directory.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -316,7 +296,7 @@ impl TransferTask {
         self
     }
 
-    /// What happens to symbolic links inside directories.
+    /// Sets the treatment of symbolic links inside directories.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -329,7 +309,7 @@ impl TransferTask {
         self
     }
 
-    /// Whether Globus sends the account e-mails about the end of the task; it does by default.
+    /// Sets whether Globus sends the account e-mails about the end of the task; it does by default.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -368,8 +348,8 @@ impl TransferTask {
         self
     }
 
-    /// Lets names inside directories in or keeps them out, by a pattern with `*`, `?` and `[…]`. The first rule that
-    /// fits decides; what no rule fits is transferred.
+    /// Includes or excludes names inside directories, by a pattern with `*`, `?` and `[…]`. The first rule that
+    /// matches decides; names without a matching rule are transferred.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -382,7 +362,7 @@ impl TransferTask {
         self
     }
 
-    /// How many items it has.
+    /// The number of items.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -394,7 +374,7 @@ impl TransferTask {
         self.items.len()
     }
 
-    /// Whether it has none.
+    /// Whether it has no items.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -406,7 +386,7 @@ impl TransferTask {
         self.items.is_empty()
     }
 
-    /// Several transfers of at most [`ITEM_LIMIT`] items each, with the same settings; the submission id goes to none.
+    /// Splits it into transfers of at most [`ITEM_LIMIT`] items each, with the same settings and without a submission id.
     ///
     /// ```
     /// # use globus_transfer_client::TransferTask;
@@ -437,64 +417,5 @@ impl TransferTask {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_transfer_is_written_as_the_service_reads_it() {
-        let task = TransferTask::new(Uuid::from_u128(1), Uuid::from_u128(2))
-            .submission_id(Uuid::from_u128(3))
-            .label("l")
-            .sync_level(SyncLevel::Mtime)
-            .verify_checksum(true)
-            .preserve_timestamp(true)
-            .encrypt(true)
-            .deadline("2026-11-22T00:00:00.123456789Z".parse().unwrap())
-            .skip_source_errors(true)
-            .fail_on_quota_errors(true)
-            .delete_destination_extra(false)
-            .symlinks(Symlinks::Keep)
-            .notify(false)
-            .source_local_user("s")
-            .destination_local_user("d")
-            .filter(FilterMethod::Exclude, "*.tmp", Some(FilterType::File))
-            .directory("/a/", "/b/")
-            .file_with_checksum("/c", "/d", "00ff", "SHA256");
-        let expected = json!({
-            "DATA_TYPE": "transfer",
-            "source_endpoint": "00000000-0000-0000-0000-000000000001",
-            "destination_endpoint": "00000000-0000-0000-0000-000000000002",
-            "submission_id": "00000000-0000-0000-0000-000000000003",
-            "label": "l", "sync_level": 2, "verify_checksum": true, "preserve_timestamp": true, "encrypt_data": true,
-            "deadline": "2026-11-22T00:00:00Z", "skip_source_errors": true, "fail_on_quota_errors": true,
-            "delete_destination_extra": false, "recursive_symlinks": "keep",
-            "notify_on_succeeded": false, "notify_on_failed": false, "notify_on_inactive": false,
-            "source_local_user": "s", "destination_local_user": "d",
-            "filter_rules": [{ "DATA_TYPE": "filter_rule", "method": "exclude", "name": "*.tmp", "type": "file" }],
-            "DATA": [
-                { "DATA_TYPE": "transfer_item", "source_path": "/a/", "destination_path": "/b/", "recursive": true },
-                { "DATA_TYPE": "transfer_item", "source_path": "/c", "destination_path": "/d", "recursive": false,
-                  "external_checksum": "00ff", "checksum_algorithm": "SHA256" },
-            ],
-        });
-        assert_eq!(serde_json::to_value(&task).unwrap(), expected);
-        let bare = serde_json::to_value(TransferTask::new(Uuid::nil(), Uuid::nil())).unwrap();
-        assert_eq!(bare.as_object().unwrap().len(), 4, "what isn't set is left to the service: {bare}");
-    }
-
-    #[test]
-    fn splitting_keeps_every_item_and_setting() {
-        let mut task = TransferTask::new(Uuid::nil(), Uuid::nil()).label("l").submission_id(Uuid::nil());
-        for n in 0..10 {
-            task = task.file(format!("/s{n}"), format!("/d{n}"));
-        }
-        let parts = task.clone().split_at(4);
-        assert_eq!(parts.iter().map(TransferTask::len).collect::<Vec<_>>(), [4, 4, 2]);
-        let items: Vec<String> =
-            parts.iter().flat_map(|part| &part.items).map(|item| item.source_path.clone()).collect();
-        assert_eq!(items, (0..10).map(|n| format!("/s{n}")).collect::<Vec<_>>());
-        assert!(parts.iter().all(|part| part.label.as_deref() == Some("l") && part.submission_id.is_none()));
-        assert_eq!(task.split_at(10)[0].submission_id, Some(Uuid::nil()), "one that fits stays as it is");
-    }
-}
+#[path = "transfer_task_tests.rs"]
+mod tests;
