@@ -91,6 +91,7 @@ enum Verb {
     Endpoint(globus::Endpoint),
     Permission(globus::Permission),
     Task(globus::Task),
+    Transfer(globus::Transfer),
     Completions(completions::Completions),
 }
 
@@ -177,6 +178,7 @@ fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
             Verb::Endpoint(endpoint) => endpoint.act(&config).await,
             Verb::Permission(permission) => permission.act(&config).await,
             Verb::Task(task) => task.act(&config).await,
+            Verb::Transfer(transfer) => transfer.act(&config).await,
             Verb::Init(_) | Verb::Completions(_) | Verb::Run(_) => Ok(Exit::Done),
         }
     })

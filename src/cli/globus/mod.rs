@@ -7,6 +7,7 @@ mod login;
 mod logout;
 mod permission;
 mod task;
+mod transfer;
 mod whoami;
 
 pub use collection::Collection;
@@ -15,6 +16,7 @@ pub use login::Login;
 pub use logout::Logout;
 pub use permission::Permission;
 pub use task::Task;
+pub use transfer::Transfer;
 pub use whoami::Whoami;
 
 use super::failure::Failure;

@@ -152,7 +152,7 @@ async fn list(account: &Account<'_>, status: &[State], number: usize, format: &F
     }
 }
 
-async fn wait(account: &Account<'_>, id: Uuid, timeout: Option<Duration>, format: &Format) -> Outcome {
+pub(super) async fn wait(account: &Account<'_>, id: Uuid, timeout: Option<Duration>, format: &Format) -> Outcome {
     let bar = spinner();
     let mut wait = account.transfer().task(id).wait().every(EVERY);
     if let Some(timeout) = timeout {

@@ -9,6 +9,7 @@ mod secrets;
 mod service;
 mod sign_in;
 mod task;
+mod transfer;
 
 use super::{Ended, beamshare, run};
 use globus_simulator::{Account, App, Collection, GivenToken, Limits, Seed, Simulator};
