@@ -16,13 +16,14 @@ TEST_PACKAGES := openssh-server openssh-client openssl strace procps
 TEST_PACKAGES += libgl1 libglib2.0-0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help build check lint demo test test-unit doc deny bench valgrind install clean \
+.PHONY: help build check msrv package lint demo test test-unit doc deny bench valgrind install clean \
   debian-build debian-demo debian-test debian-valgrind rust nextest python
 
 help:
 	@echo 'make demo               run everything on this machine: soft IOC, Globus simulator, mail in files'
 	@echo 'make demo ARGS=--once   the same, with a check of the result, and exit'
 	@echo 'make lint               formatting and clippy'
+	@echo 'make msrv, package      the Globus client with its oldest compiler; the crates as crates.io gets them'
 	@echo 'make test-unit          unit tests only: no IOC, no servers'
 	@echo 'make test               lint, documentation, and all tests against real parts'
 	@echo 'make deny               licences, advisories and sources of dependencies (cargo-deny)'
@@ -72,6 +73,17 @@ demo: debian-demo python rust
 
 check: debian-build rust
 	$(CARGO) check --workspace --all-targets --locked
+
+# The Globus client with the oldest compiler that it supports.
+MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' crates/globus-transfer-client/Cargo.toml)
+msrv: debian-build
+	cargo +$(MSRV) check --package globus-transfer-client --locked
+
+# The crates as crates.io would get them, in the order of their dependencies; nothing is uploaded.
+package: debian-build rust
+	$(CARGO) package --package globus-transfer-client --locked
+	$(CARGO) package --package globus-simulator --locked
+	$(CARGO) package --package channel-access --locked
 
 lint: debian-build rust
 	$(CARGO) fmt --all --check
