@@ -16,7 +16,7 @@ TEST_PACKAGES := openssh-server openssh-client openssl strace procps
 TEST_PACKAGES += libgl1 libglib2.0-0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help build check msrv package lint demo test test-unit doc deny bench valgrind install clean \
+.PHONY: help build check msrv package lint demo test test-unit worlds replay doc deny bench valgrind install clean \
   debian-build debian-demo debian-test debian-valgrind rust nextest python
 
 help:
@@ -26,6 +26,8 @@ help:
 	@echo 'make msrv, package      the Globus client with its oldest compiler; the crates as crates.io gets them'
 	@echo 'make test-unit          unit tests only: no IOC, no servers'
 	@echo 'make test               lint, documentation, and all tests against real parts'
+	@echo 'make worlds             search all small worlds of tagging runs for a wrong decision'
+	@echo 'make replay SCENARIOS=1000   replay random schedules of tagging runs on the C IOC'
 	@echo 'make deny               licences, advisories and sources of dependencies (cargo-deny)'
 	@echo 'make bench              measure latency, requests, CPU, memory, and a scan of a million files'
 	@echo 'make valgrind           the tests of Channel Access under valgrind (about four minutes)'
@@ -92,6 +94,14 @@ lint: debian-build rust
 # The libraries' and the program's own tests; those with an IOC or servers are in tests/ and crates/*/tests/.
 test-unit: debian-build nextest
 	$(CARGO) nextest run --workspace --lib --bins --locked $(ARGS)
+
+# The whole search; `make test` contains the part that takes seconds.
+worlds: debian-build rust
+	BEAMSHARE_WORLDS=all $(CARGO) test --release --locked --lib decision::worlds -- --nocapture
+
+SCENARIOS ?= 1000
+replay: debian-test python nextest
+	REPLAY_SCENARIOS=$(SCENARIOS) $(CARGO) nextest run --locked --test service --no-capture replay::
 
 doc: debian-build rust
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked

@@ -11,10 +11,13 @@ use beamshare::delivery::{
     self, AttemptError, Control, Controller, Deliverer, DeliveryReport, Obstacle, Options, PlanError, RunError,
     SetUpError,
 };
+use beamshare::domain::decision::{self, Watched, Wholeness};
 use beamshare::domain::{Experiment, FieldError};
-use beamshare::domain::{Readings, Retry, Step, StepError};
+use beamshare::domain::{Retry, Step, StepError};
 use beamshare::journal::{Accepted, AcceptedBy, Cause, ExperimentRow, Journal};
-use beamshare::user_info::{self, Hold, Observation, Release, Verdict, Watcher, check_signature, judge};
+use beamshare::user_info::{
+    self, Hold, Observation, Release, Verdict, Watcher, check_signature, judge, put_by_the_run,
+};
 use channel_access::Context;
 use clap::Args;
 use std::collections::BTreeSet;
@@ -56,20 +59,29 @@ impl Present {
     /// Reads the user info and judges it as the service does.
     pub async fn read(config: &Config) -> Result<Present, Failure> {
         let context = Context::new()?;
-        let mut readings = user_info::read_once(&context, &config.epics.user_info, LIMIT).await?;
+        let readings = user_info::read_once(&context, &config.epics.user_info, LIMIT).await?;
         let journal = Journal::open(&config.journal.path).await?;
         let deliverer = Deliverer::new(Arc::new(config.clone()), journal)?;
         let mut known = deliverer.known(&readings).await?;
-        if known.is_none() && Experiment::parse(&readings.user_info()).is_ok() {
-            // Half a set can be complete and valid, too: only time tells that the tagging tool has ended.
-            readings = settled(&context, config).await?;
-            known = deliverer.known(&readings).await?;
+        let state = deliverer.journal().decision_state().await?;
+        let mut watched = Watched { readings, ..Watched::default() };
+        if known.is_none() && Experiment::parse(&watched.readings.user_info()).is_ok() {
+            // A half-written set can be complete and valid, too. The service has kept in the journal which puts it has
+            // observed; where none was missed since, the set is judged by them.
+            watched = settled(&context, config, state.watched.clone()).await?;
         }
-        let memory = deliverer.journal().memory().await?;
-        let signature = check_signature(config, deliverer.journal(), &readings).await?;
-        let known = known.filter(|_| !signature.is_invalid());
+        let signature = check_signature(config, deliverer.journal(), &watched.readings).await?;
         let is_signed = signature.is_valid();
-        match signature.hold(judge(&readings, &memory, |_| known.is_some(), &config.rules)) {
+        let wholeness = match is_signed {
+            true => Wholeness::of_all(&watched),
+            false => decision::judge(&watched, &state, config.rules.run_limit()),
+        };
+        if known.is_none() {
+            known = deliverer.known(&put_by_the_run(&watched, &wholeness)).await?;
+        }
+        let known = known.filter(|_| !signature.is_invalid());
+        let verdict = judge(&watched, &wholeness, &state, known.is_some(), &config.rules, &config.beamline.zone());
+        match signature.hold(verdict) {
             Verdict::Nobody => Err(Failure::nothing("the user-info PVs name nobody")),
             Verdict::Incomplete(why) => Err(Failure::nothing(why)),
             Verdict::Invalid(errors) => {
@@ -83,24 +95,24 @@ impl Present {
     }
 }
 
-async fn settled(context: &Context, config: &Config) -> Result<Readings, Failure> {
+async fn settled(context: &Context, config: &Config, earlier: Option<Watched>) -> Result<Watched, Failure> {
     let bar = spinner();
     let settle = config.rules.settle;
     bar.set_message(format!("waiting until the user info has been quiet for {settle:?}"));
-    let mut watcher = Watcher::start(context, &config.epics.user_info, settle)?;
+    let mut watcher = Watcher::start(context, &config.epics.user_info, &config.rules, earlier)?;
     let observation = watcher.observation();
     let quiet = observation.wait_for(|now| matches!(now, Observation::Settled(_)));
     let quiet = tokio::time::timeout(settle + UNREST, quiet).await;
-    let readings = match &quiet {
+    let watched = match &quiet {
         Ok(Ok(now)) => match &**now {
-            Observation::Settled(readings) => Some(readings.clone()),
+            Observation::Settled(watched) => Some(watched.clone()),
             _ => None,
         },
         _ => None,
     };
     drop(quiet);
     bar.finish_and_clear();
-    readings.ok_or_else(|| match &*watcher.observation().borrow() {
+    watched.ok_or_else(|| match &*watcher.observation().borrow() {
         Observation::Waiting(why) => Failure::away(why),
         _ => Failure::nothing("the user info keeps changing; try again when the tagging tool has ended"),
     })

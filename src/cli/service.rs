@@ -44,7 +44,7 @@ impl Board {
             TextEvent::Disconnected => {
                 Err(CaError::Disconnected { pv: format!("{}{record}", self.prefix), action: "read".to_owned() })
             }
-            TextEvent::Connected(_) => return false,
+            TextEvent::Connected(_) | TextEvent::TextsLost => return false,
         };
         let text = news.as_ref().ok().cloned();
         let before = self.texts.insert(record, news);

@@ -135,8 +135,10 @@ fn check_beamline(config: &Config, problems: &mut Problems) {
         let message = format!("{zone:?} is no time zone like \"America/Chicago\" on this machine: {error}");
         problems.push((key!["beamline", "time_zone"], message));
     }
-    if config.rules.settle > SETTLE_MAX {
-        problems.push((key!["rules", "settle"], "must not be longer than an hour".to_owned()));
+    for (key, duration) in [("settle", config.rules.settle), ("run_limit", config.rules.run_limit)] {
+        if duration > SETTLE_MAX {
+            problems.push((key!["rules", key], "must not be longer than an hour".to_owned()));
+        }
     }
 }
 

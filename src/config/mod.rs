@@ -146,6 +146,10 @@ pub struct Rules {
     /// How long the user info must have been quiet, e.g. `10s`
     #[serde(deserialize_with = "value::duration")]
     pub settle: Duration,
+    /// How long a tagging tool may pause at most within one run; after a longer pause it is taken to have died. See
+    /// [`Rules::run_limit`]
+    #[serde(deserialize_with = "value::duration")]
+    pub run_limit: Duration,
     /// Hold every new experiment until an operator presses Approve
     pub require_approval: bool,
     /// Mail domains of PIs, in small letters; any where it is empty. `example.org` means that domain and those below it.
@@ -170,6 +174,7 @@ impl Default for Rules {
     fn default() -> Self {
         Rules {
             settle: Duration::from_secs(10),
+            run_limit: Duration::from_secs(60),
             require_approval: false,
             email_domains: vec![],
             tag_key_file: None,
@@ -179,6 +184,13 @@ impl Default for Rules {
             resends_per_hour: 4,
             retry_for: Duration::from_secs(12 * 60 * 60),
         }
+    }
+}
+
+impl Rules {
+    /// The limit for a pause within one tagging run, which is never shorter than `settle`.
+    pub fn run_limit(&self) -> Duration {
+        self.run_limit.max(self.settle)
     }
 }
 

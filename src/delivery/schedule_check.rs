@@ -2,8 +2,8 @@
 
 use super::deliverer::Deliverer;
 use crate::domain::Experiment;
+use crate::domain::decision::Hold;
 use crate::schedule::OnSchedule;
-use crate::user_info::Hold;
 use jiff::Timestamp;
 use std::time::Duration;
 

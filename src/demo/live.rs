@@ -135,7 +135,7 @@ impl Live {
                 self.board.0.remove(&record);
                 return;
             }
-            TextEvent::Connected(_) | TextEvent::Unreadable(_) => return,
+            TextEvent::Connected(_) | TextEvent::TextsLost | TextEvent::Unreadable(_) => return,
         };
         let before = self.board.0.insert(record, text.clone());
         let changed = before.as_ref() != Some(&text) && !text.is_empty();

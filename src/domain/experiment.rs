@@ -121,7 +121,7 @@ pub struct FieldError {
 }
 
 /// The text as it can stand in a message: on one line, with nothing hidden, and not longer than a line.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     const MAX: usize = 48;
     let shown: String = text.chars().take(MAX).collect();
     let more = if text.chars().nth(MAX).is_some() { "…" } else { "" };

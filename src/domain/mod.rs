@@ -5,6 +5,7 @@
 
 mod backoff;
 mod booking;
+pub mod decision;
 mod email;
 mod experiment;
 mod link;

@@ -54,7 +54,7 @@ pub struct ExperimentRow {
 pub struct Acceptance<'a> {
     /// The experiment
     pub experiment: &'a Experiment,
-    /// The readings of the PVs, the next set's reference; `None` leaves the reference as it is
+    /// The readings of the PVs, the next set's baseline; `None` leaves the baseline as it is
     pub readings: Option<&'a Readings>,
     /// Who or what accepted it
     pub by: AcceptedBy,
@@ -133,7 +133,7 @@ impl Journal {
         rows.iter().map(|row| self.experiment_row(row)).collect()
     }
 
-    /// Records in one commit that the experiment is to be delivered: itself, its claims, the reference and a delivery. The
+    /// Records in one commit that the experiment is to be delivered: itself, its claims, the baseline and a delivery. The
     /// first claim on a directory wins: one made in between results in [`Accepted::Taken`].
     pub async fn accept(&self, acceptance: &Acceptance<'_>) -> Result<Accepted, JournalError> {
         let owner = acceptance.experiment.owner();
@@ -187,7 +187,7 @@ impl Journal {
             self.write_pi_change(&mut transaction, id, former, email, acceptance.by).await?;
         }
         if let Some(readings) = acceptance.readings {
-            self.write_reference(&mut transaction, readings).await?;
+            self.write_baseline(&mut transaction, readings).await?;
         }
         let new = NewDelivery { experiment: id, cause: acceptance.by.into(), only: None, resend: false };
         let delivery = match acceptance.by {

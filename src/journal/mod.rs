@@ -9,6 +9,7 @@ mod access;
 mod backup;
 mod booking;
 mod claim;
+mod decision_state;
 mod delivery;
 mod experiment;
 pub(crate) mod file;
@@ -34,15 +35,13 @@ pub use pi_change::PiChange;
 pub use retention::ReminderRow;
 pub use served::{Role, ServedRow};
 
-use crate::domain::{Readings, UserInfo};
-use crate::user_info::Memory;
 use backup::Presence;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, Row, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -244,22 +243,6 @@ impl Journal {
         Ok(self.data_version.swap(version, Ordering::Relaxed) != version)
     }
 
-    /// The readings of the set that was last accepted, or seen first. The next set is compared with them.
-    pub async fn reference(&self) -> Result<Option<Readings>, JournalError> {
-        let row = sqlx::query("SELECT fields FROM user_info WHERE only_row = 1")
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(|e| self.sql(e))?;
-        row.map(|row| self.json("user_info.fields", row.get("fields"))).transpose()
-    }
-
-    /// Keeps the readings that the next set is compared with. [`Journal::accept`] does so itself.
-    pub async fn set_reference(&self, readings: &Readings) -> Result<(), JournalError> {
-        let mut transaction = self.begin().await?;
-        self.write_reference(&mut transaction, readings).await?;
-        self.commit(transaction).await
-    }
-
     /// Writes records in one commit: all of them are there after a kill, or none.
     pub async fn record(&self, records: &[Record<'_>]) -> Result<(), JournalError> {
         if records.is_empty() {
@@ -284,47 +267,6 @@ impl Journal {
                 Record::Served(row) => self.write_served(transaction, row).await?,
             }
         }
-        Ok(())
-    }
-
-    /// What the next set of user info is compared with.
-    pub async fn memory(&self) -> Result<Memory, JournalError> {
-        let half = sqlx::query("SELECT fields FROM half_set WHERE only_row = 1")
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(|e| self.sql(e))?;
-        let half = half.map(|row| self.json("half_set.fields", row.get("fields"))).transpose()?;
-        Ok(Memory { reference: self.reference().await?, half })
-    }
-
-    /// Keeps the texts of a set that was found half written.
-    pub async fn set_half_set(&self, user_info: &UserInfo) -> Result<(), JournalError> {
-        sqlx::query(
-            "INSERT INTO half_set (only_row, fields, set_at) VALUES (1, $1, $2) \
-             ON CONFLICT (only_row) DO UPDATE SET fields = excluded.fields, set_at = excluded.set_at",
-        )
-        .bind(to_json(user_info))
-        .bind(now())
-        .execute(&self.pool)
-        .await
-        .map_err(|e| self.sql(e))?;
-        Ok(())
-    }
-
-    async fn write_reference(
-        &self,
-        transaction: &mut Transaction<'static, Sqlite>,
-        readings: &Readings,
-    ) -> Result<(), JournalError> {
-        sqlx::query(
-            "INSERT INTO user_info (only_row, fields, set_at) VALUES (1, $1, $2) \
-             ON CONFLICT (only_row) DO UPDATE SET fields = excluded.fields, set_at = excluded.set_at",
-        )
-        .bind(to_json(readings))
-        .bind(now())
-        .execute(&mut **transaction)
-        .await
-        .map_err(|e| self.sql(e))?;
         Ok(())
     }
 

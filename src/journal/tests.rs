@@ -1,5 +1,6 @@
 use super::*;
-use crate::domain::{Experiment, Field, Reading, RelativePath, Step, StepStatus, Unit};
+use crate::domain::decision::{DecisionState, Gap, Order, Orders, Put, Watched, Window};
+use crate::domain::{Experiment, Field, Reading, Readings, RelativePath, Step, StepStatus, Unit};
 use std::os::unix::fs::PermissionsExt;
 
 #[path = "../../tests/support/disk.rs"]
@@ -73,7 +74,7 @@ async fn journal() -> (tempfile::TempDir, Journal) {
 #[tokio::test]
 async fn the_file_is_for_its_account_only() {
     let (folder, journal) = journal().await;
-    journal.set_reference(&Readings::default()).await.unwrap();
+    journal.set_watched(&Watched::default()).await.unwrap();
     for entry in std::fs::read_dir(folder.path().join("new")).unwrap() {
         let entry = entry.unwrap();
         assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
@@ -187,19 +188,57 @@ async fn a_newer_layout_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn the_reference_is_kept_and_others_are_noticed() {
+async fn the_decision_state_is_kept_and_others_are_noticed() {
     let (_folder, journal) = journal().await;
-    assert_eq!(journal.reference().await.unwrap(), None);
-    let reading =
-        Reading { text: "Li".into(), time: None, invalid: false, possibly_cut: false, time_before_boot: None };
-    let set = Readings([(Field::PiLastName, reading)].into());
-    journal.set_reference(&set).await.unwrap();
+    assert_eq!(journal.decision_state().await.unwrap(), DecisionState::default());
+    let reading = Reading { text: "Li".into(), time: None, invalid: false, possibly_cut: false };
+    let readings = Readings([(Field::PiLastName, reading)].into());
+    let put = Put { field: Field::PiLastName, text: "Li".into(), at: Timestamp::MIN, noticed: Timestamp::MAX };
+    let window = Window { puts: vec![put], ..Window::unobserved(Gap::Started, Timestamp::UNIX_EPOCH) };
+    let order = Order::new(vec![Field::PiLastName], &[Field::PiLastName].into()).unwrap();
+    let state = DecisionState {
+        baseline: Some(readings.clone()),
+        whole: Some(readings.user_info()),
+        orders: Orders::of(vec![order]),
+        watched: Some(Watched { readings, window }),
+    };
+    journal.set_decision_state(&state).await.unwrap();
     assert!(!journal.changed_by_others().await.unwrap(), "our own write");
     let other = Journal::open(journal.path()).await.unwrap();
-    assert_eq!(other.reference().await.unwrap(), Some(set));
-    other.set_reference(&Readings::default()).await.unwrap();
+    assert_eq!(other.decision_state().await.unwrap(), state);
+    other.set_watched(&Watched::default()).await.unwrap();
     assert!(journal.changed_by_others().await.unwrap());
     assert!(!journal.changed_by_others().await.unwrap());
+    let state = DecisionState { watched: Some(Watched::default()), ..state };
+    assert_eq!(journal.decision_state().await.unwrap(), state);
+}
+
+/// The journal of a version that compared sets with the one before.
+#[tokio::test]
+async fn an_earlier_journal_is_migrated_with_what_was_accepted_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let pool =
+        SqlitePool::connect_with(SqliteConnectOptions::new().filename(&path).create_if_missing(true)).await.unwrap();
+    let earlier = Migrator {
+        migrations: MIGRATIONS.iter().filter(|its| its.version < 5).cloned().collect(),
+        ..Migrator::DEFAULT
+    };
+    earlier.run(&pool).await.unwrap();
+    let fields = r#"{"pi_last_name":{"text":"Li","time":"2026-03-04T09:00:00Z","invalid":false,"possibly_cut":false}}"#;
+    for table in ["user_info", "half_set"] {
+        sqlx::query(sqlx::AssertSqlSafe(format!("INSERT INTO {table} VALUES (1, $1, '2026-03-04T09:00:10.000000Z')")))
+            .bind(fields)
+            .execute(&pool)
+            .await
+            .unwrap();
+    }
+    pool.close().await;
+    let state = Journal::open(&path).await.unwrap().decision_state().await.unwrap();
+    let readings: Readings = serde_json::from_str(fields).unwrap();
+    assert_eq!(state.baseline, Some(readings.clone()));
+    assert_eq!(state.watched, Some(Watched { readings, window: Window::at_rest() }));
+    assert_eq!(state.whole, None);
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use super::situation::{Held, Situation};
 use super::syncs::{News, Syncs};
 use crate::config::{Changes, Config, ConfigError, ConfigWatcher};
 use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome, ResendRefused};
-use crate::domain::{Backoff, Experiment, Readings};
+use crate::domain::decision::Watched;
+use crate::domain::{Backoff, Experiment};
 use crate::journal::{DeliveryRow, ExperimentRow, Journal, JournalError, RunLock, SPACE_LOW};
 use crate::metrics::Facts;
 use crate::settings;
@@ -62,7 +63,7 @@ pub(super) struct Beamline {
     pub(super) auto: Option<bool>,
     pub(super) paused: bool,
     /// The last settled set, until a PV changes
-    pub(super) readings: Option<Readings>,
+    pub(super) watched: Option<Watched>,
     /// Whether that set has a valid signature
     pub(super) is_signed: bool,
     pub(super) situation: Situation,
@@ -114,7 +115,8 @@ impl Beamline {
         let lock = journal.lock_service(WHO)?;
         let deliverer = Arc::new(Deliverer::new(config.clone(), journal.clone()).map_err(DaemonError::SetUp)?);
         let syncs = Syncs::new(&config, &journal).await.map_err(DaemonError::Sync)?;
-        let watcher = Watcher::start(&context, &config.epics.user_info, config.rules.settle)?;
+        let earlier = journal.decision_state().await?.watched;
+        let watcher = Watcher::start(&context, &config.epics.user_info, &config.rules, earlier)?;
         let (records, commands) = StatusRecords::new(&context, &config.epics.prefix)?;
         let changes = files.map(|files| files.watch(&config, settings::CHECKS));
         let changes = changes.and_then(|changes| changes.inspect_err(|error| tracing::warn!("{error}")).ok());
@@ -139,7 +141,7 @@ impl Beamline {
             changes,
             auto: None,
             paused: false,
-            readings: None,
+            watched: None,
             is_signed: false,
             situation: Situation::Waiting("Connecting to the user-info PVs".to_owned()),
             plans: JoinSet::new(),
@@ -183,7 +185,7 @@ impl Beamline {
         self.plans.abort_all();
         self.asking.abort_all();
         self.reminding.abort_all();
-        self.readings = None;
+        self.watched = None;
         self.situation = situation;
         self.deliveries.break_off(BREAK_OFF_LIMIT).await;
         self.syncs.break_off().await;
@@ -377,9 +379,9 @@ impl Beamline {
             && let Some(row) = self.journal.experiment(id).await?
         {
             let obstacles: Vec<_> = obstacles.iter().map(Obstacle::to_string).collect();
-            match &self.readings {
-                Some(readings) if matches!(self.situation, Situation::Served(served) if served == id) => {
-                    let (experiment, readings, paths) = (row.experiment, readings.clone(), vec![row.path]);
+            match &self.watched {
+                Some(watched) if matches!(self.situation, Situation::Served(served) if served == id) => {
+                    let (experiment, readings, paths) = (row.experiment, watched.readings.clone(), vec![row.path]);
                     let (holds, free_at) = (vec![], None);
                     self.situation = Situation::Held(Held { experiment, paths, readings, holds, obstacles, free_at });
                 }

@@ -41,10 +41,12 @@ impl Beamline {
         }
         let config = Arc::new(config);
         let deliverer = Deliverer::new(config.clone(), self.journal.clone()).map_err(|error| error.to_string())?;
-        if config.epics.user_info != self.config.epics.user_info || config.rules.settle != self.config.rules.settle {
-            self.watcher = Watcher::start(&self.context, &config.epics.user_info, config.rules.settle)
+        let timing = |config: &Config| (config.rules.settle, config.rules.run_limit());
+        if config.epics.user_info != self.config.epics.user_info || timing(&config) != timing(&self.config) {
+            let earlier = self.journal.decision_state().await.map_err(|error| error.to_string())?.watched;
+            self.watcher = Watcher::start(&self.context, &config.epics.user_info, &config.rules, earlier)
                 .map_err(|error| error.to_string())?;
-            self.readings = None;
+            self.watched = None;
         }
         if config.epics.prefix != self.config.epics.prefix {
             let (records, commands) =

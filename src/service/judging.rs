@@ -4,9 +4,10 @@ use super::beamline::{Beamline, WHO};
 use super::people::schedule_backoff;
 use super::situation::{Held, Press, Situation, accepted_by};
 use crate::delivery::{Obstacle, Options, Plan, PlanError};
+use crate::domain::decision::{self, Hold, Wholeness};
 use crate::domain::{Experiment, Readings};
 use crate::journal::{Accepted, AcceptedBy, DeliveryState, ExperimentRow, JournalError};
-use crate::user_info::{Hold, Observation, Verdict, check_signature, judge};
+use crate::user_info::{Observation, Verdict, check_signature, judge, put_by_the_run};
 use jiff::Timestamp;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -46,17 +47,31 @@ pub(super) struct Planned {
 
 impl Beamline {
     pub(super) async fn observed(&mut self, observation: Observation) -> Result<(), JournalError> {
+        if let Observation::Settled(watched) = &observation
+            && self.watched.as_ref().is_some_and(|before| before.readings == watched.readings)
+        {
+            // Nothing was put: only what the earlier puts are worth has changed. A plan that is being made stays valid.
+            self.watched = Some(watched.clone());
+            if self.plans.is_empty() {
+                return self.judge(true).await;
+            }
+            return self.journal.set_watched(watched).await;
+        }
         self.forget_plans();
         self.ask_again = schedule_backoff();
-        self.readings = None;
+        self.watched = None;
         if !self.serves {
             return Ok(());
         }
         match observation {
             Observation::Waiting(reason) => self.situation = Situation::Waiting(reason),
-            Observation::Settling => self.situation = Situation::Settling,
-            Observation::Settled(readings) => {
-                self.readings = Some(readings);
+            Observation::Settling(watched) => {
+                self.situation = Situation::Settling;
+                // From the first put on, so that a restart in the middle of a tagging is noticed.
+                self.journal.set_watched(&watched).await?;
+            }
+            Observation::Settled(watched) => {
+                self.watched = Some(watched);
                 self.judge_again().await?;
             }
         }
@@ -92,27 +107,31 @@ impl Beamline {
 
     async fn judge(&mut self, quietly: bool) -> Result<(), JournalError> {
         self.forget_plans();
-        let Some(readings) = self.readings.clone() else { return Ok(()) };
-        let signature = check_signature(&self.config, &self.journal, &readings).await?;
+        let Some(watched) = self.watched.clone() else { return Ok(()) };
+        let signature = check_signature(&self.config, &self.journal, &watched.readings).await?;
         self.is_signed = signature.is_valid();
+        let (rules, zone) = (&self.config.rules, self.config.beamline.zone());
+        let mut state = self.journal.decision_state().await?;
+        let before = state.clone();
+        let wholeness = match self.is_signed {
+            true => Wholeness::of_all(&watched),
+            false => decision::judge(&watched, &state, rules.run_limit()),
+        };
         // Also a group that was served before must not come back without a signature.
         let known = match signature.is_invalid() {
             true => None,
-            false => self.deliverer.served(&readings).await?,
+            false => self.deliverer.served(&put_by_the_run(&watched, &wholeness)).await?,
         };
-        let mut memory = self.journal.memory().await?;
-        if let Some(reference) = &mut memory.reference
-            && reference.follow_boot(&readings)
-        {
-            self.journal.set_reference(reference).await?;
+        let verdict = signature.hold(judge(&watched, &wholeness, &state, known.is_some(), rules, &zone));
+        state.conclude(&watched, wholeness);
+        if state.baseline.is_none() || known.is_some() {
+            state.baseline = Some(watched.readings.clone());
         }
-        let is_known = |_: &Experiment| known.is_some();
-        let verdict = signature.hold(judge(&readings, &memory, is_known, &self.config.rules));
-        if memory.reference.is_none() {
-            self.journal.set_reference(&readings).await?;
+        if state != before {
+            self.journal.set_decision_state(&state).await?;
         }
         match verdict {
-            Verdict::Nobody => self.situation = Situation::Nobody,
+            Verdict::Nobody => self.situation = Situation::Nobody { tag_after: self.observed_from() },
             Verdict::Incomplete(reason) => self.situation = Situation::Waiting(reason),
             Verdict::Invalid(errors) => {
                 let pv = |field| self.config.epics.user_info.get(field).map(String::as_str).unwrap_or_default();
@@ -122,13 +141,9 @@ impl Beamline {
                 self.situation = Situation::Invalid(told);
             }
             Verdict::Group { experiment, holds } => match known {
-                Some(row) => self.serve_known(row, &readings, memory.reference).await?,
+                Some(row) => self.serve_known(row, watched.readings).await?,
                 None => {
-                    let user_info = readings.user_info();
-                    if holds.iter().any(|hold| hold.half) && memory.half.as_ref() != Some(&user_info) {
-                        self.journal.set_half_set(&user_info).await?;
-                    }
-                    let accepted = ToPlan::accepted(*experiment, readings);
+                    let accepted = ToPlan::accepted(*experiment, watched.readings);
                     let ask_schedule = !signature.is_invalid();
                     self.plan(ToPlan { holds, ask_schedule, quietly, ..accepted });
                 }
@@ -137,23 +152,35 @@ impl Beamline {
         Ok(())
     }
 
-    async fn serve_known(
-        &mut self,
-        row: ExperimentRow,
-        readings: &Readings,
-        reference: Option<Readings>,
-    ) -> Result<(), JournalError> {
-        if reference.as_ref() != Some(readings) {
-            self.journal.set_reference(readings).await?;
-        }
+    /// When the PVs will have been observed for long enough, where they have not been yet: a run that began before then
+    /// must be repeated.
+    fn observed_from(&self) -> Option<Timestamp> {
+        let window = &self.watched.as_ref()?.window;
+        window.rests_at(self.config.rules.run_limit()).filter(|_| window.unobserved.is_some() && !window.rested)
+    }
+
+    async fn serve_known(&mut self, row: ExperimentRow, readings: Readings) -> Result<(), JournalError> {
         let last = self.journal.last_delivery(row.id).await?;
         if last.is_some_and(|last| last.state == DeliveryState::Held) {
             // What held it may be gone; otherwise the screen says it again.
-            self.plan(ToPlan::accepted(row.experiment, readings.clone()));
+            self.plan(ToPlan::accepted(row.experiment, readings));
             return Ok(());
         }
         self.situation = Situation::Served(row.id);
         self.show_experiment(row.id).await
+    }
+
+    /// An operator has approved a run that leaves out fields: perhaps the tool never puts them.
+    async fn learn_from_approval(&mut self) -> Result<(), JournalError> {
+        let Some(watched) = &self.watched else { return Ok(()) };
+        let mut state = self.journal.decision_state().await?;
+        let wholeness = decision::judge(watched, &state, self.config.rules.run_limit());
+        if let Wholeness::NotWhole(not_whole) = wholeness
+            && state.propose(watched, not_whole.candidate)
+        {
+            self.journal.set_decision_state(&state).await?;
+        }
+        Ok(())
     }
 
     /// Looks at the places, and asks the schedule; [`Beamline::planned`] goes on.
@@ -198,7 +225,7 @@ impl Beamline {
 
     pub(super) async fn planned(&mut self, planned: Planned) -> Result<(), JournalError> {
         let Planned { readings, experiment, holds, press, plan } = planned;
-        if self.readings.as_ref() != Some(&readings) {
+        if self.watched.as_ref().map(|watched| &watched.readings) != Some(&readings) {
             return Ok(()); // a PV has changed meanwhile: another set comes
         }
         let mut plan = match plan {
@@ -228,6 +255,7 @@ impl Beamline {
         };
         if by == AcceptedBy::Approve {
             plan.approve();
+            self.learn_from_approval().await?;
         }
         match self.deliverer.accept(&plan, by, Some(&readings)).await {
             Ok(Accepted::Accepted { id, corrected_from, .. }) => {

@@ -111,8 +111,14 @@ impl Beamline {
             Situation::Planning { .. } => {
                 (BeamlineStatus::Settling, "Looking whether the directories are free".to_owned())
             }
-            Situation::Nobody if self.paused => (BeamlineStatus::Paused, "Paused: set Pause to Go".to_owned()),
-            Situation::Nobody => (BeamlineStatus::Idle, "No user group is tagged".to_owned()),
+            Situation::Nobody { .. } if self.paused => (BeamlineStatus::Paused, "Paused: set Pause to Go".to_owned()),
+            Situation::Nobody { tag_after: None } => (BeamlineStatus::Idle, "No user group is tagged".to_owned()),
+            Situation::Nobody { tag_after: Some(time) } => {
+                let time = time.to_zoned(self.config.beamline.zone()).strftime("%H:%M:%S").to_string();
+                let message =
+                    format!("No user group is tagged yet. Tag after {time}: earlier puts may have been missed");
+                (BeamlineStatus::Idle, message)
+            }
             Situation::Trouble(trouble) => (BeamlineStatus::Failed, trouble.clone()),
             Situation::Held(_) | Situation::Served(_) => self.last_outcome(),
         }

@@ -12,7 +12,10 @@ pub(super) enum Situation {
     /// The PVs changed a moment ago
     Settling,
     /// No user group is tagged
-    Nobody,
+    Nobody {
+        /// A tagging that begins before this time must be repeated, since earlier puts may have been missed
+        tag_after: Option<Timestamp>,
+    },
     /// A value can't be used: which and why
     Invalid(String),
     /// A group that may be served: the places are being looked at

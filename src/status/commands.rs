@@ -124,7 +124,7 @@ pub(super) async fn momentary(
                     tracing::debug!("{e}");
                 }
             }
-            Event::AccessRights(_) | Event::Renewed | Event::PutFailed(_) => {}
+            Event::AccessRights(_) | Event::SamplesLost | Event::Renewed | Event::PutFailed(_) => {}
         }
     }
 }
@@ -158,7 +158,7 @@ pub(super) async fn level(
                     let _ = orders.send(command(on));
                 }
             }
-            Event::AccessRights(_) | Event::Renewed | Event::PutFailed(_) => {}
+            Event::AccessRights(_) | Event::SamplesLost | Event::Renewed | Event::PutFailed(_) => {}
         }
     }
 }

@@ -110,7 +110,7 @@ impl RecordWriter {
                 }
             }
             Event::Sample(sample) => self.state.reads = Some(sample.value),
-            Event::Renewed | Event::PutFailed(_) => {}
+            Event::SamplesLost | Event::Renewed | Event::PutFailed(_) => {}
         }
     }
 

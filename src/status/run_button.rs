@@ -153,7 +153,7 @@ impl RunButton {
                     self.on_value(value).await;
                 }
             }
-            Event::AccessRights(_) => {}
+            Event::AccessRights(_) | Event::SamplesLost => {}
         }
     }
 

@@ -1,16 +1,17 @@
 //! The rules that a settled set of user info must pass: a pure function, so that every case can be tested.
 //!
 //! Rules 2 and 3 (quiet, and the same by a fresh get) are the [`super::Watcher`]'s; rule 5 (on the schedule) comes from
-//! the schedule; rule 7 (nobody else's directory) is the delivery plan's. What is here compares the set with the one that
-//! was acted on last. Sharing with the wrong people is the one failure that is never acceptable: where a set could be
-//! half written, it is held.
+//! the schedule; rule 6 (one whole tagging run) is [`decision::judge`](crate::domain::decision::judge)'s; rule 7 (a free
+//! directory) is the delivery plan's.
 
 use crate::config::Rules;
-use crate::domain::{Experiment, Field, FieldError, Reading, Readings, UserInfo};
-use jiff::{SignedDuration, Timestamp};
+use crate::domain::decision::{DecisionState, Hold, Reason, Watched, Wholeness};
+use crate::domain::{Experiment, Field, FieldError, Readings, UserInfo};
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 use std::time::Duration;
 
-/// What a set of user info means.
+/// The meaning of a set of user info.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// No user group is tagged: every required field says "nobody yet".
@@ -21,88 +22,44 @@ pub enum Verdict {
     Invalid(Vec<FieldError>),
     /// A group that may be acted on, if nothing is held against it.
     Group {
-        /// Who it is
+        /// The group
         experiment: Box<Experiment>,
         /// Why an operator must look first; empty: act
         holds: Vec<Hold>,
     },
 }
 
-/// A reason to wait for the operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// The sentence for the screen
-    pub reason: String,
-    /// Who can release it
-    pub release: Release,
-    /// The set is half written: to be kept in [`Memory::half`]
-    pub half: bool,
-    /// Who was to be asked about the set is away: the hold may end by itself when they answer
-    pub asked_again: bool,
-}
-
-/// What an operator must press.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Release {
-    /// Run or Approve: the values are plausible, only nobody has said that they are finished
-    Run,
-    /// Approve alone: what is on the screen may join the wrong person and directory
-    Approve,
-    /// No button: only another tagging, e.g. because the signature is wrong
-    TagAgain,
-}
-
-impl Hold {
-    /// A hold that Run releases, too.
-    pub fn run(reason: impl Into<String>) -> Hold {
-        Hold { reason: reason.into(), release: Release::Run, half: false, asked_again: false }
-    }
-
-    /// A hold that Approve alone releases.
-    pub fn approve(reason: impl Into<String>) -> Hold {
-        Hold { reason: reason.into(), release: Release::Approve, half: false, asked_again: false }
-    }
-
-    /// A hold that Approve alone releases, or whoever was to be asked, by an answer.
-    pub fn until_answered(reason: impl Into<String>) -> Hold {
-        Hold { asked_again: true, ..Hold::approve(reason) }
-    }
-
-    /// A hold that no button releases.
-    pub fn tag_again(reason: impl Into<String>) -> Hold {
-        Hold { release: Release::TagAgain, ..Hold::approve(reason) }
-    }
-
-    /// A half-written set.
-    fn half(reason: impl Into<String>) -> Hold {
-        Hold { half: true, ..Hold::approve(reason) }
-    }
-}
-
-/// Why a group is held that stood in the PVs when beamshare first looked, or that it knows by other settings only.
+/// Why a group is held that was in the PVs when beamshare first looked, or that it knows by other settings only.
 const UNSEEN: &str = "First start for this group with these settings: it may have been served by other means. If not, \
                       press Run or Approve";
 
-/// What a set is compared with. It is in the journal, since tools, IOCs and beamshare stop and start independently.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Memory {
-    /// The set that was acted on last, or the one that was found at the very first start
-    pub reference: Option<Readings>,
-    /// The texts of the last half-written set: an IOC that restores and processes its records at boot gives them all one
-    /// new time, which makes no whole set of them
-    pub half: Option<UserInfo>,
+/// The readings without the fields that the whole run did not put: their values belong to another group.
+pub fn put_by_the_run(watched: &Watched, wholeness: &Wholeness) -> Readings {
+    let mut readings = watched.readings.clone();
+    if let Wholeness::Whole { fields, .. } = wholeness {
+        readings.0.retain(|field, _| fields.contains(field));
+    }
+    readings
 }
 
 /// Judges a settled set.
 ///
 /// `known` tells whether just this experiment (same month, name, e-mail and proposal) was accepted before, in which case
 /// nothing is held: the combination is proven.
-pub fn judge(readings: &Readings, memory: &Memory, known: impl Fn(&Experiment) -> bool, rules: &Rules) -> Verdict {
+pub fn judge(
+    watched: &Watched,
+    wholeness: &Wholeness,
+    state: &DecisionState,
+    known: bool,
+    rules: &Rules,
+    zone: &TimeZone,
+) -> Verdict {
+    let readings = put_by_the_run(watched, wholeness);
     let user_info = readings.user_info();
-    if Field::REQUIRED.iter().all(|field| user_info.get(*field).is_none()) {
+    let missing: Vec<_> = Field::REQUIRED.into_iter().filter(|field| user_info.get(*field).is_none()).collect();
+    if missing.len() == Field::REQUIRED.len() {
         return Verdict::Nobody;
     }
-    let missing: Vec<_> = Field::REQUIRED.into_iter().filter(|field| user_info.get(*field).is_none()).collect();
     if !missing.is_empty() {
         let missing = missing.iter().map(Field::to_string).collect::<Vec<_>>().join(", ");
         return Verdict::Incomplete(format!("Waiting for the tagging tool: no {missing} yet"));
@@ -111,7 +68,7 @@ pub fn judge(readings: &Readings, memory: &Memory, known: impl Fn(&Experiment) -
         Ok(experiment) => experiment,
         Err(errors) => return Verdict::Invalid(errors),
     };
-    if known(&experiment) {
+    if known {
         return Verdict::Group { experiment: Box::new(experiment), holds: vec![] };
     }
     // An INVALID alarm on a record that says nothing is a record that was never put.
@@ -119,18 +76,18 @@ pub fn judge(readings: &Readings, memory: &Memory, known: impl Fn(&Experiment) -
     if let Some((field, _)) = invalid {
         return Verdict::Incomplete(format!("The {field} PV has an INVALID alarm: tag again, or look at its IOC"));
     }
-    let refused = refusals(readings, &experiment, rules);
+    let refused = refusals(&readings, &experiment, rules);
     if !refused.is_empty() {
         return Verdict::Invalid(refused);
     }
-    let mut holds = match &memory.reference {
-        Some(reference) => compare(readings, reference, rules.settle),
-        None => unseen(readings, rules.settle),
-    };
-    if memory.half.as_ref() == Some(&user_info) && !holds.iter().any(|hold| hold.half) {
-        holds
-            .push(Hold::half("Half a set before its IOC started again. Tag again; Approve only if all of it is right"));
+    let mut holds = vec![];
+    let is_first = is_first_start(watched, state, rules.run_limit());
+    if let Wholeness::NotWhole(not_whole) = wholeness
+        && !(is_first && matches!(not_whole.reason, Reason::Unobserved(_)))
+    {
+        holds.push(Hold::approve(not_whole.sentence(zone)));
     }
+    holds.extend(against_baseline(&user_info, state.baseline.as_ref()));
     if rules.require_approval {
         holds.push(Hold::approve("Every new group needs Approve (require_approval)"));
     }
@@ -160,142 +117,35 @@ fn refusals(readings: &Readings, experiment: &Experiment, rules: &Rules) -> Vec<
     refused
 }
 
-/// What says who the set is about and belongs to that person or that proposal alone.
-const IDENTITY: [Field; 5] = [Field::PiLastName, Field::PiEmail, Field::PiBadge, Field::ProposalNumber, Field::Esaf];
-
-/// Nothing to compare with.
-fn unseen(readings: &Readings, settle: Duration) -> Vec<Hold> {
-    let mut holds = vec![Hold::run(UNSEEN)];
-    holds.extend(torn(readings, None, &IDENTITY, settle));
-    holds
-}
-
-/// Rules 4 and 6: the set must have changed as one since `reference`.
-fn compare(readings: &Readings, reference: &Readings, settle: Duration) -> Vec<Hold> {
-    let (now, before) = (readings.user_info(), reference.user_info());
-    let changed = |field: Field| !same(&now, &before, field);
-    let put = |field: Field| readings.put_since(reference, field);
-    let (name, email) = (changed(Field::PiLastName), changed(Field::PiEmail));
-    if !(name || email || changed(Field::YearMonth) || changed(Field::ProposalNumber)) {
-        return unseen(readings, settle);
-    }
-    let mut holds = vec![];
-
-    // A tool was at work, and it puts every field each time.
-    let tagged = now.get(Field::UpdateTime).is_some() && changed(Field::UpdateTime);
-    if readings.0.contains_key(&Field::UpdateTime) && !tagged {
-        holds.push(Hold::run(
-            "Edited by hand: the tagging tool's update time did not change. If it is right, press Run or Approve",
-        ));
-    }
-    // A person may put only what differs; one PV alone can't be half of a set.
-    let alone = !IDENTITY.into_iter().any(|field| field != Field::PiEmail && put(field));
-    if tagged {
-        holds.extend(torn(readings, Some(reference), &Field::ALL, settle));
-    } else if !alone {
-        holds.extend(torn(readings, Some(reference), &IDENTITY, settle));
-    }
-    match (name, email) {
-        (true, false) => holds.push(Hold::half(format!(
-            "Half a set: the last name changed from {} to {}, the e-mail is still {}. Tag again, or Approve",
-            told(&before, Field::PiLastName),
-            told(&now, Field::PiLastName),
-            told(&now, Field::PiEmail)
-        ))),
-        (false, true) => holds.extend(new_address(&now, &before, alone, &changed)),
-        (false, false) if alone => holds.extend(new_month(&now, &before, &changed)),
-        _ => {}
-    }
-    holds
-}
-
-/// Whether one of the fields was not put together with the others: since `reference`, and without a pause in which the PVs
-/// would have settled. The IOC's times tell, also of what happened while beamshare or the IOC was down: the remains of a
-/// set whose tool died, and what the next one put over it, are as far apart as the two tools' runs.
-fn torn(readings: &Readings, reference: Option<&Readings>, fields: &[Field], settle: Duration) -> Option<Hold> {
-    let info = readings.user_info();
-    let of_interest = |field: &Field| fields.contains(field) && info.get(*field).is_some();
-    let set: Vec<_> = readings.0.iter().filter(|(field, _)| of_interest(field)).collect();
-    let times = set.iter().map(|(field, reading)| (reading.time.map(Timestamp::as_duration), **field));
-    let mut paused = before_a_pause(times.collect(), settle);
-    // PVs can be on IOCs whose clocks differ: that difference is the same in the times since the reference's.
-    let since = |(field, reading): &(&Field, &Reading)| {
-        let before = reference?.0.get(field)?.time?;
-        Some((Some(reading.time?.duration_since(before)), **field))
-    };
-    let since: Option<Vec<_>> = set.iter().map(since).collect();
-    if since.is_some_and(|since| before_a_pause(since, settle).is_empty()) {
-        paused.clear();
-    }
-    let late = |field: Field| reference.is_some_and(|reference| !readings.put_since(reference, field));
-    let (field, _) = set.into_iter().find(|(field, _)| paused.contains(field) || late(**field))?;
-    Some(Hold::half(format!(
-        "Half a set: the {field} ({}) was not put together with the rest. Tag again; Approve only if all of it is right",
-        told(&info, *field)
-    )))
-}
-
-/// The fields whose times lie before the last pause.
-fn before_a_pause(mut times: Vec<(Option<SignedDuration>, Field)>, settle: Duration) -> Vec<Field> {
-    times.sort();
-    // From the newest back to the first pause.
-    let Some((mut began, _)) = times.last().copied() else { return vec![] };
-    for (time, _) in times.iter().rev() {
-        let together = match (*time, began) {
-            (Some(time), Some(began)) => Duration::try_from(began - time).is_ok_and(|pause| pause < settle),
-            (time, began) => time == began, // never put: restored at the IOC's boot, all of them alike
-        };
-        if !together {
-            break;
+/// Whether this is the set that was there at the very first start, untouched since, and put together as far as the
+/// records' times tell. Nobody could watch it, so the operator is asked whether it was served before, and no more.
+fn is_first_start(watched: &Watched, state: &DecisionState, run_limit: Duration) -> bool {
+    let is_baseline = state.baseline.as_ref().is_none_or(|baseline| baseline.same_texts(&watched.readings));
+    let times = watched.readings.0.values().filter_map(|reading| reading.time);
+    let together = match (times.clone().min(), times.max()) {
+        (Some(first), Some(last)) => {
+            SignedDuration::try_from(run_limit).is_ok_and(|limit| last.duration_since(first) < limit)
         }
-        began = *time;
-    }
-    times.into_iter().filter(|(time, _)| *time < began).map(|(_, field)| field).collect()
+        _ => true,
+    };
+    is_baseline && together && watched.window.puts.is_empty()
 }
 
-/// A field's text for people.
-fn told(info: &UserInfo, field: Field) -> &str {
-    info.get(field).unwrap_or("nobody")
-}
-
-/// A new e-mail address for the same last name: a correction, another group whose PI has the same name, or the first half
-/// of such a group's set. Only a tool that has put everything again proves a correction ([`torn`] holds the rest).
-fn new_address(now: &UserInfo, before: &UserInfo, alone: bool, changed: &impl Fn(Field) -> bool) -> Option<Hold> {
-    let change = format!(
-        "the e-mail of {} changed from {} to {}",
-        told(now, Field::PiLastName),
-        told(before, Field::PiEmail),
-        told(now, Field::PiEmail)
-    );
-    if now.get(Field::ProposalNumber).is_none() {
-        return Some(Hold::approve(format!(
-            "Correction or another group? {change}, and no proposal number tells. Approve if it is right"
-        )));
+/// Rule 4, and groups that were there before beamshare.
+fn against_baseline(now: &UserInfo, baseline: Option<&Readings>) -> Option<Hold> {
+    let Some(before) = baseline.map(Readings::user_info) else { return Some(Hold::run(UNSEEN)) };
+    let identity = [Field::PiLastName, Field::PiEmail, Field::YearMonth, Field::ProposalNumber];
+    if identity.iter().all(|field| same(now, &before, *field)) {
+        return Some(Hold::run(UNSEEN));
     }
-    if alone {
-        // What a stray or hostile put to that one PV looks like, too.
-        return Some(Hold::run(format!("By hand: {change}. If it is right, press Run or Approve")));
-    }
-    let another_person = [Field::YearMonth, Field::PiFirstName, Field::PiBadge].into_iter().any(changed);
-    (another_person && !changed(Field::ProposalNumber)).then(|| {
-        let proposal = told(now, Field::ProposalNumber);
-        Hold::half(format!("Half a set? {change}, the proposal is still {proposal}. Tag again, or Approve"))
+    let is_configured = now.0.contains_key(&Field::UpdateTime);
+    let is_new = now.get(Field::UpdateTime).is_some() && !same(now, &before, Field::UpdateTime);
+    (is_configured && !is_new).then(|| {
+        Hold::run("Edited by hand: the tagging tool's update time did not change. If it is right, press Run or Approve")
     })
 }
 
-/// A month that was put alone: the first half of another group's set, or a person's edit.
-fn new_month(now: &UserInfo, before: &UserInfo, changed: &impl Fn(Field) -> bool) -> Option<Hold> {
-    changed(Field::YearMonth).then(|| {
-        Hold::run(format!(
-            "By hand: the {} changed from {} to {}, the PI was not put with it. If it is right, press Run or Approve",
-            Field::YearMonth,
-            told(before, Field::YearMonth),
-            told(now, Field::YearMonth)
-        ))
-    })
-}
-
-/// Whether a field says the same in both, as people read it.
+/// Whether a field reads the same in both, capitals aside.
 fn same(now: &UserInfo, before: &UserInfo, field: Field) -> bool {
     match (now.get(field), before.get(field)) {
         (Some(now), Some(before)) => now.to_lowercase() == before.to_lowercase(),

@@ -1,8 +1,9 @@
 //! Whether a set of user info is signed, where a key is configured.
 
-use super::rules::{Hold, Verdict};
+use super::rules::Verdict;
 use crate::config::{Config, read_tag_keys};
 use crate::domain::Readings;
+use crate::domain::decision::Hold;
 use crate::journal::{Journal, JournalError};
 use jiff::Timestamp;
 
@@ -33,13 +34,9 @@ impl SignatureCheck {
         matches!(self, SignatureCheck::Invalid { .. })
     }
 
-    /// The verdict with a hold for a wrong signature, which no button releases. A valid one proves that the set is whole.
+    /// The verdict with a hold for a wrong signature, which no button releases.
     pub fn hold(&self, verdict: Verdict) -> Verdict {
         match (self, verdict) {
-            (SignatureCheck::Valid, Verdict::Group { experiment, mut holds }) => {
-                holds.retain(|hold| !hold.half);
-                Verdict::Group { experiment, holds }
-            }
             (SignatureCheck::Invalid { reason, may_pass }, Verdict::Group { experiment, mut holds }) => {
                 holds.insert(0, Hold { asked_again: *may_pass, ..Hold::tag_again(reason) });
                 Verdict::Group { experiment, holds }

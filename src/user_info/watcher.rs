@@ -1,11 +1,14 @@
 //! Rules 1 to 3: the user-info PVs are connected, have been quiet, and read the same by a fresh get.
 
+use super::observer::{Observer, Source};
+use crate::config::Rules;
+use crate::domain::decision::{Gap, Watched};
 use crate::domain::{Field, Reading, Readings};
 use channel_access::{CaError, Context, Severity, Text, TextChannel, TextEvent};
-use futures::stream::{self, BoxStream, SelectAll, StreamExt};
+use futures::stream::{self, AbortHandle, BoxStream, SelectAll, StreamExt};
 use futures::{FutureExt, future};
-use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -14,18 +17,28 @@ use tokio::time::Instant;
 /// Limit for the fresh get of a PV that is connected.
 const GET_LIMIT: Duration = Duration::from_secs(5);
 
-/// How often settled PVs are read again at least: puts of the same value bring no monitor.
+/// How often settled PVs are read again at least: puts of the same value may post no monitor.
 const LONGEST_RECHECK: Duration = Duration::from_secs(10);
 
-/// What the user-info PVs are doing.
+/// While a tool puts, the PVs are read again in each pause of this length, and at least every second.
+const PAUSE: Duration = Duration::from_millis(250);
+const READ_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a monitor may be later than a get that reads another text.
+const MONITOR_LIMIT: Duration = Duration::from_secs(3);
+
+/// A delay of this task beyond which monitors may have been lost.
+const STALL: Duration = Duration::from_secs(5);
+
+/// The state of the user-info PVs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Observation {
     /// Some PV can't be read: which, and what to do
     Waiting(String),
-    /// All are connected; some changed a moment ago
-    Settling,
+    /// All are connected; some were put a moment ago
+    Settling(Watched),
     /// All are connected and quiet, and read the same by a fresh get
-    Settled(Readings),
+    Settled(Watched),
 }
 
 /// Watches the user-info PVs of a beamline until it is dropped.
@@ -35,18 +48,26 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Connects to the PVs; `settle` is how long they must have been quiet.
+    /// Connects to the PVs. `earlier` is what the journal kept of them: where nothing was put since, it is continued.
     ///
     /// # Errors
     /// A name that can't be a PV's.
-    pub fn start(context: &Context, pvs: &BTreeMap<Field, String>, settle: Duration) -> Result<Watcher, CaError> {
-        let channels = pvs
-            .iter()
-            .map(|(field, pv)| Ok((*field, Arc::new(TextChannel::new(context, pv)?))))
-            .collect::<Result<BTreeMap<_, _>, CaError>>()?;
-        let state = State::new(channels);
+    pub fn start(
+        context: &Context,
+        pvs: &BTreeMap<Field, String>,
+        rules: &Rules,
+        earlier: Option<Watched>,
+    ) -> Result<Watcher, CaError> {
+        let observer = Observer::new(pvs.keys().copied().collect(), earlier);
+        let state = State {
+            monitors: Monitors::new(context, pvs)?,
+            observer,
+            troubles: pvs.iter().map(|(field, pv)| (*field, not_found(pv))).collect(),
+            settle: rules.settle,
+            run_limit: rules.run_limit(),
+        };
         let (sender, observation) = watch::channel(Observation::Waiting(state.complaint().unwrap_or_default()));
-        Ok(Watcher { observation, task: tokio::spawn(state.watch(settle, sender)) })
+        Ok(Watcher { observation, task: tokio::spawn(state.watch(sender)) })
     }
 
     /// The observation as it is now, to be awaited for changes. Only the newest is kept: an older one must not be acted on.
@@ -66,14 +87,11 @@ impl Drop for Watcher {
 /// # Errors
 /// The first PV that can't be read within `limit`.
 pub async fn read_once(context: &Context, pvs: &BTreeMap<Field, String>, limit: Duration) -> Result<Readings, CaError> {
-    let channels = pvs
-        .iter()
-        .map(|(field, pv)| Ok((*field, Arc::new(TextChannel::new(context, pv)?))))
-        .collect::<Result<BTreeMap<_, _>, CaError>>()?;
-    get_all(&channels, limit).await
+    let channel = |(field, pv): (&Field, &String)| Ok((*field, Arc::new(TextChannel::new(context, pv)?)));
+    get_all(&pvs.iter().map(channel).collect::<Result<Vec<_>, CaError>>()?, limit).await
 }
 
-async fn get_all(channels: &BTreeMap<Field, Arc<TextChannel>>, limit: Duration) -> Result<Readings, CaError> {
+async fn get_all(channels: &[(Field, Arc<TextChannel>)], limit: Duration) -> Result<Readings, CaError> {
     let gets = channels.iter().map(|(field, channel)| async move { Ok((*field, reading(channel.get(limit).await?))) });
     Ok(Readings(future::try_join_all(gets).await?.into_iter().collect()))
 }
@@ -84,87 +102,103 @@ fn reading(text: Text) -> Reading {
         time: text.timestamp.and_then(|time| Timestamp::try_from(time).ok()),
         invalid: text.severity == Severity::Invalid,
         possibly_cut: text.possibly_cut,
-        time_before_boot: None,
+    }
+}
+
+/// The channels of the PVs, and their events in the order in which they arrived.
+struct Monitors {
+    context: Context,
+    channels: BTreeMap<Field, (Arc<TextChannel>, AbortHandle)>,
+    events: SelectAll<BoxStream<'static, (Field, TextEvent)>>,
+}
+
+impl Monitors {
+    fn new(context: &Context, pvs: &BTreeMap<Field, String>) -> Result<Monitors, CaError> {
+        let mut monitors = Monitors { context: context.clone(), channels: BTreeMap::new(), events: SelectAll::new() };
+        for (field, pv) in pvs {
+            monitors.subscribe(*field, pv)?;
+        }
+        Ok(monitors)
+    }
+
+    /// Subscribes to the PV; a former subscription ends.
+    fn subscribe(&mut self, field: Field, pv: &str) -> Result<(), CaError> {
+        let channel = Arc::new(TextChannel::new(&self.context, pv)?);
+        let events = stream::unfold(channel.clone(), move |channel| async move {
+            let event = channel.next().await;
+            Some(((field, event), channel))
+        });
+        let (events, handle) = stream::abortable(events);
+        if let Some((_, former)) = self.channels.insert(field, (channel, handle)) {
+            former.abort();
+        }
+        self.events.push(events.boxed());
+        Ok(())
+    }
+
+    fn name(&self, field: Field) -> String {
+        self.channels.get(&field).map(|(channel, _)| channel.name().to_owned()).unwrap_or_default()
+    }
+
+    /// The IOC of the PV, as host and port.
+    fn host(&self, field: Field) -> String {
+        let connection = self.channels.get(&field).and_then(|(channel, _)| channel.connection());
+        connection.map(|connection| connection.host).unwrap_or_default()
+    }
+
+    fn channels(&self) -> Vec<(Field, Arc<TextChannel>)> {
+        self.channels.iter().map(|(field, (channel, _))| (*field, channel.clone())).collect()
     }
 }
 
 struct State {
-    channels: BTreeMap<Field, Arc<TextChannel>>,
-    events: SelectAll<BoxStream<'static, (Field, TextEvent)>>,
-    readings: Readings,
-    /// PVs whose IOC has gone since they were read
-    lost: BTreeSet<Field>,
-    /// What was found when an IOC came back: the time then, and the time before
-    found_again: BTreeMap<Field, (Option<Timestamp>, Timestamp)>,
+    monitors: Monitors,
+    observer: Observer,
     /// The PVs that can't be read now, and why
     troubles: BTreeMap<Field, String>,
-    /// When the last put was noticed, and its time by the IOC's clock
-    last_put: Option<(Instant, Timestamp)>,
+    settle: Duration,
+    run_limit: Duration,
 }
 
 impl State {
-    fn new(channels: BTreeMap<Field, Arc<TextChannel>>) -> State {
-        let events = stream::select_all(channels.iter().map(|(field, channel)| {
-            let field = *field;
-            stream::unfold(channel.clone(), move |channel| async move {
-                let event = channel.next().await;
-                Some(((field, event), channel))
-            })
-            .boxed()
-        }));
-        let troubles = channels.iter().map(|(field, channel)| (*field, not_found(channel.name()))).collect();
-        State {
-            channels,
-            events,
-            readings: Readings::default(),
-            lost: BTreeSet::new(),
-            found_again: BTreeMap::new(),
-            troubles,
-            last_put: None,
-        }
-    }
-
     /// Which PV is waited for; `None` when all can be read.
     fn complaint(&self) -> Option<String> {
         let (field, trouble) = self.troubles.first_key_value()?;
         Some(match self.troubles.len() {
             1 => format!("Waiting for the {field} PV: {trouble}"),
-            n => format!("Waiting for {n} of {} user-info PVs, the {field}: {trouble}", self.channels.len()),
+            n => format!("Waiting for {n} of {} user-info PVs, the {field}: {trouble}", self.monitors.channels.len()),
         })
     }
 
-    async fn watch(mut self, settle: Duration, observation: watch::Sender<Observation>) {
-        let recheck = settle.clamp(Duration::from_secs(1), LONGEST_RECHECK);
-        let mut next_check = Instant::now() + settle;
+    async fn watch(mut self, observation: watch::Sender<Observation>) {
+        let recheck = self.settle.clamp(Duration::from_secs(1), LONGEST_RECHECK);
+        let (mut last_check, mut next_check) = (Instant::now(), Instant::now() + PAUSE);
         loop {
-            let readable = self.troubles.is_empty();
             let (settled, trouble) = tokio::select! {
-                Some((field, event)) = self.events.next() => {
+                Some((field, event)) = self.monitors.events.next() => {
+                    self.observe_stall(next_check);
                     self.note(field, event);
-                    next_check = Instant::now() + settle;
+                    next_check = (Instant::now() + PAUSE).min(last_check.max(Instant::now() - READ_EVERY) + READ_EVERY);
                     (false, None)
                 }
-                () = tokio::time::sleep_until(next_check), if readable => {
-                    match self.confirm(settle).await {
-                        Ok(Confirmed::Quiet) => {
-                            next_check = Instant::now() + recheck;
-                            (true, None)
-                        }
-                        Ok(Confirmed::QuietAt(then)) => {
-                            next_check = then;
-                            (false, None)
-                        }
-                        Err(error) => {
-                            next_check = Instant::now() + settle;
-                            (false, Some(error.to_string()))
-                        }
-                    }
+                () = tokio::time::sleep_until(next_check) => {
+                    self.observe_stall(next_check);
+                    let checked = if self.troubles.is_empty() { self.check().await } else { Ok(None) };
+                    last_check = Instant::now();
+                    let (wait, result) = match checked {
+                        Ok(None) => (recheck, (true, None)),
+                        Ok(Some(wait)) => (wait.clamp(PAUSE, READ_EVERY), (false, None)),
+                        Err(error) => (READ_EVERY, (false, Some(error.to_string()))),
+                    };
+                    next_check = last_check + wait;
+                    result
                 }
             };
-            let now = match trouble.or_else(|| self.complaint()) {
-                Some(complaint) => Observation::Waiting(complaint),
-                None if settled => Observation::Settled(self.readings.clone()),
-                None => Observation::Settling,
+            let now = match (trouble.or_else(|| self.complaint()), self.observer.watched()) {
+                (Some(complaint), _) => Observation::Waiting(complaint),
+                (None, Some(watched)) if settled => Observation::Settled(watched),
+                (None, Some(watched)) => Observation::Settling(watched),
+                (None, None) => Observation::Waiting("Reading the user-info PVs".to_owned()),
             };
             observation.send_if_modified(|before| {
                 let modified = *before != now;
@@ -174,88 +208,58 @@ impl State {
         }
     }
 
+    /// Where this task did not run in time, monitors may have been lost.
+    fn observe_stall(&mut self, expected: Instant) {
+        if Instant::now().saturating_duration_since(expected) > STALL {
+            self.observer.gap(Gap::Stalled);
+        }
+    }
+
     fn note(&mut self, field: Field, event: TextEvent) {
         match event {
             TextEvent::Text(text) => {
                 self.troubles.remove(&field);
-                let mut reading = reading(text);
-                if self.lost.remove(&field) {
-                    self.find_again(field, &reading);
-                }
-                self.tell_boot(field, &mut reading);
-                self.readings.0.insert(field, reading);
-                self.last_put = newest(&self.readings).map(|time| (Instant::now(), time));
+                self.observer.read(field, reading(text), &self.monitors.host(field), Source::Monitor);
             }
-            TextEvent::Connected(_) => {}
+            // A text usually follows, but some servers send none after they were frozen: then a get reads it.
+            TextEvent::Connected(_) => drop(self.troubles.remove(&field)),
             TextEvent::Disconnected => {
-                let name = self.channels.get(&field).map_or("", |channel| channel.name());
-                self.troubles.insert(field, format!("the IOC of {name} has gone"));
-                if self.readings.0.contains_key(&field) {
-                    self.lost.insert(field);
-                }
+                let name = self.monitors.name(field);
+                self.troubles.insert(field, format!("the IOC of {name} is disconnected"));
+                self.observer.disconnected(field);
             }
-            TextEvent::Unreadable(error) => {
-                self.troubles.insert(field, error.to_string());
-            }
+            TextEvent::TextsLost => self.observer.gap(Gap::MonitorsLost),
+            TextEvent::Unreadable(error) => drop(self.troubles.insert(field, error.to_string())),
         }
     }
 
-    /// The first value after an IOC came back: a time that has moved meanwhile says nothing about who moved it.
-    fn find_again(&mut self, field: Field, reading: &Reading) {
-        let Some(before) = self.readings.0.get(&field) else { return };
-        if before.time != reading.time {
-            let before = before.time_before_boot.or(before.time).unwrap_or(Timestamp::MIN);
-            self.found_again.insert(field, (reading.time, before));
-        }
-    }
-
-    /// Marks a value that still is the one that was found when its IOC came back.
-    fn tell_boot(&self, field: Field, reading: &mut Reading) {
-        if let Some((_, before)) = self.found_again.get(&field).filter(|(found, _)| *found == reading.time) {
-            reading.time_before_boot = Some(*before);
-        }
-    }
-
-    /// Reads all PVs again, and works out whether they have been quiet.
+    /// Reads all PVs again. `None`: they have been quiet; otherwise how long to wait until they can be.
     ///
-    /// A put of the value that a record has already brings no monitor, but it moves the record's time: the get finds it, and
-    /// by the distance to the last monitor's time, on the IOC's clock, how long ago it was.
-    async fn confirm(&mut self, settle: Duration) -> Result<Confirmed, CaError> {
-        let mut fresh = get_all(&self.channels, GET_LIMIT).await?;
-        let now = Instant::now();
-        // A PV's monitors and gets arrive in order, so a change that came before the get is in the queue by now.
-        let mut noted = false;
-        while let Some(Some((field, event))) = self.events.next().now_or_never() {
+    /// A put of the value that a record already holds may post no monitor, but it changes the record's time: the get finds
+    /// it.
+    async fn check(&mut self) -> Result<Option<Duration>, CaError> {
+        let fresh = get_all(&self.monitors.channels(), GET_LIMIT).await?;
+        // Monitors that came before the get are in the queue by now.
+        while let Some(Some((field, event))) = self.monitors.events.next().now_or_never() {
             self.note(field, event);
-            noted = true;
         }
-        if noted || !fresh.same_texts(&self.readings) {
-            return Ok(Confirmed::QuietAt(now + settle));
+        let mut news = !self.troubles.is_empty();
+        for (field, reading) in fresh.0 {
+            news |= self.observer.read(field, reading, &self.monitors.host(field), Source::Get);
         }
-        if let (Some(newest), Some((seen, then))) = (newest(&fresh), self.last_put)
-            && newest > then
-        {
-            let later = Duration::try_from(newest.duration_since(then)).unwrap_or_default();
-            self.last_put = Some(((seen + later).min(now), newest));
+        for field in self.observer.without_monitor(MONITOR_LIMIT) {
+            let pv = self.monitors.name(field);
+            tracing::warn!("{pv} reads a text for which its IOC has sent no monitor; subscribing again");
+            self.monitors.subscribe(field, &pv)?;
+            self.observer.gap(Gap::MonitorsLost);
         }
-        for (field, reading) in &mut fresh.0 {
-            self.tell_boot(*field, reading);
+        if news {
+            return Ok(Some(PAUSE));
         }
-        self.readings = fresh;
-        let quiet_at = self.last_put.map_or(now, |(seen, _)| seen + settle);
-        Ok(if quiet_at <= now { Confirmed::Quiet } else { Confirmed::QuietAt(quiet_at) })
+        self.observer.rest_after(self.run_limit);
+        let quiet = SignedDuration::try_from(self.settle).unwrap_or(SignedDuration::MAX);
+        Ok(self.observer.quiet_in(quiet))
     }
-}
-
-enum Confirmed {
-    Quiet,
-    /// Not yet: the earliest moment at which they can be
-    QuietAt(Instant),
-}
-
-/// When the last of them was put, by the IOC's clock.
-fn newest(readings: &Readings) -> Option<Timestamp> {
-    readings.0.values().filter_map(|reading| reading.time).max()
 }
 
 fn not_found(pv: &str) -> String {

@@ -40,6 +40,8 @@ fn what_works_is_told_and_what_does_not_with_the_remedy() {
     }
     assert_eq!(state(&document, "epics", "user group").1, "2026-03/Li (wei.li@example.org)");
     assert!(state(&document, "globus", "collection").1.contains("Beamline data"));
+    let (state_of_monitors, says) = state(&document, "epics", "monitors of puts");
+    assert!(state_of_monitors == "warning" && says.contains("caput x:YearMonth.MPST Always"), "{says}");
     let (away, says) = state(&document, "epics", "status records x:Share:");
     assert!(away == "away" && says.contains("load db/beamshare.db"), "{says}");
     assert!(!beamline.path("journal.sqlite").exists(), "looking makes no journal");

@@ -58,7 +58,7 @@ async fn a_verb_by_hand_is_no_way_round() {
     for verb in ["dirs", "share", "email"] {
         let (code, told) = site.verb(&[verb]).await;
         assert_eq!(code, Some(3), "{verb}: {told}");
-        for part in ["replaces", "who loses access", "By hand", "--yes"] {
+        for part in ["replaces", "who loses access", "Not one whole tagging", "--yes"] {
             assert!(told.contains(part), "{verb}: {part} is not in {told}");
         }
     }

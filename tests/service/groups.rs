@@ -103,6 +103,13 @@ async fn pauses_of_the_tool_in_any_order_join_no_wrong_pair() {
             site.put(*field, text).await;
             tokio::time::sleep(Duration::from_millis(random(200))).await;
         }
+        // An order that is new to the service must be seen twice.
+        let is_delivered = |text: &str| text.contains(email) && text.contains("is there");
+        let is_held = |text: &str| text.contains(email) && text.contains("Tag the group again, or");
+        let message = site.record(Record::StatusMsg, |text| is_delivered(text) || is_held(text)).await;
+        if is_held(&message) {
+            site.tag_as_advised(&group).await;
+        }
         site.delivered(email).await;
         let readers = site.readers();
         let right = readers.iter().all(|(path, who)| match path.as_str() {

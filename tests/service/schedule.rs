@@ -279,9 +279,10 @@ async fn users_are_added_and_removed_by_hand() {
 #[tokio::test]
 async fn a_step_by_hand_leaves_the_rest_to_the_service() {
     let mut site = Site::started().await;
-    site.terminate();
     site.press(Record::Auto, 0).await;
     site.tag(&garcia()).await;
+    site.held("Auto is Off").await;
+    site.terminate();
     let (code, told) = verb(&site, &["dirs"]).await;
     assert_eq!(code, Some(0), "{told}");
     assert!(site.beamline.path("local/2026-03/Garcia").is_dir());
@@ -302,6 +303,6 @@ async fn a_step_by_hand_leaves_the_rest_to_the_service() {
     let (code, told) = verb(&site, &["dirs", "--approve"]).await;
     assert_eq!(code, Some(0), "{told}");
     site.start();
-    site.held("Half a set").await;
+    site.held("Not one whole tagging").await;
     assert_eq!(site.mailed_to(), [ANA]);
 }

@@ -74,7 +74,7 @@ impl Site {
                 &*keys,
             ),
             ("2bmb:Share:", PREFIX),
-            ("[rules]\nretry_for = \"20s\"", "[rules]\nsettle = \"500ms\"\nretry_for = \"1h\""),
+            ("[rules]\nretry_for = \"20s\"", "[rules]\nsettle = \"500ms\"\nrun_limit = \"5s\"\nretry_for = \"1h\""),
         ];
         all.extend_from_slice(changes);
         let beamline = Beamline::with(&all, |collection| collection).await;
@@ -224,6 +224,20 @@ impl Site {
     pub async fn delivered(&self, email: &str) {
         self.record(Record::StatusMsg, |text| text.contains(email) && text.contains("is there")).await;
         self.status("Done").await;
+    }
+
+    /// Tags a group, and again whenever the screen advises it, until it is delivered.
+    pub async fn tag_as_advised(&self, group: &Group) {
+        let email = group.iter().find(|(field, _)| *field == Field::PiEmail).expect("every group has an address").1;
+        let advice = |text: &str| text.contains(email) && text.contains("Tag the group again, or");
+        loop {
+            self.tag(group).await;
+            let is_delivered = |text: &str| text.contains(email) && text.contains("is there");
+            let message = self.record(Record::StatusMsg, |text| advice(text) || is_delivered(text)).await;
+            if is_delivered(&message) {
+                return self.delivered(email).await;
+            }
+        }
     }
 
     /// Waits until a message says this, with `Status` Approval.

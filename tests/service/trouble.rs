@@ -101,7 +101,7 @@ async fn a_second_service_on_one_journal_refuses() {
 }
 
 /// The records as autosave would have them at boot: the IOC processes all of them, so all have a new time.
-fn restored(fields: &[(&str, &str)]) -> String {
+pub fn restored(fields: &[(&str, &str)]) -> String {
     let records = std::fs::read_to_string(repository("db/user_info_tomoscan.db")).unwrap();
     let (mut name, mut text) = (String::new(), String::new());
     for line in records.lines() {

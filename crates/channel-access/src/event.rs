@@ -14,6 +14,8 @@ pub enum Event {
     /// A value: the present one after each connection, then each change of value or alarm. Under load intermediate
     /// values may be dropped, the last one never.
     Sample(Sample),
+    /// The reader was so slow that samples were dropped here, the oldest first.
+    SamplesLost,
     /// The monitor was renewed by [`Channel::put_and_renew`](crate::Channel::put_and_renew): the IOC read each sample
     /// after this event after that put.
     Renewed,

@@ -58,7 +58,12 @@ impl EventQueue {
         let mut events = lock(&self.events);
         if events.len() >= BACKLOG {
             if let Some(oldest) = events.iter().position(|e| matches!(e, Event::Sample(_))) {
-                events.remove(oldest);
+                let is_told = oldest > 0 && events[oldest - 1] == Event::SamplesLost;
+                if is_told {
+                    events.remove(oldest);
+                } else {
+                    events[oldest] = Event::SamplesLost;
+                }
             } else if events.len() >= LIMIT {
                 events.pop_front();
             }
@@ -102,10 +107,11 @@ mod tests {
         }
         queue.push(Event::Renewed);
         let events = lock(&queue.events);
-        assert_eq!(events.len(), BACKLOG);
+        assert_eq!(events.len(), BACKLOG + 1);
         assert_eq!(events.front(), Some(&Event::Disconnected));
+        assert_eq!(events.get(1), Some(&Event::SamplesLost));
         assert_eq!(events.back(), Some(&Event::Renewed));
-        assert_eq!(events.get(BACKLOG - 2), Some(&sample(999)));
+        assert_eq!(events.get(BACKLOG - 1), Some(&sample(999)));
     }
 
     #[test]

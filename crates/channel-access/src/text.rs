@@ -54,6 +54,8 @@ pub enum TextEvent {
     Disconnected,
     /// The present text after each connection, then each change of text or alarm.
     Text(Text),
+    /// The reader was so slow that texts were dropped before this event.
+    TextsLost,
     /// The PV holds no text ([`CaError::NotText`]).
     Unreadable(CaError),
 }
@@ -193,6 +195,7 @@ impl TextChannel {
                     Err(e) => TextEvent::Unreadable(e),
                 })
             }
+            Event::SamplesLost => Some(TextEvent::TextsLost),
             Event::AccessRights(_) | Event::Renewed | Event::PutFailed(_) => None,
         }
     }
@@ -210,6 +213,7 @@ impl TextChannel {
             }
             Event::Connected(_) => *long = Long { useless: true, ..Long::default() },
             Event::Disconnected => long.in_use = false,
+            Event::SamplesLost if long.in_use => return Some(TextEvent::TextsLost),
             Event::Sample(sample) if long.in_use => {
                 let wire = Wire::chars(channel.connection()?.count);
                 return Some(TextEvent::Text(wire.read(&sample)));

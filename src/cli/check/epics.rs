@@ -6,8 +6,12 @@ use beamshare::status::Record;
 use channel_access::{CaError, Context, Severity, Text, TextChannel};
 use futures::future;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 const SECTION: &str = "epics";
+
+/// How long an IOC may take to answer for a field that its record may not have.
+const MODE_LIMIT: Duration = Duration::from_secs(2);
 
 pub async fn check(config: &Config) -> Vec<Finding> {
     let context = match Context::new() {
@@ -27,7 +31,9 @@ async fn user_info(context: &Context, config: &Config) -> Vec<Finding> {
         };
         (*field, pv, text)
     });
-    let read = future::join_all(read).await;
+    let compare = config.epics.user_info.values().map(|pv| compares(context, pv));
+    let (read, compare) = tokio::join!(future::join_all(read), future::join_all(compare));
+    let compare: Vec<String> = compare.into_iter().flatten().collect();
     let texts: BTreeMap<Field, String> =
         read.iter().filter_map(|(field, _, text)| Some((*field, text.as_ref().ok()?.text.clone()))).collect();
     let complete = texts.len() == read.len();
@@ -35,7 +41,24 @@ async fn user_info(context: &Context, config: &Config) -> Vec<Finding> {
     if complete {
         findings.push(who(&UserInfo(texts)));
     }
+    if let Some(first) = compare.first() {
+        let says = format!(
+            "{} post no monitor when a put does not change the value, so a put can be missed while another tagging runs; \
+             for each: caput {first}.MPST Always",
+            compare.join(", ")
+        );
+        findings.push(Finding::new(SECTION, "monitors of puts", State::Warning, says));
+    }
     findings
+}
+
+/// The PV's record if it posts monitors only when its value changes: the default of stringin, stringout, lsi and lso.
+async fn compares(context: &Context, pv: &str) -> Option<String> {
+    let record = pv.split_once('.').map_or(pv, |(record, _)| record);
+    let channel = TextChannel::new(context, &format!("{record}.MPST")).ok()?;
+    // Most other record types have no such field, and an IOC does not answer for a field that is not there.
+    let mode = channel.get(MODE_LIMIT).await.ok()?;
+    (mode.text == "On Change").then(|| record.to_owned())
 }
 
 fn of_pv(field: Field, pv: &str, text: Result<Text, CaError>) -> Finding {
