@@ -3,7 +3,7 @@ use super::deliver::{Deliver, Everyone, Present};
 use super::failure::{Exit, Failure};
 use super::print;
 use super::rerun::{report, wait, wait_with_progress};
-use super::service::{Board, LIMIT};
+use super::service::{LIMIT, StatusSnapshot};
 use beamshare::config::Config;
 use beamshare::delivery::ResendRefused;
 use beamshare::domain::{Retry, Step};
@@ -73,7 +73,7 @@ async fn test(config: &Config) -> Outcome {
 
 async fn service_runs(config: &Config) -> Result<bool, Failure> {
     let context = Context::new()?;
-    Ok(Board::read(&context, &config.epics.prefix).await?.is_alive())
+    Ok(StatusSnapshot::read(&context, &config.epics.prefix).await?.is_alive())
 }
 
 async fn resend_by_service(config: &Config) -> Outcome {

@@ -1,7 +1,7 @@
 use super::Outcome;
 use super::confirm::Confirm;
 use super::failure::{Exit, Failure};
-use super::service::{Board, LIMIT};
+use super::service::{LIMIT, StatusSnapshot};
 use super::{print, status};
 use beamshare::config::Config;
 use beamshare::status::Record;
@@ -40,7 +40,7 @@ impl Rerun {
     pub async fn act(self, config: &Config) -> Outcome {
         let context = Context::new()?;
         let prefix = &config.epics.prefix;
-        let board = Board::read(&context, prefix).await?;
+        let board = StatusSnapshot::read(&context, prefix).await?;
         board.require_alive()?;
         if board.text(Record::Status) == "Approval" {
             // Run releases some of what the service holds.
@@ -125,7 +125,7 @@ pub async fn wait_with_progress(
 
 /// How it ended, by the status records.
 pub async fn report(context: &Context, prefix: &str, ended: bool) -> Outcome {
-    let board = Board::read(context, prefix).await?;
+    let board = StatusSnapshot::read(context, prefix).await?;
     let (state, message) = (board.text(Record::Status), print::plain(board.text(Record::StatusMsg)));
     if !ended {
         return Err(Failure::away(format!("still {state}: {message}")));

@@ -20,20 +20,20 @@ pub fn steps() -> impl Iterator<Item = Step> {
 
 /// What the status records say, all at one time.
 #[derive(Clone)]
-pub struct Board {
+pub struct StatusSnapshot {
     prefix: String,
     texts: BTreeMap<Record, Result<String, CaError>>,
 }
 
-impl Board {
+impl StatusSnapshot {
     /// Reads all records at once; one that can't be read is known by what came back.
-    pub async fn read(context: &Context, prefix: &str) -> Result<Board, CaError> {
+    pub async fn read(context: &Context, prefix: &str) -> Result<StatusSnapshot, CaError> {
         let read = shown().map(|record| async move {
             let channel = TextChannel::new(context, &format!("{prefix}{record}"))?;
             Ok((record, channel.get(LIMIT).await.map(|text| text.text)))
         });
         let texts = future::try_join_all(read).await?.into_iter().collect();
-        Ok(Board { prefix: prefix.to_owned(), texts })
+        Ok(StatusSnapshot { prefix: prefix.to_owned(), texts })
     }
 
     /// The record says something new, or can't be read any more.
@@ -98,13 +98,13 @@ const TOGETHER: Duration = Duration::from_millis(200);
 
 /// The status records, followed.
 pub struct Live {
-    pub board: Board,
+    pub board: StatusSnapshot,
     events: SelectAll<BoxStream<'static, (Record, TextEvent)>>,
 }
 
 impl Live {
     pub async fn start(context: &Context, prefix: &str) -> Result<Live, CaError> {
-        let board = Board::read(context, prefix).await?;
+        let board = StatusSnapshot::read(context, prefix).await?;
         let mut events = SelectAll::new();
         for record in shown() {
             let channel = Arc::new(TextChannel::new(context, &format!("{prefix}{record}"))?);

@@ -1,5 +1,5 @@
 use super::failure::{Exit, Failure};
-use super::service::{Board, Live, steps};
+use super::service::{Live, StatusSnapshot, steps};
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
 use beamshare::status::{Record, holder_name};
@@ -74,11 +74,11 @@ impl Status {
         if self.watch {
             return self.follow(config, Live::start(&context, prefix).await?).await;
         }
-        let board = Board::read(&context, prefix).await?;
+        let board = StatusSnapshot::read(&context, prefix).await?;
         if self.format.json {
             print::json(&document(config, &board))?;
         } else {
-            print_board(config, &board);
+            print_status(config, &board);
         }
         board.require_alive()?;
         Ok(exit_of(board.text(Record::Status)))
@@ -95,7 +95,7 @@ impl Status {
                 tell_news(&mut last, line)
             } else if terminal.is_term() {
                 let cleared = terminal.clear_screen();
-                print_board(config, board);
+                print_status(config, board);
                 cleared
             } else {
                 let text = |record| print::plain(board.text(record));
@@ -130,7 +130,7 @@ pub fn exit_of(status: &str) -> Exit {
     }
 }
 
-fn document<'b>(config: &'b Config, board: &'b Board) -> Document<'b> {
+fn document<'b>(config: &'b Config, board: &'b StatusSnapshot) -> Document<'b> {
     let step = |step| StepDocument {
         status: Record::step_status(step).map_or("", |record| board.text(record)),
         message: Record::step_message(step).map_or("", |record| board.text(record)),
@@ -162,7 +162,7 @@ fn document<'b>(config: &'b Config, board: &'b Board) -> Document<'b> {
     }
 }
 
-fn print_board(config: &Config, board: &Board) {
+fn print_status(config: &Config, board: &StatusSnapshot) {
     let text = |record| print::plain(board.text(record));
     if board.missing().len() < Record::ALL.len() / 2 {
         print::line(format_args!("{}  {}  {}", config.beamline.name, text(Record::Status), text(Record::StatusMsg)));

@@ -41,9 +41,9 @@ const QUIET: Duration = Duration::from_millis(300);
 
 /// What the followed records say.
 #[derive(Default)]
-pub struct Board(BTreeMap<Record, String>);
+pub struct StatusTexts(BTreeMap<Record, String>);
 
-impl Board {
+impl StatusTexts {
     pub fn text(&self, record: Record) -> &str {
         self.0.get(&record).map(String::as_str).unwrap_or_default()
     }
@@ -61,7 +61,7 @@ impl Board {
 /// The view.
 pub struct Live {
     news: mpsc::UnboundedReceiver<(Record, TextEvent)>,
-    board: Board,
+    board: StatusTexts,
     /// From when on changes are shown
     zero: Option<Instant>,
 }
@@ -74,10 +74,10 @@ impl Live {
             let sender = sender.clone();
             tokio::spawn(async move { while sender.send((record, channel.next().await)).is_ok() {} });
         }
-        Ok(Live { news, board: Board::default(), zero: None })
+        Ok(Live { news, board: StatusTexts::default(), zero: None })
     }
 
-    pub fn board(&self) -> &Board {
+    pub fn board(&self) -> &StatusTexts {
         &self.board
     }
 
@@ -90,7 +90,12 @@ impl Live {
     ///
     /// # Errors
     /// `what` did not come about in time, or a part ended.
-    pub async fn until(&mut self, what: &str, parts: &mut Parts<'_>, reached: impl Fn(&Board) -> bool) -> Result<()> {
+    pub async fn until(
+        &mut self,
+        what: &str,
+        parts: &mut Parts<'_>,
+        reached: impl Fn(&StatusTexts) -> bool,
+    ) -> Result<()> {
         let limit = tokio::time::sleep(LIMIT);
         tokio::pin!(limit);
         while !reached(&self.board) {

@@ -104,7 +104,7 @@ async fn play(stage: &Stage, parts: &mut Parts<'_>, once: bool) -> Result<ExitCo
     live.until("the soft IOC serves the records", parts, |board| board.says(Record::Alive)).await?;
     parts.start_simulator().await?;
     parts.start_beamshare()?;
-    let waits_for_a_group = |board: &live::Board| {
+    let waits_for_a_group = |board: &live::StatusTexts| {
         board.is(Record::Alive, "Running") && board.text(Record::StatusMsg).starts_with("No user group")
     };
     live.until("beamshare serves the beamline", parts, waits_for_a_group).await?;
@@ -116,7 +116,7 @@ async fn play(stage: &Stage, parts: &mut Parts<'_>, once: bool) -> Result<ExitCo
         "\nWhat the screen says (by Channel Access monitors; seconds since the last put; settle is 1 s):\n"
     ));
     live.show_from(zero);
-    let ended = |board: &live::Board| {
+    let ended = |board: &live::StatusTexts| {
         ["Done", "Failed", "Approval"].iter().any(|state| board.is(Record::Status, state))
             && board.is(Record::Run, "Idle")
     };
@@ -135,8 +135,9 @@ async fn play(stage: &Stage, parts: &mut Parts<'_>, once: bool) -> Result<ExitCo
     }
     moving::write(stage, &group)?;
     live.show_from(std::time::Instant::now());
-    let moved =
-        |board: &live::Board| board.is(Record::SyncSts, "Done") && board.is(Record::RunCount, "2") && ended(board);
+    let moved = |board: &live::StatusTexts| {
+        board.is(Record::SyncSts, "Done") && board.is(Record::RunCount, "2") && ended(board)
+    };
     live.until("the files are moved, and their copy is shared", parts, moved).await?;
     live.drain(parts).await?;
     let missing = moving::look(stage, &group).await?;

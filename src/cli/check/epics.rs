@@ -1,4 +1,4 @@
-use super::super::service::{Board, LIMIT};
+use super::super::service::{LIMIT, StatusSnapshot};
 use super::{Finding, State};
 use beamshare::config::Config;
 use beamshare::domain::{Experiment, Field, UserInfo};
@@ -101,7 +101,7 @@ fn who(user_info: &UserInfo) -> Finding {
 async fn status_records(context: &Context, config: &Config) -> Vec<Finding> {
     let prefix = &config.epics.prefix;
     let what = format!("status records {prefix}*");
-    let board = match Board::read(context, prefix).await {
+    let board = match StatusSnapshot::read(context, prefix).await {
         Ok(board) => board,
         Err(error) => return vec![of_error(what, &error)],
     };
