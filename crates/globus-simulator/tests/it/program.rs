@@ -109,3 +109,34 @@ async fn faults_and_counts_by_http() {
         beamline.http.get(admin(&format!("collections/{GUEST}/rules"))).send().await.unwrap().json().await.unwrap();
     assert_eq!(rules["rules"][0]["path"], "/open/");
 }
+
+#[tokio::test]
+async fn compare_lists_differences_and_tells_by_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("transcript");
+    let run = async |text: String| {
+        std::fs::write(&file, text).unwrap();
+        let run = Command::new(env!("CARGO_BIN_EXE_globus-simulator")).arg("compare").arg(&file).output();
+        let done = run.await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (done.status.code(), text(done.stdout), text(done.stderr))
+    };
+    let answer = json!({"DATA_TYPE": "bookmark_list", "DATA": []});
+    let line = |document: &Value| {
+        let request = json!({
+            "method": "GET", "url": "https://transfer.api.globus.org/v0.10/bookmark_list", "authorization": "Bearer secret-1",
+        });
+        let headers = json!({"content-type": "application/json", "date": null});
+        let response = json!({"status": 200, "headers": headers, "body": {"json": document}});
+        format!("{}\n", json!({"number": 1, "request": request, "response": response, "milliseconds": 3}))
+    };
+    let (code, out, _) = run(line(&answer)).await;
+    assert_eq!((code, out.trim()), (Some(0), "1 exchanges replayed, 0 differences in 0 calls"));
+    let mut other = answer.clone();
+    other["owner"] = json!("name-1");
+    let (code, out, _) = run(line(&other)).await;
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.starts_with("GET /v0.10/bookmark_list\n  owner: only the service has this field (a text)\n"), "{out}");
+    let (code, _, err) = run("nonsense".to_owned()).await;
+    assert!(code == Some(2) && err.contains("line 1"), "{err}");
+}
