@@ -7,7 +7,8 @@ use super::report::DeliveryReport;
 use super::shared::Shared;
 use crate::domain::{EmailAddress, RelativePath, STEPS, Step, StepStatus, Unit};
 use crate::journal::{
-    AccessState, DeliveryState, ExperimentRow, JournalError, MessageKind, MessageState, StepRow, Unreachable,
+    AccessRow, AccessState, DeliveryState, ExperimentRow, GrantReason, JournalError, MessageKind, MessageState,
+    StepRow, Unreachable,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -55,6 +56,18 @@ impl Deliverer {
     async fn read_report(&self, row: &ExperimentRow, paths: &[RelativePath]) -> Result<DeliveryReport, JournalError> {
         let people = self.people(row).await?;
         let recipients = self.recipients(&people);
+        let shared = self.collection.as_ref().map(|collection| Shared::first(collection, paths));
+        let shared_with = match &shared {
+            Some(shared) => self.shared_with(row, shared).await?,
+            None => vec![],
+        };
+        // People of the schedule to whom a command gave access by hand (`share --schedule`).
+        let by_hand = match &shared {
+            Some(shared) => {
+                self.with_access(row, shared, |row| row.ours && row.reason == GrantReason::Scheduled).await?
+            }
+            None => BTreeSet::new(),
+        };
         // Units of earlier settings and people are left out, but a failure that is nobody's own is shown.
         let is_hook =
             |step: Step, name: &str| self.config.hooks.iter().any(|hook| hook.step() == step && hook.name() == name);
@@ -63,6 +76,7 @@ impl Deliverer {
             (Unit::Place(name), _) => self.places.iter().any(|place| place.name() == name),
             (_, Step::Globus) => true,
             (Unit::Replica(pair, _), _) => self.replicas.iter().any(|replica| replica.pair() == pair),
+            (Unit::Person(email), _) if by_hand.contains(&email.username()) => true,
             (Unit::Person(email), Step::Share) => people.readers.iter().any(|person| person.email == *email),
             (Unit::Person(email), _) => recipients.iter().any(|(_, recipient)| recipient == email),
             (Unit::Schedule, Step::Share) if self.serves_everyone() => true,
@@ -114,19 +128,18 @@ impl Deliverer {
             .filter(|message| message.state == MessageState::Sent && !matches!(message.kind, MessageKind::PiChange(_)))
             .filter(|message| {
                 recipients.iter().any(|(to, recipient)| message.addressee == *to && message.recipient == *recipient)
+                    || by_hand.contains(&message.recipient.username())
             })
             .map(|message| (message.kind.to_string(), message.addressee.username(), message.recipient.username()))
             .collect();
         let emails_sent = mailed.len() as u32;
         let refused = units.get(&Step::Email).into_iter().flatten();
         let refused = refused.filter(|(unit, (status, _))| *status == StepStatus::Failed && !unit.is_hook());
-        let users_shared = match &self.collection {
-            Some(collection) => self.shared_with(row, &Shared::first(collection, paths)).await?.len() as u32,
-            None => 0,
-        };
+        let readers = people.readers.iter().map(|person| person.email.username()).collect::<BTreeSet<_>>();
+        let readers_shared = shared_with.iter().map(EmailAddress::username).collect::<BTreeSet<_>>();
         Ok(DeliveryReport {
-            users_total: people.readers.len() as u32,
-            users_shared,
+            users_total: readers.union(&by_hand).count() as u32,
+            users_shared: readers_shared.union(&by_hand).count() as u32,
             emails_sent,
             emails_failed: refused.count() as u32,
             path: paths[0].to_string(),
@@ -142,16 +155,23 @@ impl Deliverer {
         row: &ExperimentRow,
         shared: &Shared<'_>,
     ) -> Result<Vec<EmailAddress>, JournalError> {
-        let with_access = self.with_access(row, shared).await?;
+        let with_access = self.with_access(row, shared, |_| true).await?;
         let people = self.people(row).await?.readers.into_iter().map(|person| person.email);
         Ok(people.filter(|email| with_access.contains(&email.username())).collect())
     }
 
-    /// The usernames of everyone who has access to all these directories, whoever gave it.
-    async fn with_access(&self, row: &ExperimentRow, shared: &Shared<'_>) -> Result<BTreeSet<String>, JournalError> {
+    /// The usernames of those who have access to all these directories, by rows that count.
+    async fn with_access(
+        &self,
+        row: &ExperimentRow,
+        shared: &Shared<'_>,
+        counts: impl Fn(&AccessRow) -> bool,
+    ) -> Result<BTreeSet<String>, JournalError> {
         let collection = shared.collection;
         let mut granted = self.journal.access(row.id).await?;
-        granted.retain(|row| row.state == AccessState::Granted && row.collection == collection.settings().collection);
+        granted.retain(|row| {
+            row.state == AccessState::Granted && row.collection == collection.settings().collection && counts(row)
+        });
         let paths: Vec<_> = shared.paths.iter().map(|path| collection.path(path)).collect();
         let has =
             |email: &EmailAddress, path: &String| granted.iter().any(|row| row.email == *email && row.path == *path);

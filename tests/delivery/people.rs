@@ -284,3 +284,22 @@ async fn globus_mails_each_person_once_where_it_is_asked_to() {
     assert_eq!(to, [BO, &*PI.to_lowercase()], "not the staff of share_with, and nobody twice");
     assert!(notifications.iter().all(|mail| mail.text.contains("Your data")));
 }
+
+/// `share --schedule` and `email --schedule` by hand, seen by the service whose settings serve the PI alone.
+#[tokio::test]
+async fn people_served_by_hand_are_counted() {
+    let by_schedule = SCHEDULE.1.replace("recipients = \"schedule\"\n", "");
+    let beamline = Beamline::with(&[(SCHEDULE.0, &by_schedule)], |collection| collection).await;
+    schedule(&beamline, &[("Li", PI), ("Bo", BO)]);
+    let service = beamline.deliverer().await;
+    let (id, outcome, report) = deliver(&service, &li(PI, "1234")).await;
+    assert_done(&outcome, &report);
+    assert_eq!((report.users_total, report.users_shared, report.emails_sent), (2, 2, 2), "PI, staff; PI, contact");
+    let only = Some([Step::Share, Step::Email].into());
+    let by_hand = Options { only, ask_schedule: true, ..Options::all(Cause::Command, "by hand") };
+    let (outcome, report) = run(&service, id, &by_hand).await;
+    assert_done(&outcome, &report);
+    let row = service.journal().experiment(id).await.unwrap().unwrap();
+    let shown = service.report_of(&row).await.unwrap();
+    assert_eq!((shown.users_total, shown.users_shared, shown.emails_sent), (3, 3, 3), "{shown:#?}");
+}
