@@ -166,7 +166,7 @@ impl Run<'_> {
             loop {
                 match client.transfer().task(id).get().await {
                     Err(error) if error.is_transient() && began.elapsed() < self.options.patience => {
-                        tokio::time::sleep(error.retry_after().unwrap_or(LATER_LOOKS)).await;
+                        tokio::time::sleep(error.retry_after().unwrap_or(LATER_LOOKS).min(self.options.patience)).await;
                     }
                     Err(error) if error.is_transient() => return Err(Halt::Away(self.engine.explain(&error))),
                     other => return Ok(other),
@@ -188,7 +188,8 @@ impl Run<'_> {
             match client.transfer().task(id).cancel().await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.is_transient() && began.elapsed() < self.options.patience => {
-                    tokio::time::sleep(error.retry_after().unwrap_or(Duration::from_secs(2))).await;
+                    let pause = error.retry_after().unwrap_or(Duration::from_secs(2));
+                    tokio::time::sleep(pause.min(self.options.patience)).await;
                 }
                 Err(error) if *error.kind() == ErrorKind::NotFound => return Ok(()),
                 Err(error) => {
