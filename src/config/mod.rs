@@ -28,7 +28,6 @@ pub use sync::{
 pub use tag_key::{TagKeyError, read_tag_keys, write_new_tag_key};
 pub use trust::Trust;
 pub use value::to_duration;
-pub(crate) use watch::inotify_remedy;
 pub use watch::{Changes, ConfigWatcher, WatchError};
 
 use crate::domain::{EmailAddress, Field, PathTemplate};

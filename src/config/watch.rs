@@ -5,6 +5,7 @@
 //! reaches only the beamlines whose files it names.
 
 use super::{Check, Config, ConfigError, load};
+use globus_sync::events::inotify_remedy;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -167,15 +168,6 @@ impl Watched {
         for interests in self.interests.values().filter(|interests| lost || interests.files.contains(&file)) {
             let _ = interests.touched.try_send(());
         }
-    }
-}
-
-/// What to do about an error that is a limit of inotify; as the end of a message.
-pub(crate) fn inotify_remedy(error: &std::io::Error) -> &'static str {
-    match Errno::from_io_error(error) {
-        Some(Errno::NOSPC) => ": raise the sysctl fs.inotify.max_user_watches",
-        Some(Errno::MFILE) => ": raise the sysctl fs.inotify.max_user_instances",
-        _ => "",
     }
 }
 

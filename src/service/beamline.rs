@@ -3,7 +3,7 @@ use super::deliveries::{Deliveries, Order};
 use super::judging::Planned;
 use super::people::{Asked, schedule_backoff};
 use super::situation::{Held, Situation};
-use super::syncs::{News, Syncs};
+use super::syncs::{PairEvent, Syncs};
 use crate::config::{Changes, Config, ConfigError, ConfigWatcher};
 use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome, ResendRefused};
 use crate::domain::decision::Watched;
@@ -99,7 +99,7 @@ pub(super) struct Shown {
     pub report: DeliveryReport,
     /// Its last delivery
     pub last: Option<DeliveryRow>,
-    /// News of the running delivery
+    /// PairEvent of the running delivery
     news: Option<watch::Receiver<DeliveryReport>>,
 }
 
@@ -246,8 +246,8 @@ impl Beamline {
                 },
                 (id, outcome) = self.deliveries.ended() => self.ended(id, outcome).await,
                 news = self.syncs.news() => match news {
-                    News::Seen | News::Finished(_) => Ok(()),
-                    News::Ran => self.refresh_syncs().await,
+                    PairEvent::Changed | PairEvent::Finished(_) => Ok(()),
+                    PairEvent::Ran => self.refresh_syncs().await,
                 },
                 report = news(&mut self.shown) => {
                     if let Some(shown) = &mut self.shown {

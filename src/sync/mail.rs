@@ -1,9 +1,10 @@
 //! Mails to staff: what was moved, the first time and whenever there was something new; what failed, once.
 
-use super::engine::{Ended, Engine, Pair, RunResult, SyncError, amount};
+use super::{Ended, Engine, Pair, RunResult, SyncError};
 use crate::config;
 use crate::domain::{EmailAddress, StepError};
 use crate::mail::{Mailer, new_message_id, notice};
+use globus_sync::amount;
 use lettre::message::Mailbox;
 
 /// Where mails go, and whose they are.

@@ -1,19 +1,17 @@
-//! Data movement between collections: what was moved ([`manifest`]), how changes are found ([`walk`], [`events`]).
-//! docs/sync.md tells the whole.
+//! Data movement between collections for a beamline: its pairs, whose data they move, and the mails about them. The crate
+//! `globus-sync` does the moving; docs/sync.md describes the whole.
 
-pub mod events;
-pub mod manifest;
-pub mod openat;
-pub mod walk;
-
-mod clean_up;
+mod claims;
 mod engine;
 mod mail;
+mod pair;
 mod schedule;
 
-pub use clean_up::{CleanUpReport, Kept, OnRemoval};
-pub(crate) use engine::repair_due_at;
-pub use engine::{
-    Control, Controller, Ended, Engine, Options, Pair, RunResult, SyncError, SyncReport, SyncState, controls,
+pub use engine::{Engine, SyncError};
+pub(crate) use globus_sync::next_repair;
+pub use globus_sync::{
+    CleanUpReport, Control, Controller, Ended, Kept, OnRemoval, Options, RunResult, SyncReport, SyncState, controls,
+    events, manifest, openat, walk,
 };
+pub use pair::Pair;
 pub use schedule::Schedule;

@@ -5,12 +5,13 @@ mod path;
 mod value;
 
 pub(super) use check::check;
+pub use globus_sync::{SyncFilter, SyncLevel};
 pub use path::{LabelTemplate, SyncPath};
 pub use value::TimeOfDay;
 
 use super::value as shared;
 use crate::domain::{EmailAddress, Experiment, FieldError};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use uuid::Uuid;
@@ -51,7 +52,7 @@ pub struct Sync {
     /// Whether files keep their time of change
     #[serde(default = "value::yes")]
     pub preserve_times: bool,
-    /// Which files are sent: the first whose pattern fits decides, what none fits is sent; see [`crate::sync::walk::Filters`]
+    /// Which files are sent: the first whose pattern fits decides, what none fits is sent; see [`globus_sync::walk::Filters`]
     #[serde(default)]
     pub filters: Vec<SyncFilter>,
     /// Time limit of one task
@@ -151,42 +152,6 @@ pub struct SyncDestination {
 pub enum SyncOn {
     /// New and changed files
     Files,
-}
-
-/// By what a file counts as there already at the destination.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SyncLevel {
-    /// It is there
-    Exists,
-    /// It has the same size
-    Size,
-    /// The source's is not newer, and the size is the same
-    Mtime,
-    /// It has the same checksum
-    #[default]
-    Checksum,
-}
-
-impl From<SyncLevel> for globus_transfer_client::SyncLevel {
-    fn from(level: SyncLevel) -> Self {
-        match level {
-            SyncLevel::Exists => Self::Exists,
-            SyncLevel::Size => Self::Size,
-            SyncLevel::Mtime => Self::Mtime,
-            SyncLevel::Checksum => Self::Checksum,
-        }
-    }
-}
-
-/// One filter on file names: `*` stands for any characters, `?` for one.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
-pub enum SyncFilter {
-    /// Files of such names are sent
-    Include(String),
-    /// Files of such names stay
-    Exclude(String),
 }
 
 /// `[sync.clean_up]`: what was sent may go at the source.

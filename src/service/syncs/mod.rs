@@ -2,9 +2,9 @@
 //! files are sent. Different pairs run side by side; one that fails rests, and holds up no other.
 
 mod pair;
-mod seen;
+mod pair_status;
 
-pub(super) use seen::Overview;
+pub(super) use pair_status::Overview;
 
 use super::beamline::Beamline;
 use crate::config::Config;
@@ -12,8 +12,8 @@ use crate::domain::StepStatus;
 use crate::journal::{Cause, ClaimState, DeliveryState, ExperimentRow, Journal, JournalError};
 use crate::sync::manifest::PairId;
 use crate::sync::{Engine, Pair, SyncError};
-use pair::Mover;
-use seen::Seen;
+use pair::PairRunner;
+use pair_status::PairStatus;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -22,9 +22,9 @@ use uuid::Uuid;
 
 /// What a pair tells the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
-    /// Something else is to be seen
-    Seen,
+pub(super) enum PairEvent {
+    /// Its status has changed
+    Changed,
     /// A run has ended
     Ran,
     /// All of an earlier group's is sent
@@ -41,14 +41,14 @@ pub(super) struct Syncs {
     /// For which group all was found that is to be moved
     settled: Option<Option<Uuid>>,
     paused: watch::Sender<bool>,
-    news: mpsc::UnboundedSender<News>,
-    heard: mpsc::UnboundedReceiver<News>,
+    news: mpsc::UnboundedSender<PairEvent>,
+    heard: mpsc::UnboundedReceiver<PairEvent>,
 }
 
 struct Moved {
     task: AbortHandle,
     present: watch::Sender<bool>,
-    seen: watch::Receiver<Seen>,
+    seen: watch::Receiver<PairStatus>,
 }
 
 impl Syncs {
@@ -98,22 +98,22 @@ impl Syncs {
     }
 
     /// The next news; waits for ever where no pair runs. Cancel-safe.
-    pub async fn news(&mut self) -> News {
+    pub async fn news(&mut self) -> PairEvent {
         let news = self.heard.recv().await;
         match news {
-            Some(News::Finished(id)) => drop(self.moved.remove(&id)),
+            Some(PairEvent::Finished(id)) => drop(self.moved.remove(&id)),
             Some(_) => {}
             None => std::future::pending().await,
         }
         // Ended movers, of finished pairs.
         while self.movers.try_join_next().is_some() {}
-        news.unwrap_or(News::Seen)
+        news.unwrap_or(PairEvent::Changed)
     }
 
     /// What the screen says; `None` where there is no `[[sync]]`.
     pub fn overview(&self) -> Option<Overview> {
         self.engine.as_ref()?;
-        let held = self.held.iter().map(|(name, why)| Seen::of(name.clone(), StepStatus::Failed, why.clone()));
+        let held = self.held.iter().map(|(name, why)| PairStatus::of(name.clone(), StepStatus::Failed, why.clone()));
         let mut moved: Vec<_> = self.moved.iter().collect();
         moved.sort_by_key(|(id, _)| **id);
         let moved = moved.into_iter().map(|(_, moved)| moved.seen.borrow().clone());
@@ -180,10 +180,10 @@ impl Syncs {
         let id = pair.row.id;
         let title = pair.title();
         tracing::info!(pair = pair.title(), "moving its data");
-        let (seen, is_seen) = watch::channel(Seen::of(title, StepStatus::Pending, String::new()));
+        let (seen, is_seen) = watch::channel(PairStatus::of(title, StepStatus::Pending, String::new()));
         let (present, is_present) = watch::channel(present);
         let (engine, paused, news) = (engine.clone(), self.paused.subscribe(), self.news.clone());
-        let mover = Mover { engine, pair, present: is_present, paused, seen, news };
+        let mover = PairRunner { engine, pair, present: is_present, paused, seen, news };
         let task = self.movers.spawn_local(mover.go_on());
         self.moved.insert(id, Moved { task, present, seen: is_seen });
     }

@@ -1,7 +1,7 @@
 //! One pair of `[[sync]]`, for as long as the service moves its data: when it runs, and what is seen of it.
 
-use super::News;
-use super::seen::Seen;
+use super::PairEvent;
+use super::pair_status::PairStatus;
 use crate::config::SyncOn;
 use crate::domain::StepStatus;
 use crate::sync::events::{self, Follower};
@@ -29,20 +29,20 @@ const LINGER: SignedDuration = SignedDuration::from_hours(24);
 const MISSING: Duration = Duration::from_secs(10);
 
 /// Moves the data of one pair.
-pub(super) struct Mover {
+pub(super) struct PairRunner {
     pub engine: Arc<Engine>,
     pub pair: Pair,
     /// Whether its group is the one that has the beam; a pair of an earlier one ends when all is sent
     pub present: watch::Receiver<bool>,
     /// While this is so, nothing begins
     pub paused: watch::Receiver<bool>,
-    pub seen: watch::Sender<Seen>,
-    pub news: mpsc::UnboundedSender<News>,
+    pub seen: watch::Sender<PairStatus>,
+    pub news: mpsc::UnboundedSender<PairEvent>,
 }
 
 /// What the follower of the files has come to.
 #[derive(Clone, Debug, Default)]
-struct Looked {
+struct SourceState {
     /// A whole walk has ended
     walked: bool,
     /// The source can't be looked at: why, and whether it is only not there
@@ -72,7 +72,7 @@ enum Next {
     Wait(Option<Timestamp>),
 }
 
-impl Mover {
+impl PairRunner {
     fn id(&self) -> PairId {
         self.pair.row.id
     }
@@ -82,7 +82,7 @@ impl Mover {
         let settings = &self.pair.settings;
         let local = self.pair.local.clone();
         let follows = settings.on == Some(SyncOn::Files) && local.is_some();
-        let (sender, mut looked) = watch::channel(Looked::default());
+        let (sender, mut looked) = watch::channel(SourceState::default());
         let mut follower = JoinSet::new();
         if let Some(source) = local.filter(|_| follows) {
             let tree = Tree { source, filters: Arc::new(Filters::new(&settings.filters)) };
@@ -125,11 +125,15 @@ impl Mover {
             }
         }
         tracing::info!(pair = self.pair.title(), "all is sent, and its group is gone: nothing more is looked for");
-        let _ = self.news.send(News::Finished(self.id()));
+        let _ = self.news.send(PairEvent::Finished(self.id()));
     }
 
     /// What is to be done now; `None` when there is nothing left to do for the group, which is gone.
-    async fn next(&mut self, plan: &mut Plan, looked: &watch::Receiver<Looked>) -> Result<Option<Next>, SyncError> {
+    async fn next(
+        &mut self,
+        plan: &mut Plan,
+        looked: &watch::Receiver<SourceState>,
+    ) -> Result<Option<Next>, SyncError> {
         let looked = looked.borrow().clone();
         let engine = self.engine.clone();
         let manifest = engine.manifest();
@@ -203,7 +207,7 @@ impl Mover {
             wake.extend(plan.quiet_at);
         }
         if let Some(due) =
-            crate::sync::repair_due_at(&self.pair.settings, &self.pair.row).filter(|_| self.runs_by_itself())
+            crate::sync::next_repair(self.pair.settings.compare, &self.pair.row).filter(|_| self.runs_by_itself())
         {
             if due <= now && (!plan.follows || looked.walked) {
                 return Ok(Some(Next::Run { walk: false }));
@@ -223,7 +227,7 @@ impl Mover {
     }
 
     /// Whether the source was seen as a whole since the service began with it.
-    fn is_looked_at(&self, plan: &Plan, looked: &Looked) -> bool {
+    fn is_looked_at(&self, plan: &Plan, looked: &SourceState) -> bool {
         if plan.follows { looked.walked } else { plan.last_run.is_some() || !self.runs_by_itself() }
     }
 
@@ -234,7 +238,11 @@ impl Mover {
 
     async fn run(&mut self, walk: bool, plan: &mut Plan) {
         let engine = self.engine.clone();
-        let options = Options { walk, wait_for_quiet: walk, ..Options::of_service(engine.config()) };
+        let options = Options {
+            walk,
+            wait_for_quiet: walk,
+            ..Options::of_service("beamshare run", engine.config().rules.retry_for)
+        };
         let (controller, control) = controls();
         let (report, mut told) = watch::channel(SyncReport::default());
         plan.last_run = Some(Timestamp::now());
@@ -254,7 +262,7 @@ impl Mover {
                 Ok(()) = self.paused.changed() => if *self.paused.borrow_and_update() { controller.finish() },
             }
         };
-        let _ = self.news.send(News::Ran);
+        let _ = self.news.send(PairEvent::Ran);
         match ended {
             Ok(ended) => {
                 plan.quiet_at = ended.waiting_until;
@@ -293,7 +301,7 @@ impl Mover {
     }
 
     /// What there is to say while nothing runs and nothing is wrong.
-    async fn show_at_rest(&self, plan: &Plan, looked: &Looked) -> Result<(), ManifestError> {
+    async fn show_at_rest(&self, plan: &Plan, looked: &SourceState) -> Result<(), ManifestError> {
         let counts = self.engine.manifest().counts(self.id()).await?;
         let there = counts.files(FileState::Sent) + counts.files(FileState::Present);
         let (status, told) = match () {
@@ -312,14 +320,14 @@ impl Mover {
             !tells_more && seen.say(status, told)
         });
         if is_new {
-            let _ = self.news.send(News::Seen);
+            let _ = self.news.send(PairEvent::Changed);
         }
         Ok(())
     }
 
     fn show(&self, status: StepStatus, message: String) {
         if self.seen.send_if_modified(|seen| seen.say(status, message)) {
-            let _ = self.news.send(News::Seen);
+            let _ = self.news.send(PairEvent::Changed);
         }
     }
 
@@ -340,7 +348,7 @@ impl Mover {
             seen.say(status, report.message.clone());
             seen.report = report;
         });
-        let _ = self.news.send(News::Seen);
+        let _ = self.news.send(PairEvent::Changed);
     }
 
     fn show_end(&self, report: SyncReport, message: String) {
@@ -348,7 +356,7 @@ impl Mover {
             seen.say(StepStatus::Done, message);
             seen.report = report;
         });
-        let _ = self.news.send(News::Seen);
+        let _ = self.news.send(PairEvent::Changed);
     }
 }
 
@@ -359,10 +367,10 @@ fn lingered(row: &PairRow, now: Timestamp) -> bool {
 }
 
 /// Keeps the manifest what the files are, beside the runs: a walk that is dropped would begin anew.
-async fn follow(mut follower: Follower, looked: watch::Sender<Looked>) {
+async fn follow(mut follower: Follower, looked: watch::Sender<SourceState>) {
     loop {
         match follower.next().await {
-            Ok(_) => looked.send_modify(|looked| *looked = Looked { walked: true, trouble: None }),
+            Ok(_) => looked.send_modify(|looked| *looked = SourceState { walked: true, trouble: None }),
             Err(error) => {
                 let missing = matches!(&error, WalkError::Top { source, .. } if source.kind() == ErrorKind::NotFound);
                 let told = match &error {

@@ -1,0 +1,189 @@
+use super::Error;
+use globus_transfer_client as globus;
+use serde::Serialize;
+use std::time::Duration;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// What a pair's run is about at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncState {
+    /// Nothing yet
+    #[default]
+    Idle,
+    /// The source is being compared with the manifest
+    Looking,
+    /// A task is being handed in
+    Submitting,
+    /// Globus copies
+    Active,
+    /// Globus has paused the task: someone who manages a collection did
+    Paused,
+    /// Globus waits for a person, e.g. to renew a credential
+    Inactive,
+    /// Globus can't be reached; tried again
+    Away,
+    /// What was sent is being removed at the source
+    CleaningUp,
+    /// Ended well
+    Done,
+    /// Stopped by an operator
+    Stopped,
+    /// Ended badly
+    Failed,
+}
+
+/// How a pair's run stands, as a snapshot: the daemon shows it in PVs, the command line as a bar.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct SyncReport {
+    /// What goes on
+    pub state: SyncState,
+    /// One sentence: what is happening, waited for, or wrong, and what to do
+    pub message: String,
+    /// Files that this run has dealt with: copied, or found at the destination
+    pub files: u64,
+    /// Files that this run has to deal with, as far as they are known
+    pub files_total: u64,
+    /// Bytes copied by this run
+    pub bytes: u64,
+    /// Bytes of the files that this run has to deal with
+    pub bytes_total: u64,
+    /// Bytes a second, as Globus tells it
+    pub rate: u64,
+    /// Time left at this rate
+    pub left: Option<Duration>,
+    /// Faults of this run's tasks; Globus tries again by itself
+    pub faults: u64,
+    /// The task that runs now, or ran last
+    pub task: Option<Uuid>,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunResult {
+    /// Everything that could be sent is at the destination; `sent` of [`Ended`] says whether there was anything
+    Done,
+    /// Stopped by an operator; the next run by hand goes on
+    Stopped,
+    /// Left by whoever follows it: the task goes on at Globus, and the next run follows it
+    Left,
+    /// It failed: what, why, and what to do; the next run goes on
+    Failed(String),
+    /// Globus was away for too long, or holds the request off; the next run goes on
+    Away(String),
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ended {
+    /// What it came to
+    pub result: RunResult,
+    /// Files copied
+    pub sent: u64,
+    /// Bytes copied
+    pub sent_bytes: u64,
+    /// Files that the destination had already
+    pub present: u64,
+    /// Files not sent because they changed a moment ago; the next run can send them at this time
+    pub waiting_until: Option<jiff::Timestamp>,
+    /// What else a person should know: files that can't be sent, directories that can't be read, mails that failed
+    pub remarks: Vec<String>,
+    /// What clean-up did, where it is on
+    pub clean_up: Option<crate::CleanUpReport>,
+}
+
+impl Ended {
+    /// The end as one sentence.
+    pub fn sentence(&self) -> String {
+        let remarks = if self.remarks.is_empty() { String::new() } else { format!("; {}", self.remarks.join("; ")) };
+        match &self.result {
+            RunResult::Done if self.sent == 0 => match self.waiting_until {
+                None => format!("nothing new{remarks}"),
+                Some(_) => format!("nothing to send yet: files changed a moment ago{remarks}"),
+            },
+            RunResult::Done => format!("{} sent{remarks}", amount(self.sent, self.sent_bytes)),
+            RunResult::Stopped => format!("stopped after {}{remarks}", amount(self.sent, self.sent_bytes)),
+            RunResult::Left => "the task goes on at Globus".to_owned(),
+            RunResult::Failed(why) | RunResult::Away(why) => why.clone(),
+        }
+    }
+}
+
+/// `3 files (1.20 GiB)`
+pub fn amount(files: u64, bytes: u64) -> String {
+    let s = if files == 1 { "" } else { "s" };
+    format!("{files} file{s} ({})", indicatif::HumanBytes(bytes))
+}
+
+/// Keeps the snapshot of a run up to date.
+pub(crate) struct Progress {
+    sender: watch::Sender<SyncReport>,
+    /// Of the tasks of this run that have ended: files, bytes, faults
+    before: (u64, u64, u64),
+}
+
+impl Progress {
+    pub fn new(sender: watch::Sender<SyncReport>) -> Self {
+        sender.send_replace(SyncReport::default());
+        Progress { sender, before: (0, 0, 0) }
+    }
+
+    pub fn say(&self, state: SyncState, message: impl Into<String>) {
+        let message = message.into();
+        self.sender.send_if_modified(|report| {
+            let changed = report.state != state || report.message != message;
+            report.state = state;
+            report.message = message;
+            changed
+        });
+    }
+
+    /// How much there is to do from now on.
+    pub fn expect(&self, files: u64, bytes: u64) {
+        self.sender.send_modify(|report| {
+            report.files_total = self.before.0 + files;
+            report.bytes_total = self.before.1 + bytes;
+        });
+    }
+
+    /// The task as the service tells it.
+    pub fn task(&self, task: &globus::Task, state: SyncState, message: String) {
+        let done = task.files_transferred.unwrap_or_default() + task.files_skipped.unwrap_or_default();
+        self.sender.send_modify(|report| {
+            report.state = state;
+            report.message = message;
+            report.task = Some(task.task_id);
+            report.files = self.before.0 + done;
+            report.bytes = self.before.1 + task.bytes_transferred;
+            report.faults = self.before.2 + task.faults;
+            report.rate = task.effective_bytes_per_second.unwrap_or_default();
+            let left = report.bytes_total.saturating_sub(report.bytes).checked_div(report.rate);
+            report.left = left.filter(|_| state == SyncState::Active).map(Duration::from_secs);
+        });
+    }
+
+    /// The task has ended; the next one's numbers come on top of its own.
+    pub fn task_ended(&mut self, files: u64) {
+        self.sender.send_modify(|report| {
+            report.files = self.before.0 + files;
+            (report.rate, report.left) = (0, None);
+            self.before = (report.files, report.bytes, report.faults);
+        });
+    }
+}
+
+/// Why a run ends early.
+pub(crate) enum Halt {
+    Stopped,
+    Left,
+    Failed(String),
+    Away(String),
+    Error(Error),
+}
+
+impl<E: Into<Error>> From<E> for Halt {
+    fn from(error: E) -> Halt {
+        Halt::Error(error.into())
+    }
+}

@@ -1,0 +1,178 @@
+//! From the settings to the pairs of the manifest.
+
+use super::manifest::{FileState, NewPair, PairRow, Place};
+use super::openat::SourceDirectory;
+use super::{Engine, SyncError};
+use crate::config::{self, Config, LabelTemplate};
+use crate::domain::Experiment;
+use crate::journal::{DeliveryState, ExperimentRow};
+use globus_sync::{PairSettings, with_slash};
+use uuid::Uuid;
+
+/// A pair of the manifest with its settings: what can be run.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// As the manifest has it
+    pub row: PairRow,
+    /// `[[sync]]`
+    pub settings: config::Sync,
+    /// Whose data it is; none where its paths are fixed
+    pub experiment: Option<Experiment>,
+    /// The source's directory on this machine
+    pub local: Option<SourceDirectory>,
+}
+
+impl Pair {
+    /// Its name, and its destination's path, as people tell one group's pair from another's.
+    pub fn title(&self) -> String {
+        match &self.experiment {
+            Some(_) => format!("{} ({})", self.settings.name, self.row.pair.destination.path),
+            None => self.settings.name.clone(),
+        }
+    }
+}
+
+impl Pair {
+    /// What the crate that moves the data needs.
+    pub(super) fn for_moving(&self, config: &Config) -> globus_sync::Pair {
+        let settings = &self.settings;
+        let usual = || {
+            let whose = self.experiment.as_ref().map(ToString::to_string).unwrap_or_default();
+            LabelTemplate::plain(&format!("{} {} {whose}", config.beamline.name, settings.name))
+        };
+        let label = settings.label.as_ref().map_or_else(usual, |label| label.render(self.experiment.as_ref()));
+        let settings = PairSettings {
+            name: settings.name.clone(),
+            label,
+            fixed_source: settings.source.path.top().to_owned(),
+            holds_hard_links: self.experiment.is_some(),
+            filters: settings.filters.clone(),
+            quiet: settings.quiet,
+            level: settings.level,
+            verify: settings.verify,
+            encrypt: settings.encrypt,
+            preserve_times: settings.preserve_times,
+            deadline: settings.deadline,
+            compare: settings.compare,
+            clean_up: settings
+                .clean_up
+                .as_ref()
+                .map(|clean_up| globus_sync::CleanUp { keep: clean_up.keep, below: clean_up.below }),
+        };
+        globus_sync::Pair { row: self.row.clone(), settings, local: self.local.clone() }
+    }
+}
+
+impl Engine {
+    /// Every pair of the settings for this experiment; without one, those with fixed paths. One that can't be resolved
+    /// is told with its name, and holds up none of the others.
+    pub async fn pairs(&self, experiment: Option<&ExperimentRow>) -> Result<Vec<Result<Pair, SyncError>>, SyncError> {
+        let mut pairs = vec![];
+        for settings in &self.config.sync {
+            if experiment.is_some() || !settings.is_per_experiment() {
+                pairs.push(self.pair(settings, experiment).await);
+            }
+        }
+        Ok(pairs)
+    }
+
+    /// The pairs of earlier experiments that are not closed: all their data is to be sent, whoever is next.
+    pub async fn earlier(&self, present: Option<Uuid>) -> Result<Vec<Pair>, SyncError> {
+        let mut pairs = vec![];
+        for row in self.manifest().pairs(false).await? {
+            let Some(id) = row.pair.experiment.filter(|id| Some(*id) != present) else { continue };
+            // Taken out of the settings: nothing moves any more, and status says so.
+            let Some(settings) = self.config.sync.iter().find(|settings| settings.name == row.pair.name) else {
+                continue;
+            };
+            let Some(whose) = self.journal.experiment(id).await? else { continue };
+            // The settings may have got other paths or collections since the pair was made.
+            let Ok(paths) = settings.resolve(Some(&whose.experiment)) else { continue };
+            if fits(&row.pair, settings, &paths) {
+                let local = paths.local.map(source_directory);
+                pairs.push(Pair { row, settings: settings.clone(), experiment: Some(whose.experiment), local });
+            }
+        }
+        Ok(pairs)
+    }
+
+    /// One pair of the settings, made in the manifest where it is new.
+    pub async fn pair(&self, settings: &config::Sync, experiment: Option<&ExperimentRow>) -> Result<Pair, SyncError> {
+        let experiment = experiment.filter(|_| settings.is_per_experiment());
+        let whose = experiment.map(|row| &row.experiment);
+        let paths = settings.resolve(whose).map_err(|error| SyncError::Path { pair: settings.name.clone(), error })?;
+        let local = paths.local.map(source_directory);
+        let new = NewPair {
+            name: settings.name.clone(),
+            experiment: experiment.map(|row| row.id),
+            source: Place { collection: settings.source.collection, path: paths.source },
+            destination: Place { collection: settings.destination.collection, path: paths.destination },
+            local: local.as_ref().map(SourceDirectory::path),
+        };
+        self.refuse_taken(&new).await?;
+        if let Some(experiment) = experiment {
+            let last = self.journal.last_whole_delivery(experiment.id).await?;
+            if last.is_some_and(|last| last.state == DeliveryState::Held) {
+                let (pair, experiment) = (settings.name.clone(), experiment.experiment.to_string());
+                return Err(SyncError::Held { pair, experiment });
+            }
+            self.claim(settings, experiment).await?;
+        }
+        let row = self.manifest().open_pair(&new).await?;
+        Ok(Pair { row, settings: settings.clone(), experiment: whose.cloned(), local })
+    }
+
+    /// One group's data must never go where another's is, whatever the templates say.
+    async fn refuse_taken(&self, new: &NewPair) -> Result<(), SyncError> {
+        let Some(experiment) = new.experiment else { return Ok(()) };
+        for row in self.manifest().pairs(true).await? {
+            let Some(other) = row.pair.experiment.filter(|other| *other != experiment) else { continue };
+            // Also from where another group's data goes: pairs can be one behind the other.
+            let (from, to) = (&row.pair.source, &row.pair.destination);
+            let ends = [&new.source, &new.destination].into_iter().flat_map(|ours| [(ours, from), (ours, to)]);
+            for (ours, theirs) in ends {
+                if overlap(ours, theirs) {
+                    let whose = self.journal.experiment(other).await?;
+                    let whose = whose.map_or_else(|| other.to_string(), |row| row.experiment.to_string());
+                    return Err(SyncError::Taken {
+                        pair: new.name.clone(),
+                        path: ours.path.clone(),
+                        other: format!("{}, {whose}", row.pair.name),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes an earlier experiment's pair when there is nothing left to do for it. True when it is closed.
+    pub async fn close_if_finished(&self, pair: &Pair) -> Result<bool, SyncError> {
+        let counts = self.manifest().counts(pair.row.id).await?;
+        let to_send = counts.files(FileState::New) + counts.files(FileState::Sending);
+        let to_remove = if pair.settings.clean_up.is_some() { counts.files(FileState::Sent) } else { 0 };
+        let under_way = self.manifest().unfinished_task(pair.row.id).await?.is_some();
+        let finished = to_send + to_remove == 0 && !under_way && pair.row.walked_at.is_some();
+        if finished {
+            self.manifest().close_pair(pair.row.id).await?;
+        }
+        Ok(finished)
+    }
+}
+
+fn source_directory(local: config::LocalPath) -> SourceDirectory {
+    SourceDirectory { root: local.fixed, below: local.below }
+}
+
+/// Whether the settings still mean this pair.
+fn fits(pair: &NewPair, settings: &config::Sync, paths: &config::SyncPaths) -> bool {
+    settings.source.collection == pair.source.collection
+        && settings.destination.collection == pair.destination.collection
+        && with_slash(&pair.source.path) == paths.source
+        && with_slash(&pair.destination.path) == paths.destination
+}
+
+/// Whether one directory is the other or lies in it; capitals make no difference.
+fn overlap(one: &Place, other: &Place) -> bool {
+    let (a, b) = (with_slash(&one.path).to_lowercase(), with_slash(&other.path).to_lowercase());
+    one.collection == other.collection && (a.starts_with(&b) || b.starts_with(&a))
+}
