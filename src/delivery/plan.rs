@@ -9,7 +9,7 @@ use super::plan_error::{PlanError, UnreachablePlace};
 use super::shared::Shared;
 use crate::domain::{EmailAddress, Experiment, Readings, RelativePath, StepError};
 use crate::journal::{Acceptance, Accepted, AcceptedBy, Claim, ClaimState, ExperimentRow, JournalError, PersonState};
-use crate::places::Place;
+use crate::places::{DirectoryState, Place};
 use futures::future::join_all;
 use globus_transfer_client::AccessRule;
 use jiff::Timestamp;
@@ -31,6 +31,8 @@ pub struct Plan {
     claims: Vec<Claim>,
     /// Other experiments in the same directories, which the same person alone reads
     same_readers: Vec<Uuid>,
+    /// The places and paths among them that hold such an experiment's files
+    beside: Vec<(String, RelativePath)>,
     inspection: Inspection,
 }
 
@@ -83,7 +85,7 @@ impl Deliverer {
         if let Some(row) = &known {
             obstacles.extend(self.other_readers(row).await?);
         }
-        let mut same_readers = vec![];
+        let (mut same_readers, mut beside) = (vec![], vec![]);
         for (place, path) in self.wanted(experiment, &paths) {
             let own = |held: &Claim| held.path.key() == path.key();
             if !held.iter().any(own) && !claims.iter().any(own) {
@@ -95,13 +97,19 @@ impl Deliverer {
                     }
                 }
             }
-            let state = match held.iter().find(|held| held.place == place && own(held)) {
-                Some(held) => held.state,
-                None => self.state_beside(&same_readers, &place, &path).await?,
-            };
+            let state = held.iter().find(|held| held.place == place && own(held));
+            let state = state.map_or(ClaimState::Claimed, |held| held.state);
+            if state == ClaimState::Claimed && self.is_made_beside(&same_readers, &place, &path).await? {
+                beside.push((place.clone(), path.clone()));
+            }
             claims.push(Claim { place, path, state });
         }
 
+        // Files in a directory that was made for the same reader are no obstacle; other people's access to it is.
+        let occupied = |place: &str, path: &RelativePath, found: &DirectoryState| {
+            let is_beside = beside.iter().any(|(other, its)| other == place && its == path);
+            occupied(experiment, place, path, found, &paths).filter(|_| !is_beside)
+        };
         let mut inspection = Inspection::now();
         let mut unreachable = vec![];
         let unseen = |name: &str| -> Vec<RelativePath> {
@@ -124,7 +132,7 @@ impl Deliverer {
             match result {
                 Ok(found) => {
                     for (path, found) in found {
-                        obstacles.extend(occupied(experiment, &place, &path, &found, &paths));
+                        obstacles.extend(occupied(&place, &path, &found));
                         inspection.found.insert((place.clone(), path), found);
                     }
                 }
@@ -143,7 +151,7 @@ impl Deliverer {
             match seen {
                 Ok((found, rules, foreign)) => {
                     for (path, found) in found {
-                        obstacles.extend(occupied(experiment, collection.name(), &path, &found, &paths));
+                        obstacles.extend(occupied(collection.name(), &path, &found));
                         inspection.found.insert((collection.name().to_owned(), path), found);
                     }
                     obstacles.extend(foreign);
@@ -156,24 +164,30 @@ impl Deliverer {
             }
         }
         let experiment = experiment.clone();
-        Ok(Plan { experiment, paths, known, unreachable, obstacles, approved: false, claims, same_readers, inspection })
+        Ok(Plan {
+            experiment,
+            paths,
+            known,
+            unreachable,
+            obstacles,
+            approved: false,
+            claims,
+            same_readers,
+            beside,
+            inspection,
+        })
     }
 
-    /// How far a new claim has come: files in a directory that was made for the same reader are no obstacle.
-    async fn state_beside(
-        &self,
-        same_readers: &[Uuid],
-        place: &str,
-        path: &RelativePath,
-    ) -> Result<ClaimState, JournalError> {
-        for other in same_readers {
+    /// Whether the path in this place was made for one of these experiments.
+    async fn is_made_beside(&self, others: &[Uuid], place: &str, path: &RelativePath) -> Result<bool, JournalError> {
+        for other in others {
             let claims = self.journal.claims(*other).await?;
             let is_made = |claim: &Claim| claim.state >= ClaimState::Making;
             if claims.iter().any(|claim| claim.place == place && claim.path.key() == path.key() && is_made(claim)) {
-                return Ok(ClaimState::Making);
+                return Ok(true);
             }
         }
-        Ok(ClaimState::Claimed)
+        Ok(false)
     }
 
     /// Records in one commit that the experiment is to be delivered: its claims, the reference for the next set, and a
@@ -193,6 +207,13 @@ impl Deliverer {
             self.collections().any(|collection| collection.name() == place && collection.covers(directory, rule))
         };
         let mut claims = plan.claims.clone();
+        for claim in &mut claims {
+            let is_beside = plan.beside.iter().any(|(place, path)| *place == claim.place && *path == claim.path);
+            // What an unreachable place holds is inspected, and held, when it answers.
+            if claim.state == ClaimState::Claimed && is_beside && plan.inspection.covers(&claim.place, &claim.path) {
+                claim.state = ClaimState::Making;
+            }
+        }
         let mut approved = vec![];
         for obstacle in &plan.obstacles {
             if let Obstacle::Taken { conflict, .. } = obstacle {

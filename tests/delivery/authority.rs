@@ -355,6 +355,16 @@ async fn one_pi_with_two_proposals_waits_where_others_read_either() {
     deliverer.journal().remove_person(one, &address(WRONG)).await.unwrap();
     assert!(held(&deliverer, &li(PI, "5678")).await.contains("belongs to"));
 
+    // By a rule that beamshare did not make.
+    let beamline = Beamline::new().await;
+    let deliverer = beamline.deliverer().await;
+    deliver(&deliverer, &li(PI, "1234")).await;
+    let identity = beamline.globus.identity(WRONG).unwrap();
+    let transfer = deliverer.collection().unwrap().client().transfer();
+    transfer.access_rules(beamline.collection).create(identity, "/2026-03/Li/").send().await.unwrap();
+    let told = held(&deliverer, &li(PI, "5678")).await;
+    assert!(told.contains(&format!("{WRONG} can read /2026-03/Li/")), "{told}");
+
     let beamline = Beamline::with(&[SCHEDULE], |collection| collection).await;
     crate::people::schedule(&beamline, &[("Li", PI)]);
     let deliverer = beamline.deliverer().await;
