@@ -148,7 +148,7 @@ async fn a_link_below_the_groups_own_directory_is_not_followed() {
     fs::remove_dir_all(groups.raw()).unwrap();
     symlink("../Chen/raw", groups.raw()).unwrap();
     let ended = run(&groups.engine, &groups.pair).await;
-    assert_eq!(groups.foreign(), [PathBuf::new(); 0]);
+    assert_eq!(groups.foreign(), Vec::<PathBuf>::new());
     assert!(
         matches!(&ended.result, RunResult::Failed(why) if why.to_string().contains("symbolic link")),
         "{:?}",
@@ -193,7 +193,7 @@ async fn a_directory_that_becomes_a_link_after_it_was_handed_in_leaks_nothing() 
             })
             .await;
         assert!(matches!(&result, RunResult::Failed(why) if why.to_string().contains("another")), "{result:?}");
-        assert_eq!(groups.foreign(), [PathBuf::new(); 0], "put back: {put_back}");
+        assert_eq!(groups.foreign(), Vec::<PathBuf>::new(), "put back: {put_back}");
         if !put_back {
             exchange();
         }
@@ -222,7 +222,7 @@ async fn a_directory_or_file_below_that_is_swapped_leaks_nothing() {
             })
             .await;
         assert!(matches!(&result, RunResult::Failed(why) if why.to_string().contains("another")), "{result:?}");
-        assert_eq!(groups.foreign(), [PathBuf::new(); 0], "put back: {put_back}");
+        assert_eq!(groups.foreign(), Vec::<PathBuf>::new(), "put back: {put_back}");
         if !put_back {
             exchange();
         }
@@ -242,7 +242,7 @@ async fn what_was_copied_through_a_link_and_is_gone_at_the_source_leaves_the_cop
         symlink("../../Chen/raw/secret", &scan).unwrap();
     };
     groups.swapped(replace, || fs::remove_file(&scan).unwrap()).await;
-    assert_eq!(groups.foreign(), [PathBuf::new(); 0]);
+    assert_eq!(groups.foreign(), Vec::<PathBuf>::new());
     assert_eq!(tree(&groups.copy()), tree(&groups.raw()));
 }
 
@@ -255,7 +255,7 @@ async fn a_hard_link_to_another_groups_file_is_not_sent() {
     let ended = run(&groups.engine, &groups.pair).await;
     assert_eq!((ended.result, ended.sent), (RunResult::Done, 2));
     assert!(ended.remarks.join(" ").contains("hard link"), "{:?}", ended.remarks);
-    assert_eq!(groups.foreign(), [PathBuf::new(); 0]);
+    assert_eq!(groups.foreign(), Vec::<PathBuf>::new());
     // Once the other name is gone, the file is nobody else's.
     fs::remove_file(groups.others("secret")).unwrap();
     let ended = run(&groups.engine, &groups.pair).await;
@@ -340,7 +340,7 @@ async fn swaps_at_random_moments_leak_nothing() {
         });
         sent += ended.sent;
         stopped += u32::from(matches!(ended.result, RunResult::Failed(_)));
-        assert_eq!(groups.foreign(), [PathBuf::new(); 0], "round {round}: {:?}", ended.result);
+        assert_eq!(groups.foreign(), Vec::<PathBuf>::new(), "round {round}: {:?}", ended.result);
         assert_eq!(tree(&groups.others("")), before, "round {round}: clean-up took another group's file");
     }
     assert!(swaps > u64::from(rounds) && sent > 0, "{swaps} swaps, {sent} sent");
