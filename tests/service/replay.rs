@@ -97,6 +97,8 @@ struct Ended {
     held: Option<Reason>,
     /// No run was slower than the assumption allows
     in_time: bool,
+    /// No run in an order of its own overlapped another run: the puts of one can complete a dead run of the known tool
+    in_known_order: bool,
     /// How often the clean run had to be repeated
     taggings: u64,
 }
@@ -219,6 +221,7 @@ impl Lane {
         self.decided.send_modify(|decided| decided.rested = false);
         let count = 1 + self.random.below(3);
         let mut runs = vec![];
+        let mut in_known_order = true;
         let mut group = self.new_group();
         for _ in 0..count {
             if self.random.percent(75) {
@@ -227,6 +230,7 @@ impl Lane {
             let mut order = ORDER.to_vec();
             if self.random.percent(10) {
                 (1..order.len()).rev().for_each(|last| order.swap(last, self.random.below(last as u64 + 1) as usize));
+                in_known_order &= count == 1;
             }
             if self.random.percent(50) {
                 order.truncate(1 + self.random.below(5) as usize);
@@ -247,7 +251,7 @@ impl Lane {
         has_ioc.wait_for(|has_ioc| *has_ioc).await.unwrap();
         self.until("no rest after the runs", |decided| decided.rested).await;
         let held = self.decided.borrow().held.clone();
-        Ended { held, in_time, taggings: self.clean_run().await }
+        Ended { held, in_time, in_known_order, taggings: self.clean_run().await }
     }
 
     /// A clean run is accepted whatever was before; after a boot of the IOC, once that has been noticed. Returns how often
@@ -345,6 +349,7 @@ async fn random_schedules_accept_nothing_that_no_run_put() {
         lane.clean_run().await;
     }
     let (mut reasons, mut done, mut late, mut boots) = (BTreeMap::<String, u64>::new(), 0, 0, 0);
+    let (mut unknown, mut unknown_wrong) = (0, 0);
     while done < scenarios {
         let boot = (done > 0 && random.percent(30)).then(|| (random.millis(800), random.percent(60)));
         let (booted, has_ioc) = watch::channel(boot.is_none());
@@ -365,13 +370,12 @@ async fn random_schedules_accept_nothing_that_no_run_put() {
             booted.send_replace(true);
         }
         for lane in running {
-            let (lane, Ended { held, in_time, taggings }) = lane.await.unwrap();
-            assert!(
-                lane.wrong().is_empty() || !in_time,
-                "lane {}: {:?}; REPLAY_SEED={seed}",
-                lane.number,
-                lane.wrong()
-            );
+            let (lane, Ended { held, in_time, in_known_order, taggings }) = lane.await.unwrap();
+            let wrong = lane.wrong();
+            let is_promised = in_time && in_known_order;
+            assert!(wrong.is_empty() || !is_promised, "lane {}: {wrong:?}; REPLAY_SEED={seed}", lane.number);
+            unknown += u64::from(!in_known_order);
+            unknown_wrong += wrong.len();
             assert!(taggings == 1 || boot.is_some(), "lane {}: a clean run is held; REPLAY_SEED={seed}", lane.number);
             late += u64::from(!in_time);
             let reason = held.map_or("not held".to_owned(), |reason| format!("{reason:?}"));
@@ -385,6 +389,9 @@ async fn random_schedules_accept_nothing_that_no_run_put() {
     drop(ioc);
     println!("{done} scenarios with {boots} boots of the IOC: 0 wrong, all clean runs accepted");
     println!("the runs before them by reason of the hold: {reasons:?}; {late} slower than the assumption allows");
+    println!(
+        "{unknown} with overlapping runs in an unknown order, for which nothing is promised: {unknown_wrong} wrong"
+    );
 }
 
 /// What autosave would restore: the records as they are now, while tools put.

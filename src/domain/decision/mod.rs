@@ -6,9 +6,10 @@
 //! A set is whole when every such explanation contains a complete run whose values are the present ones. Otherwise the
 //! set is held, and [`NotWhole`] says which put does not fit and what to do.
 //!
-//! Two assumptions are made, and stated in docs/architecture.md: a run that has paused for `run_limit` puts no more, and
-//! every put is observed. Where the second one is known to be false (start of the service, lost connection, boot of an
-//! IOC, lost monitors), the window says so, and runs whose beginning nobody saw are part of every explanation.
+//! Three assumptions are made, and stated in docs/architecture.md: a run that has paused for `run_limit` puts no more,
+//! every put is observed, and every tool puts in a known order. Where the second one is known to be false (start of the
+//! service, lost connection, boot of an IOC, lost monitors), the window says so, and runs whose beginning nobody saw are
+//! part of every explanation.
 //!
 //! The module is pure: no clock, no I/O. The user-info watcher fills the window, the journal keeps it.
 
