@@ -99,9 +99,10 @@ test-unit: debian-build nextest
 worlds: debian-build rust
 	BEAMSHARE_WORLDS=all $(CARGO) test --release --locked --lib decision::worlds -- --nocapture
 
+# By cargo test, since nextest ends a test after four minutes and repeats a failed one.
 SCENARIOS ?= 1000
-replay: debian-test python nextest
-	REPLAY_SCENARIOS=$(SCENARIOS) $(CARGO) nextest run --locked --test service --no-capture replay::
+replay: debian-test python rust
+	REPLAY_SCENARIOS=$(SCENARIOS) $(CARGO) test --locked --test service replay:: -- --nocapture
 
 doc: debian-build rust
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked

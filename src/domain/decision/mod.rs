@@ -2,7 +2,7 @@
 //!
 //! A tagging tool puts its fields one after the other, each once a run, always in the same order, and may die after any
 //! put. Two runs can overlap, so time alone can't separate them. Therefore the puts themselves are kept ([`Window`]) and
-//! every way to assign them to runs is tried ([`explanation`]): each run must be a prefix of a known order ([`Orders`]).
+//! every way to assign them to runs is tried (`explanation`): each run must be a prefix of a known order ([`Orders`]).
 //! A set is whole when every such explanation contains a complete run whose values are the present ones. Otherwise the
 //! set is held, and [`NotWhole`] says which put does not fit and what to do.
 //!
