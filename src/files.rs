@@ -1,5 +1,5 @@
-//! Files that decide what beamshare does: they are used only where nobody but their owner, the root account and this
-//! account's groups can change them.
+//! Files that decide what beamshare does: they are used only where nobody but their owner, the root account
+//! and this account's groups can change them.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};

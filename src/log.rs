@@ -1,8 +1,10 @@
-//! Where `tracing`'s lines go: to the terminal (standard error, so that results can be piped), and to a file a day.
+//! Where `tracing`'s lines go: to the terminal (standard error, so that results can be piped), and to a file
+//! a day.
 //!
-//! A line says when, how serious, and in which beamline, experiment and step: these come from the spans around it, so no
-//! call has to repeat them. Secrets can't get here: their types don't print them. Texts of others (PVs, file names, servers'
-//! replies) are escaped here, so that they can't add a line or control a terminal.
+//! A line says when, how serious, and in which beamline, experiment and step: these come from the spans
+//! around it, so no call has to repeat them. Secrets can't get here: their types don't print them. Texts of
+//! others (PVs, file names, servers' replies) are escaped here, so that they can't add a line or control a
+//! terminal.
 
 use crate::config;
 use crate::domain::{escape, escape_json};
@@ -42,7 +44,8 @@ pub enum LogError {
         source: tracing_subscriber::filter::ParseError,
     },
     /// The folder can't be written
-    #[error("can't keep a log in {}: {source}; make the folder writable, or change [log] folder", folder.display())]
+    #[error("can't keep a log in {}: {source}; make the folder writable, or change [log] \
+             folder", folder.display())]
     Folder {
         /// The folder
         folder: PathBuf,
@@ -68,9 +71,11 @@ pub enum LogError {
 /// A filter that is none, a folder that can't be written.
 pub fn start(settings: &config::Log, level: Option<&str>) -> Result<LogGuard, LogError> {
     let filter = level.or(settings.level.as_deref()).unwrap_or("info");
-    let filter =
-        EnvFilter::builder().parse(filter).map_err(|source| LogError::Filter { filter: filter.to_owned(), source })?;
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let filter = EnvFilter::builder()
+        .parse(filter)
+        .map_err(|source| LogError::Filter { filter: filter.to_owned(), source })?;
+    let colours =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let terminal = lines(settings.json, colours, std::io::stderr);
     let (file, guard) = match &settings.folder {
         None => (None, None),
@@ -163,7 +168,12 @@ where
     N: for<'a> FormatFields<'a> + 'static,
     F: FormatEvent<S, N>,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut line: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut document = String::new();
         self.0.format_event(context, Writer::new(&mut document), event)?;
         line.write_str(&escape_json(&document))
@@ -183,7 +193,11 @@ fn colour_of(level: tracing::Level) -> &'static str {
 struct SpanFields;
 
 impl<'w> FormatFields<'w> for SpanFields {
-    fn format_fields<R: tracing_subscriber::field::RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+    fn format_fields<R: tracing_subscriber::field::RecordFields>(
+        &self,
+        writer: Writer<'w>,
+        fields: R,
+    ) -> fmt::Result {
         let mut values = SpanValues { writer, first: true, result: Ok(()) };
         fields.record(&mut values);
         values.result

@@ -1,7 +1,7 @@
 //! A Prometheus endpoint: what the status records say, for who watches many beamlines at once.
 //!
-//! The numbers are taken from the [`StatusRecords`] at each scrape, so they can't differ from the records. Nobody's name,
-//! address or path is among them.
+//! The numbers are taken from the [`StatusRecords`] at each scrape, so they can't differ from the records.
+//! Nobody's name, address or path is among them.
 
 use crate::status::{BeamlineStatus, Lease, Record, STEP_STATES, StatusRecords};
 use http_body_util::Full;
@@ -87,7 +87,11 @@ const NUMBERS: [(&str, &str, Record); 10] = [
     ("running", "1 while a delivery runs (Run)", Record::Run),
     ("users_to_share", "People to share the data with (UsersTotal)", Record::UsersTotal),
     ("users_shared", "People who have access (UsersShared)", Record::UsersShared),
-    ("emails_sent", "Messages that the mail server took for this experiment (EmailsSent)", Record::EmailsSent),
+    (
+        "emails_sent",
+        "Messages that the mail server took for this experiment (EmailsSent)",
+        Record::EmailsSent,
+    ),
     ("emails_failed", "Messages refused for good (EmailsFailed)", Record::EmailsFailed),
     ("last_duration_seconds", "Duration of the last delivery (LastDuration)", Record::LastDuration),
     ("sync_files", "Files moved by the running transfer (SyncFiles)", Record::SyncFiles),
@@ -113,14 +117,23 @@ pub fn text(beamlines: &[Facts]) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("beamshare");
     let build: Family<Build, Gauge> = family(&mut registry, "build_info", "Version of beamshare");
     build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION").to_owned() }).set(1);
-    let lease: Family<Beamline, Gauge> =
-        family(&mut registry, "lease_held", "1 where this beamshare serves the records, 0 where it stands by");
+    let lease: Family<Beamline, Gauge> = family(
+        &mut registry,
+        "lease_held",
+        "1 where this beamshare serves the records, 0 where it stands by",
+    );
     let missing: Family<Beamline, Gauge> =
         family(&mut registry, "records_missing", "Status records that no IOC serves at present");
     let status: Family<State, Gauge> = family(&mut registry, "status", "1 for the state that Status says");
-    let steps: Family<StepState, Gauge> = family(&mut registry, "step_status", "1 for the state of each step");
+    let steps: Family<StepState, Gauge> =
+        family(&mut registry, "step_status", "1 for the state of each step");
     let last_run: Family<Beamline, Number> = Family::default();
-    registry.register_with_unit("last_run", "When the last delivery ended (LastRun)", Unit::Seconds, last_run.clone());
+    registry.register_with_unit(
+        "last_run",
+        "When the last delivery ended (LastRun)",
+        Unit::Seconds,
+        last_run.clone(),
+    );
     let numbers: Vec<Family<Beamline, Number>> =
         NUMBERS.iter().map(|(name, help, _)| family(&mut registry, name, help)).collect();
     let counters: Vec<Family<Beamline, Counter>> =
@@ -177,8 +190,8 @@ where
     family
 }
 
-/// Answers scrapes at the addresses that the beamlines' settings name now, until it is dropped. Metrics are less important
-/// than deliveries: where an address can't be used, that is logged and the rest goes on.
+/// Answers scrapes at the addresses that the beamlines' settings name now, until it is dropped. Metrics are
+/// less important than deliveries: where an address can't be used, that is logged and the rest goes on.
 pub async fn serve_all(mut beamlines: Vec<watch::Receiver<Facts>>) {
     let mut endpoints: BTreeMap<SocketAddr, (Vec<usize>, JoinSet<()>)> = BTreeMap::new();
     loop {

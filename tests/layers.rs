@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// The layers, lowest first; docs/architecture.md draws them. In a layer, a module may import from those before it.
+/// The layers, lowest first; docs/architecture.md draws them. In a layer, a module may import from those
+/// before it.
 const LAYERS: &[&[&str]] = &[
     // `domain` imports nothing of ours and does no I/O.
     &["domain"],
@@ -30,14 +31,16 @@ fn no_import_runs_upwards() {
         let path = file.strip_prefix(&root).expect("below it");
         let module = module(path);
         seen.insert(module.clone());
-        let place = place(&module).unwrap_or_else(|| panic!("{}: its layer is not in LAYERS", path.display()));
+        let place =
+            place(&module).unwrap_or_else(|| panic!("{}: its layer is not in LAYERS", path.display()));
         let text = std::fs::read_to_string(&file).expect("a source file");
         for (line, imported) in imports(&text) {
             let allowed = imported == module
                 || KNOWN.contains(&(module.as_str(), imported.as_str()))
                 || self::place(&imported).is_none_or(|below| below < place);
             if !allowed {
-                writeln!(wrong, "src/{}:{line}: {module} imports {imported}", path.display()).expect("a text");
+                writeln!(wrong, "src/{}:{line}: {module} imports {imported}", path.display())
+                    .expect("a text");
             }
         }
     }
@@ -81,7 +84,9 @@ fn imports(text: &str) -> Vec<(usize, String)> {
         for (at, _) in code.match_indices(root) {
             let (line, path) = (code[..at].matches('\n').count() + 1, &code[at + root.len()..]);
             let names: Vec<&str> = match path.strip_prefix('{') {
-                Some(group) => group.split('}').next().unwrap_or_default().split(',').map(str::trim).collect(),
+                Some(group) => {
+                    group.split('}').next().unwrap_or_default().split(',').map(str::trim).collect()
+                }
                 None => vec![path],
             };
             found.extend(names.into_iter().map(|path| (line, name(path).to_owned())));
@@ -96,7 +101,8 @@ fn name(path: &str) -> &str {
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("a folder of sources").map(|entry| entry.expect("an entry").path());
+    let entries =
+        std::fs::read_dir(folder).expect("a folder of sources").map(|entry| entry.expect("an entry").path());
     let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
     let files = files.into_iter().filter(|file| file.extension().is_some_and(|end| end == "rs"));
     files.chain(folders.iter().flat_map(|folder| rust_files(folder))).collect()

@@ -1,5 +1,5 @@
-//! `make bench`: what beamshare costs, as a separate process between real parts on loopback: a C soft IOC, the Globus
-//! simulator, two sshds, an SMTP server. Prints a table.
+//! `make bench`: what beamshare costs, as a separate process between real parts on loopback: a C soft IOC,
+//! the Globus simulator, two sshds, an SMTP server. Prints a table.
 
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -90,10 +90,20 @@ async fn measure(ca: &CaTest) {
     add("last put to Status Done, less settle".into(), milliseconds(middle), spread, "< 150 ms");
     let (middle, spread) = summary(&mut starts);
     add("start of the process to its first monitors".into(), milliseconds(middle), spread, "");
-    add("HTTP requests of a delivery".into(), total(&requests), kinds(&requests), "one identities, one access_list");
+    add(
+        "HTTP requests of a delivery".into(),
+        total(&requests),
+        kinds(&requests),
+        "one identities, one access_list",
+    );
     add("  of the first one".into(), total(&first), kinds(&first), "");
     add("CPU of a delivery".into(), milliseconds(cpu), String::new(), "");
-    add("CPU when idle, each second".into(), format!("{:.1} ms", cpu_idle.as_secs_f64() * 1e3), String::new(), "");
+    add(
+        "CPU when idle, each second".into(),
+        format!("{:.1} ms", cpu_idle.as_secs_f64() * 1e3),
+        String::new(),
+        "",
+    );
     let megabytes = |kilobytes: u64| format!("{:.1} MB", kilobytes as f64 / 1024.0);
     add("RSS idle, before the first delivery".into(), megabytes(idle), String::new(), "< 25 MB");
     add("  after the last".into(), megabytes(memory.now), String::new(), "< 25 MB");
@@ -104,8 +114,8 @@ async fn measure(ca: &CaTest) {
 
     println!("{}", service::machine());
     println!(
-        "{TIMES} deliveries, each: {RECIPIENTS} recipients, {HOSTS} SSH hosts, 2 directories, 2 messages over SMTP; settle \
-         {SETTLE:?}.\nMiddle values; the spread is from the smallest to the largest.\n"
+        "{TIMES} deliveries, each: {RECIPIENTS} recipients, {HOSTS} SSH hosts, 2 directories, 2 messages \
+         over SMTP; settle {SETTLE:?}.\nMiddle values; the spread is from the smallest to the largest.\n"
     );
     for line in table.lines() {
         println!("{}", line.trim_end());
@@ -144,7 +154,10 @@ struct Screen(Channel);
 impl Screen {
     async fn new(context: &Context, record: Record) -> Screen {
         let channel = context
-            .open(&format!("bench:Share:{record}"), ChannelOptions { enum_labels: true, ..ChannelOptions::default() })
+            .open(
+                &format!("bench:Share:{record}"),
+                ChannelOptions { enum_labels: true, ..ChannelOptions::default() },
+            )
             .expect("a channel");
         channel.connected(LIMIT).await.expect("the IOC answers");
         Screen(channel)
@@ -181,7 +194,10 @@ struct Tool([TextChannel; 10]);
 
 impl Tool {
     fn new(context: &Context) -> Tool {
-        Tool(service::TOOL.map(|name| TextChannel::new(context, &format!("bench:TomoScan:{name}")).expect("a channel")))
+        Tool(
+            service::TOOL
+                .map(|name| TextChannel::new(context, &format!("bench:TomoScan:{name}")).expect("a channel")),
+        )
     }
 
     /// Puts the n-th group, one PV after the other; when the last put was taken.

@@ -49,7 +49,8 @@ impl Peers {
             "globus",
             &service.to_string(),
         ));
-        let globus = Simulator::builder().root(folder.path()).seed(seed).start().await.expect("the simulator");
+        let globus =
+            Simulator::builder().root(folder.path()).seed(seed).start().await.expect("the simulator");
         let hosts: Vec<_> = (0..HOSTS).map(|_| Sshd::start()).collect();
         for host in &hosts {
             host.know_itself();
@@ -148,7 +149,8 @@ pub struct Service(Child);
 pub struct Memory {
     pub now: u64,
     pub peak: u64,
-    /// Not backed by a file: what the program allocated. The rest is the program and its libraries, as far as mapped
+    /// Not backed by a file: what the program allocated. The rest is the program and its libraries, as far as
+    /// mapped
     pub private: u64,
 }
 
@@ -186,7 +188,8 @@ impl Service {
     }
 
     fn proc(&self, name: &str) -> String {
-        std::fs::read_to_string(Path::new("/proc").join(self.0.id().to_string()).join(name)).expect("beamshare runs")
+        std::fs::read_to_string(Path::new("/proc").join(self.0.id().to_string()).join(name))
+            .expect("beamshare runs")
     }
 }
 
@@ -201,8 +204,10 @@ impl Drop for Service {
 /// On what it was measured.
 pub fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model =
-        cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1)).unwrap_or("unknown CPU");
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1))
+        .unwrap_or("unknown CPU");
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let kernel = rustix::system::uname();
     format!(

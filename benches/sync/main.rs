@@ -1,7 +1,9 @@
-//! `make bench`: what the memory of moved files costs, on a tree of a million files that the system has in its caches: a
-//! walk against `find`, memory, how soon a change is seen, and files a second through the manifest. Prints a table.
+//! `make bench`: what the memory of moved files costs, on a tree of a million files that the system has in
+//! its caches: a walk against `find`, memory, how soon a change is seen, and files a second through the
+//! manifest. Prints a table.
 //!
-//! Walks are processes of their own, so that their memory is theirs alone and `find`'s start counts as ours does.
+//! Walks are processes of their own, so that their memory is theirs alone and `find`'s start counts as ours
+//! does.
 
 use beamshare::sync::events::{Follower, Options};
 use beamshare::sync::manifest::{
@@ -51,7 +53,8 @@ async fn measure() {
     }
     let find = || {
         let begin = Instant::now();
-        let status = Command::new("find").arg(&top).args(["-printf", "%s %T@ %p\n"]).stdout(Stdio::null()).status();
+        let status =
+            Command::new("find").arg(&top).args(["-printf", "%s %T@ %p\n"]).stdout(Stdio::null()).status();
         assert!(status.expect("find").success());
         begin.elapsed()
     };
@@ -107,7 +110,10 @@ async fn measure() {
     };
     let ratio = |mut ratios: Vec<f64>| {
         ratios.sort_by(f64::total_cmp);
-        (format!("{:.2} ×", ratios[ratios.len() / 2]), format!("{:.2} to {:.2}", ratios[0], ratios[ratios.len() - 1]))
+        (
+            format!("{:.2} ×", ratios[ratios.len() / 2]),
+            format!("{:.2} to {:.2}", ratios[0], ratios[ratios.len() - 1]),
+        )
     };
     let mut add = |what: &str, (value, spread): (String, String), goal: &str| {
         table.add_row([what.to_owned(), value, spread, goal.to_owned()]);
@@ -121,11 +127,13 @@ async fn measure() {
     add("memory of a walk at its peak", alone(format!("{:.0} MB", peak as f64 / 1024.0)), "150 MB");
     add("the manifest's file", alone(format!("{:.0} MB", size as f64 / 1e6)), "");
     add(&format!("a change seen, beside the {:?} of gathering", options.gather), seconds(delays), "");
-    let a_second = |files: usize, took: Duration| alone(format!("{:.0}/s", files as f64 / took.as_secs_f64()));
+    let a_second =
+        |files: usize, took: Duration| alone(format!("{:.0}/s", files as f64 / took.as_secs_f64()));
     add(&format!("{BURST} files made, by their events"), a_second(BURST, burst), "");
     add(&format!("files through the manifest, in tasks of {TASK}"), a_second(TASK * TIMES, sent), "");
     println!(
-        "{} files in {DIRECTORIES} directories. Middle values; the spread is from the smallest to the largest.\n",
+        "{} files in {DIRECTORIES} directories. Middle values; the spread is from the smallest to the \
+         largest.\n",
         { DIRECTORIES * FILES }
     );
     for line in table.lines() {
@@ -139,7 +147,8 @@ async fn send(manifest: &Manifest, pair: PairId) -> Duration {
     for _ in 0..TIMES {
         let limit = Limit { files: TASK, bytes: u64::MAX };
         let ready = manifest.ready(pair, Timestamp::now(), limit).await.expect("ready").files;
-        let task = NewTask { submission_id: Uuid::new_v4(), request: serde_json::Value::Null, verified: true };
+        let task =
+            NewTask { submission_id: Uuid::new_v4(), request: serde_json::Value::Null, verified: true };
         let begun = manifest.begin_task(pair, task, ready, vec![]).await.expect("begun");
         let (task, files) = begun.expect("files");
         manifest.task_submitted(task.number, Uuid::new_v4()).await.expect("submitted");
@@ -160,8 +169,13 @@ async fn counts(manifest: &Manifest, pair: PairId) -> Counts {
 async fn open(file: &Path) -> (Manifest, PairId) {
     let manifest = Manifest::open(file).await.expect("a manifest");
     let place = Place { collection: Uuid::nil(), path: "/".to_owned() };
-    let pair =
-        NewPair { name: "bench".to_owned(), experiment: None, source: place.clone(), destination: place, local: None };
+    let pair = NewPair {
+        name: "bench".to_owned(),
+        experiment: None,
+        source: place.clone(),
+        destination: place,
+        local: None,
+    };
     let pair = manifest.open_pair(&pair).await.expect("a pair").id;
     (manifest, pair)
 }

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 /// Write a copy of the journal to a new file, while the service runs
 ///
-/// The journal's file alone, copied by other means, lacks the newest rows. docs/operation.md tells how to restore it.
+/// The journal's file alone, copied by other means, lacks the newest rows. docs/operation.md tells how to
+/// restore it.
 #[derive(Args)]
 pub struct Backup {
     /// The copy; must not exist yet

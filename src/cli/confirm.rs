@@ -13,7 +13,8 @@ pub struct Confirm {
 }
 
 impl Confirm {
-    /// Prints the reasons for which the service would hold the group, and continues only with --yes or a confirmation.
+    /// Prints the reasons for which the service would hold the group, and continues only with --yes or a
+    /// confirmation.
     ///
     /// # Errors
     /// [`Exit::Held`] without a confirmation.

@@ -8,8 +8,8 @@ use super::service::{self, LIMIT};
 use super::{history, print};
 use beamshare::config::Config;
 use beamshare::delivery::{
-    self, AttemptError, Control, Controller, Deliverer, DeliveryReport, Obstacle, Options, PlanError, RunError,
-    SetUpError,
+    self, AttemptError, Control, Controller, Deliverer, DeliveryReport, Obstacle, Options, PlanError,
+    RunError, SetUpError,
 };
 use beamshare::domain::decision::{self, Watched, Wholeness};
 use beamshare::domain::{Experiment, FieldError};
@@ -66,8 +66,8 @@ impl Present {
         let state = deliverer.journal().decision_state().await?;
         let mut watched = Watched { readings, ..Watched::default() };
         if known.is_none() && Experiment::parse(&watched.readings.user_info()).is_ok() {
-            // A half-written set can be complete and valid, too. The service has kept in the journal which puts it has
-            // observed; where none was missed since, the set is judged by them.
+            // A half-written set can be complete and valid, too. The service has kept in the journal which
+            // puts it has observed; where none was missed since, the set is judged by them.
             watched = settled(&context, config, state.watched.clone()).await?;
         }
         let signature = check_signature(config, deliverer.journal(), &watched.readings).await?;
@@ -80,7 +80,8 @@ impl Present {
             known = deliverer.known(&put_by_the_run(&watched, &wholeness)).await?;
         }
         let known = known.filter(|_| !signature.is_invalid());
-        let verdict = judge(&watched, &wholeness, &state, known.is_some(), &config.rules, &config.beamline.zone());
+        let verdict =
+            judge(&watched, &wholeness, &state, known.is_some(), &config.rules, &config.beamline.zone());
         match signature.hold(verdict) {
             Verdict::Nobody => Err(Failure::nothing("the user-info PVs name nobody")),
             Verdict::Incomplete(why) => Err(Failure::nothing(why)),
@@ -150,7 +151,8 @@ impl Deliver {
         }
     }
 
-    /// The experiment's id in the journal, where it is put if nothing is held against it or somebody has confirmed it.
+    /// The experiment's id in the journal, where it is put if nothing is held against it or somebody has
+    /// confirmed it.
     async fn accept(&self, present: &Present, resend: bool) -> Result<Uuid, Failure> {
         let mut plan = present.deliverer.plan(&present.experiment).await?;
         if let Some(hold) = present.holds.iter().find(|hold| hold.release == Release::TagAgain) {
@@ -175,12 +177,13 @@ impl Deliver {
             return Ok(known.id);
         }
         plan.approve();
-        // No reference for the next set: that somebody makes a step by hand does not prove that the set is whole, so the
-        // service judges it as any other, and does the rest.
+        // No reference for the next set: that somebody makes a step by hand does not prove that the set is
+        // whole, so the service judges it as any other, and does the rest.
         match present.deliverer.accept(&plan, AcceptedBy::Command, None).await? {
             Accepted::Accepted { id, .. } => Ok(id),
             Accepted::Taken(conflicts) => {
-                let others: Vec<String> = conflicts.iter().map(|conflict| conflict.named.to_string()).collect();
+                let others: Vec<String> =
+                    conflicts.iter().map(|conflict| conflict.named.to_string()).collect();
                 Err(held(format!("its directory was taken a moment ago by {}", others.join(", "))))
             }
         }

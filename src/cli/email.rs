@@ -18,7 +18,8 @@ const BEGIN: Duration = Duration::from_secs(15);
 
 /// E-mail the link to the people of the experiment in the PVs, with the contacts on copy of the PI's message
 ///
-/// People who already have the message do not get it again, unless --resend is given. Run it as the account that runs the service.
+/// People who already have the message do not get it again, unless --resend is given. Run it as the account
+/// that runs the service.
 #[derive(Args)]
 pub struct Email {
     /// Send the message only to the contacts, to see what the users would get
@@ -62,7 +63,11 @@ async fn test(config: &Config) -> Outcome {
         match message.result {
             Ok(words) => print::line(format_args!("{}  sent  {}", message.recipient, print::plain(&words))),
             Err(error) => {
-                print::line(format_args!("{}  failed  {}", message.recipient, print::plain(&error.to_string())));
+                print::line(format_args!(
+                    "{}  failed  {}",
+                    message.recipient,
+                    print::plain(&error.to_string())
+                ));
                 let this = if error.retry() == Retry::Never { Exit::Failed } else { Exit::Away };
                 exit = if exit == Exit::Failed { exit } else { this };
             }

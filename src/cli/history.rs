@@ -63,7 +63,11 @@ struct Entry {
 }
 
 impl Entry {
-    async fn of(journal: &Journal, delivery: DeliveryRow, experiment: ExperimentRow) -> Result<Entry, JournalError> {
+    async fn of(
+        journal: &Journal,
+        delivery: DeliveryRow,
+        experiment: ExperimentRow,
+    ) -> Result<Entry, JournalError> {
         let rows = journal.served(delivery.number).await?;
         let served_recorded = delivery.experiment_then.is_some();
         let mut served: Vec<Served> = rows.into_iter().map(Served::from).collect();
@@ -102,11 +106,12 @@ impl Entry {
     }
 
     fn served(&self) -> String {
-        let served = self.served.iter().map(|served| match (served.taken_back, served.shared || served.mailed) {
-            (true, false) => format!("{} (access taken back)", served.address),
-            _ if served.role == Some(Role::Contact) => format!("{} (copy)", served.address),
-            _ => served.address.clone(),
-        });
+        let served =
+            self.served.iter().map(|served| match (served.taken_back, served.shared || served.mailed) {
+                (true, false) => format!("{} (access taken back)", served.address),
+                _ if served.role == Some(Role::Contact) => format!("{} (copy)", served.address),
+                _ => served.address.clone(),
+            });
         served.collect::<Vec<_>>().join(", ")
     }
 }
@@ -131,7 +136,14 @@ fn served_by_steps(steps: &[StepRow]) -> Vec<Served> {
             }
             None => {
                 let address = email.to_string();
-                served.push(Served { address, name: String::new(), role: None, shared, mailed, taken_back: false });
+                served.push(Served {
+                    address,
+                    name: String::new(),
+                    role: None,
+                    shared,
+                    mailed,
+                    taken_back: false,
+                });
             }
         }
     }
@@ -159,9 +171,10 @@ pub async fn open_journal(config: &Config) -> Result<Journal, Failure> {
     let path = &config.journal.path;
     match path.try_exists() {
         Ok(true) => Ok(Journal::open(path).await?),
-        Ok(false) => {
-            Err(Failure::nothing(format!("nothing was delivered yet: there is no journal {}", path.display())))
-        }
+        Ok(false) => Err(Failure::nothing(format!(
+            "nothing was delivered yet: there is no journal {}",
+            path.display()
+        ))),
         Err(error) => Err(Failure::failed(format!("can't look for the journal {}: {error}", path.display()))),
     }
 }

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 /// Write the commented settings, the message templates and a systemd unit, to be edited
 ///
-/// The settings need a level of trust: who may be named as the user group. On a terminal, init asks for it; the options below answer in a script. Nothing is overwritten, unless --force is given.
+/// The settings need a level of trust: who may be named as the user group. On a terminal, init asks for it;
+/// the options below answer in a script. Nothing is overwritten, unless --force is given.
 #[derive(Args)]
 pub struct Init {
     /// The folder; created if it is missing
@@ -69,8 +70,11 @@ impl Init {
     pub fn act(self) -> Outcome {
         let files = FILES.map(|(name, content)| (self.folder.join(name), content));
         if !self.force {
-            let there: Vec<String> =
-                files.iter().filter(|(file, _)| file.exists()).map(|(file, _)| file.display().to_string()).collect();
+            let there: Vec<String> = files
+                .iter()
+                .filter(|(file, _)| file.exists())
+                .map(|(file, _)| file.display().to_string())
+                .collect();
             if !there.is_empty() {
                 let there = there.join(", ");
                 return Err(Failure::failed(format!(
@@ -90,7 +94,8 @@ impl Init {
         std::fs::create_dir_all(&self.folder)
             .map_err(|error| Failure::failed(format!("can't make the folder {folder}: {error}")))?;
         for (file, content) in files {
-            let content = if file.ends_with("beamshare.toml") { trust.settings(content) } else { content.to_owned() };
+            let content =
+                if file.ends_with("beamshare.toml") { trust.settings(content) } else { content.to_owned() };
             let mut options = OpenOptions::new();
             if self.force {
                 options.write(true).create(true).truncate(true);
@@ -140,7 +145,9 @@ impl TrustChoice {
             }
             Trust::Domains => "Other addresses are rejected.",
             Trust::Schedule => "Complete [schedule.from]; groups that it does not list wait for Approve.",
-            Trust::Signed => "Load db/user_info_signature.db in the IOC, and tag with the key: docs/signed-tags.md.",
+            Trust::Signed => {
+                "Load db/user_info_signature.db in the IOC, and tag with the key: docs/signed-tags.md."
+            }
         }
     }
 
@@ -170,7 +177,8 @@ impl TrustChoice {
                 format!("trust = \"{}\"", self.level())
             } else if line.starts_with("email_domains = ") {
                 domains.clone()
-            } else if self.tag_key && (option.starts_with("signature = ") || option.starts_with("tag_key_file = "))
+            } else if self.tag_key
+                && (option.starts_with("signature = ") || option.starts_with("tag_key_file = "))
                 || in_schedule && schedule.iter().any(|key| option.starts_with(key))
             {
                 option.to_owned()
@@ -186,7 +194,8 @@ impl TrustChoice {
 fn ask(input: &mut impl BufRead, screen: &mut impl Write) -> std::io::Result<Option<TrustChoice>> {
     writeln!(
         screen,
-        "beamshare gives access to the person that the user-info PVs name, and any client of the network may be able to\n\
+        "beamshare gives access to the person that the user-info PVs name, and any client of the network \
+         may be able to\n\
          write them. Whom may they name?\n\
          \x20 1  groups on the facility's schedule           (--schedule aps, --schedule file)\n\
          \x20 2  people with an address of certain domains   (--email-domain DOMAIN)\n\
@@ -204,13 +213,17 @@ fn ask(input: &mut impl BufRead, screen: &mut impl Write) -> std::io::Result<Opt
         let Some(number) = question("Number")? else { return Ok(None) };
         let choice = match number.as_str() {
             "1" => loop {
-                let Some(kind) = question("Schedule of the APS, or a file (aps, file)")? else { return Ok(None) };
+                let Some(kind) = question("Schedule of the APS, or a file (aps, file)")? else {
+                    return Ok(None);
+                };
                 if let Ok(kind) = ScheduleKind::from_str(&kind, true) {
                     break TrustChoice { schedule: Some(kind), ..TrustChoice::default() };
                 }
             },
             "2" => {
-                let Some(domains) = question("Domains, e.g. example.org example.edu")? else { return Ok(None) };
+                let Some(domains) = question("Domains, e.g. example.org example.edu")? else {
+                    return Ok(None);
+                };
                 let domains = domains.split([' ', ',']).filter(|domain| !domain.is_empty());
                 TrustChoice { email_domain: domains.map(str::to_owned).collect(), ..TrustChoice::default() }
             }
@@ -287,7 +300,10 @@ mod tests {
         let chosen = |text: &str| answers(text).expect("a choice").level();
         assert_eq!(chosen("1\nfile\n"), Trust::Schedule);
         assert_eq!(chosen("5\none\n1\nfiles\nAPS\n"), Trust::Schedule);
-        assert_eq!(answers("2\nexample.org, example.edu\n").unwrap().email_domain, ["example.org", "example.edu"]);
+        assert_eq!(
+            answers("2\nexample.org, example.edu\n").unwrap().email_domain,
+            ["example.org", "example.edu"]
+        );
         assert_eq!(chosen("3\n"), Trust::Signed);
         assert_eq!(chosen("4\n"), Trust::Network);
         for text in ["", "\n", "1\n", "2\n\n", "9\n"] {

@@ -1,4 +1,5 @@
-//! The command line: one file a verb. A verb prints and returns an exit code; what is done is decided elsewhere.
+//! The command line: one file a verb. A verb prints and returns an exit code; what is done is decided
+//! elsewhere.
 
 mod backup;
 mod check;
@@ -59,7 +60,8 @@ struct Cli {
     #[arg(short, long, global = true, value_name = "FILE", env = "BEAMSHARE_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
 
-    /// Log level on standard error (default: info for run, off otherwise): error, warn, info, debug, trace, or a filter such as info,beamshare::status=debug
+    /// Log level on standard error (default: info for run, off otherwise): error, warn, info, debug, trace,
+    /// or a filter such as info,beamshare::status=debug
     #[arg(long, global = true, value_name = "LEVEL", env = "BEAMSHARE_LOG", hide_env_values = true)]
     log_level: Option<String>,
 

@@ -1,4 +1,5 @@
-//! Everything that is printed: results on standard output, remarks and failures on standard error. A reader that has gone (`beamshare history | head`) is no failure.
+//! Everything that is printed: results on standard output, remarks and failures on standard error. A reader
+//! that has gone (`beamshare history | head`) is no failure.
 
 use super::failure::Failure;
 use beamshare::domain::{escape, escape_json, escape_lines};
@@ -34,8 +35,8 @@ pub fn json(document: &impl Serialize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A table without frames: it can be read on any terminal, pasted into a mail and cut by scripts. On a terminal it is as
-/// wide as that.
+/// A table without frames: it can be read on any terminal, pasted into a mail and cut by scripts. On a
+/// terminal it is as wide as that.
 pub fn table<H: Into<comfy_table::Row>>(head: H) -> Table {
     let mut table = comfy_table::Table::new();
     table.load_style(presets::NOTHING).set_header(head).set_content_arrangement(ContentArrangement::Dynamic);
@@ -66,7 +67,8 @@ pub fn print_table(table: &Table) {
     }
 }
 
-/// A text of others on one line, with nothing that a terminal would obey: for progress bars, which [`line`] does not print.
+/// A text of others on one line, with nothing that a terminal would obey: for progress bars, which [`line`]
+/// does not print.
 pub fn plain(text: &str) -> String {
     escape(text).into_owned()
 }

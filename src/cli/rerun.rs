@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 /// Have the service check and repair everything for the current experiment (as the Run button)
 ///
-/// Only people who were never mailed are mailed. Waits for the end. Exit codes: 0 done, 1 failed, 3 held, 4 no
-/// experiment, 5 a service is unreachable.
+/// Only people who were never mailed are mailed. Waits for the end. Exit codes: 0 done, 1 failed, 3 held, 4
+/// no experiment, 5 a service is unreachable.
 #[derive(Args)]
 pub struct Rerun {
     #[command(flatten)]
@@ -32,7 +32,8 @@ pub struct Rerun {
 
 /// A time on the command line.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let duration: jiff::SignedDuration = text.parse().map_err(|_| "it should read like \"90s\" or \"10 min\"")?;
+    let duration: jiff::SignedDuration =
+        text.parse().map_err(|_| "it should read like \"90s\" or \"10 min\"")?;
     Duration::try_from(duration).map_err(|_| "it must not be negative".to_owned())
 }
 
@@ -62,12 +63,12 @@ impl Rerun {
     }
 }
 
-/// How long nothing must run before a delivery counts as ended: the service answers the press of a button first, and
-/// begins when it has looked at the places; and its records change one after the other.
+/// How long nothing must run before a delivery counts as ended: the service answers the press of a button
+/// first, and begins when it has looked at the places; and its records change one after the other.
 const AT_REST: Duration = Duration::from_secs(1);
 
-/// Waits until nothing runs any more, with StatusMsg on a line of its own where someone looks. False when the time is
-/// over.
+/// Waits until nothing runs any more, with StatusMsg on a line of its own where someone looks. False when the
+/// time is over.
 pub async fn wait_with_progress(
     context: &Context,
     prefix: &str,
@@ -151,9 +152,10 @@ pub async fn wait(channel: &Channel, fits: impl Fn(i64) -> bool, limit: Duration
     };
     match tokio::time::timeout(limit, value).await {
         Ok(value) => Ok(value),
-        Err(_) => {
-            Err(Failure::away(format!("{} did not change within {limit:?}; see: beamshare status", channel.name())))
-        }
+        Err(_) => Err(Failure::away(format!(
+            "{} did not change within {limit:?}; see: beamshare status",
+            channel.name()
+        ))),
     }
 }
 

@@ -61,6 +61,8 @@ impl Schedule {
 pub fn source(config: &Config) -> Result<Arc<dyn ScheduleSource>, Failure> {
     schedule::open(config)?.ok_or_else(|| {
         let file = config.file.display();
-        Failure::usage(format!("no schedule: {file} has no section [schedule.from.aps] or [schedule.from.file]"))
+        Failure::usage(format!(
+            "no schedule: {file} has no section [schedule.from.aps] or [schedule.from.file]"
+        ))
     })
 }

@@ -41,9 +41,10 @@ impl StatusSnapshot {
         let news = match event {
             TextEvent::Text(text) => Ok(text.text),
             TextEvent::Unreadable(error) => Err(error),
-            TextEvent::Disconnected => {
-                Err(CaError::Disconnected { pv: format!("{}{record}", self.prefix), action: "read".to_owned() })
-            }
+            TextEvent::Disconnected => Err(CaError::Disconnected {
+                pv: format!("{}{record}", self.prefix),
+                action: "read".to_owned(),
+            }),
             TextEvent::Connected(_) | TextEvent::TextsLost => return false,
         };
         let text = news.as_ref().ok().cloned();
@@ -80,7 +81,8 @@ impl StatusSnapshot {
         match self.is_alive() {
             true => Ok(()),
             false => Err(Failure::away(format!(
-                "the beamshare service does not run ({}Alive reads {}); start it, e.g. systemctl start beamshare",
+                "the beamshare service does not run ({}Alive reads {}); start it, e.g. systemctl start \
+                 beamshare",
                 self.prefix,
                 self.text(Record::Alive),
             ))),

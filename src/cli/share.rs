@@ -7,11 +7,11 @@ use clap::Args;
 
 /// Share the Globus directory of the experiment in the PVs with its people and share_with
 ///
-/// Its people are the PI, the people on the proposal (`recipients` in the settings, or --schedule), and those added with
-/// `beamshare users add`.
+/// Its people are the PI, the people on the proposal (`recipients` in the settings, or --schedule), and those
+/// added with `beamshare users add`.
 ///
-/// A missing directory is created. Existing access stays as it is; nobody is mailed. Run it as the account that runs the
-/// service.
+/// A missing directory is created. Existing access stays as it is; nobody is mailed. Run it as the account
+/// that runs the service.
 #[derive(Args)]
 pub struct Share {
     #[command(flatten)]

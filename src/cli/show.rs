@@ -18,8 +18,9 @@ const SCHEDULE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Show the group in the PVs, what was done for it, and the Globus account's collections
 ///
-/// With [schedule], also the scheduled group. The collections are those that the account owns, that are shared with it,
-/// and that it shares. A failure to get one of these is reported and does not change the exit code.
+/// With [schedule], also the scheduled group. The collections are those that the account owns, that are
+/// shared with it, and that it shares. A failure to get one of these is reported and does not change the exit
+/// code.
 ///
 /// Exit code 4 if the PVs name nobody, 1 if the group can't be served.
 #[derive(Args)]
@@ -61,7 +62,9 @@ impl Show {
             print_all(config, &user_info, &parsed, &paths, done.as_ref());
             match &scheduled {
                 None => {}
-                Some(Ok(report)) => print::lines(format_args!("\nBy {}:\n{}", report.source, report.text().trim_end())),
+                Some(Ok(report)) => {
+                    print::lines(format_args!("\nBy {}:\n{}", report.source, report.text().trim_end()))
+                }
                 Some(Err(error)) => print::lines(format_args!("\nThe schedule can't be told: {error}")),
             }
             match &collections {
@@ -109,7 +112,11 @@ struct Done {
     pi_changes: Vec<beamshare::journal::PiChange>,
 }
 
-async fn done_for(config: &Config, experiment: &Experiment, paths: &[RelativePath]) -> Result<Option<Done>, Failure> {
+async fn done_for(
+    config: &Config,
+    experiment: &Experiment,
+    paths: &[RelativePath],
+) -> Result<Option<Done>, Failure> {
     let journal: Journal = match open_journal(config).await {
         Ok(journal) => journal,
         Err(failure) if failure.exit == Exit::Nothing => return Ok(None),

@@ -12,7 +12,8 @@ use std::io::Write;
 
 /// Show the status records as the control room sees them
 ///
-/// Exit code 0: no problems; 1: the last delivery failed; 3: a group is held; 5: the IOC or the service is unreachable.
+/// Exit code 0: no problems; 1: the last delivery failed; 3: a group is held; 5: the IOC or the service is
+/// unreachable.
 #[derive(Args)]
 pub struct Status {
     #[command(flatten)]
@@ -23,7 +24,8 @@ pub struct Status {
     watch: bool,
 }
 
-/// The document of --json: texts as the records have them, numbers as numbers (null where a record can't be read).
+/// The document of --json: texts as the records have them, numbers as numbers (null where a record can't be
+/// read).
 #[derive(Serialize)]
 struct Document<'b> {
     beamline: &'b str,
@@ -99,9 +101,15 @@ impl Status {
                 cleared
             } else {
                 let text = |record| print::plain(board.text(record));
-                let service =
-                    if board.is_alive() { String::new() } else { "service stopped; it said last: ".to_owned() };
-                tell_news(&mut last, format!("{service}{}  {}", text(Record::Status), text(Record::StatusMsg)))
+                let service = if board.is_alive() {
+                    String::new()
+                } else {
+                    "service stopped; it said last: ".to_owned()
+                };
+                tell_news(
+                    &mut last,
+                    format!("{service}{}  {}", text(Record::Status), text(Record::StatusMsg)),
+                )
             };
             if written.is_err() {
                 return Ok(Exit::Done);
@@ -165,7 +173,12 @@ fn document<'b>(config: &'b Config, board: &'b StatusSnapshot) -> Document<'b> {
 fn print_status(config: &Config, board: &StatusSnapshot) {
     let text = |record| print::plain(board.text(record));
     if board.missing().len() < Record::ALL.len() / 2 {
-        print::line(format_args!("{}  {}  {}", config.beamline.name, text(Record::Status), text(Record::StatusMsg)));
+        print::line(format_args!(
+            "{}  {}  {}",
+            config.beamline.name,
+            text(Record::Status),
+            text(Record::StatusMsg)
+        ));
         let mut table = print::table(["STEP", "STATE", "MESSAGE"]);
         for step in steps() {
             let cells = [Record::step_status(step), Record::step_message(step)];
@@ -182,9 +195,12 @@ fn print_status(config: &Config, board: &StatusSnapshot) {
         if !board.text(Record::PendingMsg).is_empty() {
             print::line(format_args!("Waits       {}", text(Record::PendingMsg)));
         }
-        let counts = [Record::UsersShared, Record::UsersTotal, Record::EmailsSent, Record::EmailsFailed].map(text);
+        let counts =
+            [Record::UsersShared, Record::UsersTotal, Record::EmailsSent, Record::EmailsFailed].map(text);
         let [shared, total, sent, failed] = counts;
-        print::line(format_args!("Users       {shared} of {total} shared; e-mails: {sent} sent, {failed} failed"));
+        print::line(format_args!(
+            "Users       {shared} of {total} shared; e-mails: {sent} sent, {failed} failed"
+        ));
         print::line(format_args!("Switches    Auto {}, Pause {}", text(Record::Auto), text(Record::Pause)));
         let [version, host, last, took] =
             [Record::Version, Record::Host, Record::LastRun, Record::LastDuration].map(text);
@@ -202,6 +218,9 @@ fn print_status(config: &Config, board: &StatusSnapshot) {
     let missing = board.missing();
     if let Some(first) = missing.first() {
         let count = missing.len();
-        print::warn(format_args!("{count} of {} status records can't be read, e.g. {first}", Record::ALL.len()));
+        print::warn(format_args!(
+            "{count} of {} status records can't be read, e.g. {first}",
+            Record::ALL.len()
+        ));
     }
 }

@@ -19,7 +19,9 @@ const AGAIN: Duration = Duration::from_secs(300);
 
 /// Write the scheduled group to the user-info PVs
 ///
-/// The group comes from the facility's schedule, or from the options. All PVs are written, the update time last, and read back. With [rules] tag_key_file or --key the set is signed. If nobody is scheduled, the PVs stay unchanged (exit code 4).
+/// The group comes from the facility's schedule, or from the options. All PVs are written, the update time
+/// last, and read back. With [rules] tag_key_file or --key the set is signed. If nobody is scheduled, the PVs
+/// stay unchanged (exit code 4).
 #[derive(Args)]
 pub struct Tag {
     #[command(flatten)]
@@ -33,8 +35,8 @@ pub struct Tag {
     #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["manual", "dry_run", "days"])]
     every: Option<Duration>,
 
-    /// Choose the group: from a list of the run's beam times, with --proposal, or with --last-name and other fields (for
-    /// commissioning, when nobody is scheduled)
+    /// Choose the group: from a list of the run's beam times, with --proposal, or with --last-name and other
+    /// fields (for commissioning, when nobody is scheduled)
     #[arg(long)]
     manual: bool,
 
@@ -105,7 +107,8 @@ impl ByHand {
     }
 }
 
-/// Who is to be tagged, and which fields a person gave: what can't be used of these is told before anything is put.
+/// Who is to be tagged, and which fields a person gave: what can't be used of these is told before anything
+/// is put.
 struct Chosen {
     info: UserInfo,
     by_hand: Vec<Field>,
@@ -139,7 +142,8 @@ impl Tag {
         let Some(file) = self.key.as_ref().or(config.rules.tag_key_file.as_ref()) else { return Ok(None) };
         for field in [Field::Signature, Field::UpdateTime] {
             if !config.epics.user_info.contains_key(&field) {
-                let message = format!("nothing was put: to sign, {} must be in [epics.user_info]", field.key());
+                let message =
+                    format!("nothing was put: to sign, {} must be in [epics.user_info]", field.key());
                 return Err(Failure::usage(message));
             }
         }
@@ -208,7 +212,8 @@ impl Tag {
             let run = source.around(at.timestamp()).await?;
             let beam_time = run.of_proposal(number, at.timestamp()).ok_or_else(|| {
                 let hint =
-                    "see: beamshare schedule --all; for another run, --set DAYS; or give --last-name and --email";
+                    "see: beamshare schedule --all; for another run, --set DAYS; or give --last-name and \
+                     --email";
                 Failure::nothing(format!("proposal {number} is not in {}: {hint}", source.name()))
             })?;
             return Ok(self.by_hand.over(user_info(beam_time)));
@@ -216,8 +221,8 @@ impl Tag {
         let stdin = std::io::stdin();
         if !stdin.is_terminal() {
             return Err(Failure::usage(
-                "nothing to choose by: on a terminal there is a list; else give --proposal NUMBER, or --last-name NAME \
-                 and --email ADDRESS",
+                "nothing to choose by: on a terminal there is a list; else give --proposal NUMBER, or \
+                 --last-name NAME and --email ADDRESS",
             ));
         }
         let run = source.around(at.timestamp()).await?;
@@ -234,9 +239,11 @@ pub fn make_key(file: &Path) -> Outcome {
     let rotated = config::write_new_tag_key(file)?;
     print::line(format_args!("wrote a new key to {}", file.display()));
     print::line(if rotated {
-        "The key before it stays valid as the second line. Copy the file to the service first, then to where you tag."
+        "The key before it stays valid as the second line. Copy the file to the service first, then to \
+         where you tag."
     } else {
-        "Name it in [rules] tag_key_file, and copy it to the account of the service and to those that tag (mode 0600)."
+        "Name it in [rules] tag_key_file, and copy it to the account of the service and to those that tag \
+         (mode 0600)."
     });
     Ok(Exit::Done)
 }
@@ -270,13 +277,16 @@ fn tell_refused(refused: &[FieldError]) -> Outcome {
     for error in refused.iter().filter(|error| !Field::REQUIRED.contains(&error.field)) {
         print::warn(format_args!("left empty: {error}"));
     }
-    let required: Vec<String> =
-        refused.iter().filter(|error| Field::REQUIRED.contains(&error.field)).map(FieldError::to_string).collect();
+    let required: Vec<String> = refused
+        .iter()
+        .filter(|error| Field::REQUIRED.contains(&error.field))
+        .map(FieldError::to_string)
+        .collect();
     match required.is_empty() {
         true => Ok(Exit::Done),
         false => Err(Failure::failed(format!(
-            "left empty, so beamshare waits: {}. Give what is right: beamshare tag --manual --proposal NUMBER \
-             --email ADDRESS (or --last-name, …)",
+            "left empty, so beamshare waits: {}. Give what is right: beamshare tag --manual --proposal \
+             NUMBER --email ADDRESS (or --last-name, …)",
             required.join("; ")
         ))),
     }
@@ -311,7 +321,11 @@ fn choose(
     }
 }
 
-fn typed(mut info: UserInfo, input: &mut impl BufRead, screen: &mut impl Write) -> std::io::Result<Option<UserInfo>> {
+fn typed(
+    mut info: UserInfo,
+    input: &mut impl BufRead,
+    screen: &mut impl Write,
+) -> std::io::Result<Option<UserInfo>> {
     let questions = [
         (Field::PiLastName, "Last name"),
         (Field::PiFirstName, "First name"),

@@ -5,8 +5,8 @@ use super::{Format, Outcome, print};
 use beamshare::config::Config;
 use beamshare::domain::{EmailAddress, Experiment, Field, FieldError};
 use beamshare::journal::{
-    AccessRow, AccessState, DeliveryState, ExperimentRow, Journal, MessageRow, MessageState, PersonRow, PersonState,
-    Unreachable,
+    AccessRow, AccessState, DeliveryState, ExperimentRow, Journal, MessageRow, MessageState, PersonRow,
+    PersonState, Unreachable,
 };
 use beamshare::user_info;
 use channel_access::Context;
@@ -15,9 +15,9 @@ use serde::Serialize;
 
 /// List, add and remove the people who get an experiment's data
 ///
-/// Besides the PI and share_with, these are the people on the proposal (`recipients` in the settings) and those added here.
-/// Within seconds, the running service shares with added people and mails them, and revokes the access that it gave to
-/// removed ones. Without the service, run `beamshare share` and `beamshare email`.
+/// Besides the PI and share_with, these are the people on the proposal (`recipients` in the settings) and
+/// those added here. Within seconds, the running service shares with added people and mails them, and revokes
+/// the access that it gave to removed ones. Without the service, run `beamshare share` and `beamshare email`.
 #[derive(Args)]
 pub struct Users {
     #[command(subcommand)]
@@ -46,8 +46,8 @@ enum Action {
     },
     /// Remove people: revokes the access that beamshare gave
     ///
-    /// The removal applies to this experiment and stays in force whatever the schedule or a tagging says, also for the PI's
-    /// address. `beamshare users add` undoes it.
+    /// The removal applies to this experiment and stays in force whatever the schedule or a tagging says,
+    /// also for the PI's address. `beamshare users add` undoes it.
     Remove {
         /// E-mail addresses
         #[arg(required = true, value_name = "ADDRESS")]
@@ -99,12 +99,14 @@ impl Which {
     }
 }
 
-/// The experiment that the PVs name. No other stands in for it: people are added to the one that is meant, or to none.
+/// The experiment that the PVs name. No other stands in for it: people are added to the one that is meant, or
+/// to none.
 async fn present(config: &Config, journal: &Journal) -> Result<ExperimentRow, Failure> {
     const NAME_IT: &str = "name the experiment with --experiment (beamshare history lists them)";
     let context = Context::new()?;
     let readings = user_info::read_once(&context, &config.epics.user_info, LIMIT).await;
-    let readings = readings.map_err(|error| Failure { message: format!("{error}; {NAME_IT}"), ..error.into() })?;
+    let readings =
+        readings.map_err(|error| Failure { message: format!("{error}; {NAME_IT}"), ..error.into() })?;
     let experiment = Experiment::parse(&readings.user_info()).map_err(|errors| {
         let errors = errors.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; ");
         Failure::nothing(format!("the PVs name nobody who can be served ({errors}); {NAME_IT}"))
@@ -125,7 +127,9 @@ async fn named(journal: &Journal, name: &str) -> Result<ExperimentRow, Failure> 
     };
     let mut meant = journal.experiments().await?.into_iter().filter(is_meant);
     match (meant.next(), meant.next()) {
-        (None, _) => Err(Failure::nothing(format!("the journal has no experiment {name:?}: beamshare history"))),
+        (None, _) => {
+            Err(Failure::nothing(format!("the journal has no experiment {name:?}: beamshare history")))
+        }
         (Some(row), None) => Ok(row),
         (Some(one), Some(other)) => Err(Failure::usage(format!(
             "{name:?} can be {} ({}) or {} ({}); name the path",
@@ -138,7 +142,8 @@ async fn add(journal: &Journal, row: &ExperimentRow, addresses: &[EmailAddress],
     print::line(&row.experiment);
     for address in addresses {
         let people = journal.people(row.id).await?;
-        let is_removed = people.iter().any(|person| person.email == *address && person.state == PersonState::Removed);
+        let is_removed =
+            people.iter().any(|person| person.email == *address && person.state == PersonState::Removed);
         let is_pi = *address == row.experiment.pi_email;
         let told = if is_pi && !is_removed {
             "is the PI, and gets the data anyway"
@@ -152,7 +157,9 @@ async fn add(journal: &Journal, row: &ExperimentRow, addresses: &[EmailAddress],
         print::line(format_args!("{address}  {told}"));
     }
     if !journal.same_readers(row.id).await?.is_empty() {
-        print::line("Its directory holds another experiment's data too, so sharing it with them waits for Approve.");
+        print::line(
+            "Its directory holds another experiment's data too, so sharing it with them waits for Approve.",
+        );
     }
     match journal.last_whole_delivery(row.id).await?.map(|last| last.state) {
         None => print::line("The group itself is not served yet; they are served with it."),
@@ -164,7 +171,12 @@ async fn add(journal: &Journal, row: &ExperimentRow, addresses: &[EmailAddress],
     Ok(Exit::Done)
 }
 
-async fn remove(config: &Config, journal: &Journal, row: &ExperimentRow, addresses: &[EmailAddress]) -> Outcome {
+async fn remove(
+    config: &Config,
+    journal: &Journal,
+    row: &ExperimentRow,
+    addresses: &[EmailAddress],
+) -> Outcome {
     print::line(&row.experiment);
     for address in addresses {
         let is_pi = *address == row.experiment.pi_email;
@@ -224,7 +236,9 @@ async fn list(config: &Config, journal: &Journal, row: &ExperimentRow, format: &
     let others = people.iter().filter(|person| person.email != *pi);
     listed.extend(others.map(|person| listing(&person.email, &person.name, by(person), person.state)));
     for email in config.globus.iter().flat_map(|globus| &globus.share_with) {
-        if email != pi && !people.iter().any(|person| person.email == *email && person.state == PersonState::Present) {
+        if email != pi
+            && !people.iter().any(|person| person.email == *email && person.state == PersonState::Present)
+        {
             listed.push(listing(email, "", "share_with", PersonState::Present));
         }
     }
@@ -254,7 +268,11 @@ async fn list(config: &Config, journal: &Journal, row: &ExperimentRow, format: &
     }
     print::print_table(&table);
     for person in &unreachable {
-        print::line(format_args!("Can't be reached: {}, {}", print::plain(&person.name), print::plain(&person.reason)));
+        print::line(format_args!(
+            "Can't be reached: {}, {}",
+            print::plain(&person.name),
+            print::plain(&person.reason)
+        ));
     }
     Ok(Exit::Done)
 }

@@ -1,7 +1,9 @@
 //! What a value alone can't tell: paths, pairs of keys, files that must be there.
 
 use super::load::Key;
-use super::{Config, Email, Globus, MailTransport, Place, Schedule, ScheduleFrom, SignIn, Smtp, SmtpSecurity};
+use super::{
+    Config, Email, Globus, MailTransport, Place, Schedule, ScheduleFrom, SignIn, Smtp, SmtpSecurity,
+};
 use crate::domain::Field;
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
@@ -150,7 +152,8 @@ fn check_epics(config: &Config, problems: &mut Problems) {
         let key = key!["epics", "user_info", field.key()];
         check_pv_name(name, PV_NAME_MAX, "PV name", key.clone(), problems);
         if let Some(other) = seen.insert(name, field) {
-            problems.push((key, format!("{name} is already the PV of {}; each field has its own", other.key())));
+            problems
+                .push((key, format!("{name} is already the PV of {}; each field has its own", other.key())));
         }
     }
     for field in Field::REQUIRED {
@@ -216,7 +219,8 @@ fn check_directories(config: &Config, problems: &mut Problems) {
             problems.push((key!["directories", "on", n, "name"], message));
         }
         if directories.on[..n].iter().any(|other| other.host == place.host && other.top == place.top) {
-            let message = format!("{} is already the top of another place on the same machine", place.top.display());
+            let message =
+                format!("{} is already the top of another place on the same machine", place.top.display());
             problems.push((key!["directories", "on", n, "top"], message));
         }
         check_place(place, n, problems);
@@ -264,8 +268,10 @@ fn check_host(host: &str, key: Vec<Key>, problems: &mut Problems) {
     };
     let blank = |text: &str| text.is_empty() || text.contains(|c: char| !c.is_ascii_graphic() || c == '@');
     if blank(name) || name.starts_with('-') || user.is_some_and(blank) {
-        problems
-            .push((key, format!("{host:?} is no host like \"detector\", \"user@detector\" or \"user@detector:22\"")));
+        problems.push((
+            key,
+            format!("{host:?} is no host like \"detector\", \"user@detector\" or \"user@detector:22\""),
+        ));
     } else if port.is_some_and(|port| port.parse::<u16>().ok().is_none_or(|port| port == 0)) {
         problems.push((key, format!("{host:?} has no port number after its colon")));
     }
@@ -273,8 +279,9 @@ fn check_host(host: &str, key: Vec<Key>, problems: &mut Problems) {
 
 fn check_globus(globus: &Globus, problems: &mut Problems) {
     if let Some(duration) = globus.retention.filter(|duration| *duration < Duration::from_secs(3600)) {
-        let message =
-            format!("{duration:?} is shorter than an hour: the access would end before anyone reads the e-mail");
+        let message = format!(
+            "{duration:?} is shorter than an hour: the access would end before anyone reads the e-mail"
+        );
         problems.push((key!["globus", "retention"], message));
     }
     if globus.notify_message.is_some() && !globus.notify_email {
@@ -323,7 +330,8 @@ fn check_email(config: &Config, email: &Email, problems: &mut Problems) {
         _ => {}
     }
     if email.reminder.is_some() && email.reminder_text_template.is_none() {
-        let message = "needs reminder_text_template, like \"reminder.txt\": `beamshare init` writes one".to_owned();
+        let message =
+            "needs reminder_text_template, like \"reminder.txt\": `beamshare init` writes one".to_owned();
         problems.push((key!["email", "reminder"], message));
     }
     match &email.transport {
@@ -334,21 +342,28 @@ fn check_email(config: &Config, email: &Email, problems: &mut Problems) {
                 problems.push((key("host"), format!("{host:?} is no host name like \"mail.example.org\"")));
             }
             if *port == Some(0) {
-                problems.push((key("port"), "there is no port 0; take the key out for the usual one".to_owned()));
+                problems
+                    .push((key("port"), "there is no port 0; take the key out for the usual one".to_owned()));
             }
             match (user, password_file) {
                 (Some(_), None) => {
-                    problems
-                        .push((key("user"), "needs password_file, a file of mode 0600 with its password".to_owned()));
+                    problems.push((
+                        key("user"),
+                        "needs password_file, a file of mode 0600 with its password".to_owned(),
+                    ));
                 }
                 (None, Some(_)) => {
-                    problems.push((key("password_file"), "needs user, the name that the password is for".to_owned()));
+                    problems.push((
+                        key("password_file"),
+                        "needs user, the name that the password is for".to_owned(),
+                    ));
                 }
                 _ => {}
             }
             let here = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
             if *security == SmtpSecurity::None && user.is_some() && !here {
-                let message = "\"none\" would send the password in the clear; use \"starttls\" or \"tls\"".to_owned();
+                let message =
+                    "\"none\" would send the password in the clear; use \"starttls\" or \"tls\"".to_owned();
                 problems.push((key("security"), message));
             }
         }

@@ -1,6 +1,8 @@
 //! Reads settings from TOML values, with errors that are data: serde's own and toml's are English sentences.
 
-use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+};
 use serde::de::{Unexpected, VariantAccess};
 use std::fmt;
 use std::ops::Range;
@@ -133,7 +135,9 @@ impl<'de> Deserializer<'de> for Node<'de> {
     ) -> Result<V::Value, ReadError> {
         let Node { value, span } = self;
         let read = match value {
-            DeValue::String(text) => visitor.visit_enum(IntoDeserializer::<ReadError>::into_deserializer(text)),
+            DeValue::String(text) => {
+                visitor.visit_enum(IntoDeserializer::<ReadError>::into_deserializer(text))
+            }
             DeValue::Table(table) if table.len() == 1 => {
                 visitor.visit_enum(Entries { entries: table.into_iter(), value: None })
             }
@@ -169,7 +173,8 @@ struct Entries<'de> {
 
 impl<'de> Entries<'de> {
     fn value(&mut self) -> Result<Node<'de>, ReadError> {
-        let value = self.value.take().ok_or_else(|| <ReadError as de::Error>::custom("a value before its key"))?;
+        let value =
+            self.value.take().ok_or_else(|| <ReadError as de::Error>::custom("a value before its key"))?;
         Ok(Node::from(value))
     }
 }

@@ -46,7 +46,8 @@ impl Hook {
 
     /// What it is called.
     pub fn name(&self) -> String {
-        let program = || Path::new(self.command.first()?).file_name().map(|name| name.to_string_lossy().into_owned());
+        let program =
+            || Path::new(self.command.first()?).file_name().map(|name| name.to_string_lossy().into_owned());
         self.name.clone().or_else(program).unwrap_or_default()
     }
 
@@ -62,7 +63,8 @@ impl Hook {
         match (self.before, self.after) {
             (None, None) => wrong(
                 None,
-                "needs the step it belongs to: before = or after = one of dirs, globus, share, email, delivery"
+                "needs the step it belongs to: before = or after = one of dirs, globus, share, email, \
+                 delivery"
                     .to_owned(),
             ),
             (Some(_), Some(_)) => {
@@ -71,7 +73,8 @@ impl Hook {
             _ => {}
         }
         if self.when() == When::Before && self.required.is_some() {
-            let message = "is for hooks after a step: what comes before one always keeps it from running when it fails";
+            let message =
+                "is for hooks after a step: what comes before one always keeps it from running when it fails";
             wrong(Some("required"), message.to_owned());
         }
         let missing = match self.step() {
@@ -90,14 +93,17 @@ impl Hook {
             Some(program) if !program.contains('/') => wrong(
                 Some("command"),
                 format!(
-                    "{program:?} must be the program's path, like \"/usr/local/bin/{program}\": no PATH is searched"
+                    "{program:?} must be the program's path, like \"/usr/local/bin/{program}\": no PATH is \
+                     searched"
                 ),
             ),
             Some(_) => {}
         }
         // The second one is an interpreter's script.
         for file in self.command.iter().take(2).filter(|word| word.starts_with('/')).map(Path::new) {
-            if let Err(error @ (FileError::Exposed { .. } | FileError::FolderExposed { .. })) = check_trusted(file) {
+            if let Err(error @ (FileError::Exposed { .. } | FileError::FolderExposed { .. })) =
+                check_trusted(file)
+            {
                 wrong(Some("command"), format!("{} {error}", file.display()));
             }
         }

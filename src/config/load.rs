@@ -46,7 +46,8 @@ pub(super) fn files(config: &Config) -> Vec<PathBuf> {
 
 fn templates(config: &Config) -> impl Iterator<Item = PathBuf> {
     let mut email = config.email.clone();
-    let files: Vec<PathBuf> = email.iter_mut().flat_map(|email| email.templates().map(|file| file.clone())).collect();
+    let files: Vec<PathBuf> =
+        email.iter_mut().flat_map(|email| email.templates().map(|file| file.clone())).collect();
     files.into_iter()
 }
 
@@ -118,8 +119,8 @@ impl<'t> Document<'t> {
         Err(errors.iter().map(problem).collect())
     }
 
-    /// The settings, or every value that can't be read: serde ends at the first, so each one found is taken out and the
-    /// rest read again.
+    /// The settings, or every value that can't be read: serde ends at the first, so each one found is taken
+    /// out and the rest read again.
     fn read(&self) -> Result<Config, Vec<Problem>> {
         let mut root = self.root.clone();
         let mut problems: Vec<Problem> = vec![];
@@ -183,12 +184,16 @@ impl<'t> Document<'t> {
         let mut value: Option<&Spanned<DeValue>> = None;
         for key in keys {
             let found = match key {
-                Key::Name(name) => table.and_then(|table| table.get_key_value(name.as_str())).map(|(key, value)| {
-                    start = Some(key.span().start);
-                    value
-                }),
+                Key::Name(name) => {
+                    table.and_then(|table| table.get_key_value(name.as_str())).map(|(key, value)| {
+                        start = Some(key.span().start);
+                        value
+                    })
+                }
                 Key::Index(index) => {
-                    let item = value.and_then(|value| value.get_ref().as_array()).and_then(|array| array.get(*index));
+                    let item = value
+                        .and_then(|value| value.get_ref().as_array())
+                        .and_then(|array| array.get(*index));
                     item.inspect(|item| start = Some(item.span().start))
                 }
             };
@@ -229,7 +234,8 @@ fn take_out(table: &mut DeTable, keys: &[Key]) -> bool {
     while let [Key::Index(index), after @ ..] = rest {
         let DeValue::Array(array) = value.get_mut() else { return false };
         if after.is_empty() {
-            // A list keeps its length, so that the indices of what follows stay true: the list goes as a whole.
+            // A list keeps its length, so that the indices of what follows stay true: the list goes as a
+            // whole.
             return table.remove(name.as_str()).is_some();
         }
         let Some(item) = array.get_mut(*index) else { return false };

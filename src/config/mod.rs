@@ -1,5 +1,5 @@
-//! One TOML file a beamline, as types. [`Config::load`] gives settings that are complete and checked, or says of
-//! everything that is wrong where it stands and what would be right.
+//! One TOML file a beamline, as types. [`Config::load`] gives settings that are complete and checked, or says
+//! of everything that is wrong where it stands and what would be right.
 
 mod check;
 mod de;
@@ -22,8 +22,8 @@ pub use load::Key;
 pub use schedule::{ApsService, Recipients, Schedule, ScheduleFrom};
 pub use secret::{SecretFileError, read_secret, write_secret};
 pub use sync::{
-    CleanUp, LabelTemplate, LocalPath, Sync, SyncDestination, SyncFilter, SyncLevel, SyncOn, SyncPath, SyncPaths,
-    SyncSource, TimeOfDay,
+    CleanUp, LabelTemplate, LocalPath, Sync, SyncDestination, SyncFilter, SyncLevel, SyncOn, SyncPath,
+    SyncPaths, SyncSource, TimeOfDay,
 };
 pub use tag_key::{TagKeyError, read_tag_keys, write_new_tag_key};
 pub use trust::Trust;
@@ -41,8 +41,8 @@ use std::time::Duration;
 use url::Url;
 use uuid::Uuid;
 
-/// A beamline's settings, complete and checked. Paths in it are absolute or relative to the working directory, no
-/// longer to the file.
+/// A beamline's settings, complete and checked. Paths in it are absolute or relative to the working
+/// directory, no longer to the file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -145,13 +145,14 @@ pub struct Rules {
     /// How long the user info must have been quiet, e.g. `10s`
     #[serde(deserialize_with = "value::duration")]
     pub settle: Duration,
-    /// How long a tagging tool may pause at most within one run; after a longer pause it is taken to have died. See
-    /// [`Rules::run_limit`]
+    /// How long a tagging tool may pause at most within one run; after a longer pause it is taken to have
+    /// died. See [`Rules::run_limit`]
     #[serde(deserialize_with = "value::duration")]
     pub run_limit: Duration,
     /// Hold every new experiment until an operator presses Approve
     pub require_approval: bool,
-    /// Mail domains of PIs, in small letters; any where it is empty. `example.org` means that domain and those below it.
+    /// Mail domains of PIs, in small letters; any where it is empty. `example.org` means that domain and
+    /// those below it.
     #[serde(deserialize_with = "value::mail_domains")]
     pub email_domains: Vec<String>,
     /// A file of mode 0600 with one or two keys; with it, only user info that such a key has signed is served
@@ -164,7 +165,8 @@ pub struct Rules {
     pub messages_per_hour: u32,
     /// How many times within an hour everyone can be mailed again
     pub resends_per_hour: u32,
-    /// How long a step that fails for passing reasons (a host, Globus or the mail server is away) is tried again
+    /// How long a step that fails for passing reasons (a host, Globus or the mail server is away) is tried
+    /// again
     #[serde(deserialize_with = "value::duration")]
     pub retry_for: Duration,
 }
@@ -251,7 +253,8 @@ pub struct Globus {
     /// How long after the beam time the access ends; without it never
     #[serde(default, deserialize_with = "value::some_duration")]
     pub retention: Option<Duration>,
-    /// Whether Globus itself mails each of the experiment's people when they get access, with a link to the directory
+    /// Whether Globus itself mails each of the experiment's people when they get access, with a link to the
+    /// directory
     #[serde(default)]
     pub notify_email: bool,
     /// What Globus's mail says beside that
@@ -278,7 +281,8 @@ pub struct Globus {
     pub file: PathBuf,
 }
 
-/// `[globus.sign_in]`: one of a registered service, the token store of `beamshare login`, and a token in a file.
+/// `[globus.sign_in]`: one of a registered service, the token store of `beamshare login`, and a token in a
+/// file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SignIn {
@@ -295,7 +299,8 @@ pub enum SignIn {
         /// The id of the native app through which the person signs in
         #[serde(deserialize_with = "value::uuid")]
         client_id: Uuid,
-        /// The store's file, of mode 0600; beside the journal where it is not given, since the service can write there
+        /// The store's file, of mode 0600; beside the journal where it is not given, since the service can
+        /// write there
         #[serde(default)]
         file: PathBuf,
     },
@@ -360,7 +365,8 @@ pub struct Email {
 impl Email {
     /// The templates' files.
     pub(crate) fn templates(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let choices = self.choices.iter_mut().flat_map(|choice| [&mut choice.text_template, &mut choice.html_template]);
+        let choices =
+            self.choices.iter_mut().flat_map(|choice| [&mut choice.text_template, &mut choice.html_template]);
         let further = [
             &mut self.html_template,
             &mut self.reminder_text_template,
@@ -369,8 +375,8 @@ impl Email {
         ];
         let further = choices.chain(further).flatten();
         let copies = self.copy.iter_mut();
-        let copies =
-            copies.flat_map(|copy| std::iter::once(&mut copy.text_template).chain(copy.html_template.as_mut()));
+        let copies = copies
+            .flat_map(|copy| std::iter::once(&mut copy.text_template).chain(copy.html_template.as_mut()));
         std::iter::once(&mut self.text_template).chain(further).chain(copies)
     }
 
@@ -379,7 +385,15 @@ impl Email {
         let CopyMessage { subject, text_template, html_template } = self.copy.clone()?;
         let (choices, reminder_text_template) = (vec![], None);
         let others = self.clone();
-        Some(Email { subject, text_template, html_template, copy: None, choices, reminder_text_template, ..others })
+        Some(Email {
+            subject,
+            text_template,
+            html_template,
+            copy: None,
+            choices,
+            reminder_text_template,
+            ..others
+        })
     }
 }
 
@@ -443,12 +457,12 @@ pub struct Smtp {
     /// Limit for one message, up to the point where the server asks for its text
     #[serde(default = "value::default_timeout", deserialize_with = "value::duration")]
     pub timeout: Duration,
-    /// Limit for sending the text and for the server's answer to it. RFC 5321 (4.5.3.2.6) asks for ten minutes: a server
-    /// that scans messages answers late, and a message given up too early arrives twice
+    /// Limit for sending the text and for the server's answer to it. RFC 5321 (4.5.3.2.6) asks for ten
+    /// minutes: a server that scans messages answers late, and a message given up too early arrives twice
     #[serde(default = "value::default_accept_timeout", deserialize_with = "value::duration")]
     pub accept_timeout: Duration,
-    /// Pause before a message is sent again that the server may have accepted; twice as long before the second time,
-    /// which is the last
+    /// Pause before a message is sent again that the server may have accepted; twice as long before the
+    /// second time, which is the last
     #[serde(default = "value::default_repeat_after", deserialize_with = "value::duration")]
     pub repeat_after: Duration,
 }

@@ -158,7 +158,10 @@ mod tests {
     fn what_holds_no_secret_is_refused() {
         assert!(matches!(read_secret(Path::new("/nonexistent")), Err(SecretFileError::Unreadable { .. })));
         for content in [&b""[..], b"\n", b"\xff\xfe", &[b'x'; 70_000]] {
-            assert!(matches!(read_secret(file(content, 0o600).path()), Err(SecretFileError::NoSecret { .. })));
+            assert!(matches!(
+                read_secret(file(content, 0o600).path()),
+                Err(SecretFileError::NoSecret { .. })
+            ));
         }
         let folder = tempfile::tempdir().unwrap();
         assert!(read_secret(folder.path()).is_err());

@@ -34,8 +34,9 @@ pub fn read_tag_keys(file: &Path) -> Result<TagKeys, TagKeyError> {
     TagKeys::parse(text.expose_secret()).map_err(|source| TagKeyError::Keys { file: file.to_owned(), source })
 }
 
-/// Writes a new key of 256 bits as the file's first line, with mode 0600. The current key of a file that exists stays as
-/// the second line, so that it remains valid until the next new key. Returns whether there was one.
+/// Writes a new key of 256 bits as the file's first line, with mode 0600. The current key of a file that
+/// exists stays as the second line, so that it remains valid until the next new key. Returns whether there
+/// was one.
 ///
 /// # Errors
 /// Where a file that exists is not a key file, or the folder can't be written.

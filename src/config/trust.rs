@@ -4,7 +4,8 @@ use super::Config;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What proves that the user info is right. Each level is stronger than those before it; SECURITY.md says against whom.
+/// What proves that the user info is right. Each level is stronger than those before it; SECURITY.md says
+/// against whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Trust {

@@ -56,11 +56,15 @@ impl<'de, T> Visitor<'de> for Texts<T> {
 }
 
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    deserializer
-        .deserialize_str(Text { expected: "a duration like \"10s\", \"20 min\" or \"28d\"", parse: to_duration })
+    deserializer.deserialize_str(Text {
+        expected: "a duration like \"10s\", \"20 min\" or \"28d\"",
+        parse: to_duration,
+    })
 }
 
-pub(super) fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+pub(super) fn some_duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
     duration(deserializer).map(Some)
 }
 
@@ -106,14 +110,16 @@ pub(super) fn uuid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D
     deserializer.deserialize_str(Text {
         expected: "an id like \"6f7ad9ab-29a7-4de9-a0ae-10d4b2c0e5c5\"",
         parse: |text| {
-            let hint = "it should read like 6f7ad9ab-29a7-4de9-a0ae-10d4b2c0e5c5 (app.globus.org shows it as UUID)";
+            let hint =
+                "it should read like 6f7ad9ab-29a7-4de9-a0ae-10d4b2c0e5c5 (app.globus.org shows it as UUID)";
             text.parse().map_err(|_| format!("{text:?} is no id; {hint}"))
         },
     })
 }
 
 pub(super) fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
-    deserializer.deserialize_str(Text { expected: "an address like \"https://auth.globus.org\"", parse: to_url })
+    deserializer
+        .deserialize_str(Text { expected: "an address like \"https://auth.globus.org\"", parse: to_url })
 }
 
 fn to_url(text: &str) -> Result<Url, String> {
@@ -126,10 +132,15 @@ fn to_url(text: &str) -> Result<Url, String> {
     };
     if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
         return Err(format!(
-            "{text:?} must begin with https://: tokens go to this address (http is for this machine's loopback only)"
+            "{text:?} must begin with https://: tokens go to this address (http is for this machine's \
+             loopback only)"
         ));
     }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
         return Err(format!("{text:?} may have neither user, password, query nor fragment"));
     }
     Ok(url)
@@ -140,7 +151,8 @@ pub(super) fn collection_top<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
         expected: "a directory on the collection, like \"/\" or \"/2bm/\"",
         parse: |text| {
             let inner = text.trim_end_matches('/');
-            let bad = |part: &str| part.is_empty() || matches!(part, "." | "..") || part.contains(char::is_control);
+            let bad =
+                |part: &str| part.is_empty() || matches!(part, "." | "..") || part.contains(char::is_control);
             if !text.starts_with('/') || (!inner.is_empty() && inner.split('/').skip(1).any(bad)) {
                 return Err(format!(
                     "{text:?} is no directory on a collection; it begins with / and has neither // nor .."
@@ -158,8 +170,9 @@ fn a_mailbox() -> Text<Mailbox> {
             if text.contains(char::is_control) {
                 return Err(format!("{text:?} has a control character in it"));
             }
-            text.parse()
-                .map_err(|error| format!("{text:?} is no mail address like \"Name <name@example.org>\": {error}"))
+            text.parse().map_err(|error| {
+                format!("{text:?} is no mail address like \"Name <name@example.org>\": {error}")
+            })
         },
     }
 }
@@ -180,8 +193,10 @@ pub(super) fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ve
 }
 
 pub(super) fn mail_domains<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    deserializer
-        .deserialize_seq(Texts(|| Text { expected: "a mail domain like \"example.org\"", parse: to_mail_domain }))
+    deserializer.deserialize_seq(Texts(|| Text {
+        expected: "a mail domain like \"example.org\"",
+        parse: to_mail_domain,
+    }))
 }
 
 fn to_mail_domain(text: &str) -> Result<String, String> {
@@ -293,15 +308,23 @@ mod tests {
 
     #[test]
     fn tokens_go_over_https_or_stay_on_this_machine() {
-        for text in ["https://auth.globus.org", "http://127.0.0.1:8080/v0.10", "http://localhost:1", "http://[::1]:1"] {
+        for text in
+            ["https://auth.globus.org", "http://127.0.0.1:8080/v0.10", "http://localhost:1", "http://[::1]:1"]
+        {
             assert!(to_url(text).is_ok(), "{text}");
         }
-        for text in
-            ["http://auth.globus.org", "http://localhost.example.org", "ftp://127.0.0.1", "https://a:b@c.org", "x"]
-        {
+        for text in [
+            "http://auth.globus.org",
+            "http://localhost.example.org",
+            "ftp://127.0.0.1",
+            "https://a:b@c.org",
+            "x",
+        ] {
             assert!(to_url(text).is_err(), "{text}");
         }
-        for url in [default_auth_url(), default_transfer_url(), default_file_manager_url(), default_schedule_url()] {
+        for url in
+            [default_auth_url(), default_transfer_url(), default_file_manager_url(), default_schedule_url()]
+        {
             assert_eq!(to_url(url.as_str()), Ok(url));
         }
     }

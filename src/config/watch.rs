@@ -1,8 +1,8 @@
 //! Edits of the settings while the service runs.
 //!
-//! One [`ConfigWatcher`] serves all beamlines of a process. It asks the kernel only for files that were written and closed,
-//! renamed, created, removed, or whose mode was changed: neither reading a template nor a write to a journal beside it wakes this process. An event
-//! reaches only the beamlines whose files it names.
+//! One [`ConfigWatcher`] serves all beamlines of a process. It asks the kernel only for files that were
+//! written and closed, renamed, created, removed, or whose mode was changed: neither reading a template nor a
+//! write to a journal beside it wakes this process. An event reaches only the beamlines whose files it names.
 
 use super::{Check, Config, ConfigError, load};
 use globus_sync::events::inotify_remedy;
@@ -26,14 +26,15 @@ const EVENTS: usize = 16 * 1024;
 
 /// The folders of the configuration and its templates can't be watched for changes.
 #[derive(Debug, thiserror::Error)]
-#[error("can't watch {} for changes ({source}){}; edits of the configuration need SIGHUP or a restart", folder.display(), inotify_remedy(source))]
+#[error("can't watch {} for changes ({source}){}; edits of the configuration need SIGHUP or a \
+         restart", folder.display(), inotify_remedy(source))]
 pub struct WatchError {
     folder: PathBuf,
     source: std::io::Error,
 }
 
-/// Watches the files of all configurations of a process. Cheap to clone; it ends, with its thread, with the last clone and
-/// the last [`Changes`].
+/// Watches the files of all configurations of a process. Cheap to clone; it ends, with its thread, with the
+/// last clone and the last [`Changes`].
 #[derive(Clone)]
 pub struct ConfigWatcher {
     shared: Arc<Shared>,
@@ -78,7 +79,8 @@ impl ConfigWatcher {
         Ok(ConfigWatcher { shared })
     }
 
-    /// Watches the file of these settings and the message templates that it names; edits are read with these checks.
+    /// Watches the file of these settings and the message templates that it names; edits are read with these
+    /// checks.
     ///
     /// The folders are watched, not the files: editors put a new file in the place of the old one.
     ///
@@ -93,7 +95,8 @@ impl ConfigWatcher {
             watched.interests.insert(watched.next, Interests { files: BTreeSet::new(), touched: sender });
             watched.next
         });
-        let changes = Changes { current: config.clone(), checks, wrong: None, touched, watcher: self.clone(), id };
+        let changes =
+            Changes { current: config.clone(), checks, wrong: None, touched, watcher: self.clone(), id };
         changes.watch_files()?;
         Ok(changes)
     }
@@ -183,8 +186,8 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Waits for the next change: new settings, or what is wrong with an edit (the settings before it stay good).
-    /// A file that is only touched, or an edit taken back in time, is no change. Cancel-safe.
+    /// Waits for the next change: new settings, or what is wrong with an edit (the settings before it stay
+    /// good). A file that is only touched, or an edit taken back in time, is no change. Cancel-safe.
     pub async fn next(&mut self) -> Result<Config, ConfigError> {
         loop {
             if self.touched.recv().await.is_none() {
@@ -212,7 +215,8 @@ impl Changes {
         }
     }
 
-    /// Returns when the files have been left alone for [`QUIET`]. Dropped in the middle, it leaves a look due.
+    /// Returns when the files have been left alone for [`QUIET`]. Dropped in the middle, it leaves a look
+    /// due.
     async fn quiet(&mut self) {
         let due = Due { watcher: &self.watcher, id: self.id };
         while let Ok(Some(())) = tokio::time::timeout(QUIET, self.touched.recv()).await {}

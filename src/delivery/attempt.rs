@@ -39,8 +39,8 @@ pub(super) struct Attempts<'a> {
 }
 
 impl Attempts<'_> {
-    /// Retries `once` until it succeeds. Attempts count from 1. `once` writes its own rows before and after each effect;
-    /// failures are written here.
+    /// Retries `once` until it succeeds. Attempts count from 1. `once` writes its own rows before and after
+    /// each effect; failures are written here.
     pub async fn until_true<'once, T>(
         &self,
         step: Step,
@@ -50,8 +50,8 @@ impl Attempts<'_> {
         self.retry(step, unit, true, once).await
     }
 
-    /// The same for a message. An abort waits for the attempt under way, since nobody can look afterwards whether a message
-    /// was sent.
+    /// The same for a message. An abort waits for the attempt under way, since nobody can look afterwards
+    /// whether a message was sent.
     pub async fn until_sent<'once, T>(
         &self,
         step: Step,
@@ -111,8 +111,8 @@ impl Attempts<'_> {
             if began.elapsed().saturating_add(pause) > self.retry_for || repeated > SPARSE_MAX {
                 let message = match error.retry() {
                     Retry::After(asked) if asked > self.retry_for => format!(
-                        "given up: the next attempt may be made in {} at the earliest, and retry_for is {}: {error}; put 1 to \
-                         Run to try again",
+                        "given up: the next attempt may be made in {} at the earliest, and retry_for is {}: \
+                         {error}; put 1 to Run to try again",
                         human(asked),
                         human(self.retry_for)
                     ),
@@ -125,7 +125,8 @@ impl Attempts<'_> {
                 self.write(step, unit, StepStatus::Failed, attempt, &message).await;
                 return Err(StepResult::Failed);
             }
-            let next = Timestamp::now() + jiff::SignedDuration::try_from(pause).unwrap_or(jiff::SignedDuration::MAX);
+            let next =
+                Timestamp::now() + jiff::SignedDuration::try_from(pause).unwrap_or(jiff::SignedDuration::MAX);
             let next = next.to_zoned(self.time_zone.clone()).strftime("%H:%M:%S").to_string();
             // The time comes first: a record cuts long messages.
             let message = format!("next try at {next}: {error}");

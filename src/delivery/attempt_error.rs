@@ -43,13 +43,14 @@ pub enum AttemptError {
     ReplicaPath(FieldError),
     /// An address has no Globus identity
     #[error(
-        "Globus Auth has no identity for {0} and gave it none; check the address, or ask the person to sign in to Globus once"
+        "Globus Auth has no identity for {0} and gave it none; check the address, or ask the person to sign \
+         in to Globus once"
     )]
     NoIdentity(EmailAddress),
     /// Another one's access rule allows less than is configured
     #[error(
-        "{email} has {allowed} access to {path} by a rule that beamshare did not make, and {wanted} is configured; change that \
-         rule on Globus, then put 1 to Run"
+        "{email} has {allowed} access to {path} by a rule that beamshare did not make, and {wanted} is \
+         configured; change that rule on Globus, then put 1 to Run"
     )]
     ForeignRule {
         /// The person
@@ -79,7 +80,8 @@ pub enum AttemptError {
     },
     /// The limit of messages per hour
     #[error(
-        "the limit of {per_hour} messages per hour is reached (messages_per_hour): the next ones wait until {ends}"
+        "the limit of {per_hour} messages per hour is reached (messages_per_hour): the next ones wait until \
+         {ends}"
     )]
     MessageLimit {
         /// The limit
@@ -184,8 +186,9 @@ impl HookError {
         use std::io::ErrorKind::{InvalidInput, NotADirectory, NotFound, PermissionDenied};
         match self {
             HookError::Start { source, .. } => {
-                let lasting = matches!(source.kind(), NotFound | PermissionDenied | NotADirectory | InvalidInput)
-                    || source.raw_os_error() == Some(libc::ENOEXEC);
+                let lasting =
+                    matches!(source.kind(), NotFound | PermissionDenied | NotADirectory | InvalidInput)
+                        || source.raw_os_error() == Some(libc::ENOEXEC);
                 retry_if(!lasting)
             }
             HookError::Journal(error) => retry_if(error.is_transient()),

@@ -1,5 +1,5 @@
-//! Authority: a plan holds some experiments for Approve although their user info is complete and consistent. Many people can
-//! write the PVs, so user info alone never moves data from one person to another.
+//! Authority: a plan holds some experiments for Approve although their user info is complete and consistent.
+//! Many people can write the PVs, so user info alone never moves data from one person to another.
 
 use super::deliverer::Deliverer;
 use super::obstacle::Obstacle;
@@ -14,7 +14,8 @@ use uuid::Uuid;
 /// Why everyone can't be mailed again now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "Resend refused: the limit of {per_hour} per hour is reached (resends_per_hour); the next is possible at {ends}"
+    "Resend refused: the limit of {per_hour} per hour is reached (resends_per_hour); the next is possible \
+     at {ends}"
 )]
 pub struct ResendRefused {
     per_hour: u32,
@@ -69,7 +70,11 @@ impl Deliverer {
     }
 
     /// The replacement of an accepted experiment's principal investigator, unless the schedule confirms it.
-    async fn new_pi(&self, experiment: &Experiment, row: &ExperimentRow) -> Result<Option<Obstacle>, JournalError> {
+    async fn new_pi(
+        &self,
+        experiment: &Experiment,
+        row: &ExperimentRow,
+    ) -> Result<Option<Obstacle>, JournalError> {
         if self.schedule_confirms_pi(experiment).await {
             return Ok(None);
         }
@@ -80,14 +85,23 @@ impl Deliverer {
     }
 
     /// Whether an address has access that beamshare gave it as principal investigator and in no other role.
-    pub(super) async fn loses_access(&self, row: &ExperimentRow, email: &EmailAddress) -> Result<bool, JournalError> {
+    pub(super) async fn loses_access(
+        &self,
+        row: &ExperimentRow,
+        email: &EmailAddress,
+    ) -> Result<bool, JournalError> {
         let access = self.journal.access(row.id).await?;
-        let has_access = access.iter().any(|row| row.email == *email && row.ours && row.state != AccessState::Revoked);
+        let has_access =
+            access.iter().any(|row| row.email == *email && row.ours && row.state != AccessState::Revoked);
         Ok(has_access && !self.keeps_access(row.id, email).await?)
     }
 
     /// Whether an address has access in another role than principal investigator.
-    pub(super) async fn keeps_access(&self, experiment: Uuid, email: &EmailAddress) -> Result<bool, JournalError> {
+    pub(super) async fn keeps_access(
+        &self,
+        experiment: Uuid,
+        email: &EmailAddress,
+    ) -> Result<bool, JournalError> {
         let people = self.journal.people(experiment).await?;
         Ok(self.further().any(|further| further == email)
             || people.iter().any(|person| person.email == *email && person.state == PersonState::Present))
@@ -98,8 +112,8 @@ impl Deliverer {
         Ok(people.iter().any(|person| person.email == *email && person.state == PersonState::Removed))
     }
 
-    /// Whether the schedule lists the address as the principal investigator of the experiment's proposal, with the name
-    /// and the month. `false` where it can't be asked in time.
+    /// Whether the schedule lists the address as the principal investigator of the experiment's proposal,
+    /// with the name and the month. `false` where it can't be asked in time.
     async fn schedule_confirms_pi(&self, experiment: &Experiment) -> bool {
         let (Some(source), Some(settings)) = (&self.schedule, &self.config.schedule) else { return false };
         let now = Timestamp::now();
@@ -121,7 +135,11 @@ impl Deliverer {
     async fn too_many_groups(&self) -> Result<Option<Obstacle>, JournalError> {
         let per_hour = self.config.rules.new_groups_per_hour;
         let ends_at = self.journal.allowance(Limited::NewGroups, per_hour).await?.ends_at;
-        Ok(ends_at.map(|ends_at| Obstacle::TooManyGroups { per_hour, ends_at, ends: self.time_of_day(ends_at) }))
+        Ok(ends_at.map(|ends_at| Obstacle::TooManyGroups {
+            per_hour,
+            ends_at,
+            ends: self.time_of_day(ends_at),
+        }))
     }
 
     /// The time of day by the facility's clocks, rounded up to a minute.
@@ -134,8 +152,8 @@ impl Deliverer {
         self.collection.iter().flat_map(|collection| collection.settings().share_with.iter())
     }
 
-    /// Whether nobody but one principal investigator, and those of `share_with`, reads either of two experiments: then they
-    /// may be in one directory without anybody's approval.
+    /// Whether nobody but one principal investigator, and those of `share_with`, reads either of two
+    /// experiments: then they may be in one directory without anybody's approval.
     pub(super) async fn has_same_reader(
         &self,
         experiment: &Experiment,
@@ -147,7 +165,8 @@ impl Deliverer {
             return Ok(false);
         }
         for id in id.into_iter().chain([other.experiment]) {
-            let is_theirs = |email: &EmailAddress| email == pi || self.further().any(|further| further == email);
+            let is_theirs =
+                |email: &EmailAddress| email == pi || self.further().any(|further| further == email);
             let people = self.journal.people(id).await?;
             let access = self.journal.access(id).await?;
             let others = people.iter().any(|person| match person.state {
@@ -155,21 +174,26 @@ impl Deliverer {
                 PersonState::Removed => person.email == *pi,
                 PersonState::Unlisted => false,
             });
-            if others || access.iter().any(|row| row.state != AccessState::Revoked && !is_theirs(&row.email)) {
+            if others || access.iter().any(|row| row.state != AccessState::Revoked && !is_theirs(&row.email))
+            {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// The experiments that share a directory with an accepted one because the same person alone reads both, where that is
-    /// not so any more.
+    /// The experiments that share a directory with an accepted one because the same person alone reads both,
+    /// where that is not so any more.
     pub(super) async fn other_readers(&self, row: &ExperimentRow) -> Result<Vec<Obstacle>, JournalError> {
         let mut obstacles = vec![];
         for other in self.journal.same_readers(row.id).await? {
             let Some(other) = self.journal.experiment(other).await? else { continue };
-            let conflict =
-                Conflict { experiment: other.id, named: other.experiment, path: other.path, wanted: row.path.clone() };
+            let conflict = Conflict {
+                experiment: other.id,
+                named: other.experiment,
+                path: other.path,
+                wanted: row.path.clone(),
+            };
             if !self.has_same_reader(&row.experiment, Some(row.id), &conflict).await? {
                 obstacles.push(Obstacle::Taken { wanted_by: row.experiment.clone(), conflict });
             }

@@ -1,7 +1,7 @@
 //! The schedule's data on a group's beam time, for messages and hooks.
 //!
-//! Each delivery asks once and keeps the answer. If none comes in time, the previous answer is used, or none: a slow schedule
-//! never delays the link by more than 10 s.
+//! Each delivery asks once and keeps the answer. If none comes in time, the previous answer is used, or none:
+//! a slow schedule never delays the link by more than 10 s.
 
 use super::deliverer::Deliverer;
 use super::execute::Run;
@@ -17,7 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const FRESH: SignedDuration = SignedDuration::from_mins(10);
 
 impl Deliverer {
-    /// The schedule's answer now; `None` where no schedule is configured, it doesn't answer in time, or it doesn't list the group.
+    /// The schedule's answer now; `None` where no schedule is configured, it doesn't answer in time, or it
+    /// doesn't list the group.
     pub(super) async fn ask_booking(&self, experiment: &Experiment) -> Option<Booking> {
         let (source, settings) = (self.schedule.as_ref()?, self.config.schedule.as_ref()?);
         let now = Timestamp::now();

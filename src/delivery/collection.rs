@@ -7,8 +7,8 @@ use crate::places::{CreateOutcome, DirectoryState, Place};
 use async_trait::async_trait;
 use globus_transfer_client as globus;
 use globus_transfer_client::{
-    AccessRule, Authorizer, ClientCredentials, ErrorKind, GlobusClient, PrincipalType, RetryPolicy, TokenStore,
-    Transcript,
+    AccessRule, Authorizer, ClientCredentials, ErrorKind, GlobusClient, PrincipalType, RetryPolicy,
+    TokenStore, Transcript,
 };
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -39,14 +39,19 @@ impl Collection {
         Ok(Collection::new(client(settings)?, settings))
     }
 
-    /// A collection with an existing client. The client must not retry by itself: the screen must show that a step waits.
+    /// A collection with an existing client. The client must not retry by itself: the screen must show that a
+    /// step waits.
     pub fn new(client: GlobusClient, settings: &config::Globus) -> Collection {
         let name = format!("globus:{}", settings.collection);
         Collection { client, settings: settings.clone(), name, identities: Mutex::default() }
     }
 
     /// The destination of a pair that is shared on the same terms as the first collection.
-    pub(super) fn of_pair(client: GlobusClient, settings: &config::Globus, pair: &config::Sync) -> Collection {
+    pub(super) fn of_pair(
+        client: GlobusClient,
+        settings: &config::Globus,
+        pair: &config::Sync,
+    ) -> Collection {
         let destination = &pair.destination;
         let top = destination.path.top().to_owned();
         let settings = config::Globus { collection: destination.collection, top, ..settings.clone() };
@@ -96,7 +101,10 @@ impl Collection {
     }
 
     /// The Globus identities of these addresses, all in one request; addresses without one get one.
-    pub(super) async fn identities(&self, people: &[EmailAddress]) -> Result<HashMap<String, Uuid>, StepError> {
+    pub(super) async fn identities(
+        &self,
+        people: &[EmailAddress],
+    ) -> Result<HashMap<String, Uuid>, StepError> {
         self.look_up(people, true).await
     }
 
@@ -105,14 +113,19 @@ impl Collection {
         Ok(self.look_up(people, false).await?.into_values().collect())
     }
 
-    async fn look_up(&self, people: &[EmailAddress], provision: bool) -> Result<HashMap<String, Uuid>, StepError> {
+    async fn look_up(
+        &self,
+        people: &[EmailAddress],
+        provision: bool,
+    ) -> Result<HashMap<String, Uuid>, StepError> {
         let usernames: Vec<_> = people.iter().map(EmailAddress::username).collect();
         let unknown: Vec<_> = {
             let cached = self.cache();
             usernames.iter().filter(|name| !cached.contains_key(*name)).cloned().collect()
         };
         if !unknown.is_empty() {
-            let found = self.client.auth().identities().by_usernames(&unknown).provision(provision).send().await;
+            let found =
+                self.client.auth().identities().by_usernames(&unknown).provision(provision).send().await;
             let found = self.result(found)?;
             let mut cached = self.cache();
             for name in unknown {
@@ -149,8 +162,10 @@ impl Collection {
         notify: Option<&EmailAddress>,
     ) -> Result<String, StepError> {
         let transfer = self.client.transfer();
-        let mut rule =
-            transfer.access_rules(self.settings.collection).create(identity, path).permissions(self.permissions());
+        let mut rule = transfer
+            .access_rules(self.settings.collection)
+            .create(identity, path)
+            .permissions(self.permissions());
         if let Some(ends) = ends {
             rule = rule.expires(ends);
         }
@@ -159,7 +174,8 @@ impl Collection {
         }
         match rule.send().await {
             Ok(id) => Ok(id),
-            // It was made a moment ago, by our own request whose answer was lost: the next attempt finds it in the list.
+            // It was made a moment ago, by our own request whose answer was lost: the next attempt finds it
+            // in the list.
             Err(error) if *error.kind() == ErrorKind::Exists => {
                 Err(StepError { message: error.to_string(), retry: Retry::Backoff })
             }
@@ -167,7 +183,8 @@ impl Collection {
         }
     }
 
-    /// Gives one of our rules the configured permissions and this expiry. Globus removes the rule when it comes.
+    /// Gives one of our rules the configured permissions and this expiry. Globus removes the rule when it
+    /// comes.
     pub(super) async fn change(&self, rule: &str, ends: Option<Timestamp>) -> Result<(), StepError> {
         let transfer = self.client.transfer();
         let rules = transfer.access_rules(self.settings.collection);
@@ -180,7 +197,11 @@ impl Collection {
             // It counts that nobody has the access any more, so "not found" is believed to the list alone.
             Err(error) if is_missing(&error) => {
                 let listed = self.rules().await?.iter().any(|other| other.id.as_deref() == Some(rule));
-                if listed { Err(StepError { message: error.to_string(), retry: Retry::Backoff }) } else { Ok(()) }
+                if listed {
+                    Err(StepError { message: error.to_string(), retry: Retry::Backoff })
+                } else {
+                    Ok(())
+                }
             }
             other => self.result(other),
         }
@@ -232,7 +253,8 @@ impl Place for Collection {
 
     async fn make(&self, path: &RelativePath) -> Result<CreateOutcome, StepError> {
         let transfer = self.client.transfer();
-        let make = transfer.create_dir_all(self.settings.collection, self.path(path)).below(&self.settings.top);
+        let make =
+            transfer.create_dir_all(self.settings.collection, self.path(path)).below(&self.settings.top);
         let made = self.result(make.send().await)?;
         match made.last().map(|directory| directory.creation) {
             Some(globus::Creation::Created) => Ok(CreateOutcome::Created),
@@ -244,12 +266,16 @@ impl Place for Collection {
         let top = self.client.transfer().ls(self.settings.collection, &self.settings.top).limit(1);
         let (_, rules) = tokio::try_join!(async { self.result(top.send().await) }, self.rules())?;
         let used = rules.iter().filter(|rule| rule.role_id.is_none()).count();
-        Ok(format!("{} can be read; {used} of {} access rules used", self.settings.top, globus::ACCESS_RULE_LIMIT))
+        Ok(format!(
+            "{} can be read; {used} of {} access rules used",
+            self.settings.top,
+            globus::ACCESS_RULE_LIMIT
+        ))
     }
 }
 
-/// The name in the journal's claims of a directory under which pairs move data on a collection: paths below different
-/// tops are different places.
+/// The name in the journal's claims of a directory under which pairs move data on a collection: paths below
+/// different tops are different places.
 pub(crate) fn place_name(collection: Uuid, top: &str) -> String {
     match top.trim_matches('/') {
         "" => format!("globus:{collection}"),
@@ -262,16 +288,20 @@ fn is_missing(error: &globus::Error) -> bool {
     *error.kind() == ErrorKind::NotFound && error.code() != Some("EndpointNotFound")
 }
 
-/// The client of `[globus]`, without retries of its own: beamshare's steps retry, and say so on the screen. An error
-/// names the file with the secret.
+/// The client of `[globus]`, without retries of its own: beamshare's steps retry, and say so on the screen.
+/// An error names the file with the secret.
 pub fn client(settings: &config::Globus) -> Result<GlobusClient, StepError> {
     recorded_client(settings, None)
 }
 
 /// Like [`client`], with each request and response written to a transcript.
-pub fn recorded_client(settings: &config::Globus, transcript: Option<&Transcript>) -> Result<GlobusClient, StepError> {
-    let secret =
-        |file| read_secret(file).map_err(|error| StepError { message: error.to_string(), retry: Retry::Never });
+pub fn recorded_client(
+    settings: &config::Globus,
+    transcript: Option<&Transcript>,
+) -> Result<GlobusClient, StepError> {
+    let secret = |file| {
+        read_secret(file).map_err(|error| StepError { message: error.to_string(), retry: Retry::Never })
+    };
     let authorizer = match &settings.sign_in {
         SignIn::Service { client_id, client_secret_file } => {
             Authorizer::client_credentials(ClientCredentials::new(*client_id, secret(client_secret_file)?))
@@ -328,8 +358,10 @@ pub fn explain(error: &globus::Error, settings: &config::Globus) -> String {
 
 fn remedy(error: &globus::Error, settings: &config::Globus) -> Option<String> {
     let login = login_command(settings);
-    let is_sign_in =
-        matches!(error.kind(), ErrorKind::NotSignedIn | ErrorKind::AuthenticationFailed | ErrorKind::SessionRequired);
+    let is_sign_in = matches!(
+        error.kind(),
+        ErrorKind::NotSignedIn | ErrorKind::AuthenticationFailed | ErrorKind::SessionRequired
+    );
     match (error.kind(), &settings.sign_in) {
         (ErrorKind::ConsentRequired { required_scopes }, _) => {
             Some(format!("consent to it by running: {login} --scope {}", quoted(&required_scopes.join(" "))))

@@ -25,7 +25,8 @@ pub struct Controller {
 #[derive(Clone, Debug)]
 pub struct Control {
     state: watch::Receiver<ControlState>,
-    /// How many messages are under way: from the first command to the mail server to the row that says how it went
+    /// How many messages are under way: from the first command to the mail server to the row that says how it
+    /// went
     sending: Arc<watch::Sender<usize>>,
 }
 
@@ -42,7 +43,8 @@ impl Drop for Sending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Aborted;
 
-/// The two sides of one delivery's control. If the operator's side is dropped, the delivery continues by itself.
+/// The two sides of one delivery's control. If the operator's side is dropped, the delivery continues by
+/// itself.
 pub fn controls() -> (Controller, Control) {
     let (sender, receiver) = watch::channel(ControlState::default());
     let sending = Arc::new(watch::Sender::new(0));
@@ -65,13 +67,14 @@ impl Controller {
         self.state.send_modify(|state| state.aborted = true);
     }
 
-    /// Begins nothing new, for good. Once no message is under way ([`Controller::stopped`]), the delivery can be broken off.
+    /// Begins nothing new, for good. Once no message is under way ([`Controller::stopped`]), the delivery can
+    /// be broken off.
     pub fn stop(&self) {
         self.state.send_modify(|state| state.stopping = true);
     }
 
-    /// Ends when the delivery was told to stop and no message is under way: whether one has been sent can't be looked at
-    /// afterwards.
+    /// Ends when the delivery was told to stop and no message is under way: whether one has been sent can't
+    /// be looked at afterwards.
     pub async fn stopped(&self) {
         // Both senders are our own, so neither wait fails.
         let _ = self.state.subscribe().wait_for(|state| state.stopping).await;

@@ -33,7 +33,8 @@ pub struct Deliverer {
 }
 
 impl Deliverer {
-    /// Prepares everything that `[directories]`, `[globus]`, `[email]` and `[schedule]` name. Nothing is connected yet.
+    /// Prepares everything that `[directories]`, `[globus]`, `[email]` and `[schedule]` name. Nothing is
+    /// connected yet.
     pub fn new(config: Arc<Config>, journal: Journal) -> Result<Deliverer, SetUpError> {
         Ok(Deliverer {
             places: crate::places::from_config(&config.directories)?,
@@ -86,8 +87,8 @@ impl Deliverer {
         Ok(self.journal.find_same(&experiment.owner(), &paths[0]).await?)
     }
 
-    /// The journal's experiment with just the month, name, address and proposal that the PVs say, if it was accepted
-    /// before: a combination that is proven.
+    /// The journal's experiment with just the month, name, address and proposal that the PVs say, if it was
+    /// accepted before: a combination that is proven.
     pub async fn known(&self, readings: &Readings) -> Result<Option<ExperimentRow>, JournalError> {
         let Ok(experiment) = Experiment::parse(&readings.user_info()) else { return Ok(None) };
         let row = match self.find_same(&experiment).await {
@@ -102,8 +103,8 @@ impl Deliverer {
         }))
     }
 
-    /// The same, but only an experiment that the service has delivered or is delivering. Single steps by hand prove
-    /// nothing about the set, and leave the rest to the service.
+    /// The same, but only an experiment that the service has delivered or is delivering. Single steps by hand
+    /// prove nothing about the set, and leave the rest to the service.
     pub async fn served(&self, readings: &Readings) -> Result<Option<ExperimentRow>, JournalError> {
         let Some(row) = self.known(readings).await? else { return Ok(None) };
         Ok(self.journal.last_whole_delivery(row.id).await?.map(|_| row))
@@ -116,11 +117,16 @@ impl Deliverer {
     }
 
     /// All directories of an experiment, as place and path. `paths` are those of `[directories]`.
-    pub(super) fn wanted(&self, experiment: &Experiment, paths: &[RelativePath]) -> Vec<(String, RelativePath)> {
+    pub(super) fn wanted(
+        &self,
+        experiment: &Experiment,
+        paths: &[RelativePath],
+    ) -> Vec<(String, RelativePath)> {
         let places = self.place_names();
         let first = paths.iter().flat_map(|path| places.iter().map(|place| (place.clone(), path.clone())));
         // A replica whose path can't be made fails in its own step, and holds up nothing else.
-        let path_of = |replica: &SharedReplica| Some((replica.place().to_owned(), replica.path(experiment).ok()?));
+        let path_of =
+            |replica: &SharedReplica| Some((replica.place().to_owned(), replica.path(experiment).ok()?));
         let replicas = self.replicas.iter().filter_map(path_of);
         first.chain(replicas).collect()
     }

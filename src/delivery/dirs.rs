@@ -72,7 +72,11 @@ impl Run<'_> {
             held.iter()
                 .find(|held| held.place == place && held.path.key() == path.key())
                 .cloned()
-                .unwrap_or_else(|| Claim { place: place.to_owned(), path: path.clone(), state: ClaimState::Claimed })
+                .unwrap_or_else(|| Claim {
+                    place: place.to_owned(),
+                    path: path.clone(),
+                    state: ClaimState::Claimed,
+                })
         };
         Ok(paths.iter().map(claim).collect())
     }
@@ -114,7 +118,9 @@ impl Run<'_> {
                 Err(error) => {
                     // The directory was not made, so files found there later may be another group's.
                     let records: Vec<_> = claims.iter().map(|claim| Record::Claim(id, claim)).collect();
-                    self.progress.note(step, unit, StepStatus::Running, attempt, "not made", &records).await?;
+                    self.progress
+                        .note(step, unit, StepStatus::Running, attempt, "not made", &records)
+                        .await?;
                     return Err(error.into());
                 }
             }

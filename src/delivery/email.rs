@@ -1,7 +1,7 @@
 //! A message for each of the experiment's people, and the contacts' copies of the PI's.
 //!
-//! Nobody can look afterwards whether a message was sent. So its row with a fixed Message-ID is written first, and after a
-//! crash it is sent again under the same Message-ID.
+//! Nobody can look afterwards whether a message was sent. So its row with a fixed Message-ID is written
+//! first, and after a crash it is sent again under the same Message-ID.
 
 use super::attempt::StepResult;
 use super::attempt_error::AttemptError;
@@ -12,7 +12,8 @@ use super::person::{People, Person};
 use super::shared::Shared;
 use crate::domain::{EmailAddress, Experiment, RelativePath, Step, StepStatus, Unit};
 use crate::journal::{
-    Allowance, ClaimState, GrantReason, JournalError, Limited, MessageKind, MessageRow, MessageState, Record, ServedRow,
+    Allowance, ClaimState, GrantReason, JournalError, Limited, MessageKind, MessageRow, MessageState, Record,
+    ServedRow,
 };
 use crate::mail::{ComposedMessage, Mailer, MessageContext, Templates, new_message_id};
 use crate::places::Place;
@@ -35,8 +36,8 @@ impl Deliverer {
         self.mail_setup.as_ref().map(|setup| &setup.mailer)
     }
 
-    /// The recipients, each once, as addressee and recipient: everyone gets a message of their own, the contacts a copy of the
-    /// PI's.
+    /// The recipients, each once, as addressee and recipient: everyone gets a message of their own, the
+    /// contacts a copy of the PI's.
     pub(super) fn recipients(&self, people: &People) -> Vec<(EmailAddress, EmailAddress)> {
         let own = people.addressees.iter().map(|person| (person.email.clone(), person.email.clone()));
         let mut recipients: Vec<_> = own.collect();
@@ -90,13 +91,17 @@ impl Subject<'_> {
 }
 
 impl Run<'_> {
-    /// Mails everyone who was not mailed yet, once the announced data is there. `before` are the failures of the steps that it
-    /// waits for.
+    /// Mails everyone who was not mailed yet, once the announced data is there. `before` are the failures of
+    /// the steps that it waits for.
     pub(super) async fn email(&self, before: &[StepResult]) -> Vec<StepResult> {
         let Some(setup) = &self.deliverer.mail_setup else { return vec![] };
         let first = self.deliverer.collection.as_ref().map(|first| Shared::first(first, &self.paths));
-        let subject =
-            Subject { kind: MessageKind::Data, templates: &setup.templates, elsewhere: None, shared: first.as_ref() };
+        let subject = Subject {
+            kind: MessageKind::Data,
+            templates: &setup.templates,
+            elsewhere: None,
+            shared: first.as_ref(),
+        };
         self.mail(setup, &subject, before).await
     }
 
@@ -148,8 +153,8 @@ impl Run<'_> {
         }
     }
 
-    /// Composes a message for each addressee without one, or with copies missing, and journals a row for each copy before the
-    /// first is sent. Nobody is mailed about data that they can't read.
+    /// Composes a message for each addressee without one, or with copies missing, and journals a row for each
+    /// copy before the first is sent. Nobody is mailed about data that they can't read.
     async fn make_messages(
         &self,
         subject: &Subject<'_>,
@@ -182,7 +187,9 @@ impl Run<'_> {
             let theirs: Vec<_> = rows.iter().filter(|row| row.addressee == *addressee).collect();
             let copies = recipients.iter().filter(|(to, _)| to == addressee).map(|(_, recipient)| recipient);
             // Whoever was mailed needs no promise: a later failure of the sharing is that step's to report.
-            let Some(message) = self.message_to(subject, &context, addressee, copies, &theirs)? else { continue };
+            let Some(message) = self.message_to(subject, &context, addressee, copies, &theirs)? else {
+                continue;
+            };
             if let Some(missing) = preconditions.missing_for(addressee) {
                 let unit = &subject.message_to(addressee);
                 match reason {
@@ -224,8 +231,8 @@ impl Run<'_> {
         self.deliverer.journal().allowance(Limited::Messages, per_hour).await
     }
 
-    /// Writes how a unit stands, with the rows of the messages that it is about to send, if `messages_per_hour` allows that
-    /// many new ones. Otherwise they wait.
+    /// Writes how a unit stands, with the rows of the messages that it is about to send, if
+    /// `messages_per_hour` allows that many new ones. Otherwise they wait.
     #[expect(clippy::too_many_arguments, reason = "as Progress::note, and how many are new")]
     pub(super) async fn note_messages(
         &self,
@@ -238,7 +245,8 @@ impl Run<'_> {
         new: u32,
     ) -> Result<(), AttemptError> {
         let per_hour = self.deliverer.config.rules.messages_per_hour;
-        match self.progress.note_messages((step, unit, status, attempt, message), with, new, per_hour).await? {
+        match self.progress.note_messages((step, unit, status, attempt, message), with, new, per_hour).await?
+        {
             Ok(()) => Ok(()),
             Err(allowance) => {
                 let ends_at = allowance.ends_at.unwrap_or_else(Timestamp::now);
@@ -248,7 +256,8 @@ impl Run<'_> {
         }
     }
 
-    /// The message to one addressee, for the recipients who don't have it. `rows` are the addressee's messages so far.
+    /// The message to one addressee, for the recipients who don't have it. `rows` are the addressee's
+    /// messages so far.
     fn message_to<'r>(
         &self,
         subject: &Subject<'_>,
@@ -263,7 +272,8 @@ impl Run<'_> {
         // Those that the journal has already come first: the limit counts only the others.
         let (mut copies, mut new_copies) = (vec![], vec![]);
         for recipient in recipients {
-            let mut sent = rows.iter().filter(|row| row.recipient == *recipient && row.state == MessageState::Sent);
+            let mut sent =
+                rows.iter().filter(|row| row.recipient == *recipient && row.state == MessageState::Sent);
             let has_it = match resend_number {
                 0 => sent.next().is_some(),
                 n => sent.any(|row| row.resend_number == n),
@@ -273,7 +283,8 @@ impl Run<'_> {
                 self.progress.show(subject.step(), &unit, StepStatus::Done, "has it already");
                 continue;
             }
-            let is_known = rows.iter().any(|row| row.recipient == *recipient && row.resend_number == resend_number);
+            let is_known =
+                rows.iter().any(|row| row.recipient == *recipient && row.resend_number == resend_number);
             let copies = if is_known { &mut copies } else { &mut new_copies };
             copies.push(MessageRow {
                 experiment: self.experiment.id,
@@ -313,7 +324,8 @@ impl Run<'_> {
                     _ => (StepStatus::Failed, reply.as_str()),
                 };
                 let after = MessageRow { state, server_reply: reply.clone(), ..row.clone() };
-                let served = ServedRow { mailed: state == MessageState::Sent, ..self.served(people, &row.recipient) };
+                let served =
+                    ServedRow { mailed: state == MessageState::Sent, ..self.served(people, &row.recipient) };
                 let with = [Record::Message(&after), Record::Served(&served)];
                 self.progress.note(step, unit, status, attempt, shown, &with).await?;
                 setup.is_recorded(row);
@@ -344,7 +356,9 @@ impl Run<'_> {
         }
         let claims = self.deliverer.journal().claims(self.experiment.id).await?;
         let not_there_on = self.deliverer.place_names().into_iter().find(|place| {
-            !claims.iter().any(|claim| claim.place == *place && claim.path == path && claim.state == ClaimState::Made)
+            !claims
+                .iter()
+                .any(|claim| claim.place == *place && claim.path == path && claim.state == ClaimState::Made)
         });
         Ok(Preconditions { path, shared_with: None, not_there_on })
     }

@@ -1,5 +1,5 @@
-//! Executes a delivery: its steps in the order of [`STEPS`](crate::domain::STEPS), each when those that it waits for have
-//! ended.
+//! Executes a delivery: its steps in the order of [`STEPS`](crate::domain::STEPS), each when those that it
+//! waits for have ended.
 
 use super::attempt::{Attempts, StepResult};
 use super::control::Control;
@@ -10,7 +10,9 @@ use super::plan_error::PlanError;
 use super::progress::Progress;
 use super::report::DeliveryReport;
 use crate::domain::{Booking, RelativePath, Step, StepStatus};
-use crate::journal::{Cause, DeliveryRow, DeliveryState, ExperimentRow, JournalError, LockError, NewDelivery};
+use crate::journal::{
+    Cause, DeliveryRow, DeliveryState, ExperimentRow, JournalError, LockError, NewDelivery,
+};
 use std::collections::BTreeSet;
 use tokio::sync::{OnceCell, watch};
 use uuid::Uuid;
@@ -52,7 +54,8 @@ pub enum Outcome {
         /// What failed and what to do
         message: String,
     },
-    /// A place that was unreachable when the plan was made holds what may be another group's: an operator must approve
+    /// A place that was unreachable when the plan was made holds what may be another group's: an operator
+    /// must approve
     Held {
         /// The obstacles
         obstacles: Vec<Obstacle>,
@@ -79,7 +82,8 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Whether it can be otherwise a moment later: someone else's delivery of the experiment ends, a disk has room again.
+    /// Whether it can be otherwise a moment later: someone else's delivery of the experiment ends, a disk has
+    /// room again.
     pub fn is_transient(&self) -> bool {
         match self {
             RunError::Locked(_) => true,
@@ -113,8 +117,8 @@ impl Run<'_> {
 }
 
 impl Deliverer {
-    /// Delivers what is asked for. Resumes a killed delivery of the same request where it stopped. Dropping the future is like
-    /// a kill: the delivery stays unfinished in the journal, to be resumed.
+    /// Delivers what is asked for. Resumes a killed delivery of the same request where it stopped. Dropping
+    /// the future is like a kill: the delivery stays unfinished in the journal, to be resumed.
     pub async fn run(
         &self,
         experiment: Uuid,
@@ -158,7 +162,11 @@ impl Deliverer {
             booking: OnceCell::new(),
         };
         let obstacles = run.claim_added().await?;
-        let ended = if obstacles.is_empty() { run.steps_and_hooks().await } else { vec![StepResult::Held(obstacles)] };
+        let ended = if obstacles.is_empty() {
+            run.steps_and_hooks().await
+        } else {
+            vec![StepResult::Held(obstacles)]
+        };
 
         let outcome = progress.outcome(ended);
         let (state, error) = match &outcome {
@@ -179,8 +187,8 @@ impl Deliverer {
 }
 
 impl Run<'_> {
-    /// Claims the trees and places that the settings have gained since the experiment was accepted. Another group's claims are
-    /// obstacles here as in a plan.
+    /// Claims the trees and places that the settings have gained since the experiment was accepted. Another
+    /// group's claims are obstacles here as in a plan.
     async fn claim_added(&self) -> Result<Vec<Obstacle>, JournalError> {
         let experiment = &self.experiment.experiment;
         let wanted = self.deliverer.wanted(experiment, &self.paths);
@@ -201,11 +209,12 @@ impl Run<'_> {
         }
     }
 
-    /// The steps as [`STEPS`](crate::domain::STEPS) orders them: directories on all hosts beside Globus; sharing after Globus;
-    /// messages after sharing; replicas after both.
+    /// The steps as [`STEPS`](crate::domain::STEPS) orders them: directories on all hosts beside Globus;
+    /// sharing after Globus; messages after sharing; replicas after both.
     async fn steps(&self) -> Vec<StepResult> {
-        let dirs =
-            async { if self.expects(Step::Dirs) { self.with_hooks(Step::Dirs, self.dirs()).await } else { vec![] } };
+        let dirs = async {
+            if self.expects(Step::Dirs) { self.with_hooks(Step::Dirs, self.dirs()).await } else { vec![] }
+        };
         if self.deliverer.collection.is_none() {
             return self.serve_people(dirs.await).await;
         }
@@ -222,7 +231,8 @@ impl Run<'_> {
             }
             let (mut ended, (made, not_made)) = tokio::join!(globus, self.make_replicas());
             ended.extend(not_made);
-            let stopped = ended.iter().any(|ended| matches!(ended, StepResult::Held(_) | StepResult::Aborted));
+            let stopped =
+                ended.iter().any(|ended| matches!(ended, StepResult::Held(_) | StepResult::Aborted));
             // Data that may not be shared here, for instance because a hook failed, is not shared there.
             if !stopped && !self.progress.has_failed(Step::Share) {
                 ended.extend(self.share_replicas(&made).await);

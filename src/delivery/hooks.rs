@@ -1,5 +1,5 @@
-//! The facility's own programs before and after steps. Each is a unit of its step: once the journal has it as done, it does
-//! not run again in this delivery, also after a kill.
+//! The facility's own programs before and after steps. Each is a unit of its step: once the journal has it as
+//! done, it does not run again in this delivery, also after a kill.
 
 use super::attempt::StepResult;
 use super::attempt_error::{AttemptError, HookError};
@@ -18,10 +18,15 @@ fn unit(hook: &Hook) -> Unit {
 }
 
 impl Run<'_> {
-    /// Runs a step's work between its hooks: the work begins when the hooks before it have succeeded, and the hooks after it
-    /// run when the work has.
-    pub(super) async fn with_hooks(&self, step: Step, work: impl Future<Output = Vec<StepResult>>) -> Vec<StepResult> {
-        let hooks: Vec<&Hook> = self.deliverer.config.hooks.iter().filter(|hook| hook.step() == step).collect();
+    /// Runs a step's work between its hooks: the work begins when the hooks before it have succeeded, and the
+    /// hooks after it run when the work has.
+    pub(super) async fn with_hooks(
+        &self,
+        step: Step,
+        work: impl Future<Output = Vec<StepResult>>,
+    ) -> Vec<StepResult> {
+        let hooks: Vec<&Hook> =
+            self.deliverer.config.hooks.iter().filter(|hook| hook.step() == step).collect();
         if hooks.is_empty() {
             return work.await;
         }
@@ -64,12 +69,14 @@ impl Run<'_> {
     async fn hook(&self, step: Step, hook: &Hook, attempt: u32) -> Result<(), AttemptError> {
         let unit = &unit(hook);
         let row = self.hook_row(step, unit).await?;
-        if let Some(row) = row.as_ref().filter(|row| matches!(row.status, StepStatus::Done | StepStatus::Skipped)) {
+        if let Some(row) =
+            row.as_ref().filter(|row| matches!(row.status, StepStatus::Done | StepStatus::Skipped))
+        {
             self.progress.show(step, unit, row.status, &row.message);
             return Ok(());
         }
-        let attempts =
-            attempt.max(row.map_or(0, |row| u32::try_from(row.attempts).unwrap_or(u32::MAX)).saturating_add(1));
+        let attempts = attempt
+            .max(row.map_or(0, |row| u32::try_from(row.attempts).unwrap_or(u32::MAX)).saturating_add(1));
         self.progress.note(step, unit, StepStatus::Running, attempts, "running", &[]).await?;
         match self.run_hook(step, hook, attempts).await {
             Ok(told) => self.progress.note(step, unit, StepStatus::Done, attempts, &told, &[]).await?,

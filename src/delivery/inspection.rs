@@ -74,7 +74,8 @@ pub(super) fn occupied(
     found: &DirectoryState,
     own: &[RelativePath],
 ) -> Option<Obstacle> {
-    // Another tree of this experiment in it, made a moment ago in another place that shows the same file system.
+    // Another tree of this experiment in it, made a moment ago in another place that shows the same file
+    // system.
     let is_own = |name: &String| {
         let below = format!("{path}/{name}").to_lowercase();
         own.iter().any(|own| format!("{}/", own.key()).starts_with(&format!("{below}/")))

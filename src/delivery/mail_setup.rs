@@ -12,8 +12,8 @@ pub(super) struct MailSetup {
     /// For messages about replicas
     pub(super) replicas: Option<Templates>,
     pub(super) mailer: Mailer,
-    /// The server's final answers that are not in the journal yet, by Message-ID and recipient. While a row can't be
-    /// written, the message isn't sent again
+    /// The server's final answers that are not in the journal yet, by Message-ID and recipient. While a row
+    /// can't be written, the message isn't sent again
     answers: Mutex<HashMap<(String, EmailAddress), MailAnswer>>,
 }
 
@@ -32,14 +32,20 @@ impl MailSetup {
     }
 
     /// Sends the message, unless the server has answered for it before.
-    pub async fn send_once(&self, message: &ComposedMessage, row: &MessageRow) -> Result<MailAnswer, MailError> {
+    pub async fn send_once(
+        &self,
+        message: &ComposedMessage,
+        row: &MessageRow,
+    ) -> Result<MailAnswer, MailError> {
         let key = (row.message_id.clone(), row.recipient.clone());
         if let Some(answer) = self.answers().get(&key) {
             return Ok(answer.clone());
         }
         let answer = match self.mailer.send(message, &row.recipient).await {
             Ok(accepted) => MailAnswer { state: MessageState::Sent, reply: accepted.server_reply },
-            Err(error) if matches!(error.kind, MailErrorKind::RefusedRecipient | MailErrorKind::RefusedMessage) => {
+            Err(error)
+                if matches!(error.kind, MailErrorKind::RefusedRecipient | MailErrorKind::RefusedMessage) =>
+            {
                 MailAnswer { state: MessageState::Refused, reply: error.message }
             }
             Err(error) => return Err(error),

@@ -1,8 +1,8 @@
 //! Delivers experiments: exactly once, and never to the wrong person.
 //!
-//! [`Deliverer::plan`] inspects and changes nothing; [`Deliverer::accept`] records that the experiment is to be delivered;
-//! [`Deliverer::run`] delivers it, in the order of [`STEPS`](crate::domain::STEPS). Each effect has a row in the journal
-//! before and after, so a kill at any moment ends in the same state as no kill.
+//! [`Deliverer::plan`] inspects and changes nothing; [`Deliverer::accept`] records that the experiment is to
+//! be delivered; [`Deliverer::run`] delivers it, in the order of [`STEPS`](crate::domain::STEPS). Each effect
+//! has a row in the journal before and after, so a kill at any moment ends in the same state as no kill.
 
 mod attempt;
 mod attempt_error;

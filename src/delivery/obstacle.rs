@@ -45,7 +45,8 @@ pub enum Obstacle {
         replaces: EmailAddress,
         /// The first directory
         path: RelativePath,
-        /// Whether the replaced address has access that it loses; `false`, too, where it keeps it in another role
+        /// Whether the replaced address has access that it loses; `false`, too, where it keeps it in another
+        /// role
         loses_access: bool,
     },
     /// The principal investigator's address was removed from this experiment by hand, and gets nothing
@@ -90,14 +91,15 @@ impl fmt::Display for Obstacle {
             }
             Obstacle::Occupied { wanted_by, place, path, names } => write!(
                 f,
-                "{path} on {} for {wanted_by} has files that beamshare didn't put there ({}): Approve gives them to \
-                 this group; {REMEDY}",
+                "{path} on {} for {wanted_by} has files that beamshare didn't put there ({}): Approve gives \
+                 them to this group; {REMEDY}",
                 if place.starts_with("globus:") { "Globus" } else { place },
                 names.join(", ")
             ),
             Obstacle::Foreign { wanted_by, path, who, .. } => write!(
                 f,
-                "{who} can read {path} on Globus, which is to be {wanted_by}'s: end that access there, or Approve; {REMEDY}"
+                "{who} can read {path} on Globus, which is to be {wanted_by}'s: end that access there, or \
+                 Approve; {REMEDY}"
             ),
             Obstacle::NewPi { experiment, replaces, path, loses_access } => {
                 let access = if *loses_access { ", who loses access to" } else { " as PI of" };
@@ -105,17 +107,18 @@ impl fmt::Display for Obstacle {
             }
             Obstacle::RemovedPi { email, path } => write!(
                 f,
-                "{email} was removed from {path} by hand and gets no access, also after Approve. To undo the removal: \
-                 beamshare users add {email}"
+                "{email} was removed from {path} by hand and gets no access, also after Approve. To undo \
+                 the removal: beamshare users add {email}"
             ),
             Obstacle::Link { field, link } => write!(
                 f,
-                "The {field} contains a link ({link}), which would go into messages. Put the text without it, or Approve"
+                "The {field} contains a link ({link}), which would go into messages. Put the text without \
+                 it, or Approve"
             ),
             Obstacle::TooManyGroups { per_hour, ends, .. } => write!(
                 f,
-                "The limit of {per_hour} new groups per hour is reached (new_groups_per_hour): this one waits until {ends}, \
-                 or for Approve"
+                "The limit of {per_hour} new groups per hour is reached (new_groups_per_hour): this one \
+                 waits until {ends}, or for Approve"
             ),
         }
     }
@@ -145,7 +148,9 @@ impl Obstacle {
             // Approving that two groups share a directory approves its content in every place.
             Obstacle::Taken { conflict, .. } => conflict.wanted == claim.path,
             Obstacle::Occupied { place, path, .. } => *place == claim.place && *path == claim.path,
-            Obstacle::Foreign { place, path, .. } => *place == claim.place && covers(place, &claim.path, path),
+            Obstacle::Foreign { place, path, .. } => {
+                *place == claim.place && covers(place, &claim.path, path)
+            }
             _ => false,
         }
     }

@@ -1,5 +1,5 @@
-//! Collections and directories that the settings no longer name. People who have left the experiment lose the access that
-//! beamshare gave them there, too; the others keep it, since the data may be only there.
+//! Collections and directories that the settings no longer name. People who have left the experiment lose the
+//! access that beamshare gave them there, too; the others keep it, since the data may be only there.
 
 use super::attempt::StepResult;
 use super::collection::Collection;
@@ -24,8 +24,9 @@ impl Run<'_> {
         looked: &AccessInspection,
     ) -> Vec<StepResult> {
         let mut former: BTreeMap<Uuid, Vec<AccessRow>> = BTreeMap::new();
-        let is_present =
-            |row: &AccessRow| first.has(row) || self.deliverer.replicas.iter().any(|copy| copy.collection().has(row));
+        let is_present = |row: &AccessRow| {
+            first.has(row) || self.deliverer.replicas.iter().any(|copy| copy.collection().has(row))
+        };
         for row in looked.rows.iter().filter(|row| is_taken_back(row, people, looked) && !is_present(row)) {
             former.entry(row.collection).or_default().push(row.clone());
         }

@@ -1,8 +1,8 @@
-//! Who gets an experiment's data: the PI, those of the proposal where that is configured, those added by hand, and
-//! `share_with`.
+//! Who gets an experiment's data: the PI, those of the proposal where that is configured, those added by
+//! hand, and `share_with`.
 //!
-//! The people are in the journal. The schedule adds and removes people; where it can't be asked, or its answer does not tell,
-//! they stay as they are. The PI is one of them unless removed by hand.
+//! The people are in the journal. The schedule adds and removes people; where it can't be asked, or its
+//! answer does not tell, they stay as they are. The PI is one of them unless removed by hand.
 
 use super::deliverer::Deliverer;
 use super::person::{People, Person};
@@ -43,7 +43,11 @@ impl Deliverer {
         self.people_of(row, known).await
     }
 
-    pub(super) async fn people_of(&self, row: &ExperimentRow, known: Vec<PersonRow>) -> Result<People, JournalError> {
+    pub(super) async fn people_of(
+        &self,
+        row: &ExperimentRow,
+        known: Vec<PersonRow>,
+    ) -> Result<People, JournalError> {
         let pi = &row.experiment.pi_email;
         let further: Vec<&EmailAddress> = self.further().collect();
         let mut addressees = vec![];
@@ -69,7 +73,11 @@ impl Deliverer {
             }
             for email in further {
                 if !readers.iter().any(|reader| reader.email == *email) {
-                    readers.push(Person { email: email.clone(), name: String::new(), reason: GrantReason::Further });
+                    readers.push(Person {
+                        email: email.clone(),
+                        name: String::new(),
+                        reason: GrantReason::Further,
+                    });
                 }
             }
         }
@@ -81,7 +89,8 @@ impl Deliverer {
         self.config.schedule.as_ref().is_some_and(|schedule| schedule.recipients == Recipients::Schedule)
     }
 
-    /// Asks the schedule who is on the experiment's proposal, and keeps the answer. An unusable answer changes nothing.
+    /// Asks the schedule who is on the experiment's proposal, and keeps the answer. An unusable answer
+    /// changes nothing.
     pub async fn refresh_people(&self, row: &ExperimentRow) -> Result<Refreshed, RefreshError> {
         let (Some(source), Some(settings)) = (&self.schedule, &self.config.schedule) else {
             return Ok(Refreshed::Unusable("no schedule is configured".to_owned()));
@@ -126,6 +135,7 @@ fn people_on(beam_time: &BeamTime) -> (Vec<Listed>, Vec<Unreachable>) {
         }
     }
     let unreachable = beam_time.unreachable();
-    let unreachable = unreachable.map(|person| Unreachable { name: person.name(), reason: person.email.to_string() });
+    let unreachable =
+        unreachable.map(|person| Unreachable { name: person.name(), reason: person.email.to_string() });
     (listed, unreachable.collect())
 }

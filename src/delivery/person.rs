@@ -17,7 +17,8 @@ pub struct Person {
 pub struct People {
     /// Those who get a message of their own, once each: the PI first
     pub addressees: Vec<Person>,
-    /// Those with whom the directories are shared: the addressees and `share_with`; nobody where nothing is shared
+    /// Those with whom the directories are shared: the addressees and `share_with`; nobody where nothing is
+    /// shared
     pub readers: Vec<Person>,
     /// Those on the proposal who can't be reached
     pub unreachable: Vec<Unreachable>,

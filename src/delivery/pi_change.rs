@@ -1,5 +1,5 @@
-//! The message about another principal investigator: to the address that was replaced, to the new one and to the contacts,
-//! each exactly once, whichever steps the delivery is asked for.
+//! The message about another principal investigator: to the address that was replaced, to the new one and to
+//! the contacts, each exactly once, whichever steps the delivery is asked for.
 
 use super::attempt::StepResult;
 use super::attempt_error::AttemptError;
@@ -34,7 +34,8 @@ impl Run<'_> {
             async move {
                 let outgoing = self.pi_change_message(setup, change).await?;
                 let records: Vec<_> = outgoing.copies.iter().map(Record::Message).collect();
-                self.note_messages(Step::Email, unit, StepStatus::Done, attempt, "", &records, outgoing.new).await?;
+                self.note_messages(Step::Email, unit, StepStatus::Done, attempt, "", &records, outgoing.new)
+                    .await?;
                 Ok(outgoing)
             }
             .boxed()
@@ -49,8 +50,8 @@ impl Run<'_> {
         self.attempts.until_true(Step::Email, unit, once).await
     }
 
-    /// Sends one copy. An address that the server refuses is shown and does not fail the delivery: it often was replaced
-    /// because it is wrong.
+    /// Sends one copy. An address that the server refuses is shown and does not fail the delivery: it often
+    /// was replaced because it is wrong.
     async fn send_once(
         &self,
         setup: &MailSetup,
@@ -72,19 +73,26 @@ impl Run<'_> {
     }
 
     /// Composes the message for the recipients who don't have it.
-    async fn pi_change_message(&self, setup: &MailSetup, change: &PiChange) -> Result<OutgoingMessage, AttemptError> {
+    async fn pi_change_message(
+        &self,
+        setup: &MailSetup,
+        change: &PiChange,
+    ) -> Result<OutgoingMessage, AttemptError> {
         let kind = MessageKind::PiChange(change.number);
         let mut rows = self.deliverer.journal().messages(self.experiment.id).await?;
         rows.retain(|row| row.kind == kind);
         let message_id = rows.first().map_or_else(new_message_id, |row| row.message_id.clone());
         let mut recipients: Vec<EmailAddress> = vec![];
-        for email in [change.former.clone(), change.present.clone()].into_iter().chain(self.deliverer.contacts()) {
+        for email in
+            [change.former.clone(), change.present.clone()].into_iter().chain(self.deliverer.contacts())
+        {
             if !recipients.contains(&email) {
                 recipients.push(email);
             }
         }
-        let is_done =
-            |email: &EmailAddress| rows.iter().any(|row| row.recipient == *email && row.state != MessageState::Writing);
+        let is_done = |email: &EmailAddress| {
+            rows.iter().any(|row| row.recipient == *email && row.state != MessageState::Writing)
+        };
         recipients.retain(|email| !is_done(email));
         let copies: Vec<_> = recipients
             .into_iter()
@@ -99,7 +107,8 @@ impl Run<'_> {
                 server_reply: String::new(),
             })
             .collect();
-        let new = copies.iter().filter(|copy| !rows.iter().any(|row| row.recipient == copy.recipient)).count();
+        let new =
+            copies.iter().filter(|copy| !rows.iter().any(|row| row.recipient == copy.recipient)).count();
         let facts = self.pi_change_facts(change).await?;
         let message = setup.templates.compose_pi_change(&self.context().await?, &facts, &message_id)?;
         Ok(OutgoingMessage { message, copies, new: u32::try_from(new).unwrap_or(u32::MAX) })
@@ -111,8 +120,13 @@ impl Run<'_> {
         Ok(PiChangeContext {
             former: change.former.clone(),
             present: change.present.clone(),
-            former_keeps_access: is_pi_again || deliverer.keeps_access(self.experiment.id, &change.former).await?,
-            changed_at: format!("{} {}", deliverer.day(change.changed_at), deliverer.time_of_day(change.changed_at)),
+            former_keeps_access: is_pi_again
+                || deliverer.keeps_access(self.experiment.id, &change.former).await?,
+            changed_at: format!(
+                "{} {}",
+                deliverer.day(change.changed_at),
+                deliverer.time_of_day(change.changed_at)
+            ),
         })
     }
 }

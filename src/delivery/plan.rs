@@ -8,7 +8,9 @@ use super::obstacle::Obstacle;
 use super::plan_error::{PlanError, UnreachablePlace};
 use super::shared::Shared;
 use crate::domain::{EmailAddress, Experiment, Readings, RelativePath, StepError};
-use crate::journal::{Acceptance, Accepted, AcceptedBy, Claim, ClaimState, ExperimentRow, JournalError, PersonState};
+use crate::journal::{
+    Acceptance, Accepted, AcceptedBy, Claim, ClaimState, ExperimentRow, JournalError, PersonState,
+};
 use crate::places::{DirectoryState, Place};
 use futures::future::join_all;
 use globus_transfer_client::AccessRule;
@@ -53,7 +55,8 @@ impl Plan {
         self.approved = true;
     }
 
-    /// Drops the obstacle of a new principal investigator, after a check that can't be forged, such as a signature.
+    /// Drops the obstacle of a new principal investigator, after a check that can't be forged, such as a
+    /// signature.
     pub fn confirm_new_pi(&mut self) {
         self.obstacles.retain(|obstacle| !matches!(obstacle, Obstacle::NewPi { .. }));
     }
@@ -105,7 +108,8 @@ impl Deliverer {
             claims.push(Claim { place, path, state });
         }
 
-        // Files in a directory that was made for the same reader are no obstacle; other people's access to it is.
+        // Files in a directory that was made for the same reader are no obstacle; other people's access to it
+        // is.
         let occupied = |place: &str, path: &RelativePath, found: &DirectoryState| {
             let is_beside = beside.iter().any(|(other, its)| other == place && its == path);
             occupied(experiment, place, path, found, &paths).filter(|_| !is_beside)
@@ -113,7 +117,8 @@ impl Deliverer {
         let mut inspection = Inspection::now();
         let mut unreachable = vec![];
         let unseen = |name: &str| -> Vec<RelativePath> {
-            let here = claims.iter().filter(|claim| claim.place == name && claim.state == ClaimState::Claimed);
+            let here =
+                claims.iter().filter(|claim| claim.place == name && claim.state == ClaimState::Claimed);
             here.map(|claim| claim.path.clone()).collect()
         };
         let looks = self.places.iter().map(|place| {
@@ -179,19 +184,27 @@ impl Deliverer {
     }
 
     /// Whether the path in this place was made for one of these experiments.
-    async fn is_made_beside(&self, others: &[Uuid], place: &str, path: &RelativePath) -> Result<bool, JournalError> {
+    async fn is_made_beside(
+        &self,
+        others: &[Uuid],
+        place: &str,
+        path: &RelativePath,
+    ) -> Result<bool, JournalError> {
         for other in others {
             let claims = self.journal.claims(*other).await?;
             let is_made = |claim: &Claim| claim.state >= ClaimState::Making;
-            if claims.iter().any(|claim| claim.place == place && claim.path.key() == path.key() && is_made(claim)) {
+            if claims
+                .iter()
+                .any(|claim| claim.place == place && claim.path.key() == path.key() && is_made(claim))
+            {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Records in one commit that the experiment is to be delivered: its claims, the reference for the next set, and a
-    /// delivery for [`Deliverer::run`]. After a kill it is found by [`Journal::unfinished`].
+    /// Records in one commit that the experiment is to be delivered: its claims, the reference for the next
+    /// set, and a delivery for [`Deliverer::run`]. After a kill it is found by [`Journal::unfinished`].
     ///
     /// [`Journal::unfinished`]: crate::journal::Journal::unfinished
     pub async fn accept(
@@ -204,13 +217,18 @@ impl Deliverer {
             return Err(PlanError::NotApproved(Obstacle::sentences(plan.obstacles())));
         }
         let covers = |place: &str, directory: &RelativePath, rule: &str| {
-            self.collections().any(|collection| collection.name() == place && collection.covers(directory, rule))
+            self.collections()
+                .any(|collection| collection.name() == place && collection.covers(directory, rule))
         };
         let mut claims = plan.claims.clone();
         for claim in &mut claims {
-            let is_beside = plan.beside.iter().any(|(place, path)| *place == claim.place && *path == claim.path);
+            let is_beside =
+                plan.beside.iter().any(|(place, path)| *place == claim.place && *path == claim.path);
             // What an unreachable place holds is inspected, and held, when it answers.
-            if claim.state == ClaimState::Claimed && is_beside && plan.inspection.covers(&claim.place, &claim.path) {
+            if claim.state == ClaimState::Claimed
+                && is_beside
+                && plan.inspection.covers(&claim.place, &claim.path)
+            {
                 claim.state = ClaimState::Making;
             }
         }
@@ -253,7 +271,10 @@ impl Deliverer {
         own: &[RelativePath],
     ) -> Result<Vec<Obstacle>, StepError> {
         let found = inspect(place, paths).await?;
-        Ok(found.iter().filter_map(|(path, found)| occupied(experiment, place.name(), path, found, own)).collect())
+        Ok(found
+            .iter()
+            .filter_map(|(path, found)| occupied(experiment, place.name(), path, found, own))
+            .collect())
     }
 
     /// The same on a collection and its rules.
@@ -283,7 +304,9 @@ impl Deliverer {
     ) -> Result<Vec<Obstacle>, AttemptError> {
         let inside: Vec<_> = rules
             .iter()
-            .filter(|rule| rule.role_id.is_none() && paths.iter().any(|path| collection.covers(path, &rule.path)))
+            .filter(|rule| {
+                rule.role_id.is_none() && paths.iter().any(|path| collection.covers(path, &rule.path))
+            })
             .collect();
         if inside.is_empty() {
             return Ok(vec![]);
@@ -308,7 +331,8 @@ impl Deliverer {
                 strangers.push((rule, principal));
             }
         }
-        let names = collection.names(strangers.iter().filter_map(|(_, principal)| principal.identity())).await;
+        let names =
+            collection.names(strangers.iter().filter_map(|(_, principal)| principal.identity())).await;
         for (rule, principal) in strangers {
             let who = principal.identity().and_then(|identity| names.get(&identity).cloned());
             obstacles.push(Obstacle::Foreign {

@@ -33,7 +33,8 @@ impl Progress {
         self.publish(step, status, message);
     }
 
-    /// Writes a unit's status to the journal, in one commit with the records that belong to it, and then to the report.
+    /// Writes a unit's status to the journal, in one commit with the records that belong to it, and then to
+    /// the report.
     pub async fn note(
         &self,
         step: Step,
@@ -45,7 +46,14 @@ impl Progress {
     ) -> Result<(), JournalError> {
         let mut records = Vec::with_capacity(with.len() + 1);
         records.extend_from_slice(with);
-        records.push(Record::Step(NewStep { delivery: self.delivery, step, unit, status, attempts, message }));
+        records.push(Record::Step(NewStep {
+            delivery: self.delivery,
+            step,
+            unit,
+            status,
+            attempts,
+            message,
+        }));
         self.journal.record(&records).await?;
         self.show(step, unit, status, message);
         Ok(())
@@ -60,7 +68,14 @@ impl Progress {
         per_hour: u32,
     ) -> Result<Result<(), Allowance>, JournalError> {
         let mut records = with.to_vec();
-        records.push(Record::Step(NewStep { delivery: self.delivery, step, unit, status, attempts, message }));
+        records.push(Record::Step(NewStep {
+            delivery: self.delivery,
+            step,
+            unit,
+            status,
+            attempts,
+            message,
+        }));
         let written = self.journal.record_messages(&records, new, per_hour).await?;
         if written.is_ok() {
             self.show(step, unit, status, message);
@@ -125,7 +140,8 @@ pub(super) fn summary(units: &Units) -> (StepStatus, String) {
         Failed => 0,
         Running => 1,
         Pending => 2,
-        // People who can't be reached and optional hooks that failed come before the many that succeeded: a record cuts the end.
+        // People who can't be reached and optional hooks that failed come before the many that succeeded: a
+        // record cuts the end.
         Skipped => 3,
         Done => 4,
     });

@@ -1,8 +1,8 @@
 //! The reminder that an access ends: once a person, whether beamshare was up at that moment or only later.
 //!
-//! As with messages, its row with a fixed Message-ID is written first, so after a kill it goes out again under the same
-//! Message-ID. The rules on Globus are looked at before: nobody is reminded of an access that is gone, and where staff have moved a
-//! rule's end by hand, that end counts.
+//! As with messages, its row with a fixed Message-ID is written first, so after a kill it goes out again
+//! under the same Message-ID. The rules on Globus are looked at before: nobody is reminded of an access that
+//! is gone, and where staff have moved a rule's end by hand, that end counts.
 
 use super::attempt_error::AttemptError;
 use super::deliverer::Deliverer;
@@ -18,10 +18,11 @@ use uuid::Uuid;
 const LENGTHENED: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 impl Deliverer {
-    /// Sends the reminders that are due at `now`, and returns how many the mail server took. A transient failure is an error,
-    /// to be retried.
+    /// Sends the reminders that are due at `now`, and returns how many the mail server took. A transient
+    /// failure is an error, to be retried.
     pub async fn remind(&self, now: Timestamp) -> Result<u32, AttemptError> {
-        let (Some(setup), Some(collection), Some(email)) = (&self.mail_setup, &self.collection, &self.config.email)
+        let (Some(setup), Some(collection), Some(email)) =
+            (&self.mail_setup, &self.collection, &self.config.email)
         else {
             return Ok(0);
         };
@@ -63,7 +64,8 @@ impl Deliverer {
                 continue;
             }
             let known = self.journal.reminders(experiment).await?;
-            let known = known.into_iter().find(|row| row.recipient == reminder.recipient && row.expires_at == ends);
+            let known =
+                known.into_iter().find(|row| row.recipient == reminder.recipient && row.expires_at == ends);
             match known {
                 Some(row) if row.state != MessageState::Writing => continue,
                 Some(row) => reminder = row,
@@ -94,7 +96,8 @@ impl Deliverer {
         let mut all: BTreeMap<(Uuid, String), Vec<AccessRow>> = BTreeMap::new();
         for row in self.journal.ending_access().await? {
             let Some(ends) = row.expires_at else { continue };
-            let near = ends - before <= now && now < ends.saturating_add(LENGTHENED).unwrap_or(Timestamp::MAX);
+            let near =
+                ends - before <= now && now < ends.saturating_add(LENGTHENED).unwrap_or(Timestamp::MAX);
             // People of share_with were not mailed about this experiment.
             if near && row.collection == collection && row.reason != GrantReason::Further {
                 all.entry((row.experiment, row.email.username())).or_default().push(row);
@@ -119,7 +122,8 @@ impl Deliverer {
         let Some(row) = self.journal.experiment(reminder.experiment).await? else { return Ok(false) };
         let booking = self.journal.booking(row.id).await?.map(|(booking, _)| booking).unwrap_or_default();
         let path = self.paths(&row.experiment).ok().and_then(|paths| paths.into_iter().next());
-        let context = self.message_context(&row.experiment, &path.unwrap_or(row.path), Some(reminder.expires_at));
+        let context =
+            self.message_context(&row.experiment, &path.unwrap_or(row.path), Some(reminder.expires_at));
         let context = context.with_booking(booking);
         let composed = setup.templates.compose_reminder(&context, &reminder.recipient, &reminder.message_id);
         let Some(message) = composed? else { return Ok(false) };
@@ -131,7 +135,9 @@ impl Deliverer {
                 tracing::info!(%experiment, "reminded {recipient} that the access ends on {day}");
                 (MessageState::Sent, accepted.server_reply)
             }
-            Err(error) if matches!(error.kind, MailErrorKind::RefusedRecipient | MailErrorKind::RefusedMessage) => {
+            Err(error)
+                if matches!(error.kind, MailErrorKind::RefusedRecipient | MailErrorKind::RefusedMessage) =>
+            {
                 tracing::error!(%experiment, "{recipient} can't be reminded that the access ends: {error}");
                 (MessageState::Refused, error.message)
             }

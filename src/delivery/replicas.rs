@@ -1,8 +1,9 @@
-//! Replicas of the data that pairs of `[[sync]]` with `share` make: each a second home of the experiment, shared with the same
-//! people on the same terms as the first, and mailed as a link of its own once the first files are there.
+//! Replicas of the data that pairs of `[[sync]]` with `share` make: each a second home of the experiment,
+//! shared with the same people on the same terms as the first, and mailed as a link of its own once the first
+//! files are there.
 //!
-//! The directory is claimed when the experiment is accepted, and looked at by the same rules. It is made before the first
-//! transfer, so what is found in it later is this experiment's.
+//! The directory is claimed when the experiment is accepted, and looked at by the same rules. It is made
+//! before the first transfer, so what is found in it later is this experiment's.
 
 use super::attempt::StepResult;
 use super::attempt_error::AttemptError;
@@ -21,7 +22,8 @@ use uuid::Uuid;
 const WAITS: &str = "the replica is shared when its first files are there";
 
 impl Deliverer {
-    /// The experiments to whose shared replicas files have come, and when the first of each replica were there.
+    /// The experiments to whose shared replicas files have come, and when the first of each replica were
+    /// there.
     pub async fn arrived_replicas(&self) -> Result<Vec<(Uuid, Timestamp)>, ManifestError> {
         if self.replicas.is_empty() {
             return Ok(vec![]);
@@ -33,8 +35,9 @@ impl Deliverer {
             })
         };
         let pairs = self.manifest().await?.pairs(true).await?;
-        let arrived =
-            pairs.into_iter().filter(|row| is_shared(row.pair.destination.collection, &row.pair.destination.path));
+        let arrived = pairs
+            .into_iter()
+            .filter(|row| is_shared(row.pair.destination.collection, &row.pair.destination.path));
         Ok(arrived.filter_map(|row| Some((row.pair.experiment?, row.first_success_at?))).collect())
     }
 
@@ -48,7 +51,9 @@ impl Deliverer {
         let manifest = self.manifest().await?;
         let (collection, paths) = (replica.collection.settings().collection, &replica.paths);
         let is_here = |path: &str| {
-            paths.iter().any(|here| replica.collection.path(here).trim_end_matches('/') == path.trim_end_matches('/'))
+            paths
+                .iter()
+                .any(|here| replica.collection.path(here).trim_end_matches('/') == path.trim_end_matches('/'))
         };
         Ok(manifest.pairs(true).await?.iter().any(|row| {
             row.pair.experiment == Some(experiment)
@@ -91,7 +96,8 @@ impl<'a> Run<'a> {
     pub(super) async fn share_replicas(&self, made: &[Shared<'_>]) -> Vec<StepResult> {
         let all = made.iter().map(|replica| async move {
             let (step, unit) = replica.making();
-            let once = |_| async { Ok(self.deliverer.has_arrived(self.experiment.id, replica).await?) }.boxed();
+            let once =
+                |_| async { Ok(self.deliverer.has_arrived(self.experiment.id, replica).await?) }.boxed();
             match self.attempts.until_true(step, &unit, once).await {
                 Ok(true) => {}
                 Ok(false) => return vec![],

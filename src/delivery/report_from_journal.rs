@@ -7,8 +7,8 @@ use super::report::DeliveryReport;
 use super::shared::Shared;
 use crate::domain::{EmailAddress, RelativePath, STEPS, Step, StepStatus, Unit};
 use crate::journal::{
-    AccessRow, AccessState, DeliveryState, ExperimentRow, GrantReason, JournalError, MessageKind, MessageState,
-    StepRow, Unreachable,
+    AccessRow, AccessState, DeliveryState, ExperimentRow, GrantReason, JournalError, MessageKind,
+    MessageState, StepRow, Unreachable,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -22,7 +22,8 @@ impl Deliverer {
         let last = self.journal.last_delivery(row.id).await?;
         if last.as_ref().is_none_or(|last| last.state != DeliveryState::Running) {
             // What has ended only in part waits for the next delivery.
-            for (status, _) in report.steps.values_mut().filter(|(status, _)| *status == StepStatus::Running) {
+            for (status, _) in report.steps.values_mut().filter(|(status, _)| *status == StepStatus::Running)
+            {
                 *status = StepStatus::Pending;
             }
         }
@@ -53,7 +54,11 @@ impl Deliverer {
         Ok(report)
     }
 
-    async fn read_report(&self, row: &ExperimentRow, paths: &[RelativePath]) -> Result<DeliveryReport, JournalError> {
+    async fn read_report(
+        &self,
+        row: &ExperimentRow,
+        paths: &[RelativePath],
+    ) -> Result<DeliveryReport, JournalError> {
         let people = self.people(row).await?;
         let recipients = self.recipients(&people);
         let shared = self.collection.as_ref().map(|collection| Shared::first(collection, paths));
@@ -69,8 +74,9 @@ impl Deliverer {
             None => BTreeSet::new(),
         };
         // Units of earlier settings and people are left out, but a failure that is nobody's own is shown.
-        let is_hook =
-            |step: Step, name: &str| self.config.hooks.iter().any(|hook| hook.step() == step && hook.name() == name);
+        let is_hook = |step: Step, name: &str| {
+            self.config.hooks.iter().any(|hook| hook.step() == step && hook.name() == name)
+        };
         let is_shown = |row: &StepRow| match (&row.unit, row.step) {
             (Unit::Hook(name), step) => is_hook(step, name),
             (Unit::Place(name), _) => self.places.iter().any(|place| place.name() == name),
@@ -87,7 +93,9 @@ impl Deliverer {
         let messages = self.journal.messages(row.id).await?;
         let was_mailed = |unit: &Unit| {
             let mut data = messages.iter().filter(|message| message.kind == MessageKind::Data);
-            data.any(|message| message.state == MessageState::Sent && *unit == Unit::Person(message.recipient.clone()))
+            data.any(|message| {
+                message.state == MessageState::Sent && *unit == Unit::Person(message.recipient.clone())
+            })
         };
         let mut units: BTreeMap<Step, Units> = BTreeMap::new();
         for mut step in self.journal.steps_of(row.id).await? {
@@ -125,12 +133,18 @@ impl Deliverer {
         // One each of every kind: resendings count once.
         let mailed: BTreeSet<_> = messages
             .iter()
-            .filter(|message| message.state == MessageState::Sent && !matches!(message.kind, MessageKind::PiChange(_)))
             .filter(|message| {
-                recipients.iter().any(|(to, recipient)| message.addressee == *to && message.recipient == *recipient)
+                message.state == MessageState::Sent && !matches!(message.kind, MessageKind::PiChange(_))
+            })
+            .filter(|message| {
+                recipients
+                    .iter()
+                    .any(|(to, recipient)| message.addressee == *to && message.recipient == *recipient)
                     || by_hand.contains(&message.recipient.username())
             })
-            .map(|message| (message.kind.to_string(), message.addressee.username(), message.recipient.username()))
+            .map(|message| {
+                (message.kind.to_string(), message.addressee.username(), message.recipient.username())
+            })
             .collect();
         let emails_sent = mailed.len() as u32;
         let refused = units.get(&Step::Email).into_iter().flatten();
@@ -170,12 +184,18 @@ impl Deliverer {
         let collection = shared.collection;
         let mut granted = self.journal.access(row.id).await?;
         granted.retain(|row| {
-            row.state == AccessState::Granted && row.collection == collection.settings().collection && counts(row)
+            row.state == AccessState::Granted
+                && row.collection == collection.settings().collection
+                && counts(row)
         });
         let paths: Vec<_> = shared.paths.iter().map(|path| collection.path(path)).collect();
-        let has =
-            |email: &EmailAddress, path: &String| granted.iter().any(|row| row.email == *email && row.path == *path);
+        let has = |email: &EmailAddress, path: &String| {
+            granted.iter().any(|row| row.email == *email && row.path == *path)
+        };
         let people = granted.iter().map(|row| &row.email);
-        Ok(people.filter(|email| paths.iter().all(|path| has(email, path))).map(EmailAddress::username).collect())
+        Ok(people
+            .filter(|email| paths.iter().all(|path| has(email, path)))
+            .map(EmailAddress::username)
+            .collect())
     }
 }

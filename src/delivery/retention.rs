@@ -1,8 +1,8 @@
 //! When access ends.
 //!
-//! All access to an experiment's data ends at one moment: `retention` after the end of the beam time where the schedule has
-//! it, else after the first access. The starting point is recorded once, so a later delivery does not change the day that
-//! users were told. Only another `retention` in the settings does.
+//! All access to an experiment's data ends at one moment: `retention` after the end of the beam time where
+//! the schedule has it, else after the first access. The starting point is recorded once, so a later delivery
+//! does not change the day that users were told. Only another `retention` in the settings does.
 
 use super::deliverer::Deliverer;
 use super::execute::Run;
@@ -21,7 +21,8 @@ impl Deliverer {
         Some(from.saturating_add(self.retention()?).unwrap_or(Timestamp::MAX))
     }
 
-    /// When the experiment's access ends, or would if it were given now; `None`: never. Nothing is written down.
+    /// When the experiment's access ends, or would if it were given now; `None`: never. Nothing is written
+    /// down.
     pub(super) async fn would_end(
         &self,
         row: Option<&ExperimentRow>,

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 impl Deliverer {
-    /// Why a new experiment is held: no entry of the schedule fits it, or the schedule does not answer within `limit`. `None`
-    /// where no schedule is configured.
+    /// Why a new experiment is held: no entry of the schedule fits it, or the schedule does not answer within
+    /// `limit`. `None` where no schedule is configured.
     pub async fn schedule_hold(&self, experiment: &Experiment, limit: Option<Duration>) -> Option<Hold> {
         let (source, settings) = (self.schedule.as_ref()?, self.config.schedule.as_ref()?);
         let now = Timestamp::now();
@@ -28,9 +28,12 @@ impl Deliverer {
         };
         match answer {
             OnSchedule::Yes => None,
-            OnSchedule::No(why) => Some(Hold::approve(format!("Not on the schedule: {why}. Approve if it is right"))),
+            OnSchedule::No(why) => {
+                Some(Hold::approve(format!("Not on the schedule: {why}. Approve if it is right")))
+            }
             OnSchedule::Unknown(why) => Some(Hold::until_answered(format!(
-                "The schedule can't be asked whether they are on it ({why}), and is asked again. Approve if it is right"
+                "The schedule can't be asked whether they are on it ({why}), and is asked again. Approve if \
+                 it is right"
             ))),
         }
     }

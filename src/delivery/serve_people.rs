@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Run<'_> {
-    /// Shares with and mails everyone. Those who are known don't wait for an unreachable schedule; those whom it adds are
-    /// served when it answers. `before` are the failures of the steps that this waits for.
+    /// Shares with and mails everyone. Those who are known don't wait for an unreachable schedule; those whom
+    /// it adds are served when it answers. `before` are the failures of the steps that this waits for.
     pub(super) async fn serve_people(&self, before: Vec<StepResult>) -> Vec<StepResult> {
         if self.delivery.cause == Cause::Schedule {
             self.heard_schedule().await;
@@ -72,7 +72,10 @@ impl Run<'_> {
             // The journal has the answer, or the people added by hand, already.
             Cause::Schedule | Cause::Users => false,
             _ if self.ask_schedule => true,
-            _ => self.deliverer.serves_everyone() && (self.delivery.only.is_none() || self.expects(Step::Share)),
+            _ => {
+                self.deliverer.serves_everyone()
+                    && (self.delivery.only.is_none() || self.expects(Step::Share))
+            }
         }
     }
 
@@ -83,7 +86,8 @@ impl Run<'_> {
 
     /// The service has asked a moment ago, so an earlier delivery's failure to ask is over.
     async fn heard_schedule(&self) {
-        if let Err(error) = self.progress.note(self.tells_people(), &Unit::Schedule, StepStatus::Done, 1, "", &[]).await
+        if let Err(error) =
+            self.progress.note(self.tells_people(), &Unit::Schedule, StepStatus::Done, 1, "", &[]).await
         {
             tracing::error!("{error}");
         }
@@ -94,7 +98,12 @@ impl Run<'_> {
         self.progress.expect(step, [Unit::Schedule]);
         let once = |attempt| {
             async move {
-                self.progress.show(step, &Unit::Schedule, StepStatus::Running, "asking who is on the proposal");
+                self.progress.show(
+                    step,
+                    &Unit::Schedule,
+                    StepStatus::Running,
+                    "asking who is on the proposal",
+                );
                 let asked = self.deliverer.refresh_people(self.experiment).await;
                 let asked = asked.inspect_err(|_| failed_once.notify_one())?;
                 let told = match &asked {

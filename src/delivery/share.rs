@@ -1,5 +1,5 @@
-//! Access to the directories on Globus: one call for all identities, one for all rules, then a call for each rule that is
-//! missing or wrong.
+//! Access to the directories on Globus: one call for all identities, one for all rules, then a call for each
+//! rule that is missing or wrong.
 
 use super::attempt::StepResult;
 use super::attempt_error::AttemptError;
@@ -38,8 +38,8 @@ struct Grant<'a> {
 }
 
 impl Run<'_> {
-    /// Gives each person access, and takes back what beamshare gave to addresses that are no longer among the experiment's
-    /// people. The plan's findings are used in the first round only.
+    /// Gives each person access, and takes back what beamshare gave to addresses that are no longer among the
+    /// experiment's people. The plan's findings are used in the first round only.
     pub(super) async fn share(&self, first: bool) -> Vec<StepResult> {
         let Some(collection) = &self.deliverer.collection else { return vec![] };
         self.share_all(&Shared::first(collection, &self.paths), first).await
@@ -70,7 +70,8 @@ impl Run<'_> {
         let give = people.iter().filter(|_| over.is_none());
         let give: Vec<_> = give.map(|person| self.share_with(shared, person, &looked).boxed()).collect();
         let wrong = self.wrongly_given(shared, &people, &looked);
-        let take_back: Vec<_> = wrong.iter().map(|row| self.take_back(shared, row, &looked).boxed()).collect();
+        let take_back: Vec<_> =
+            wrong.iter().map(|row| self.take_back(shared, row, &looked).boxed()).collect();
         let (given, taken): (Vec<_>, Vec<_>) = tokio::join!(
             stream::iter(give).buffer_unordered(AT_A_TIME).collect(),
             stream::iter(take_back).buffer_unordered(AT_A_TIME).collect()
@@ -103,7 +104,8 @@ impl Run<'_> {
         let is_over = ends.is_some_and(|end| end <= Timestamp::now());
         let (identities, rules) = tokio::try_join!(collection.identities(&emails), rules)?;
         let rows = self.deliverer.journal().access(self.experiment.id).await?;
-        // In one commit, before the first request: the people about to get a rule. After a kill those rules are ours.
+        // In one commit, before the first request: the people about to get a rule. After a kill those rules
+        // are ours.
         let mut wanted = vec![];
         for person in people.iter().filter(|_| !is_over) {
             let Some(identity) = identities.get(&person.email.username()) else { continue };
@@ -143,7 +145,12 @@ impl Run<'_> {
     }
 
     /// Makes the person's rules, or finds them.
-    async fn make_rules(&self, grant: &Grant<'_>, looked: &AccessInspection, attempt: u32) -> Result<(), AttemptError> {
+    async fn make_rules(
+        &self,
+        grant: &Grant<'_>,
+        looked: &AccessInspection,
+        attempt: u32,
+    ) -> Result<(), AttemptError> {
         let (step, unit) = (grant.shared.sharing(), grant.shared.access(&grant.person.email));
         let collection = grant.shared.collection;
         self.progress.show(step, &unit, StepStatus::Running, "sharing");
@@ -164,7 +171,9 @@ impl Run<'_> {
         let mut granted = vec![];
         for path in rule_paths(grant.shared) {
             let row = rows.iter().find(|row| {
-                row.identity == grant.identity && row.collection == collection.settings().collection && row.path == path
+                row.identity == grant.identity
+                    && row.collection == collection.settings().collection
+                    && row.path == path
             });
             let (rule, ours, ends) = match find(rules, grant.identity, &path) {
                 Some(rule) => {
@@ -186,7 +195,11 @@ impl Run<'_> {
                             && granted.is_empty()
                             && grant.person.reason != GrantReason::Further
                     });
-                    (Some(collection.grant(grant.identity, &path, grant.ends, notify).await?), true, grant.ends)
+                    (
+                        Some(collection.grant(grant.identity, &path, grant.ends, notify).await?),
+                        true,
+                        grant.ends,
+                    )
                 }
             };
             let row = self.row(grant, path, AccessState::Granted, rule, ours);
@@ -200,8 +213,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Updates the permissions and expiry of an existing rule. Rules that beamshare did not make are left alone. `known` is the
-    /// expiry that one of ours was given last: where staff have changed it since, it stays, unless the settings have changed.
+    /// Updates the permissions and expiry of an existing rule. Rules that beamshare did not make are left
+    /// alone. `known` is the expiry that one of ours was given last: where staff have changed it since, it
+    /// stays, unless the settings have changed.
     async fn update_rule(
         &self,
         grant: &Grant<'_>,
@@ -225,7 +239,9 @@ impl Run<'_> {
             return Ok(Some("had access already".to_owned()));
         }
         if wanted == globus::Permissions::Read {
-            return Ok(Some("had access already, to write too, by a rule that beamshare did not make".to_owned()));
+            return Ok(Some(
+                "had access already, to write too, by a rule that beamshare did not make".to_owned(),
+            ));
         }
         Err(AttemptError::ForeignRule {
             email: grant.person.email.clone(),
@@ -235,9 +251,14 @@ impl Run<'_> {
         })
     }
 
-    /// Access that beamshare gave to former principal investigators, to people whom the schedule no longer lists, and to
-    /// those removed by hand.
-    fn wrongly_given(&self, shared: &Shared<'_>, people: &[Person], looked: &AccessInspection) -> Vec<AccessRow> {
+    /// Access that beamshare gave to former principal investigators, to people whom the schedule no longer
+    /// lists, and to those removed by hand.
+    fn wrongly_given(
+        &self,
+        shared: &Shared<'_>,
+        people: &[Person],
+        looked: &AccessInspection,
+    ) -> Vec<AccessRow> {
         let rows = looked.rows.iter();
         let mut wrong: Vec<_> =
             rows.filter(|row| shared.has(row) && is_taken_back(row, people, looked)).cloned().collect();
@@ -288,8 +309,8 @@ impl Run<'_> {
         self.attempts.until_true(step, unit, once).await
     }
 
-    /// Leaves the rule to another experiment that has the same directory (an operator has approved that) and the same
-    /// person: from now on it is that one's to take back. False where there is none.
+    /// Leaves the rule to another experiment that has the same directory (an operator has approved that) and
+    /// the same person: from now on it is that one's to take back. False where there is none.
     async fn hand_over(
         &self,
         (step, unit): (Step, &Unit),
@@ -317,7 +338,14 @@ impl Run<'_> {
         }
     }
 
-    fn row(&self, grant: &Grant<'_>, path: String, state: AccessState, rule: Option<String>, ours: bool) -> AccessRow {
+    fn row(
+        &self,
+        grant: &Grant<'_>,
+        path: String,
+        state: AccessState,
+        rule: Option<String>,
+        ours: bool,
+    ) -> AccessRow {
         AccessRow {
             experiment: self.experiment.id,
             identity: grant.identity,
@@ -343,13 +371,18 @@ pub(super) fn is_taken_back(row: &AccessRow, people: &[Person], looked: &AccessI
     let is_right = |person: &Person| {
         person.email == row.email || looked.identities.get(&person.email.username()) == Some(&row.identity)
     };
-    row.reason != GrantReason::Further && row.ours && row.state != AccessState::Revoked && !people.iter().any(is_right)
+    row.reason != GrantReason::Further
+        && row.ours
+        && row.state != AccessState::Revoked
+        && !people.iter().any(is_right)
 }
 
 /// The rule that gives the identity access to exactly this directory. Access by a role can't be changed here.
 fn find<'r>(rules: &'r [AccessRule], identity: Uuid, path: &str) -> Option<&'r AccessRule> {
     rules.iter().find(|rule| {
-        rule.is_for(identity) && rule.role_id.is_none() && rule.path.trim_end_matches('/') == path.trim_end_matches('/')
+        rule.is_for(identity)
+            && rule.role_id.is_none()
+            && rule.path.trim_end_matches('/') == path.trim_end_matches('/')
     })
 }
 
@@ -361,7 +394,8 @@ fn same_end(a: Option<Timestamp>, b: Option<Timestamp>) -> bool {
     }
 }
 
-/// Whether beamshare made the rule: the journal has its id, or was about to have it when beamshare was killed.
+/// Whether beamshare made the rule: the journal has its id, or was about to have it when beamshare was
+/// killed.
 fn is_ours(row: &AccessRow, rule: &AccessRule) -> bool {
     row.ours
         && match (&row.rule, row.state) {
@@ -375,9 +409,9 @@ fn is_ours(row: &AccessRow, rule: &AccessRule) -> bool {
 
 fn merge(mut rows: Vec<AccessRow>, newer: Vec<AccessRow>) -> Vec<AccessRow> {
     rows.retain(|row| {
-        !newer
-            .iter()
-            .any(|new| new.identity == row.identity && new.collection == row.collection && new.path == row.path)
+        !newer.iter().any(|new| {
+            new.identity == row.identity && new.collection == row.collection && new.path == row.path
+        })
     });
     rows.extend(newer);
     rows

@@ -4,7 +4,8 @@ use super::collection::Collection;
 use crate::domain::{EmailAddress, RelativePath, ReplicaPart, Step, Unit};
 use crate::journal::AccessRow;
 
-/// Directories of an experiment on a collection that its people get access to: the first ones, or a replica's.
+/// Directories of an experiment on a collection that its people get access to: the first ones, or a
+/// replica's.
 pub(super) struct Shared<'a> {
     pub collection: &'a Collection,
     pub paths: Vec<RelativePath>,

@@ -13,8 +13,8 @@ pub struct TestMessage {
 }
 
 impl Deliverer {
-    /// Sends the experiment's message to the contacts alone, so that they see what the users would get; to nobody without
-    /// `[email]`. Nothing of it is journalled.
+    /// Sends the experiment's message to the contacts alone, so that they see what the users would get; to
+    /// nobody without `[email]`. Nothing of it is journalled.
     pub async fn send_test(&self, experiment: &Experiment) -> Result<Vec<TestMessage>, AttemptError> {
         let Some(setup) = &self.mail_setup else { return Ok(vec![]) };
         let paths = self.paths(experiment).map_err(AttemptError::Path)?;

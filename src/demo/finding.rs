@@ -4,7 +4,9 @@ use super::stage::{COLLECTION, SECRET, SERVICE, Stage};
 use super::tagging::Group;
 use super::{Result, say};
 use beamshare::domain::path_component;
-use globus_transfer_client::{AccessRule, Authorizer, ClientCredentials, GlobusClient, Identities, PrincipalType};
+use globus_transfer_client::{
+    AccessRule, Authorizer, ClientCredentials, GlobusClient, Identities, PrincipalType,
+};
 use mailparse::{MailHeaderMap, ParsedMail};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -33,7 +35,8 @@ pub async fn look(stage: &Stage, group: &Group, link: &str) -> Result<Finding> {
         }
     }
     let globus = client(stage)?;
-    let rules = globus.transfer().access_rules(COLLECTION).list().await.map_err(|error| error.to_string())?.rules;
+    let rules =
+        globus.transfer().access_rules(COLLECTION).list().await.map_err(|error| error.to_string())?.rules;
     let ids: Vec<_> = rules.iter().filter_map(|rule| rule.principal.parse().ok()).collect();
     let people = globus.auth().identities().by_ids(&ids).send().await.map_err(|error| error.to_string())?;
     let path = format!("/{directory}/");
@@ -84,8 +87,9 @@ pub fn directory_name(last_name: &str) -> Result<String> {
 
 /// A client of the simulator, as the service.
 pub fn client(stage: &Stage) -> Result<GlobusClient> {
-    let url =
-        |path: &str| Url::parse(&format!("http://{}{path}", stage.globus_address())).map_err(|error| error.to_string());
+    let url = |path: &str| {
+        Url::parse(&format!("http://{}{path}", stage.globus_address())).map_err(|error| error.to_string())
+    };
     GlobusClient::builder()
         .auth_url(url("")?)
         .transfer_url(url("/v0.10")?)
@@ -94,7 +98,8 @@ pub fn client(stage: &Stage) -> Result<GlobusClient> {
         .map_err(|error| error.to_string())
 }
 
-/// A message to this address that says this, e.g. the collection of its link: its file, and its headers and text as lines.
+/// A message to this address that says this, e.g. the collection of its link: its file, and its headers and
+/// text as lines.
 pub fn find_message(folder: &Path, address: &str, says: &str) -> Result<Option<(String, String)>> {
     let can_t = |error: std::io::Error| format!("can't read {}: {error}", folder.display());
     for entry in std::fs::read_dir(folder).map_err(can_t)? {

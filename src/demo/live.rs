@@ -70,7 +70,8 @@ impl Live {
     pub fn new(context: &Context) -> Result<Live> {
         let (sender, news) = mpsc::unbounded_channel();
         for record in RECORDS {
-            let channel = TextChannel::new(context, &format!("{SHARE}{record}")).map_err(|error| error.to_string())?;
+            let channel =
+                TextChannel::new(context, &format!("{SHARE}{record}")).map_err(|error| error.to_string())?;
             let sender = sender.clone();
             tokio::spawn(async move { while sender.send((record, channel.next().await)).is_ok() {} });
         }

@@ -1,6 +1,6 @@
-//! `make demo`: the whole of beamshare on this machine, as real as it gets. The parts are processes, and they talk to each
-//! other as at a beamline: a C soft IOC of EPICS base, a Globus simulator on real directories, the service itself. Mail
-//! goes into files. Then the tagging tool is played, and what comes of it is shown.
+//! `make demo`: the whole of beamshare on this machine, as real as it gets. The parts are processes, and they
+//! talk to each other as at a beamline: a C soft IOC of EPICS base, a Globus simulator on real directories,
+//! the service itself. Mail goes into files. Then the tagging tool is played, and what comes of it is shown.
 
 mod finding;
 mod live;
@@ -55,7 +55,8 @@ enum Verb {
     Tag(Tag),
 }
 
-/// Prints a line. Whoever started the demo may have stopped reading; that is no reason to leave its parts behind.
+/// Prints a line. Whoever started the demo may have stopped reading; that is no reason to leave its parts
+/// behind.
 fn say(line: impl fmt::Display) {
     let mut out = std::io::stdout();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
@@ -64,7 +65,9 @@ fn say(line: impl fmt::Display) {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let ended = match arguments.verb {
-        Some(Verb::Tag(tag)) => runtime().and_then(|runtime| runtime.block_on(tag.act())).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Tag(tag)) => {
+            runtime().and_then(|runtime| runtime.block_on(tag.act())).map(|()| ExitCode::SUCCESS)
+        }
         None => demo(arguments),
     };
     ended.unwrap_or_else(|message| {
@@ -123,12 +126,16 @@ async fn play(stage: &Stage, parts: &mut Parts<'_>, once: bool) -> Result<ExitCo
     live.until("the delivery ends", parts, ended).await?;
     live.drain(parts).await?;
 
-    let status = TextChannel::new(&context, &format!("{SHARE}{}", Record::Status)).map_err(|e| e.to_string())?;
+    let status =
+        TextChannel::new(&context, &format!("{SHARE}{}", Record::Status)).map_err(|e| e.to_string())?;
     let status = status.get(LIMIT).await.map_err(|error| error.to_string())?.text;
     let finding = finding::look(stage, &group, live.board().text(Record::DataLink)).await?;
     finding.show(stage);
     if status != BeamlineStatus::Done.to_string() {
-        return Err(format!("{SHARE}Status reads {status}, not Done: {}", live.board().text(Record::StatusMsg)));
+        return Err(format!(
+            "{SHARE}Status reads {status}, not Done: {}",
+            live.board().text(Record::StatusMsg)
+        ));
     }
     if !finding.missing.is_empty() {
         return Err(format!("Status reads Done, but there is no {}", finding.missing.join(", no ")));
@@ -146,7 +153,8 @@ async fn play(stage: &Stage, parts: &mut Parts<'_>, once: bool) -> Result<ExitCo
     }
     if once {
         say(format_args!(
-            "\n{SHARE}Status reads {status}; directories, access rules, messages and the moved files are there."
+            "\n{SHARE}Status reads {status}; directories, access rules, messages and the moved files are \
+             there."
         ));
         return Ok(ExitCode::SUCCESS);
     }

@@ -35,12 +35,15 @@ pub async fn look(stage: &Stage, group: &Group) -> Result<Vec<String>> {
     for (name, _) in FILES {
         let copy = there.join(name);
         match (read(&here.join(name)), read(&copy)) {
-            (Some(here), Some(there)) if here == there => say(format_args!("  {name}  {} bytes", there.len())),
+            (Some(here), Some(there)) if here == there => {
+                say(format_args!("  {name}  {} bytes", there.len()))
+            }
             _ => missing.push(format!("whole copy {}", copy.display())),
         }
     }
     let globus = client(stage)?;
-    let rules = globus.transfer().access_rules(ARCHIVE).list().await.map_err(|error| error.to_string())?.rules;
+    let rules =
+        globus.transfer().access_rules(ARCHIVE).list().await.map_err(|error| error.to_string())?.rules;
     let people = globus.auth().identities().by_usernames(&[&group.email]).send().await;
     let pi = people.map_err(|error| error.to_string())?.iter().next().map(|person| person.id);
     let path = format!("/2bm/{directory}/");

@@ -1,5 +1,5 @@
-//! The processes of the demo. None outlives it: they are stopped in turn at its end, and if it is killed the kernel ends
-//! them.
+//! The processes of the demo. None outlives it: they are stopped in turn at its end, and if it is killed the
+//! kernel ends them.
 
 use super::stage::Stage;
 use super::{LIMIT, Result, SHARE, USER_INFO, say};
@@ -71,7 +71,8 @@ impl<'s> Parts<'s> {
         };
         tokio::select! {
             listens = tokio::time::timeout(LIMIT, listening) => {
-                listens.map_err(|_| format!("the Globus simulator does not listen at {address} within {LIMIT:?}"))
+                listens.map_err(|_| format!("the Globus simulator does not listen at {address} within \
+                                             {LIMIT:?}"))
             }
             ended = self.ended() => Err(ended),
         }

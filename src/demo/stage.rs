@@ -1,5 +1,5 @@
-//! Where the demo plays: a fresh folder with everything in it, ports of its own, and an environment in which Channel Access
-//! reaches nothing but loopback.
+//! Where the demo plays: a fresh folder with everything in it, ports of its own, and an environment in which
+//! Channel Access reaches nothing but loopback.
 
 use super::{Result, SHARE, USER_INFO};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
@@ -52,7 +52,8 @@ impl Stage {
             }
         };
         let [server_port, repeater_port, globus_port] = free_ports()?;
-        let stage = Stage { folder, temporary, root, programs, python, server_port, repeater_port, globus_port };
+        let stage =
+            Stage { folder, temporary, root, programs, python, server_port, repeater_port, globus_port };
         stage.furnish()?;
         Ok(stage)
     }
@@ -122,7 +123,8 @@ impl Stage {
     fn furnish(&self) -> Result<()> {
         for folder in ["data", "globus/2bm", "archive/2bm", "outbox"] {
             let path = self.path(folder);
-            std::fs::create_dir_all(&path).map_err(|error| format!("can't make {}: {error}", path.display()))?;
+            std::fs::create_dir_all(&path)
+                .map_err(|error| format!("can't make {}: {error}", path.display()))?;
         }
         self.write("beamshare.toml", &self.settings(), 0o644)?;
         self.write("message.txt", TEXT_TEMPLATE, 0o644)?;
@@ -294,9 +296,11 @@ fn find_programs() -> Result<(PathBuf, PathBuf)> {
 }
 
 fn find_python(root: &Path) -> Result<PathBuf> {
-    let python = std::env::var_os("BEAMSHARE_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
+    let python =
+        std::env::var_os("BEAMSHARE_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
     let tried = std::process::Command::new(&python).args(["-c", "import epicscorelibs.ioc"]).output();
-    let remedy = "`make demo` installs it into .venv; if you have one elsewhere, name its Python in BEAMSHARE_PYTHON";
+    let remedy =
+        "`make demo` installs it into .venv; if you have one elsewhere, name its Python in BEAMSHARE_PYTHON";
     match tried {
         Ok(output) if output.status.success() => Ok(python),
         Ok(output) => {

@@ -1,4 +1,5 @@
-//! The tagging tool (DTagging, `dmagic tag`), as far as Channel Access sees it: ten PVs, put one by one in its order.
+//! The tagging tool (DTagging, `dmagic tag`), as far as Channel Access sees it: ten PVs, put one by one in
+//! its order.
 
 use super::{LIMIT, Result, USER_INFO, say};
 use channel_access::{Context, TextChannel};

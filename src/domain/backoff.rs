@@ -17,8 +17,8 @@ impl Backoff {
         Backoff { first, longest, last: None, over_at: None }
     }
 
-    /// The next pause, which begins now. It is up to a quarter longer than its nominal length, so that callers who failed
-    /// together do not return together.
+    /// The next pause, which begins now. It is up to a quarter longer than its nominal length, so that
+    /// callers who failed together do not return together.
     pub fn next_pause(&mut self) -> Duration {
         let nominal = self.last.map_or(self.first, |last| last.saturating_mul(2)).min(self.longest);
         self.last = Some(nominal);
@@ -54,7 +54,10 @@ mod tests {
         assert!(backoff.is_over());
         for nominal in [1, 2, 4, 5, 5] {
             let pause = backoff.next_pause().as_secs_f64();
-            assert!((f64::from(nominal)..=f64::from(nominal) * 1.25).contains(&pause), "{pause} for {nominal}");
+            assert!(
+                (f64::from(nominal)..=f64::from(nominal) * 1.25).contains(&pause),
+                "{pause} for {nominal}"
+            );
             assert!(!backoff.is_over());
         }
         backoff.pause_once(Duration::ZERO);

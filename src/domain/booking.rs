@@ -1,8 +1,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What the schedule says of a group's beam time, as it is kept and told to people: every text is on one line, and empty
-/// where the schedule doesn't say.
+/// What the schedule says of a group's beam time, as it is kept and told to people: every text is on one
+/// line, and empty where the schedule doesn't say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Booking {

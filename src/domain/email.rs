@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-/// A mail address that parses, without display name. Two addresses are equal whatever their capitals, as Globus treats
-/// usernames.
+/// A mail address that parses, without display name. Two addresses are equal whatever their capitals, as
+/// Globus treats usernames.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EmailAddress(String);
@@ -65,12 +65,15 @@ impl std::str::FromStr for EmailAddress {
         if text.len() > ADDRESS_MAX {
             return Err(format!("has {} characters; an e-mail address may have {ADDRESS_MAX}", text.len()));
         }
-        // A quoted local part may hold anything, also what ends a header or a path; nobody's address needs one.
+        // A quoted local part may hold anything, also what ends a header or a path; nobody's address needs
+        // one.
         if text.contains(['"', '\\']) {
             return Err("has a quoted part; put the address without quotes".to_owned());
         }
-        let options =
-            email_address::Options::default().without_display_text().without_domain_literal().with_required_tld();
+        let options = email_address::Options::default()
+            .without_display_text()
+            .without_domain_literal()
+            .with_required_tld();
         match email_address::EmailAddress::parse_with_options(text, options) {
             Ok(_) => Ok(EmailAddress(text.to_owned())),
             Err(error) => Err(format!("is no e-mail address like name@example.org: {error}")),
@@ -136,7 +139,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_accepted_address_fits_a_header(text in "\\PC{0,20}@\\PC{0,20}|[ -~]{1,30}@[a-z.-]{1,20}|(?s).{0,40}") {
+        fn an_accepted_address_fits_a_header(text in "\\PC{0,20}@\\PC{0,20}|[ \
+                                                      -~]{1,30}@[a-z.-]{1,20}|(?s).{0,40}") {
             if let Ok(address) = text.parse::<EmailAddress>() {
                 prop_assert!(address.as_str().bytes().all(|b| b.is_ascii_graphic()));
                 prop_assert!(address.as_str().parse::<lettre::Address>().is_ok(), "lettre refuses {}", address);

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// A user-info PV's place in the set. The order is that of the messages to people, not of the tagging tool's puts.
+/// A user-info PV's place in the set. The order is that of the messages to people, not of the tagging tool's
+/// puts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
@@ -97,11 +98,12 @@ pub struct UserInfo(pub BTreeMap<Field, String>);
 
 impl UserInfo {
     /// The field's text without surrounding blanks; `None` where it is absent, empty or says "nobody yet"
-    /// ("Unknown", "None", "null", "-", in any capitals; of a number also 0, which two groups without one would share).
+    /// ("Unknown", "None", "null", "-", in any capitals; of a number also 0, which two groups without one
+    /// would share).
     pub fn get(&self, field: Field) -> Option<&str> {
         let text = self.0.get(&field)?.trim();
-        let nobody =
-            text.is_empty() || ["unknown", "none", "null", "n/a", "-"].contains(&text.to_ascii_lowercase().as_str());
+        let nobody = text.is_empty()
+            || ["unknown", "none", "null", "n/a", "-"].contains(&text.to_ascii_lowercase().as_str());
         let is_number = matches!(field, Field::ProposalNumber | Field::PiBadge | Field::Esaf);
         let zero = is_number && text.bytes().all(|b| b == b'0');
         (!nobody && !zero).then_some(text)
@@ -128,8 +130,9 @@ pub(super) fn quoted(text: &str) -> String {
     format!("{shown:?}{more}")
 }
 
-/// One group's beam time, as the user info names it. All texts in it are parsed; the optional ones are on one line, free
-/// of control and invisible characters and at most 256 characters long; numbers are ASCII and at most 64.
+/// One group's beam time, as the user info names it. All texts in it are parsed; the optional ones are on one
+/// line, free of control and invisible characters and at most 256 characters long; numbers are ASCII and at
+/// most 64.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Experiment {
     /// The month in which it started
@@ -145,8 +148,8 @@ pub struct Experiment {
 impl Experiment {
     /// Parses a complete set. All that is wrong is told, not only the first, in the order of [`Field`].
     ///
-    /// An optional field that is not set is left out; one that is set and can't be used is an error like any other:
-    /// who puts a control character there is no tagging tool.
+    /// An optional field that is not set is left out; one that is set and can't be used is an error like any
+    /// other: who puts a control character there is no tagging tool.
     pub fn parse(user_info: &UserInfo) -> Result<Experiment, Vec<FieldError>> {
         let mut errors = vec![];
         let year_month = required(user_info, Field::YearMonth, &mut errors);
@@ -193,7 +196,11 @@ impl Experiment {
 }
 
 /// A required field's value, or `None` and one more error.
-fn required<T: FromStr<Err = String>>(user_info: &UserInfo, field: Field, errors: &mut Vec<FieldError>) -> Option<T> {
+fn required<T: FromStr<Err = String>>(
+    user_info: &UserInfo,
+    field: Field,
+    errors: &mut Vec<FieldError>,
+) -> Option<T> {
     let parsed = match user_info.get(field) {
         Some(text) => text.parse(),
         None => Err("is not set".to_owned()),
@@ -302,8 +309,7 @@ mod tests {
     #[test]
     fn an_error_shows_its_text_on_one_short_line() {
         let mut fields = COMPLETE.to_vec();
-        fields[1].1 =
-            "\n\u{1b}[31m\u{202E}xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n!";
+        fields[1].1 = "\n\u{1b}[31m\u{202E}xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n!";
         let error = Experiment::parse(&user_info(&fields)).unwrap_err()[0].to_string();
         assert!(error.chars().all(|c| !c.is_control() && !text::is_invisible(c)), "{error:?}");
         assert!(error.len() < 250, "{error}");

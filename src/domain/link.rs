@@ -1,21 +1,25 @@
-//! Links in texts of the user info. A name, a title or an institution comes from a PV and goes into messages that the
-//! beamline signs, so a link in it would be phishing with the beamline's address.
+//! Links in texts of the user info. A name, a title or an institution comes from a PV and goes into messages
+//! that the beamline signs, so a link in it would be phishing with the beamline's address.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Top-level domains that mail programs turn into links without a scheme, `www.` or a path. A short list, since
-/// abbreviations ("Univ.of") and formulas ("Ni.Co") must not count.
+/// Top-level domains that mail programs turn into links without a scheme, `www.` or a path. A short list,
+/// since abbreviations ("Univ.of") and formulas ("Ni.Co") must not count.
 const KNOWN: [&str; 24] = [
-    "app", "biz", "click", "cn", "com", "dev", "edu", "gov", "info", "io", "link", "live", "me", "net", "online",
-    "org", "page", "ru", "shop", "site", "store", "top", "web", "xyz",
+    "app", "biz", "click", "cn", "com", "dev", "edu", "gov", "info", "io", "link", "live", "me", "net",
+    "online", "org", "page", "ru", "shop", "site", "store", "top", "web", "xyz",
 ];
 
-/// The first part of the text that a mail program may show as a link: anything with a URL scheme, `www.`, an e-mail
-/// address, a domain with a path or port, or a domain of a common top-level domain.
+/// The first part of the text that a mail program may show as a link: anything with a URL scheme, `www.`, an
+/// e-mail address, a domain with a path or port, or a domain of a common top-level domain.
 pub fn link_in(text: &str) -> Option<String> {
-    let text: String = text.nfkc().map(|c| if matches!(c, '\u{3002}' | '\u{FF61}') { '.' } else { c }).collect();
+    let text: String =
+        text.nfkc().map(|c| if matches!(c, '\u{3002}' | '\u{FF61}') { '.' } else { c }).collect();
     let parts = text.split(|c: char| c.is_whitespace() || "<>\"'`()[]{}|,;“”‘’«»".contains(c));
-    parts.map(|part| part.trim_end_matches(['.', '!', '?', ':'])).find(|part| is_link(part)).map(str::to_owned)
+    parts
+        .map(|part| part.trim_end_matches(['.', '!', '?', ':']))
+        .find(|part| is_link(part))
+        .map(str::to_owned)
 }
 
 fn is_link(part: &str) -> bool {
@@ -29,11 +33,13 @@ fn is_link(part: &str) -> bool {
     let (host, rest) = after.split_at(host_end);
     let Some((name, top)) = host.rsplit_once('.') else { return false };
     let is_label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-');
-    let is_host = name.split('.').all(is_label) && top.chars().count() > 1 && top.chars().all(char::is_alphabetic);
+    let is_host =
+        name.split('.').all(is_label) && top.chars().count() > 1 && top.chars().all(char::is_alphabetic);
     is_host && (!before.is_empty() || rest.len() > 1 || KNOWN.contains(&top))
 }
 
-/// The text with its links made unusable for mail programs and still legible for people: `https[:]//evil[.]example/x`.
+/// The text with its links made unusable for mail programs and still legible for people:
+/// `https[:]//evil[.]example/x`.
 pub fn without_links(text: &str) -> String {
     if link_in(text).is_none() {
         return text.to_owned();

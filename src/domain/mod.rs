@@ -1,7 +1,8 @@
 //! Domain types: values that exist only if they are safe to use, and the words that all other modules share.
 //!
-//! Anyone on the controls network can put to a PV, so each text is hostile until it has been parsed into one of these
-//! types. [`Experiment`] is made by [`Experiment::parse`] alone. This module does no I/O and imports nothing of beamshare.
+//! Anyone on the controls network can put to a PV, so each text is hostile until it has been parsed into one
+//! of these types. [`Experiment`] is made by [`Experiment::parse`] alone. This module does no I/O and imports
+//! nothing of beamshare.
 
 mod backoff;
 mod booking;

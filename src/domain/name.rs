@@ -10,11 +10,12 @@ const COMPONENT_MAX: usize = 64;
 /// Longest last name, in characters.
 const NAME_MAX: usize = 64;
 
-/// A text as one safe ASCII path component: transliterated ("Łukasiewicz" is `Lukasiewicz`, "王" is `Wang`), only
-/// letters, digits and, one at a time between those, `_`, `-` and `.`; at most 64 bytes; no name that Windows reserves,
-/// since a collection can stand on one. `None` where nothing usable is left.
+/// A text as one safe ASCII path component: transliterated ("Łukasiewicz" is `Lukasiewicz`, "王" is `Wang`),
+/// only letters, digits and, one at a time between those, `_`, `-` and `.`; at most 64 bytes; no name that
+/// Windows reserves, since a collection can stand on one. `None` where nothing usable is left.
 ///
-/// Blanks and other signs become `_`; apostrophes and quotes go: "van der Berg" is `van_der_Berg`, "O'Brien" `OBrien`.
+/// Blanks and other signs become `_`; apostrophes and quotes go: "van der Berg" is `van_der_Berg`, "O'Brien"
+/// `OBrien`.
 pub fn path_component(text: &str) -> Option<String> {
     let mut component = String::new();
     // What stands between the last letter or digit and the next one; ".." must never come about.
@@ -59,7 +60,8 @@ impl PiLastName {
     }
 }
 
-/// Letters of any script with their marks, blanks, apostrophes, hyphens and periods: what names are written with.
+/// Letters of any script with their marks, blanks, apostrophes, hyphens and periods: what names are written
+/// with.
 fn is_of_a_name(c: char) -> bool {
     !is_invisible(c)
         && (c.is_alphabetic()
@@ -169,7 +171,9 @@ mod tests {
 
     #[test]
     fn what_cannot_name_a_directory_gives_no_component() {
-        for text in ["", " ", ".", "..", "../..", "/", "-", "___", "\u{200B}", "nul", "COM1", "lpt9.txt", "aux."] {
+        for text in
+            ["", " ", ".", "..", "../..", "/", "-", "___", "\u{200B}", "nul", "COM1", "lpt9.txt", "aux."]
+        {
             assert_eq!(path_component(text), None, "{text:?}");
         }
     }

@@ -11,8 +11,8 @@ const COMPONENT_MAX: usize = 255;
 /// Longest path, in bytes: the record that shows it holds 256 characters.
 const PATH_MAX: usize = 250;
 
-/// A path below a place's top directory: one or more components made by [`super::path_component`]'s alphabet, so it can
-/// never leave the top. Made by [`PathTemplate::render`] and by parsing a journal's text.
+/// A path below a place's top directory: one or more components made by [`super::path_component`]'s alphabet,
+/// so it can never leave the top. Made by [`PathTemplate::render`] and by parsing a journal's text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RelativePath(String);
@@ -28,8 +28,8 @@ impl RelativePath {
         self.0.split('/')
     }
 
-    /// What paths are compared by: in small letters, since a Globus collection can stand on a file system that does not
-    /// tell capitals apart.
+    /// What paths are compared by: in small letters, since a Globus collection can stand on a file system
+    /// that does not tell capitals apart.
     pub fn key(&self) -> String {
         self.0.to_lowercase()
     }
@@ -64,12 +64,17 @@ fn check_component(component: &str) -> Result<(), String> {
     if component.is_empty() {
         return Err("has an empty component".to_owned());
     }
-    if let Some(c) = component.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))) {
-        return Err(format!("holds {}; a path may hold ASCII letters, digits and _ - . /", super::text::named(c)));
+    if let Some(c) = component.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')))
+    {
+        return Err(format!(
+            "holds {}; a path may hold ASCII letters, digits and _ - . /",
+            super::text::named(c)
+        ));
     }
     if component.starts_with(['.', '-']) || component.ends_with(['.', '-']) || component.contains("..") {
         return Err(format!(
-            "has the component {component:?}; none may begin or end with a dot or a dash, or have two dots in a row"
+            "has the component {component:?}; none may begin or end with a dot or a dash, or have two dots \
+             in a row"
         ));
     }
     if component.len() > COMPONENT_MAX {
@@ -87,9 +92,10 @@ impl From<RelativePath> for String {
     }
 }
 
-/// A path as the configuration gives it, e.g. `{{ year_month }}/{{ pi_last_name }}` (minijinja). Each value becomes a
-/// safe component before it is put in, so only the template itself can make a `/`. Checked when it is made: it compiles,
-/// names only known fields, stays below the top, and differs from one user group to another.
+/// A path as the configuration gives it, e.g. `{{ year_month }}/{{ pi_last_name }}` (minijinja). Each value
+/// becomes a safe component before it is put in, so only the template itself can make a `/`. Checked when it
+/// is made: it compiles, names only known fields, stays below the top, and differs from one user group to
+/// another.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PathTemplate(String);
@@ -100,7 +106,8 @@ impl PathTemplate {
         &self.0
     }
 
-    /// The path for this experiment; an error names the field that the template needs and the experiment lacks.
+    /// The path for this experiment; an error names the field that the template needs and the experiment
+    /// lacks.
     pub fn render(&self, experiment: &Experiment) -> Result<RelativePath, FieldError> {
         let mut values = Values::new();
         for field in Field::ALL {
@@ -109,8 +116,9 @@ impl PathTemplate {
                 Some(component) => drop(values.insert(field.key(), component)),
                 // Only a field that the path needs may hold it up.
                 None if self.needs(field) => {
-                    let reason =
-                        format!("has nothing that a directory could be named by, and the path {self} needs it");
+                    let reason = format!(
+                        "has nothing that a directory could be named by, and the path {self} needs it"
+                    );
                     return Err(FieldError { field, value: text, reason });
                 }
                 None => {}
@@ -143,8 +151,9 @@ impl PathTemplate {
         RelativePath::try_from(text).map_err(|wrong| Unrendered::Wrong(format!("{shown} {wrong}")))
     }
 
-    /// The first field without which the template can't be rendered from these values: with all others there it still
-    /// fails. A template may do without a field (`{{ esaf | default("none") }}`), so the names in it tell nothing.
+    /// The first field without which the template can't be rendered from these values: with all others there
+    /// it still fails. A template may do without a field (`{{ esaf | default("none") }}`), so the names in it
+    /// tell nothing.
     fn missing(&self, values: &Values) -> Option<Field> {
         Field::ALL.into_iter().filter(|field| !values.contains_key(field.key())).find(|missing| {
             let mut others = sample(0);
@@ -155,7 +164,9 @@ impl PathTemplate {
 
     fn needs(&self, field: Field) -> bool {
         let environment = environment();
-        environment.template_from_str(&self.0).is_ok_and(|t| t.undeclared_variables(false).contains(field.key()))
+        environment
+            .template_from_str(&self.0)
+            .is_ok_and(|t| t.undeclared_variables(false).contains(field.key()))
     }
 
     fn check(&self) -> Result<(), String> {
@@ -172,7 +183,9 @@ impl PathTemplate {
         let render = |n| {
             self.render_values(&sample(n)).map_err(|error| match error {
                 Unrendered::Undefined => format!("the template {self} uses a value that doesn't exist"),
-                Unrendered::Wrong(wrong) => format!("the template {self} gives a path that can't be used: {wrong}"),
+                Unrendered::Wrong(wrong) => {
+                    format!("the template {self} gives a path that can't be used: {wrong}")
+                }
             })
         };
         // Two samples that differ in person and proposal only: one month, one time, one institution.
@@ -260,10 +273,13 @@ mod tests {
 
     fn experiment(fields: &[(Field, &str)]) -> Experiment {
         let mut user_info = UserInfo::default();
-        for (field, text) in
-            [(Field::YearMonth, "2026-03"), (Field::PiLastName, "Müller"), (Field::PiEmail, "Anna.Mueller@example.org")]
-                .iter()
-                .chain(fields)
+        for (field, text) in [
+            (Field::YearMonth, "2026-03"),
+            (Field::PiLastName, "Müller"),
+            (Field::PiEmail, "Anna.Mueller@example.org"),
+        ]
+        .iter()
+        .chain(fields)
         {
             user_info.0.insert(*field, (*text).to_owned());
         }
@@ -281,8 +297,10 @@ mod tests {
             ("{{ pi_last_name }}/{{ esaf | default('no_esaf') }}", "Muller/no_esaf"),
             ("{{ pi_last_name }}{% if esaf %}-{{ esaf }}{% endif %}", "Muller"),
         ] {
-            let experiment =
-                experiment(&[(Field::ProposalNumber, "81234"), (Field::ProposalTitle, "A/B ../../etc/passwd $(x)")]);
+            let experiment = experiment(&[
+                (Field::ProposalNumber, "81234"),
+                (Field::ProposalTitle, "A/B ../../etc/passwd $(x)"),
+            ]);
             assert_eq!(template(text).render(&experiment).unwrap().as_str(), path, "{text}");
         }
     }
@@ -321,9 +339,11 @@ mod tests {
 
     #[test]
     fn a_missing_field_is_named() {
-        let error = template("{{ pi_last_name }}/{{ esaf | default('x') }}/{{ proposal_number }}/{{ proposal_title }}")
-            .render(&experiment(&[(Field::ProposalTitle, "Pores")]))
-            .unwrap_err();
+        let error = template(
+            "{{ pi_last_name }}/{{ esaf | default('x') }}/{{ proposal_number }}/{{ proposal_title }}",
+        )
+        .render(&experiment(&[(Field::ProposalTitle, "Pores")]))
+        .unwrap_err();
         assert_eq!(error.field, Field::ProposalNumber);
         assert!(error.reason.contains("is not set"), "{error}");
     }
@@ -363,7 +383,9 @@ mod tests {
 
     #[test]
     fn a_journals_path_is_checked_like_any_other() {
-        for text in ["", "/etc", "..", "a/../b", "a//b", "a/", "a/.b", "a..b", "a-", "a b", "a\0", "ä", "a/NUL"] {
+        for text in
+            ["", "/etc", "..", "a/../b", "a//b", "a/", "a/.b", "a..b", "a-", "a b", "a\0", "ä", "a/NUL"]
+        {
             assert!(serde_json::from_value::<RelativePath>(text.into()).is_err(), "{text:?}");
         }
         assert!(RelativePath::try_from("2026-03/Li_rec".to_owned()).is_ok());
@@ -425,7 +447,8 @@ mod tests {
         }
 
         #[test]
-        fn no_text_leaves_the_top(title in "(?s).{0,60}|[./\\\\~$ -]{0,20}|\\PC{0,60}", name in "[\\p{L}\\p{M} '.-]{1,30}") {
+        fn no_text_leaves_the_top(title in "(?s).{0,60}|[./\\\\~$ \
+                                            -]{0,20}|\\PC{0,60}", name in "[\\p{L}\\p{M} '.-]{1,30}") {
             let user_info = UserInfo(BTreeMap::from([
                 (Field::YearMonth, "2026-03".to_owned()),
                 (Field::PiLastName, name),
@@ -433,7 +456,8 @@ mod tests {
                 (Field::ProposalTitle, title),
             ]));
             let Ok(experiment) = Experiment::parse(&user_info) else { return Ok(()) };
-            for text in ["{{ year_month }}/{{ pi_last_name }}", "{{ pi_last_name }}/{{ proposal_title }}/raw"] {
+            for text in ["{{ year_month }}/{{ pi_last_name }}", "{{ pi_last_name }}/{{ proposal_title \
+                                                                 }}/raw"] {
                 let Ok(path) = template(text).render(&experiment) else { continue };
                 prop_assert_eq!(path.components().count(), text.split('/').count(), "only the template makes a /");
                 let joined = std::path::Path::new("/top").join(path.as_str());

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 pub struct Reading {
     /// The text
     pub text: String,
-    /// When the record last processed, by the IOC's clock. EPICS records take the time anew at each put, also when the
-    /// value stays the same, so a new time means another put
+    /// When the record last processed, by the IOC's clock. EPICS records take the time anew at each put, also
+    /// when the value stays the same, so a new time means another put
     pub time: Option<Timestamp>,
     /// The record has an alarm of severity INVALID, as one that was never put
     pub invalid: bool,

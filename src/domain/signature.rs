@@ -1,8 +1,10 @@
-//! Signed user info: an HMAC over all configured fields, which proves that one tagging by a key holder put them together.
+//! Signed user info: an HMAC over all configured fields, which proves that one tagging by a key holder put
+//! them together.
 //!
-//! The signature is HMAC-SHA-256 over the [canonical form](canonical_form), written as 64 hexadecimal digits. It covers
-//! the update time, so a set can be ordered after the last one that was accepted and a replayed set is told from a new
-//! one. docs/signed-tags.md describes the format for other tools and contains the same function in Python.
+//! The signature is HMAC-SHA-256 over the [canonical form](canonical_form), written as 64 hexadecimal digits.
+//! It covers the update time, so a set can be ordered after the last one that was accepted and a replayed set
+//! is told from a new one. docs/signed-tags.md describes the format for other tools and contains the same
+//! function in Python.
 
 use super::{Field, UserInfo};
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,8 +15,8 @@ use std::fmt::{self, Write};
 /// First item of the canonical form. A later format gets another version, so that no text is valid in both.
 const VERSION: &str = "beamshare-tag-1";
 
-/// How far an update time may be ahead of this host's clock. An accepted time in the future would make every correctly
-/// dated set look replayed until then.
+/// How far an update time may be ahead of this host's clock. An accepted time in the future would make every
+/// correctly dated set look replayed until then.
 pub const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// Shortest key, in characters. A generated key has 64 hexadecimal digits (256 bits).
@@ -22,10 +24,11 @@ pub const MIN_KEY_LENGTH: usize = 32;
 
 /// The bytes that are signed: a sequence of netstrings (`<length in bytes>:<bytes>,`).
 ///
-/// The items are the format's version, the prefix of the beamline's status records (a signature is worthless at another
-/// beamline), and then key and text of each configured field, in the order of [`Field::ALL`]. Texts are the UTF-8 bytes
-/// that the PV reads, without any normalization: what differs in a single byte is another set. A netstring ends where its
-/// length says, so the items can be read back from the bytes and no two sets share a form.
+/// The items are the format's version, the prefix of the beamline's status records (a signature is worthless
+/// at another beamline), and then key and text of each configured field, in the order of [`Field::ALL`].
+/// Texts are the UTF-8 bytes that the PV reads, without any normalization: what differs in a single byte is
+/// another set. A netstring ends where its length says, so the items can be read back from the bytes and no
+/// two sets share a form.
 pub fn canonical_form(prefix: &str, user_info: &UserInfo) -> Vec<u8> {
     let fields = Field::ALL.iter().filter_map(|field| Some([field.key(), user_info.0.get(field)?.as_str()]));
     let mut form = vec![];
@@ -80,7 +83,8 @@ pub enum KeyError {
 }
 
 impl TagKeys {
-    /// Reads keys: one on each line, the current one first. Blank lines and lines that begin with `#` are ignored.
+    /// Reads keys: one on each line, the current one first. Blank lines and lines that begin with `#` are
+    /// ignored.
     ///
     /// # Errors
     /// Where there are no keys, more than two, or one that is short or not plain ASCII.
@@ -116,7 +120,8 @@ impl TagKeys {
         keys.into_iter().flatten().any(|key| key.mac(form).verify_slice(signature).is_ok())
     }
 
-    /// Checks a set that reads like this, signature included, at `now`. `last` is the newest set that passed before.
+    /// Checks a set that reads like this, signature included, at `now`. `last` is the newest set that passed
+    /// before.
     ///
     /// # Errors
     /// [`SignatureFault`]: the set must not be served.
@@ -136,12 +141,15 @@ impl TagKeys {
             return Err(SignatureFault::Mismatch);
         }
         let update_time = user_info.0.get(&Field::UpdateTime).map_or("", |text| text.trim());
-        let time: Timestamp =
-            update_time.parse().map_err(|_| SignatureFault::UpdateTime(update_time.chars().take(40).collect()))?;
+        let time: Timestamp = update_time
+            .parse()
+            .map_err(|_| SignatureFault::UpdateTime(update_time.chars().take(40).collect()))?;
         let set = SignedSet { time, signature: text.to_ascii_lowercase() };
         match last {
             Some(last) if last.signature == set.signature => Ok(set), // the same set, read again
-            Some(last) if last.time >= time => Err(SignatureFault::Replayed { signed: time, accepted: last.time }),
+            Some(last) if last.time >= time => {
+                Err(SignatureFault::Replayed { signed: time, accepted: last.time })
+            }
             _ if time.duration_since(now) > MAX_CLOCK_SKEW => Err(SignatureFault::Ahead { signed: time }),
             _ => Ok(set),
         }
@@ -182,18 +190,21 @@ pub enum SignatureFault {
     Malformed,
     /// No key has made the signature for these values
     #[error(
-        "Signature does not match: the values were changed after signing, mixed from two taggings, or signed with \
-         another key. Tag again with beamshare tag"
+        "Signature does not match: the values were changed after signing, mixed from two taggings, or \
+         signed with another key. Tag again with beamshare tag"
     )]
     Mismatch,
     /// The update time is not a moment
     #[error(
-        "Signed, but the update time {0:?} is not a date and time with UTC offset like 2026-03-01T09:00:00-06:00. \
-         Correct the tagging tool"
+        "Signed, but the update time {0:?} is not a date and time with UTC offset like \
+         2026-03-01T09:00:00-06:00. Correct the tagging tool"
     )]
     UpdateTime(String),
     /// A newer set, or another one of the same moment, was accepted before
-    #[error("Replayed: signed at {signed}, but a set of {accepted} was accepted before. Tag again with beamshare tag")]
+    #[error(
+        "Replayed: signed at {signed}, but a set of {accepted} was accepted before. Tag again with \
+         beamshare tag"
+    )]
     Replayed {
         /// This set's update time
         signed: Timestamp,
@@ -202,7 +213,8 @@ pub enum SignatureFault {
     },
     /// The update time is in the future
     #[error(
-        "Signed at {signed}, which is ahead of this host's clock. Set the clock of the tagging host, and tag again"
+        "Signed at {signed}, which is ahead of this host's clock. Set the clock of the tagging host, and \
+         tag again"
     )]
     Ahead {
         /// This set's update time
@@ -337,11 +349,17 @@ mod tests {
     #[test]
     fn the_update_time_is_a_moment_that_has_come() {
         // DMagic's (`datetime.isoformat()`), beamshare tag's, and what Python's str() makes of it.
-        for text in ["2026-03-01T09:00:00.123456-06:00", NOW, "2026-03-01T15:00:00Z", "2026-03-01 09:00:00-06:00"] {
+        for text in
+            ["2026-03-01T09:00:00.123456-06:00", NOW, "2026-03-01T15:00:00Z", "2026-03-01 09:00:00-06:00"]
+        {
             assert!(check(&signed(text), None).is_ok(), "{text}");
         }
         for text in ["", "03-01 09:00", "2026-03-01T09:00:00", "Sun Mar  1 09:00:00 2026", "2026-03-01"] {
-            assert_eq!(check(&signed(text), None), Err(SignatureFault::UpdateTime(text.to_owned())), "{text}");
+            assert_eq!(
+                check(&signed(text), None),
+                Err(SignatureFault::UpdateTime(text.to_owned())),
+                "{text}"
+            );
         }
         assert!(check(&signed("2026-03-01T15:05:00Z"), None).is_ok());
         assert!(matches!(check(&signed("2026-03-01T15:05:01Z"), None), Err(SignatureFault::Ahead { .. })));
@@ -391,7 +409,8 @@ mod tests {
 
     fn any_set() -> impl Strategy<Value = UserInfo> {
         let text = prop_oneof!["(?s).{0,12}", "[0-9:,]{0,6}", "[0-9]:pi_email,[0-9]:.{0,3}"];
-        proptest::collection::btree_map(proptest::sample::select(Field::ALL.to_vec()), text, 0..4).prop_map(UserInfo)
+        proptest::collection::btree_map(proptest::sample::select(Field::ALL.to_vec()), text, 0..4)
+            .prop_map(UserInfo)
     }
 
     proptest! {

@@ -43,7 +43,8 @@ pub struct StepRule {
     pub has_records: bool,
 }
 
-/// The steps of a delivery in their order. Planning, execution, the screen and docs/architecture.md follow this table.
+/// The steps of a delivery in their order. Planning, execution, the screen and docs/architecture.md follow
+/// this table.
 pub const STEPS: [StepRule; 6] = [
     StepRule { step: Step::Dirs, waits_for: &[], has_records: true },
     StepRule { step: Step::Globus, waits_for: &[], has_records: true },
@@ -102,7 +103,11 @@ mod tests {
         let documentation = include_str!("../../docs/architecture.md");
         for (n, rule) in STEPS.iter().enumerate() {
             for before in rule.waits_for {
-                assert!(STEPS[..n].iter().any(|earlier| earlier.step == *before), "{} waits for {before}", rule.step);
+                assert!(
+                    STEPS[..n].iter().any(|earlier| earlier.step == *before),
+                    "{} waits for {before}",
+                    rule.step
+                );
             }
             let after = match rule.waits_for {
                 [] => "at once".to_owned(),

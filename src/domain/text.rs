@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Characters that a screen doesn't show or that reorder what it shows: two texts that look the same would differ, and
-/// what an operator approves wouldn't be what is used. (Unicode's Default_Ignorable_Code_Point and the bidi controls.)
+/// Characters that a screen doesn't show or that reorder what it shows: two texts that look the same would
+/// differ, and what an operator approves wouldn't be what is used. (Unicode's Default_Ignorable_Code_Point
+/// and the bidi controls.)
 pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
@@ -24,7 +25,8 @@ pub fn escape_lines(text: &str) -> Cow<'_, str> {
     escape_where(text, |c| c != '\n' && (c.is_control() || is_invisible(c)))
 }
 
-/// As [`escape`], for a document in JSON, which leaves DEL, the C1 control characters and the invisible ones as they are.
+/// As [`escape`], for a document in JSON, which leaves DEL, the C1 control characters and the invisible ones
+/// as they are.
 pub fn escape_json(document: &str) -> Cow<'_, str> {
     let hidden = |c: char| c != '\n' && (c.is_control() || is_invisible(c));
     if !document.contains(hidden) {
@@ -33,7 +35,8 @@ pub fn escape_json(document: &str) -> Cow<'_, str> {
     let mut escaped = String::with_capacity(document.len() + 16);
     for c in document.chars() {
         if hidden(c) {
-            // In a JSON text only a string can hold such a character; beyond U+FFFF it is a pair of surrogates.
+            // In a JSON text only a string can hold such a character; beyond U+FFFF it is a pair of
+            // surrogates.
             c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| _ = write!(escaped, "\\u{unit:04x}"));
         } else {
             escaped.push(c);
@@ -92,7 +95,10 @@ const IDENTIFIER_MAX: usize = 64;
 pub(super) fn identifier(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ',' | '#' | ' ');
     if let Some(c) = text.chars().find(|c| !allowed(*c)) {
-        return Err(format!("holds {}; a number may hold ASCII letters, digits, blanks and - _ . , #", named(c)));
+        return Err(format!(
+            "holds {}; a number may hold ASCII letters, digits, blanks and - _ . , #",
+            named(c)
+        ));
     }
     if !text.contains(|c: char| c.is_ascii_alphanumeric()) {
         return Err("has neither a letter nor a digit".to_owned());

@@ -4,7 +4,8 @@ use super::{EmailAddress, Step};
 use std::fmt;
 use uuid::Uuid;
 
-/// One unit of a step. `Display` is the text that the journal keeps and people read; [`Unit::parse`] reads it back.
+/// One unit of a step. `Display` is the text that the journal keeps and people read; [`Unit::parse`] reads it
+/// back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Unit {
     /// A place of `[directories]`, by its name
@@ -99,7 +100,8 @@ impl serde::Serialize for Unit {
 }
 
 impl Unit {
-    /// Reads a unit of a step as the journal keeps it. A text that this step has no unit for is [`Unit::Other`].
+    /// Reads a unit of a step as the journal keeps it. A text that this step has no unit for is
+    /// [`Unit::Other`].
     pub fn parse(step: Step, text: &str) -> Unit {
         if let Some(name) = text.strip_prefix(HOOK) {
             return Unit::Hook(name.to_owned());
@@ -209,7 +211,11 @@ mod tests {
                 replica(ReplicaPart::TakenBack(email(), path())),
             ),
             (Step::Sync, "raw: data: the message", replica(ReplicaPart::Message)),
-            (Step::Sync, "raw: data: message to wei.li@example.org", replica(ReplicaPart::MessageTo(email()))),
+            (
+                Step::Sync,
+                "raw: data: message to wei.li@example.org",
+                replica(ReplicaPart::MessageTo(email())),
+            ),
             (Step::Share, "somebody", Unit::Other("somebody".to_owned())),
         ] {
             assert_eq!(Unit::parse(step, text), unit);

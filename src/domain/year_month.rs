@@ -14,7 +14,10 @@ impl std::str::FromStr for YearMonth {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || "is no year and month; it should read like 2026-03".to_owned();
         let (year, month) = text.split_once('-').ok_or_else(wrong)?;
-        if year.len() != 4 || month.len() != 2 || !(year.to_owned() + month).bytes().all(|b| b.is_ascii_digit()) {
+        if year.len() != 4
+            || month.len() != 2
+            || !(year.to_owned() + month).bytes().all(|b| b.is_ascii_digit())
+        {
             return Err(wrong());
         }
         let (year, month) = (year.parse().map_err(|_| wrong())?, month.parse().map_err(|_| wrong())?);

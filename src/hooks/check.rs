@@ -4,5 +4,7 @@ use crate::config::{Config, Problems, key};
 /// Compiles the commands of `[[hooks]]`, and returns what is wrong with them.
 pub fn check_commands(config: &Config) -> Problems {
     let hooks = config.hooks.iter().enumerate().filter(|(_, hook)| !hook.command.is_empty());
-    hooks.filter_map(|(n, hook)| Some((key!["hooks", n, "command"], Command::parse(&hook.command).err()?))).collect()
+    hooks
+        .filter_map(|(n, hook)| Some((key!["hooks", n, "command"], Command::parse(&hook.command).err()?)))
+        .collect()
 }

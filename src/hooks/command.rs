@@ -29,7 +29,9 @@ impl Command {
             // `-{{ x }}` would let the value choose the option.
             let named = argument.trim_start_matches('-').starts_with(|c: char| c.is_ascii_alphanumeric());
             if argument.starts_with('-') && is_template(argument) && !named {
-                return Err(format!("{argument:?}: write out the option's name, like \"--name={{{{ path }}}}\""));
+                return Err(format!(
+                    "{argument:?}: write out the option's name, like \"--name={{{{ path }}}}\""
+                ));
             }
         }
         let command = Command { program: program.into(), arguments: arguments.to_vec() };
@@ -62,8 +64,9 @@ impl Command {
             })?;
             match text.starts_with('-') && !argument.starts_with('-') {
                 true => Err(format!(
-                    "the argument {argument:?} comes out as {text:?}, which the program would take for an option; write \
-                     it behind the option's name (\"--name={argument}\"), or use the environment variables"
+                    "the argument {argument:?} comes out as {text:?}, which the program would take for an \
+                     option; write it behind the option's name (\"--name={argument}\"), or use the \
+                     environment variables"
                 )),
                 false => Ok(text.into()),
             }
@@ -81,7 +84,8 @@ mod tests {
     use super::*;
 
     fn parse(arguments: &[&str]) -> Result<Command, String> {
-        let command: Vec<String> = ["/bin/prog"].iter().chain(arguments).map(|text| (*text).to_owned()).collect();
+        let command: Vec<String> =
+            ["/bin/prog"].iter().chain(arguments).map(|text| (*text).to_owned()).collect();
         Command::parse(&command)
     }
 
@@ -91,7 +95,8 @@ mod tests {
 
     #[test]
     fn a_value_is_one_argument_whatever_is_in_it() {
-        let command = parse(&["add", "--title={{ proposal_title }}", "{{ proposal_title }}", "$(x) {"]).unwrap();
+        let command =
+            parse(&["add", "--title={{ proposal_title }}", "{{ proposal_title }}", "$(x) {"]).unwrap();
         let title = "a b; rm -rf / $(x) `y` \"z\" --force";
         let expected = ["add", &format!("--title={title}"), title, "$(x) {"].map(OsString::from);
         assert_eq!(command.arguments(&facts(title)).unwrap(), expected);

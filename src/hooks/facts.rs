@@ -32,8 +32,9 @@ impl Facts {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// The environment variables: each name that templates know, in capitals, with BEAMSHARE_ before it. Lists of texts
-    /// have a line end between their items (no text has one in it); what is more than that is in the JSON alone.
+    /// The environment variables: each name that templates know, in capitals, with BEAMSHARE_ before it.
+    /// Lists of texts have a line end between their items (no text has one in it); what is more than that is
+    /// in the JSON alone.
     pub fn environment(&self) -> Vec<(String, String)> {
         let Value::Object(facts) = self.json() else { return vec![] };
         let text = |value: &Value| match value {

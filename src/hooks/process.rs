@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// How long a program that took too long may take to end by itself once it is told to.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long the output is read after the program's end: what it left in the background may keep it open for ever.
+/// How long the output is read after the program's end: what it left in the background may keep it open for
+/// ever.
 const LEFT_OVER: Duration = Duration::from_secs(1);
 /// Longest line of output in the log, in bytes.
 const LINE_MAX: usize = 500;
@@ -42,12 +43,18 @@ impl Ended {
     }
 }
 
-/// Runs the program to its end, or to `limit`, when it is killed with its process group. Dropping the future kills the group,
-/// too. `log` gets each line of its standard output and error, in the order in which they were written.
+/// Runs the program to its end, or to `limit`, when it is killed with its process group. Dropping the future
+/// kills the group, too. `log` gets each line of its standard output and error, in the order in which they
+/// were written.
 ///
 /// # Errors
 /// The system's, where the program can't be started; and where others can change the program.
-pub async fn run(command: &Command, facts: &Facts, limit: Duration, log: impl FnMut(&str)) -> std::io::Result<Ended> {
+pub async fn run(
+    command: &Command,
+    facts: &Facts,
+    limit: Duration,
+    log: impl FnMut(&str),
+) -> std::io::Result<Ended> {
     check_trusted(command.program())?;
     let arguments =
         command.arguments(facts).map_err(|why| std::io::Error::new(std::io::ErrorKind::InvalidInput, why))?;
@@ -61,7 +68,8 @@ pub async fn run(command: &Command, facts: &Facts, limit: Duration, log: impl Fn
         .process_group(0)
         .kill_on_drop(true);
     // What beamshare itself was started with is none of the delivery's facts.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BEAMSHARE_")) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BEAMSHARE_"))
+    {
         process.env_remove(name);
     }
     process.envs(facts.environment());

@@ -69,11 +69,12 @@ impl Journal {
         row: &AccessRow,
     ) -> Result<(), JournalError> {
         sqlx::query(
-            "INSERT INTO access_rule (experiment, identity, collection, path, email, holder, permissions, rule, \
-             ours, expires_at, state, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-             ON CONFLICT (experiment, identity, collection, path) DO UPDATE SET email = excluded.email, \
-             holder = excluded.holder, permissions = excluded.permissions, rule = excluded.rule, \
-             ours = excluded.ours, expires_at = excluded.expires_at, state = excluded.state, changed_at = excluded.changed_at",
+            "INSERT INTO access_rule (experiment, identity, collection, path, email, holder, permissions, \
+             rule, ours, expires_at, state, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+             $11, $12) ON CONFLICT (experiment, identity, collection, path) DO UPDATE SET email = \
+             excluded.email, holder = excluded.holder, permissions = excluded.permissions, rule = \
+             excluded.rule, ours = excluded.ours, expires_at = excluded.expires_at, state = excluded.state, \
+             changed_at = excluded.changed_at",
         )
         .bind(row.experiment.to_string())
         .bind(row.identity.to_string())
@@ -95,22 +96,24 @@ impl Journal {
 
     /// The experiment's people and how far their access has come, in the order in which it was last changed.
     pub async fn access(&self, experiment: Uuid) -> Result<Vec<AccessRow>, JournalError> {
-        let rows = sqlx::query("SELECT * FROM access_rule WHERE experiment = $1 ORDER BY changed_at, email, path")
-            .bind(experiment.to_string())
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|e| self.sql(e))?;
+        let rows =
+            sqlx::query("SELECT * FROM access_rule WHERE experiment = $1 ORDER BY changed_at, email, path")
+                .bind(experiment.to_string())
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|e| self.sql(e))?;
         rows.iter().map(|row| self.access_row(row)).collect()
     }
 
     /// Whose access an access rule of a collection is, as far as beamshare had to do with it.
     pub async fn access_by_rule(&self, collection: Uuid, rule: &str) -> Result<Vec<AccessRow>, JournalError> {
-        let rows = sqlx::query("SELECT * FROM access_rule WHERE collection = $1 AND rule = $2 ORDER BY changed_at")
-            .bind(collection.to_string())
-            .bind(rule)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|e| self.sql(e))?;
+        let rows =
+            sqlx::query("SELECT * FROM access_rule WHERE collection = $1 AND rule = $2 ORDER BY changed_at")
+                .bind(collection.to_string())
+                .bind(rule)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|e| self.sql(e))?;
         rows.iter().map(|row| self.access_row(row)).collect()
     }
 

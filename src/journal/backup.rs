@@ -42,8 +42,8 @@ impl Presence {
 }
 
 impl Journal {
-    /// Notices that the file was deleted, replaced, overwritten or damaged since it was opened. Cheap: the file is looked into
-    /// only where its time of change is another one.
+    /// Notices that the file was deleted, replaced, overwritten or damaged since it was opened. Cheap: the
+    /// file is looked into only where its time of change is another one.
     ///
     /// # Errors
     /// [`JournalError::Replaced`] and [`JournalError::Damaged`], after which nothing may be served.
@@ -74,8 +74,10 @@ impl Journal {
     /// [`JournalError::Damaged`].
     pub async fn check_integrity(&self) -> Result<i64, JournalError> {
         // A connection of its own: the journal's own one would see what it has cached.
-        let options =
-            SqliteConnectOptions::new().filename(self.path()).create_if_missing(false).busy_timeout(BUSY_TIMEOUT);
+        let options = SqliteConnectOptions::new()
+            .filename(self.path())
+            .create_if_missing(false)
+            .busy_timeout(BUSY_TIMEOUT);
         let mut connection = options.connect().await.map_err(|e| self.sql(e))?;
         let rows = self.check_database(&mut connection).await;
         let _ = connection.close().await;
@@ -83,8 +85,10 @@ impl Journal {
     }
 
     async fn check_database(&self, connection: &mut SqliteConnection) -> Result<i64, JournalError> {
-        let found: String =
-            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *connection).await.map_err(|e| self.sql(e))?;
+        let found: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(|e| self.sql(e))?;
         if found != "ok" {
             return Err(JournalError::Damaged { path: self.path().to_owned(), reason: found });
         }
@@ -94,8 +98,8 @@ impl Journal {
             .map_err(|e| self.sql(e))
     }
 
-    /// Writes a copy of the journal as it is at one moment to a new file of mode 0600, while the service goes on. The
-    /// database's file alone would lack what stands in its `-wal` file.
+    /// Writes a copy of the journal as it is at one moment to a new file of mode 0600, while the service goes
+    /// on. The database's file alone would lack what stands in its `-wal` file.
     ///
     /// # Errors
     /// Where the file exists or can't be written, or the journal can't be read.

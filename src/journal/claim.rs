@@ -45,10 +45,10 @@ pub struct Conflict {
 }
 
 impl Journal {
-    /// The claims of other experiments on this path, on one above it or on one below it, in any place: places get renamed
-    /// and often show one file system. Capitals make no difference. `own` is the experiment's id, where it has one. No
-    /// conflict are other experiments of the same proposal and the same principal investigator, and those that were let in
-    /// because the same person alone reads both.
+    /// The claims of other experiments on this path, on one above it or on one below it, in any place: places
+    /// get renamed and often show one file system. Capitals make no difference. `own` is the experiment's id,
+    /// where it has one. No conflict are other experiments of the same proposal and the same principal
+    /// investigator, and those that were let in because the same person alone reads both.
     pub async fn conflicts(
         &self,
         experiment: &Experiment,
@@ -73,8 +73,8 @@ impl Journal {
              experiment.owner AS owner FROM claim JOIN experiment ON experiment.id = claim.experiment \
              WHERE experiment.id <> $1 AND NOT EXISTS (SELECT 1 FROM same_reader \
              WHERE (same_reader.experiment = $1 AND same_reader.other = experiment.id) \
-             OR (same_reader.other = $1 AND same_reader.experiment = experiment.id)) AND (claim.path_key = $2 \
-             OR substr(claim.path_key, 1, length($2) + 1) = $2 || '/' \
+             OR (same_reader.other = $1 AND same_reader.experiment = experiment.id)) AND (claim.path_key = \
+             $2 OR substr(claim.path_key, 1, length($2) + 1) = $2 || '/' \
              OR substr($2, 1, length(claim.path_key) + 1) = claim.path_key || '/') \
              ORDER BY experiment.accepted_at, claim.path",
         )
@@ -100,8 +100,8 @@ impl Journal {
         Ok(conflicts)
     }
 
-    /// Claims for an accepted experiment the paths and places that changed settings have added. If another experiment has one of
-    /// the paths, nothing is claimed.
+    /// Claims for an accepted experiment the paths and places that changed settings have added. If another
+    /// experiment has one of the paths, nothing is claimed.
     pub async fn claim_added(
         &self,
         id: Uuid,
@@ -160,8 +160,8 @@ impl Journal {
         claim: &Claim,
     ) -> Result<(), JournalError> {
         sqlx::query(
-            "INSERT INTO claim (place, path, path_key, experiment, state, changed_at) VALUES ($1, $2, $3, $4, $5, $6) \
-             ON CONFLICT (place, path_key, experiment) DO UPDATE SET state = excluded.state, \
+            "INSERT INTO claim (place, path, path_key, experiment, state, changed_at) VALUES ($1, $2, $3, \
+             $4, $5, $6) ON CONFLICT (place, path_key, experiment) DO UPDATE SET state = excluded.state, \
              changed_at = excluded.changed_at WHERE claim.state = 'claimed' AND excluded.state = 'approved'",
         )
         .bind(&claim.place)
@@ -183,8 +183,8 @@ impl Journal {
         claim: &Claim,
     ) -> Result<(), JournalError> {
         sqlx::query(
-            "INSERT INTO claim (place, path, path_key, experiment, state, changed_at) VALUES ($1, $2, $3, $4, $5, $6) \
-             ON CONFLICT (place, path_key, experiment) DO UPDATE SET state = excluded.state, \
+            "INSERT INTO claim (place, path, path_key, experiment, state, changed_at) VALUES ($1, $2, $3, \
+             $4, $5, $6) ON CONFLICT (place, path_key, experiment) DO UPDATE SET state = excluded.state, \
              changed_at = excluded.changed_at",
         )
         .bind(&claim.place)

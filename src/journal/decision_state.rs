@@ -6,14 +6,17 @@ use sqlx::{Row, Sqlite, Transaction};
 impl Journal {
     /// What decisions depend on; empty in a new journal.
     pub async fn decision_state(&self) -> Result<DecisionState, JournalError> {
-        let row = sqlx::query("SELECT baseline, whole, orders, watched FROM decision_state WHERE only_row = 1")
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(|e| self.sql(e))?;
+        let row =
+            sqlx::query("SELECT baseline, whole, orders, watched FROM decision_state WHERE only_row = 1")
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(|e| self.sql(e))?;
         let Some(row) = row else { return Ok(DecisionState::default()) };
         let column = |name| row.get::<Option<String>, _>(name);
         let mut state = DecisionState {
-            baseline: column("baseline").map(|text| self.json("decision_state.baseline", text)).transpose()?,
+            baseline: column("baseline")
+                .map(|text| self.json("decision_state.baseline", text))
+                .transpose()?,
             whole: column("whole").map(|text| self.json("decision_state.whole", text)).transpose()?,
             orders: column("orders")
                 .map(|text| self.json("decision_state.orders", text))
@@ -23,7 +26,8 @@ impl Journal {
         };
         if state.watched.is_none() {
             // Of an earlier version: the baseline was quiet when it was accepted.
-            state.watched = state.baseline.clone().map(|readings| Watched { readings, window: Window::at_rest() });
+            state.watched =
+                state.baseline.clone().map(|readings| Watched { readings, window: Window::at_rest() });
         }
         Ok(state)
     }
@@ -51,7 +55,8 @@ impl Journal {
     pub async fn set_watched(&self, watched: &Watched) -> Result<(), JournalError> {
         sqlx::query(
             "INSERT INTO decision_state (only_row, watched, changed_at) VALUES (1, $1, $2) \
-             ON CONFLICT (only_row) DO UPDATE SET watched = excluded.watched, changed_at = excluded.changed_at",
+             ON CONFLICT (only_row) DO UPDATE SET watched = excluded.watched, changed_at = \
+             excluded.changed_at",
         )
         .bind(to_json(watched))
         .bind(now())
@@ -69,7 +74,8 @@ impl Journal {
     ) -> Result<(), JournalError> {
         sqlx::query(
             "INSERT INTO decision_state (only_row, baseline, changed_at) VALUES (1, $1, $2) \
-             ON CONFLICT (only_row) DO UPDATE SET baseline = excluded.baseline, changed_at = excluded.changed_at",
+             ON CONFLICT (only_row) DO UPDATE SET baseline = excluded.baseline, changed_at = \
+             excluded.changed_at",
         )
         .bind(to_json(readings))
         .bind(now())

@@ -129,17 +129,18 @@ impl DeliveryRow {
 }
 
 impl Journal {
-    /// Begins a delivery, or resumes an unfinished one of the same request. A delivery of all steps takes over others that were
-    /// killed: they end as aborted, and messages that they had still to resend become this one's. A delivery of single steps
-    /// leaves a killed one of all steps to be resumed.
+    /// Begins a delivery, or resumes an unfinished one of the same request. A delivery of all steps takes
+    /// over others that were killed: they end as aborted, and messages that they had still to resend become
+    /// this one's. A delivery of single steps leaves a killed one of all steps to be resumed.
     pub async fn begin_delivery(&self, new: &NewDelivery) -> Result<DeliveryRow, JournalError> {
         let mut transaction = self.begin().await?;
-        let begun =
-            sqlx::query("SELECT * FROM delivery WHERE experiment = $1 AND state = 'running' ORDER BY number DESC")
-                .bind(new.experiment.to_string())
-                .fetch_all(&mut *transaction)
-                .await
-                .map_err(|e| self.sql(e))?;
+        let begun = sqlx::query(
+            "SELECT * FROM delivery WHERE experiment = $1 AND state = 'running' ORDER BY number DESC",
+        )
+        .bind(new.experiment.to_string())
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(|e| self.sql(e))?;
         // One of all steps that finds others beside its own takes all of them over.
         let alone = new.only.is_some() || begun.len() == 1;
         for begun in begun.iter().filter(|_| alone) {
@@ -193,8 +194,8 @@ impl Journal {
         };
         let only = new.only.iter().flatten().map(|step| step.to_string()).collect::<Vec<_>>().join(",");
         let row = sqlx::query(
-            "INSERT INTO delivery (number, experiment, cause, only_steps, generation, state, error, started_at, fields) \
-             SELECT COALESCE(MAX(number), 0) + 1, $1, $2, $3, $4, 'running', '', $5, \
+            "INSERT INTO delivery (number, experiment, cause, only_steps, generation, state, error, \
+             started_at, fields) SELECT COALESCE(MAX(number), 0) + 1, $1, $2, $3, $4, 'running', '', $5, \
              (SELECT fields FROM experiment WHERE id = $1) FROM delivery RETURNING *",
         )
         .bind(&experiment)
@@ -209,7 +210,12 @@ impl Journal {
     }
 
     /// Ends a delivery.
-    pub async fn end_delivery(&self, number: i64, state: DeliveryState, error: &str) -> Result<(), JournalError> {
+    pub async fn end_delivery(
+        &self,
+        number: i64,
+        state: DeliveryState,
+        error: &str,
+    ) -> Result<(), JournalError> {
         sqlx::query("UPDATE delivery SET state = $2, error = $3, ended_at = $4 WHERE number = $1")
             .bind(number)
             .bind(to_word(state))
@@ -221,7 +227,8 @@ impl Journal {
         Ok(())
     }
 
-    /// The deliveries that were begun and have not ended: at start, those that a kill cut short. Oldest first.
+    /// The deliveries that were begun and have not ended: at start, those that a kill cut short. Oldest
+    /// first.
     pub async fn unfinished(&self) -> Result<Vec<DeliveryRow>, JournalError> {
         let rows = sqlx::query("SELECT * FROM delivery WHERE state = 'running' ORDER BY number")
             .fetch_all(&self.pool)
@@ -270,8 +277,8 @@ impl Journal {
     /// How many deliveries there were, and how many of them failed: RunCount and ErrorCount.
     pub async fn counts(&self) -> Result<(i64, i64), JournalError> {
         let row = sqlx::query(
-            "SELECT COUNT(*) AS runs, COALESCE(SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END), 0) AS failures \
-             FROM delivery",
+            "SELECT COUNT(*) AS runs, COALESCE(SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END), 0) AS \
+             failures FROM delivery",
         )
         .fetch_one(&self.pool)
         .await
@@ -306,9 +313,9 @@ impl Journal {
     /// The newest row of each step and unit of the experiment's deliveries.
     pub async fn steps_of(&self, experiment: Uuid) -> Result<Vec<StepRow>, JournalError> {
         let rows = sqlx::query(
-            "SELECT step.* FROM step JOIN (SELECT step.step AS step, step.unit AS unit, MAX(step.delivery) AS delivery \
-             FROM step JOIN delivery ON delivery.number = step.delivery WHERE delivery.experiment = $1 \
-             GROUP BY step.step, step.unit) newest \
+            "SELECT step.* FROM step JOIN (SELECT step.step AS step, step.unit AS unit, MAX(step.delivery) \
+             AS delivery FROM step JOIN delivery ON delivery.number = step.delivery WHERE \
+             delivery.experiment = $1 GROUP BY step.step, step.unit) newest \
              ON newest.step = step.step AND newest.unit = step.unit AND newest.delivery = step.delivery \
              ORDER BY step.started_at",
         )
@@ -332,7 +339,8 @@ impl Journal {
     fn delivery_row(&self, row: &SqliteRow) -> Result<DeliveryRow, JournalError> {
         let only: String = row.get("only_steps");
         let steps = only.split(',').filter(|step| !step.is_empty());
-        let steps = steps.map(|step| self.word("delivery.only_steps", step.to_owned())).collect::<Result<_, _>>()?;
+        let steps =
+            steps.map(|step| self.word("delivery.only_steps", step.to_owned())).collect::<Result<_, _>>()?;
         let ended_at: Option<String> = row.get("ended_at");
         let fields: Option<String> = row.get("fields");
         Ok(DeliveryRow {

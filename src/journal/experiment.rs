@@ -77,20 +77,20 @@ pub enum Accepted {
     Accepted {
         /// The experiment's id
         id: Uuid,
-        /// The delivery's number; none where it was accepted by a verb of the command line, which delivers what it is
-        /// asked to
+        /// The delivery's number; none where it was accepted by a verb of the command line, which delivers
+        /// what it is asked to
         delivery: Option<i64>,
         /// The address that this one corrects
         corrected_from: Option<EmailAddress>,
     },
-    /// Another experiment claimed one of its directories first, or its principal investigator has changed meanwhile; nothing
-    /// was written
+    /// Another experiment claimed one of its directories first, or its principal investigator has changed
+    /// meanwhile; nothing was written
     Taken(Vec<Conflict>),
 }
 
 impl Journal {
-    /// The accepted experiment that this one is: same owner, same first path. Where there is a proposal number, the
-    /// e-mail can differ: that is a correction.
+    /// The accepted experiment that this one is: same owner, same first path. Where there is a proposal
+    /// number, the e-mail can differ: that is a correction.
     pub async fn find_same(
         &self,
         owner: &Owner,
@@ -133,8 +133,8 @@ impl Journal {
         rows.iter().map(|row| self.experiment_row(row)).collect()
     }
 
-    /// Records in one commit that the experiment is to be delivered: itself, its claims, the baseline and a delivery. The
-    /// first claim on a directory wins: one made in between results in [`Accepted::Taken`].
+    /// Records in one commit that the experiment is to be delivered: itself, its claims, the baseline and a
+    /// delivery. The first claim on a directory wins: one made in between results in [`Accepted::Taken`].
     pub async fn accept(&self, acceptance: &Acceptance<'_>) -> Result<Accepted, JournalError> {
         let owner = acceptance.experiment.owner();
         let mut transaction = self.begin().await?;
@@ -166,7 +166,9 @@ impl Journal {
             let is_settled = held.iter().any(|held| held.path.key() == claim.path.key());
             if !is_settled && seen.insert(&claim.path) {
                 let own = Some(id);
-                conflicts.extend(self.conflicts_in(&mut transaction, acceptance.experiment, own, &claim.path).await?);
+                conflicts.extend(
+                    self.conflicts_in(&mut transaction, acceptance.experiment, own, &claim.path).await?,
+                );
             }
         }
         let (approved, same_readers) = (acceptance.approved, acceptance.same_readers);
@@ -206,8 +208,8 @@ impl Journal {
         acceptance: &Acceptance<'_>,
     ) -> Result<(), JournalError> {
         sqlx::query(
-            "INSERT INTO experiment (id, fields, owner, path, path_key, accepted_at, accepted_by, first_accepted_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $6) \
+            "INSERT INTO experiment (id, fields, owner, path, path_key, accepted_at, accepted_by, \
+             first_accepted_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $6) \
              ON CONFLICT (id) DO UPDATE SET fields = excluded.fields, accepted_at = excluded.accepted_at, \
              accepted_by = excluded.accepted_by",
         )

@@ -1,4 +1,5 @@
-//! The limits per hour of `[rules]`. The journal has the times that they count, so a restart does not reset a limit.
+//! The limits per hour of `[rules]`. The journal has the times that they count, so a restart does not reset a
+//! limit.
 
 use super::{Journal, JournalError, Record};
 use jiff::{SignedDuration, Timestamp};
@@ -42,15 +43,16 @@ impl Journal {
     ) -> Result<Allowance, JournalError> {
         let query = match limited {
             Limited::NewGroups => {
-                "SELECT first_accepted_at FROM experiment WHERE first_accepted_at > $1 AND first_accepted_at <= $2 \
-                 ORDER BY first_accepted_at"
+                "SELECT first_accepted_at FROM experiment WHERE first_accepted_at > $1 AND \
+                 first_accepted_at <= $2 ORDER BY first_accepted_at"
             }
             Limited::Messages => {
-                "SELECT changed_at FROM message WHERE changed_at > $1 AND changed_at <= $2 ORDER BY changed_at"
+                "SELECT changed_at FROM message WHERE changed_at > $1 AND changed_at <= $2 ORDER BY \
+                 changed_at"
             }
             Limited::Resends => {
-                "SELECT started_at FROM delivery WHERE cause = 'resend' AND started_at > $1 AND started_at <= $2 \
-                 ORDER BY started_at"
+                "SELECT started_at FROM delivery WHERE cause = 'resend' AND started_at > $1 AND started_at \
+                 <= $2 ORDER BY started_at"
             }
         };
         // Times after this moment don't count: a clock that stepped back must not extend a limit.
@@ -70,8 +72,8 @@ impl Journal {
         Ok(Allowance { left: 0, ends_at: Some(oldest.unwrap_or(now) + WINDOW) })
     }
 
-    /// Writes records of new messages in one commit, if the limit leaves room for that many. Otherwise nothing is written,
-    /// and the answer says how much is left.
+    /// Writes records of new messages in one commit, if the limit leaves room for that many. Otherwise
+    /// nothing is written, and the answer says how much is left.
     pub async fn record_messages(
         &self,
         records: &[Record<'_>],

@@ -12,7 +12,8 @@ use uuid::Uuid;
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Someone delivers it
-    #[error("this experiment is being delivered by {holder}; wait for its end, or stop it there (lock {})", path.display())]
+    #[error("this experiment is being delivered by {holder}; wait for its end, or stop it there (lock \
+             {})", path.display())]
     Held {
         /// The owner: program, process id, host and time
         holder: String,
@@ -21,7 +22,8 @@ pub enum LockError {
     },
     /// A service works with the journal already
     #[error(
-        "another service has this journal: {holder}; stop it, or give this beamline a [journal] path of its own (lock {})",
+        "another service has this journal: {holder}; stop it, or give this beamline a [journal] path of its \
+         own (lock {})",
         path.display()
     )]
     Served {
@@ -31,7 +33,8 @@ pub enum LockError {
         path: PathBuf,
     },
     /// Someone moves its data
-    #[error("this pair is being run by {holder}; wait for its end, or stop it: beamshare sync stop (lock {})", path.display())]
+    #[error("this pair is being run by {holder}; wait for its end, or stop it: beamshare sync stop (lock \
+             {})", path.display())]
     Moving {
         /// The owner: program, process id, host and time
         holder: String,
@@ -39,7 +42,8 @@ pub enum LockError {
         path: PathBuf,
     },
     /// The lock's file can't be made
-    #[error("lock {}: {source}; the account that runs beamshare must be able to write in the journal's folder", path.display())]
+    #[error("lock {}: {source}; the account that runs beamshare must be able to write in the journal's \
+             folder", path.display())]
     File {
         /// The lock's file
         path: PathBuf,
@@ -64,8 +68,8 @@ impl Drop for RunLock {
 }
 
 impl Journal {
-    /// Takes the right to deliver the experiment; an error names who has it. `who` is what others are then told,
-    /// e.g. `beamshare run`.
+    /// Takes the right to deliver the experiment; an error names who has it. `who` is what others are then
+    /// told, e.g. `beamshare run`.
     pub fn lock(&self, experiment: Uuid, who: &str) -> Result<RunLock, LockError> {
         let path = beside(self.path(), &format!("{experiment}.lock"));
         RunLock::take(path, who, |holder, path| LockError::Held { holder, path })
@@ -77,7 +81,8 @@ impl Journal {
         RunLock::take(path, who, |holder, path| LockError::Moving { holder, path })
     }
 
-    /// Takes the right to serve the journal's beamline: two services would answer one another's status records.
+    /// Takes the right to serve the journal's beamline: two services would answer one another's status
+    /// records.
     pub fn lock_service(&self, who: &str) -> Result<RunLock, LockError> {
         let path = beside(self.path(), "service.lock");
         RunLock::take(path, who, |holder, path| LockError::Served { holder, path })
@@ -104,14 +109,18 @@ impl RunLock {
                 Err(TryLockError::Error(source)) => return Err(file_error(source)),
             }
             // The file may have been removed by its last holder between our opening and our locking it.
-            let same = std::fs::metadata(&path)
-                .and_then(|named| file.metadata().map(|ours| named.ino() == ours.ino() && named.dev() == ours.dev()));
+            let same = std::fs::metadata(&path).and_then(|named| {
+                file.metadata().map(|ours| named.ino() == ours.ino() && named.dev() == ours.dev())
+            });
             if !same.unwrap_or(false) {
                 continue;
             }
             let host = crate::host::name();
-            let holder =
-                format!("{who} (process {} on {host}, since {:.0})", std::process::id(), jiff::Timestamp::now());
+            let holder = format!(
+                "{who} (process {} on {host}, since {:.0})",
+                std::process::id(),
+                jiff::Timestamp::now()
+            );
             file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).map_err(file_error)?;
             return Ok(RunLock { path, _file: file });
         }

@@ -89,8 +89,8 @@ impl Journal {
     ) -> Result<(), JournalError> {
         // The Message-ID never changes once it is written: mail programs recognize a second sending by it.
         sqlx::query(
-            "INSERT INTO message (experiment, kind, addressee, recipient, generation, message_id, state, words, changed_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+            "INSERT INTO message (experiment, kind, addressee, recipient, generation, message_id, state, \
+             words, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
              ON CONFLICT (experiment, kind, addressee, recipient, generation) DO UPDATE SET \
              state = excluded.state, words = excluded.words, changed_at = excluded.changed_at",
         )
@@ -111,12 +111,13 @@ impl Journal {
 
     /// The experiment's messages, oldest generation first.
     pub async fn messages(&self, experiment: Uuid) -> Result<Vec<MessageRow>, JournalError> {
-        let rows =
-            sqlx::query("SELECT * FROM message WHERE experiment = $1 ORDER BY generation, changed_at, recipient")
-                .bind(experiment.to_string())
-                .fetch_all(&self.pool)
-                .await
-                .map_err(|e| self.sql(e))?;
+        let rows = sqlx::query(
+            "SELECT * FROM message WHERE experiment = $1 ORDER BY generation, changed_at, recipient",
+        )
+        .bind(experiment.to_string())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|e| self.sql(e))?;
         rows.iter().map(|row| self.message_row(row)).collect()
     }
 

@@ -1,8 +1,9 @@
-//! The journal of a beamline: each effect, for whom and with which result, in one SQLite file that survives kill -9.
+//! The journal of a beamline: each effect, for whom and with which result, in one SQLite file that survives
+//! kill -9.
 //!
-//! A row is written before each effect and another after it, so a restart knows what may have happened. Each write is one
-//! commit that is on the disk when it returns (WAL, `synchronous=FULL`).
-//! The daemon and the command line's verbs write to one file at the same time: a commit waits for the other's, and
+//! A row is written before each effect and another after it, so a restart knows what may have happened. Each
+//! write is one commit that is on the disk when it returns (WAL, `synchronous=FULL`). The daemon and the
+//! command line's verbs write to one file at the same time: a commit waits for the other's, and
 //! [`Journal::changed_by_others`] says when there is something new to read. Secrets are never in it.
 
 mod access;
@@ -40,7 +41,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,7 +78,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file or its folder can't be made or opened
-    #[error("journal {}: {source}; the account that runs beamshare must be able to write the file and its folder", path.display())]
+    #[error("journal {}: {source}; the account that runs beamshare must be able to write the file and its \
+             folder", path.display())]
     File {
         /// The file
         path: PathBuf,
@@ -84,8 +88,8 @@ pub enum JournalError {
     },
     /// The file was written by a newer beamshare
     #[error(
-        "journal {} has layout {version}, newer than this beamshare knows ({known}); run the newer beamshare, or set \
-         [journal] path to another file",
+        "journal {} has layout {version}, newer than this beamshare knows ({known}); run the newer \
+         beamshare, or set [journal] path to another file",
         path.display()
     )]
     Newer {
@@ -114,8 +118,8 @@ pub enum JournalError {
     },
     /// SQLite finds the file damaged, or it is no database
     #[error(
-        "journal {} is damaged: {reason}. Stop the service, move the file and those beside it (-wal, -shm) away, and put a backup \
-         in its place, or start with an empty journal (docs/operation.md)",
+        "journal {} is damaged: {reason}. Stop the service, move the file and those beside it (-wal, -shm) \
+         away, and put a backup in its place, or start with an empty journal (docs/operation.md)",
         path.display()
     )]
     Damaged {
@@ -126,8 +130,8 @@ pub enum JournalError {
     },
     /// The file at the path is not the one that was opened, or an older state of it
     #[error(
-        "journal {} was {what} while beamshare ran, so nothing is served any more. Put the file back, and restart the service \
-         (docs/operation.md)",
+        "journal {} was {what} while beamshare ran, so nothing is served any more. Put the file back, and \
+         restart the service (docs/operation.md)",
         path.display()
     )]
     Replaced {
@@ -149,13 +153,15 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// Whether it can be otherwise a moment later: a full disk or a busy file passes; a row that can't be read doesn't.
+    /// Whether it can be otherwise a moment later: a full disk or a busy file passes; a row that can't be
+    /// read doesn't.
     pub fn is_transient(&self) -> bool {
         matches!(self, JournalError::Sql { .. } | JournalError::File { .. })
     }
 }
 
-/// The journal of one beamline. Clones share one connection, so that what others change can be told from our own writes.
+/// The journal of one beamline. Clones share one connection, so that what others change can be told from our
+/// own writes.
 #[derive(Clone, Debug)]
 pub struct Journal {
     pool: SqlitePool,
@@ -165,8 +171,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the file, making it (mode 0600) and its folder (0700) where they are missing, and brings its layout up to
-    /// date.
+    /// Opens the file, making it (mode 0600) and its folder (0700) where they are missing, and brings its
+    /// layout up to date.
     pub async fn open(path: &Path) -> Result<Journal, JournalError> {
         let file_error = |source| JournalError::File { path: path.to_owned(), source };
         file::make(path).map_err(file_error)?;
@@ -193,7 +199,9 @@ impl Journal {
                 version,
                 known: MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default(),
             },
-            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => sql_error(path, source),
+            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
+                sql_error(path, source)
+            }
             source => JournalError::Migrate { path: path.to_owned(), source },
         })?;
         drop(opening);
@@ -224,9 +232,12 @@ impl Journal {
 
     /// The space that is left on the journal's disk for this account, in bytes.
     pub fn free_space(&self) -> Result<u64, JournalError> {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file_error =
-            |error: rustix::io::Errno| JournalError::File { path: self.path.to_path_buf(), source: error.into() };
+        let folder =
+            self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file_error = |error: rustix::io::Errno| JournalError::File {
+            path: self.path.to_path_buf(),
+            source: error.into(),
+        };
         let disk = rustix::fs::statvfs(folder).map_err(file_error)?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
@@ -270,7 +281,8 @@ impl Journal {
         Ok(())
     }
 
-    /// A transaction that holds the write lock from its start: values that it reads stay valid until it commits.
+    /// A transaction that holds the write lock from its start: values that it reads stay valid until it
+    /// commits.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, JournalError> {
         self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|e| self.sql(e))
     }
@@ -308,7 +320,8 @@ impl Journal {
 /// The error of a statement; a damaged file is told apart, since trying again can't help.
 fn sql_error(path: &Path, source: sqlx::Error) -> JournalError {
     // SQLITE_CORRUPT and SQLITE_NOTADB; the rest of the number says more about the same.
-    let code = source.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<u32>().ok());
+    let code =
+        source.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<u32>().ok());
     match code.map(|code| code & 0xff) {
         Some(11 | 26) => JournalError::Damaged { path: path.to_owned(), reason: source.to_string() },
         _ => JournalError::Sql { path: path.to_owned(), source },
@@ -317,8 +330,8 @@ fn sql_error(path: &Path, source: sqlx::Error) -> JournalError {
 
 /// Whether a connection can be used again, or must be closed.
 ///
-/// When SQLite itself rolls a transaction back (a full disk, an I/O error), sqlx's own ROLLBACK fails, and its worker goes on
-/// counting the transaction as open: each later `BEGIN IMMEDIATE` would be refused.
+/// When SQLite itself rolls a transaction back (a full disk, an I/O error), sqlx's own ROLLBACK fails, and
+/// its worker goes on counting the transaction as open: each later `BEGIN IMMEDIATE` would be refused.
 async fn is_sound(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     // The rollback of a dropped transaction is under way on the worker's queue; the answer comes after it.
     connection.ping().await?;
@@ -339,7 +352,8 @@ fn to_word<T: Serialize>(value: T) -> String {
 }
 
 fn to_json<T: Serialize>(value: &T) -> String {
-    serde_json::to_string(value).unwrap_or_else(|error| unreachable!("maps and texts always are JSON: {error}"))
+    serde_json::to_string(value)
+        .unwrap_or_else(|error| unreachable!("maps and texts always are JSON: {error}"))
 }
 
 #[cfg(test)]

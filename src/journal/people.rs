@@ -90,8 +90,8 @@ impl Journal {
         Ok(rows.iter().map(|row| Unreachable { name: row.get("name"), reason: row.get("reason") }).collect())
     }
 
-    /// Records the people whom the schedule lists now; changes by hand stay in force. Returns whether other people than before
-    /// get the data.
+    /// Records the people whom the schedule lists now; changes by hand stay in force. Returns whether other
+    /// people than before get the data.
     pub async fn set_listed(
         &self,
         experiment: Uuid,
@@ -151,8 +151,14 @@ impl Journal {
         Ok(changed)
     }
 
-    /// Adds a person by hand, also one who was removed. Returns `false` for somebody who was a member already.
-    pub async fn add_person(&self, experiment: Uuid, email: &EmailAddress, name: &str) -> Result<bool, JournalError> {
+    /// Adds a person by hand, also one who was removed. Returns `false` for somebody who was a member
+    /// already.
+    pub async fn add_person(
+        &self,
+        experiment: Uuid,
+        email: &EmailAddress,
+        name: &str,
+    ) -> Result<bool, JournalError> {
         let mut transaction = self.begin().await?;
         let before = self.person_in(&mut transaction, experiment, email).await?;
         let is_there = before.as_ref().is_some_and(|person| person.state == PersonState::Present);
@@ -171,8 +177,8 @@ impl Journal {
         Ok(!is_there)
     }
 
-    /// Removes a person by hand until they are added again, also somebody not known yet. Returns `false` for somebody who was
-    /// not a member.
+    /// Removes a person by hand until they are added again, also somebody not known yet. Returns `false` for
+    /// somebody who was not a member.
     pub async fn remove_person(&self, experiment: Uuid, email: &EmailAddress) -> Result<bool, JournalError> {
         let mut transaction = self.begin().await?;
         let before = self.person_in(&mut transaction, experiment, email).await?;
@@ -190,8 +196,13 @@ impl Journal {
         Ok(was_there)
     }
 
-    /// The experiment's people. Changes that are still owed become this delivery's; it is resumed after a kill.
-    pub async fn take_up_people(&self, experiment: Uuid, delivery: i64) -> Result<Vec<PersonRow>, JournalError> {
+    /// The experiment's people. Changes that are still owed become this delivery's; it is resumed after a
+    /// kill.
+    pub async fn take_up_people(
+        &self,
+        experiment: Uuid,
+        delivery: i64,
+    ) -> Result<Vec<PersonRow>, JournalError> {
         let mut transaction = self.begin().await?;
         sqlx::query("UPDATE person SET delivery = $2 WHERE experiment = $1 AND delivery IS NULL")
             .bind(experiment.to_string())
@@ -204,7 +215,8 @@ impl Journal {
         Ok(people)
     }
 
-    /// The experiments with changes of people that no delivery has applied yet, and the source of the changes.
+    /// The experiments with changes of people that no delivery has applied yet, and the source of the
+    /// changes.
     pub async fn owed_people(&self) -> Result<Vec<(Uuid, PersonSource)>, JournalError> {
         let rows = sqlx::query(
             "SELECT experiment, MIN(source) AS source FROM person WHERE delivery IS NULL GROUP BY experiment",

@@ -24,18 +24,20 @@ pub struct ReminderRow {
 impl Journal {
     /// From when the experiment's retention is counted; `None` before its first access.
     pub async fn counted_from(&self, experiment: Uuid) -> Result<Option<Timestamp>, JournalError> {
-        let text: Option<String> = sqlx::query_scalar("SELECT counted_from FROM retention WHERE experiment = $1")
-            .bind(experiment.to_string())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(|e| self.sql(e))?;
+        let text: Option<String> =
+            sqlx::query_scalar("SELECT counted_from FROM retention WHERE experiment = $1")
+                .bind(experiment.to_string())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(|e| self.sql(e))?;
         text.map(|text| self.time("retention.counted_from", text)).transpose()
     }
 
     /// Counts it from this moment, unless it is counted from another one already; the one that holds.
     pub async fn count_from(&self, experiment: Uuid, from: Timestamp) -> Result<Timestamp, JournalError> {
         sqlx::query(
-            "INSERT INTO retention (experiment, counted_from) VALUES ($1, $2) ON CONFLICT (experiment) DO NOTHING",
+            "INSERT INTO retention (experiment, counted_from) VALUES ($1, $2) ON CONFLICT (experiment) DO \
+             NOTHING",
         )
         .bind(experiment.to_string())
         .bind(from.to_string())
@@ -61,8 +63,8 @@ impl Journal {
     pub async fn set_reminder(&self, row: &ReminderRow) -> Result<(), JournalError> {
         sqlx::query(
             "INSERT INTO reminder (experiment, recipient, expires_at, message_id, state, words, changed_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (experiment, recipient, expires_at) DO UPDATE SET \
-             state = excluded.state, words = excluded.words, changed_at = excluded.changed_at",
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (experiment, recipient, expires_at) DO UPDATE \
+             SET state = excluded.state, words = excluded.words, changed_at = excluded.changed_at",
         )
         .bind(row.experiment.to_string())
         .bind(row.recipient.username())

@@ -1,4 +1,5 @@
-//! Experiments that share a directory without anybody's approval, since the same principal investigator alone reads both.
+//! Experiments that share a directory without anybody's approval, since the same principal investigator alone
+//! reads both.
 
 use super::{Journal, JournalError};
 use sqlx::{Row, Sqlite, Transaction};
@@ -26,7 +27,8 @@ impl Journal {
     ) -> Result<(), JournalError> {
         for other in others {
             sqlx::query(
-                "INSERT INTO same_reader (experiment, other) VALUES ($1, $2) ON CONFLICT (experiment, other) DO NOTHING",
+                "INSERT INTO same_reader (experiment, other) VALUES ($1, $2) ON CONFLICT (experiment, \
+                 other) DO NOTHING",
             )
             .bind(experiment.to_string())
             .bind(other.to_string())
@@ -46,7 +48,8 @@ impl Journal {
     ) -> Result<(), JournalError> {
         for other in others {
             sqlx::query(
-                "DELETE FROM same_reader WHERE (experiment = $1 AND other = $2) OR (experiment = $2 AND other = $1)",
+                "DELETE FROM same_reader WHERE (experiment = $1 AND other = $2) OR (experiment = $2 AND \
+                 other = $1)",
             )
             .bind(experiment.to_string())
             .bind(other.to_string())

@@ -87,7 +87,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Whom a delivery served, the principal investigator first. Empty, too, for deliveries before this was recorded.
+    /// Whom a delivery served, the principal investigator first. Empty, too, for deliveries before this was
+    /// recorded.
     pub async fn served(&self, delivery: i64) -> Result<Vec<ServedRow>, JournalError> {
         let rows = sqlx::query("SELECT * FROM served WHERE delivery = $1 ORDER BY role <> 'pi', role, email")
             .bind(delivery)

@@ -17,18 +17,19 @@ impl Journal {
     /// Keeps a set whose signature was valid. A newer one that another process has kept meanwhile stays.
     pub async fn set_signed_set(&self, set: &SignedSet) -> Result<(), JournalError> {
         let mut transaction = self.begin().await?;
-        let before: Option<String> = sqlx::query_scalar("SELECT update_time FROM signed_set WHERE only_row = 1")
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(|e| self.sql(e))?;
+        let before: Option<String> =
+            sqlx::query_scalar("SELECT update_time FROM signed_set WHERE only_row = 1")
+                .fetch_optional(&mut *transaction)
+                .await
+                .map_err(|e| self.sql(e))?;
         let before = before.map(|text| self.time("signed_set.update_time", text)).transpose()?;
         if before.is_some_and(|before| before >= set.time) {
             return Ok(());
         }
         sqlx::query(
             "INSERT INTO signed_set (only_row, update_time, signature, seen_at) VALUES (1, $1, $2, $3) \
-             ON CONFLICT (only_row) DO UPDATE SET update_time = excluded.update_time, signature = excluded.signature, \
-             seen_at = excluded.seen_at",
+             ON CONFLICT (only_row) DO UPDATE SET update_time = excluded.update_time, signature = \
+             excluded.signature, seen_at = excluded.seen_at",
         )
         .bind(set.time.to_string())
         .bind(&set.signature)

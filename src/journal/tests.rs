@@ -60,7 +60,14 @@ async fn step(
     message: &str,
 ) {
     journal
-        .record(&[Record::Step(NewStep { delivery, step, unit: &Unit::parse(step, unit), status, attempts, message })])
+        .record(&[Record::Step(NewStep {
+            delivery,
+            step,
+            unit: &Unit::parse(step, unit),
+            status,
+            attempts,
+            message,
+        })])
         .await
         .unwrap();
 }
@@ -193,7 +200,8 @@ async fn the_decision_state_is_kept_and_others_are_noticed() {
     assert_eq!(journal.decision_state().await.unwrap(), DecisionState::default());
     let reading = Reading { text: "Li".into(), time: None, invalid: false, possibly_cut: false };
     let readings = Readings([(Field::PiLastName, reading)].into());
-    let put = Put { field: Field::PiLastName, text: "Li".into(), at: Timestamp::MIN, noticed: Timestamp::MAX };
+    let put =
+        Put { field: Field::PiLastName, text: "Li".into(), at: Timestamp::MIN, noticed: Timestamp::MAX };
     let window = Window { puts: vec![put], ..Window::unobserved(Gap::Started, Timestamp::UNIX_EPOCH) };
     let order = Order::new(vec![Field::PiLastName], &[Field::PiLastName].into()).unwrap();
     let state = DecisionState {
@@ -218,8 +226,9 @@ async fn the_decision_state_is_kept_and_others_are_noticed() {
 async fn an_earlier_journal_is_migrated_with_what_was_accepted_last() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
-    let pool =
-        SqlitePool::connect_with(SqliteConnectOptions::new().filename(&path).create_if_missing(true)).await.unwrap();
+    let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&path).create_if_missing(true))
+        .await
+        .unwrap();
     let earlier = Migrator {
         migrations: MIGRATIONS.iter().filter(|its| its.version < 5).cloned().collect(),
         ..Migrator::DEFAULT
@@ -227,11 +236,13 @@ async fn an_earlier_journal_is_migrated_with_what_was_accepted_last() {
     earlier.run(&pool).await.unwrap();
     let fields = r#"{"pi_last_name":{"text":"Li","time":"2026-03-04T09:00:00Z","invalid":false,"possibly_cut":false}}"#;
     for table in ["user_info", "half_set"] {
-        sqlx::query(sqlx::AssertSqlSafe(format!("INSERT INTO {table} VALUES (1, $1, '2026-03-04T09:00:10.000000Z')")))
-            .bind(fields)
-            .execute(&pool)
-            .await
-            .unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!(
+            "INSERT INTO {table} VALUES (1, $1, '2026-03-04T09:00:10.000000Z')"
+        )))
+        .bind(fields)
+        .execute(&pool)
+        .await
+        .unwrap();
     }
     pool.close().await;
     let state = Journal::open(&path).await.unwrap().decision_state().await.unwrap();
@@ -245,7 +256,9 @@ async fn an_earlier_journal_is_migrated_with_what_was_accepted_last() {
 async fn a_correction_keeps_the_experiment_and_another_proposal_is_another() {
     let (_folder, journal) = journal().await;
     let first = experiment("lee@example.org", Some("1234"));
-    let Accepted::Accepted { id, corrected_from: None, .. } = accept(&journal, &first, "2026-03/Li", &[]).await else {
+    let Accepted::Accepted { id, corrected_from: None, .. } =
+        accept(&journal, &first, "2026-03/Li", &[]).await
+    else {
         panic!("the first is accepted")
     };
     let corrected = experiment("li@example.org", Some("1234"));
@@ -272,7 +285,10 @@ async fn a_correction_keeps_the_experiment_and_another_proposal_is_another() {
         }
         accepted => panic!("a directory of two owners: {accepted:?}"),
     }
-    assert!(journal.find_same(&other.owner(), &path("2026-03/li")).await.unwrap().is_none(), "nothing was written");
+    assert!(
+        journal.find_same(&other.owner(), &path("2026-03/li")).await.unwrap().is_none(),
+        "nothing was written"
+    );
     assert!(matches!(accept(&journal, &other, "2026-03/li", &[id]).await, Accepted::Accepted { .. }));
 }
 
@@ -352,8 +368,11 @@ mod conflicts {
     }
 
     fn paths() -> impl Strategy<Value = String> {
-        proptest::collection::vec(prop_oneof!["[abA_%]{1,2}", Just("Li".to_owned()), Just("li_rec".to_owned())], 1..4)
-            .prop_map(|parts| parts.join("/"))
+        proptest::collection::vec(
+            prop_oneof!["[abA_%]{1,2}", Just("Li".to_owned()), Just("li_rec".to_owned())],
+            1..4,
+        )
+        .prop_map(|parts| parts.join("/"))
     }
 
     proptest! {
@@ -378,7 +397,8 @@ mod conflicts {
 #[tokio::test]
 async fn people_are_who_the_schedule_lists_and_the_hand_has_the_last_word() {
     let (_folder, journal) = journal().await;
-    let Accepted::Accepted { id, .. } = accept(&journal, &experiment("li@example.org", Some("1")), "a/Li", &[]).await
+    let Accepted::Accepted { id, .. } =
+        accept(&journal, &experiment("li@example.org", Some("1")), "a/Li", &[]).await
     else {
         panic!()
     };
@@ -408,7 +428,8 @@ async fn people_are_who_the_schedule_lists_and_the_hand_has_the_last_word() {
     journal.take_up_people(id, 2).await.unwrap();
     let (bo, eve) = ("bo@mit.example".to_owned(), "eve@example.org".to_owned());
     let na = "na@eth.example".to_owned();
-    let expected = [(bo.clone(), Removed, Some(2)), (eve.clone(), Removed, Some(2)), (na.clone(), Present, Some(1))];
+    let expected =
+        [(bo.clone(), Removed, Some(2)), (eve.clone(), Removed, Some(2)), (na.clone(), Present, Some(1))];
     assert_eq!(now().await, expected);
 
     assert!(journal.add_person(id, &address("Bo@MIT.example"), "").await.unwrap());
@@ -426,7 +447,10 @@ async fn people_are_who_the_schedule_lists_and_the_hand_has_the_last_word() {
 async fn the_newest_signed_set_is_kept() {
     let (_folder, journal) = journal().await;
     assert_eq!(journal.signed_set().await.unwrap(), None);
-    let set = |time: &str| crate::domain::SignedSet { time: time.parse().unwrap(), signature: format!("of {time}") };
+    let set = |time: &str| crate::domain::SignedSet {
+        time: time.parse().unwrap(),
+        signature: format!("of {time}"),
+    };
     let (first, second) = (set("2026-03-01T09:00:00.123456-06:00"), set("2026-03-02T09:00:00Z"));
     for (kept, newest) in [(&first, &first), (&second, &second), (&first, &second)] {
         journal.set_signed_set(kept).await.unwrap();

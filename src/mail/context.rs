@@ -1,9 +1,9 @@
 use crate::domain::{BookedUser, Booking, EmailAddress, Experiment, Field, without_links};
 use serde::Serialize;
 
-/// What templates can use. Each name is always there; a value that is not known is an empty text, so that a template can
-/// ask `{% if proposal_number %}`, and a name that is misspelt is an error. [`super::Templates::compose`] adds `recipient`,
-/// `recipient_name` and `contacts`.
+/// What templates can use. Each name is always there; a value that is not known is an empty text, so that a
+/// template can ask `{% if proposal_number %}`, and a name that is misspelt is an error.
+/// [`super::Templates::compose`] adds `recipient`, `recipient_name` and `contacts`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MessageContext {
     /// `2026-03`
@@ -65,7 +65,12 @@ impl PiChangeContext {
     /// A change with every value, to try templates with.
     pub(super) fn sample(email: &EmailAddress) -> Self {
         let changed_at = "2026-03-02 09:00".to_owned();
-        PiChangeContext { former: email.clone(), present: email.clone(), former_keeps_access: false, changed_at }
+        PiChangeContext {
+            former: email.clone(),
+            present: email.clone(),
+            former_keeps_access: false,
+            changed_at,
+        }
     }
 }
 
@@ -73,7 +78,8 @@ impl MessageContext {
     /// The experiment's and the beamline's part; the caller adds link, path and expiry.
     pub fn new(experiment: &Experiment, beamline: &str) -> Self {
         // An operator may have approved a text with a link; in a message it still must not be one.
-        let detail = |field| experiment.details.get(&field).map(|text| without_links(text)).unwrap_or_default();
+        let detail =
+            |field| experiment.details.get(&field).map(|text| without_links(text)).unwrap_or_default();
         MessageContext {
             year_month: experiment.year_month.to_string(),
             pi_last_name: without_links(experiment.pi_last_name.as_str()),

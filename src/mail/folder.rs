@@ -19,7 +19,11 @@ impl Folder {
     }
 
     /// Writes the file; the same message to the same receiver again is the same file.
-    pub(super) async fn send(&self, message: &ComposedMessage, to: &EmailAddress) -> Result<String, MailError> {
+    pub(super) async fn send(
+        &self,
+        message: &ComposedMessage,
+        to: &EmailAddress,
+    ) -> Result<String, MailError> {
         let file = self.path.join(file_name(&message.message_id, to));
         let (folder, bytes, target) = (self.path.clone(), message.bytes.clone(), file.clone());
         self.write(move || {
@@ -40,14 +44,20 @@ impl Folder {
         Ok(format!("messages go into {}", self.path.display()))
     }
 
-    async fn write(&self, work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> Result<(), MailError> {
-        let result = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    async fn write(
+        &self,
+        work: impl FnOnce() -> std::io::Result<()> + Send + 'static,
+    ) -> Result<(), MailError> {
+        let result =
+            tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         result.map_err(|error| {
             use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
-            let lasting = matches!(error.kind(), NotFound | NotADirectory | PermissionDenied | ReadOnlyFilesystem);
+            let lasting =
+                matches!(error.kind(), NotFound | NotADirectory | PermissionDenied | ReadOnlyFilesystem);
             let kind = if lasting { MailErrorKind::Setup } else { MailErrorKind::TryLater };
             let message = format!(
-                "can't write a message into {}: {error}. Make the folder writable, or correct email.transport.folder.path",
+                "can't write a message into {}: {error}. Make the folder writable, or correct \
+                 email.transport.folder.path",
                 self.path.display()
             );
             MailError::new(kind, message)

@@ -39,7 +39,8 @@ pub struct Accepted {
 }
 
 impl Mailer {
-    /// Reads the certificates; connects to nothing. Passwords are read at each login, so that a corrected file counts.
+    /// Reads the certificates; connects to nothing. Passwords are read at each login, so that a corrected
+    /// file counts.
     pub fn new(transport: &MailTransport) -> Result<Self, MailError> {
         Ok(Mailer(match transport {
             MailTransport::Smtp(settings) => Transport::Smtp(Box::new(SmtpServer::new(settings)?)),
@@ -47,13 +48,17 @@ impl Mailer {
         }))
     }
 
-    /// Hands over the message for this one recipient, who need not be named in it (a contact's copy). Ends within the
-    /// transport's time limits. A connection is reused for messages that follow at once.
+    /// Hands over the message for this one recipient, who need not be named in it (a contact's copy). Ends
+    /// within the transport's time limits. A connection is reused for messages that follow at once.
     ///
     /// # Errors
-    /// [`MailErrorKind::Unclear`] where the server may have accepted the message: it may be sent again, under the same
-    /// Message-ID, after the error's pause.
-    pub async fn send(&self, message: &ComposedMessage, envelope_to: &EmailAddress) -> Result<Accepted, MailError> {
+    /// [`MailErrorKind::Unclear`] where the server may have accepted the message: it may be sent again, under
+    /// the same Message-ID, after the error's pause.
+    pub async fn send(
+        &self,
+        message: &ComposedMessage,
+        envelope_to: &EmailAddress,
+    ) -> Result<Accepted, MailError> {
         let server_reply = match &self.0 {
             Transport::Smtp(server) => server.send(message, envelope_to).await?,
             Transport::Folder(folder) => folder.send(message, envelope_to).await?,
@@ -61,8 +66,8 @@ impl Mailer {
         Ok(Accepted { server_reply })
     }
 
-    /// Connects, makes the connection private, logs in, and ends it (or looks whether the folder can be written), for
-    /// `beamshare check`. Sends nothing. Returns what was reached and how.
+    /// Connects, makes the connection private, logs in, and ends it (or looks whether the folder can be
+    /// written), for `beamshare check`. Sends nothing. Returns what was reached and how.
     pub async fn probe(&self) -> Result<String, MailError> {
         match &self.0 {
             Transport::Smtp(server) => server.probe().await,

@@ -30,7 +30,10 @@ pub fn notice(
         .date_now()
         .message_id(Some(message_id.to_owned()))
         // RFC 3834: holiday notes and the like do not answer.
-        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+        .raw_header(HeaderValue::new(
+            HeaderName::new_from_ascii_str("Auto-Submitted"),
+            "auto-generated".to_owned(),
+        ))
         .singlepart(SinglePart::plain(escape_lines(text).into_owned()))
         .map_err(|error| TemplateError::new(format!("the message to {recipient} can't be made: {error}")))?;
     Ok(ComposedMessage {

@@ -1,8 +1,8 @@
 //! Templates of the Python tools that did this before (`globus` and `dmagic`), which beamlines bring along.
 //!
-//! They know no expressions, but two marks: `%%DATA_LINK%%`, and in a plain text a line that begins with `Data link:`, which
-//! is written anew with the link. `dmagic` knows `%%SLIDES_LINK%%` besides. All other text is as it stands, whatever braces and per
-//! cents are in it.
+//! They know no expressions, but two marks: `%%DATA_LINK%%`, and in a plain text a line that begins with
+//! `Data link:`, which is written anew with the link. `dmagic` knows `%%SLIDES_LINK%%` besides. All other
+//! text is as it stands, whatever braces and per cents are in it.
 
 const SLIDES: &str = "(no beamtime log slides found for this proposal)";
 
@@ -46,7 +46,8 @@ pub(super) fn converted(source: &str, html: bool) -> String {
     text + &marked(&plain)
 }
 
-/// Whether the text has an expression, a statement or a comment in it that is meant as one, and not only stray braces.
+/// Whether the text has an expression, a statement or a comment in it that is meant as one, and not only
+/// stray braces.
 fn uses_jinja(source: &str) -> bool {
     const STATEMENTS: [&str; 8] = ["if", "for", "set", "with", "raw", "filter", "macro", "include"];
     let after = |begin: &str| {
@@ -54,7 +55,8 @@ fn uses_jinja(source: &str) -> bool {
         pieces.into_iter().map(|rest| rest.trim_start_matches(['-', '+']).trim_start())
     };
     let word = |rest: &str| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
-    after("{{").any(|rest| rest.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '"' | '\'' | '(')))
+    after("{{")
+        .any(|rest| rest.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '"' | '\'' | '(')))
         || after("{%").any(|rest| STATEMENTS.contains(&&*word(rest)))
 }
 
@@ -64,12 +66,23 @@ mod tests {
 
     #[test]
     fn jinja_is_told_from_stray_braces() {
-        for text in ["{{ path }}", "{{path}}", "{{- path }}", "{% if path %}", "{%- for u in users -%}", "{{ 'a' }}"] {
+        for text in
+            ["{{ path }}", "{{path}}", "{{- path }}", "{% if path %}", "{%- for u in users -%}", "{{ 'a' }}"]
+        {
             assert!(uses_jinja(text), "{text}");
         }
-        for text in
-            ["", "100%", "{a}", "a {{ } b", "{% 50 %}", "{%d}", "body { color: red }", "{#top{}}", "{{}}", "%}{"]
-        {
+        for text in [
+            "",
+            "100%",
+            "{a}",
+            "a {{ } b",
+            "{% 50 %}",
+            "{%d}",
+            "body { color: red }",
+            "{#top{}}",
+            "{{}}",
+            "%}{",
+        ] {
             assert!(!uses_jinja(text), "{text}");
             let text = format!("{text}\n");
             let environment = minijinja::Environment::new();

@@ -50,8 +50,8 @@ pub struct ComposedMessage {
 }
 
 impl Templates {
-    /// Reads the templates and makes two messages of each, with every value and with the least, so that a broken template is
-    /// found now and not when a user group arrives.
+    /// Reads the templates and makes two messages of each, with every value and with the least, so that a
+    /// broken template is found now and not when a user group arrives.
     pub fn load(email: &config::Email) -> Result<Self, TemplateError> {
         let mut sources = Sources::default();
         let mut wordings = vec![];
@@ -89,7 +89,8 @@ impl Templates {
             parsed.map_err(|why: String| TemplateError::new(format!("email.contacts: {contact} {why}")))
         };
         let contact_addresses = contacts.iter().map(address).collect::<Result<_, _>>()?;
-        let templates = Templates { environment, wordings, reminder, pi_change, from, contacts, contact_addresses };
+        let templates =
+            Templates { environment, wordings, reminder, pi_change, from, contacts, contact_addresses };
         let somebody: EmailAddress = "somebody@example.org".parse().map_err(TemplateError::new)?;
         for sample in [MessageContext::sample(), MessageContext::bare_sample()] {
             for wording in templates.wordings.iter().chain(&templates.reminder) {
@@ -112,13 +113,14 @@ impl Templates {
         self.wordings.iter().map(|wording| wording.text.as_str()).filter(|text| !names_link(text)).collect()
     }
 
-    /// The addresses on copy. They stand in each message's `Cc:`; who is sent a copy is the caller's decision.
+    /// The addresses on copy. They stand in each message's `Cc:`; who is sent a copy is the caller's
+    /// decision.
     pub fn contacts(&self) -> Vec<EmailAddress> {
         self.contact_addresses.clone()
     }
 
-    /// The message to one recipient under this Message-ID, which looks like `<uuid@beamshare.host>`, in the words of the
-    /// first choice that holds. No value can add a header or another address, whatever is in it.
+    /// The message to one recipient under this Message-ID, which looks like `<uuid@beamshare.host>`, in the
+    /// words of the first choice that holds. No value can add a header or another address, whatever is in it.
     pub fn compose(
         &self,
         context: &MessageContext,
@@ -173,7 +175,8 @@ impl Templates {
         let Some(when) = &wording.when else { return Ok(true) };
         let name = wording.table.path("when");
         let value = self.environment.compile_expression(when).and_then(|when| when.eval(values));
-        let value = value.map_err(|error| TemplateError::of_expression(&name, &error).at(wording.table, "when"))?;
+        let value =
+            value.map_err(|error| TemplateError::of_expression(&name, &error).at(wording.table, "when"))?;
         if value.is_undefined() {
             let message = format!("{name}: {when:?} names something that no message knows");
             return Err(TemplateError::new(message).at(wording.table, "when"));
@@ -198,7 +201,8 @@ impl Templates {
         };
         let subject = one_line(&render(&wording.subject, "subject")?);
         if subject.is_empty() {
-            let message = format!("{}: the subject comes out empty; give it a text of its own", wording.subject);
+            let message =
+                format!("{}: the subject comes out empty; give it a text of its own", wording.subject);
             return Err(TemplateError::new(message).at(wording.table, "subject"));
         }
         let mut builder = Message::builder()
@@ -226,8 +230,9 @@ impl Templates {
             }
             None => builder.singlepart(text),
         };
-        let message = message
-            .map_err(|error| TemplateError::new(format!("the message to {recipient} can't be made: {error}")))?;
+        let message = message.map_err(|error| {
+            TemplateError::new(format!("the message to {recipient} can't be made: {error}"))
+        })?;
         Ok(ComposedMessage {
             recipient: (*recipient).clone(),
             message_id: message_id.to_owned(),
@@ -238,7 +243,10 @@ impl Templates {
 }
 
 fn address(recipient: &EmailAddress) -> Result<Address, TemplateError> {
-    recipient.as_str().parse().map_err(|error| TemplateError::new(format!("{recipient} can't be written to: {error}")))
+    recipient
+        .as_str()
+        .parse()
+        .map_err(|error| TemplateError::new(format!("{recipient} can't be written to: {error}")))
 }
 
 /// A text without line ends and control characters, as a header may hold it.
@@ -250,8 +258,10 @@ fn one_line(text: &str) -> String {
 }
 
 fn check_message_id(id: &str) -> Result<(), TemplateError> {
-    let inner = id.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).and_then(|inner| inner.split_once('@'));
-    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic() && !b"<>@".contains(&b));
+    let inner =
+        id.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).and_then(|inner| inner.split_once('@'));
+    let plain =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic() && !b"<>@".contains(&b));
     if inner.is_some_and(|(left, right)| plain(left) && plain(right)) {
         return Ok(());
     }

@@ -61,7 +61,7 @@ pub(super) struct Sources {
 
 /// What a program without HTML shows of a message that has nothing else.
 const HTML_ALONE: &str = "This message is written in HTML, and this program shows text alone.\n\
-    {% if data_link %}\nData link: {{ data_link }}\n{% endif %}";
+                          {% if data_link %}\nData link: {{ data_link }}\n{% endif %}";
 
 impl Sources {
     /// Reads what one message says. A text that is HTML, as those of `dmagic` can be, is taken as such.
@@ -85,7 +85,12 @@ impl Sources {
         let source = read(text).map_err(|error| error.at(table, "text_template"))?;
         if python_tools::is_html(&source) && html.is_none() {
             self.html.insert(wording.text.clone());
-            self.templates.push((wording.text.clone(), python_tools::converted(&source, true), table, "text_template"));
+            self.templates.push((
+                wording.text.clone(),
+                python_tools::converted(&source, true),
+                table,
+                "text_template",
+            ));
             wording.html = Some(wording.text);
             wording.text = format!("{} as text", table.path("text_template"));
             self.templates.push((wording.text.clone(), HTML_ALONE.to_owned(), table, "text_template"));
@@ -96,7 +101,12 @@ impl Sources {
         if let (Some(name), Some(file)) = (&wording.html, html) {
             let source = read(file).map_err(|error| error.at(table, "html_template"))?;
             self.html.insert(name.clone());
-            self.templates.push((name.clone(), python_tools::converted(&source, true), table, "html_template"));
+            self.templates.push((
+                name.clone(),
+                python_tools::converted(&source, true),
+                table,
+                "html_template",
+            ));
         }
         Ok(wording)
     }
@@ -115,11 +125,9 @@ impl Sources {
         // An error then knows which piece of the template it is about.
         environment.set_debug(true);
         let html = self.html;
-        environment.set_auto_escape_callback(
-            move |name| {
-                if html.contains(name) { AutoEscape::Html } else { AutoEscape::None }
-            },
-        );
+        environment.set_auto_escape_callback(move |name| {
+            if html.contains(name) { AutoEscape::Html } else { AutoEscape::None }
+        });
         for (name, source, table, part) in self.templates {
             let added = environment.add_template_owned(name.clone(), source);
             added.map_err(|error| TemplateError::of(&name, &error).at(table, part))?;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
 
-/// What the work may take beyond its limit before it is left alone, so that its own, more exact error comes first.
+/// What the work may take beyond its limit before it is left alone, so that its own, more exact error comes
+/// first.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// One piece of blocking work at a time, each with a limit. Work that hangs in the operating system can't be ended; it is
-/// left behind and keeps its turn, so there is never more than one such thread, however often a delivery tries again.
+/// One piece of blocking work at a time, each with a limit. Work that hangs in the operating system can't be
+/// ended; it is left behind and keeps its turn, so there is never more than one such thread, however often a
+/// delivery tries again.
 pub(super) struct Bounded {
     what: String,
     limit: Duration,
@@ -23,8 +25,8 @@ impl Bounded {
         Bounded { what, limit, turn: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Runs the work on a thread of its own, which does not keep the process from ending. The work gets the moment at which
-    /// it must be over.
+    /// Runs the work on a thread of its own, which does not keep the process from ending. The work gets the
+    /// moment at which it must be over.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(Instant) -> Result<T, StepError> + Send + 'static,
@@ -46,14 +48,17 @@ impl Bounded {
         }
         match tokio::time::timeout_at((deadline + GRACE).into(), answered).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(backoff(format!("{}: the work ended without a result; this is a defect", self.what))),
+            Ok(Err(_)) => {
+                Err(backoff(format!("{}: the work ended without a result; this is a defect", self.what)))
+            }
             Err(_) => Err(self.over("no answer")),
         }
     }
 
     fn over(&self, why: &str) -> StepError {
         backoff(format!(
-            "{}: {why} within {:?}. See whether the host and its file system answer; a longer limit is the place's timeout",
+            "{}: {why} within {:?}. See whether the host and its file system answer; a longer limit is the \
+             place's timeout",
             self.what, self.limit
         ))
     }
@@ -78,7 +83,8 @@ mod tests {
         assert!(error.message.contains("detector: no answer within 50ms"), "{error}");
         assert!(started.elapsed() < limit + GRACE + Duration::from_secs(1));
         // As long as it hangs, no second thread is started.
-        let error = bounded.run(|_| -> Result<(), StepError> { panic!("started") }).await.expect_err("an error");
+        let error =
+            bounded.run(|_| -> Result<(), StepError> { panic!("started") }).await.expect_err("an error");
         assert!(error.message.contains("an earlier call still hangs"), "{error}");
         release.send(()).expect("the thread waits");
         let free = async { while bounded.run(|_| Ok(())).await.is_err() {} };

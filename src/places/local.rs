@@ -1,4 +1,5 @@
-//! Directories on this machine, by file descriptors: what is checked is what is used, and no path is resolved twice.
+//! Directories on this machine, by file descriptors: what is checked is what is used, and no path is resolved
+//! twice.
 
 use super::bounded::Bounded;
 use super::tree::{self, BEING_MADE, Directory, Entry, wanted_mode};
@@ -26,7 +27,10 @@ impl LocalPlace {
             name: place.name.clone(),
             top: place.top.clone(),
             rights,
-            bounded: Bounded::new(format!("{} ({} on this machine)", place.name, place.top.display()), place.timeout),
+            bounded: Bounded::new(
+                format!("{} ({} on this machine)", place.name, place.top.display()),
+                place.timeout,
+            ),
         }
     }
 
@@ -99,9 +103,11 @@ impl Directory for LocalDirectory {
 
     fn entry(&self, name: &str) -> Result<Entry<Self>, StepError> {
         match fs::openat(&self.fd, name, OPEN | OFlags::NOFOLLOW, Mode::empty()) {
-            Ok(fd) => {
-                Ok(Entry::Directory(LocalDirectory { place: self.place.clone(), path: self.path.join(name), fd }))
-            }
+            Ok(fd) => Ok(Entry::Directory(LocalDirectory {
+                place: self.place.clone(),
+                path: self.path.join(name),
+                fd,
+            })),
             Err(Errno::NOENT) => Ok(Entry::Missing),
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 let stat = fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)
@@ -128,8 +134,12 @@ impl Directory for LocalDirectory {
 
     fn names(&self, limit: usize) -> Result<Vec<String>, StepError> {
         let list = || {
-            let readable =
-                fs::openat(&self.fd, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            let readable = fs::openat(
+                &self.fd,
+                ".",
+                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?;
             fs::Dir::new(readable)?
                 .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
                 .filter(|name| !matches!(name.as_deref(), Ok("." | "..")))
@@ -141,7 +151,8 @@ impl Directory for LocalDirectory {
 
     fn is_unfinished(&self) -> Result<bool, StepError> {
         let stat = fs::fstat(&self.fd).map_err(|errno| self.error("look at", "", errno))?;
-        Ok(stat.st_mode & 0o7777 & !0o2000 == BEING_MADE && stat.st_uid == rustix::process::geteuid().as_raw())
+        Ok(stat.st_mode & 0o7777 & !0o2000 == BEING_MADE
+            && stat.st_uid == rustix::process::geteuid().as_raw())
     }
 
     fn settle(&self, rights: &Rights) -> Result<(), StepError> {
@@ -149,16 +160,26 @@ impl Directory for LocalDirectory {
         if let Some(group) = &rights.group {
             let gid = group_id(group).map_err(|why| never(format!("{}: {why}", self.place)))?;
             if gid != stat.st_gid {
-                fs::chownat(&self.fd, ".", None, Some(Gid::from_raw(gid)), AtFlags::empty()).map_err(|errno| {
-                    self.rights_error(&format!("give {} to group {group}", self.path.display()), stat.st_uid, errno)
-                })?;
+                fs::chownat(&self.fd, ".", None, Some(Gid::from_raw(gid)), AtFlags::empty()).map_err(
+                    |errno| {
+                        self.rights_error(
+                            &format!("give {} to group {group}", self.path.display()),
+                            stat.st_uid,
+                            errno,
+                        )
+                    },
+                )?;
             }
         }
         let mode = wanted_mode(rights, stat.st_mode);
         if mode != stat.st_mode & 0o7777 {
             // "." below the descriptor and not a name: nothing can be put in its place meanwhile.
             fs::chmodat(&self.fd, ".", Mode::from_raw_mode(mode), AtFlags::empty()).map_err(|errno| {
-                self.rights_error(&format!("give {} the mode {mode:04o}", self.path.display()), stat.st_uid, errno)
+                self.rights_error(
+                    &format!("give {} the mode {mode:04o}", self.path.display()),
+                    stat.st_uid,
+                    errno,
+                )
             })?;
         }
         Ok(())
@@ -172,8 +193,8 @@ impl LocalDirectory {
         }
         let account = rustix::process::geteuid().as_raw();
         never(format!(
-            "{}: can't {action}: the directory belongs to user {owner}, beamshare runs as user {account}{}. Have its owner or \
-             root put it right",
+            "{}: can't {action}: the directory belongs to user {owner}, beamshare runs as user {account}{}. \
+             Have its owner or root put it right",
             self.place,
             if owner == account { " and is not in that group" } else { "" },
         ))
@@ -185,7 +206,10 @@ fn group_id(group: &str) -> Result<u32, String> {
     match nix::unistd::Group::from_name(group) {
         Ok(Some(found)) => Ok(found.gid.as_raw()),
         Ok(None) => group.parse().map_err(|_| {
-            format!("group {group} does not exist on this machine (getent group {group}): make it, or correct the place's group")
+            format!(
+                "group {group} does not exist on this machine (getent group {group}): make it, or \
+                 correct the place's group"
+            )
         }),
         Err(error) => Err(format!("group {group} can't be looked up on this machine: {error}")),
     }
@@ -198,9 +222,9 @@ fn failure(place: &str, action: &str, path: &str, errno: Errno) -> StepError {
             "{tried}: permission denied. Let user {} write there, or correct the place's top",
             rustix::process::geteuid().as_raw()
         )),
-        Errno::ROFS => {
-            never(format!("{tried}: the file system is read-only. Mount it writable, or correct the place's top"))
-        }
+        Errno::ROFS => never(format!(
+            "{tried}: the file system is read-only. Mount it writable, or correct the place's top"
+        )),
         Errno::NAMETOOLONG | Errno::INVAL | Errno::LOOP | Errno::NOTDIR => never(format!("{tried}: {errno}")),
         // Full disks, stale NFS handles, I/O errors: somebody may repair that any moment.
         _ => backoff(format!("{tried}: {errno}")),

@@ -20,7 +20,8 @@ pub enum DirectoryState {
     Missing,
     /// A directory with nothing in it
     Empty,
-    /// A directory with something in it, or something that is no directory; up to three of the names, for the operator
+    /// A directory with something in it, or something that is no directory; up to three of the names, for the
+    /// operator
     Occupied(Vec<String>),
 }
 
@@ -35,8 +36,8 @@ pub enum CreateOutcome {
 
 /// A top directory under which experiments get theirs.
 ///
-/// All calls end within the place's time limit and a second, also where the other side accepts and then hangs. They never
-/// leave the top directory: a symbolic link among the components is an error that names it.
+/// All calls end within the place's time limit and a second, also where the other side accepts and then
+/// hangs. They never leave the top directory: a symbolic link among the components is an error that names it.
 #[async_trait]
 pub trait Place: Send + Sync {
     /// Its name on the screen and in the journal, e.g. `detector`.
@@ -45,22 +46,25 @@ pub trait Place: Send + Sync {
     /// Looks what stands at the path; changes nothing.
     async fn look(&self, path: &RelativePath) -> Result<DirectoryState, StepError>;
 
-    /// Makes the directory and its missing parents, with the configured mode and group. Running it twice changes nothing;
-    /// mode and group of a directory that was there are put right only on the last component.
+    /// Makes the directory and its missing parents, with the configured mode and group. Running it twice
+    /// changes nothing; mode and group of a directory that was there are put right only on the last
+    /// component.
     async fn make(&self, path: &RelativePath) -> Result<CreateOutcome, StepError>;
 
-    /// Tries everything that [`Place::make`] needs: signs in, and makes a hidden directory with the configured mode and
-    /// group in the top directory and takes it away again. Returns what was reached and how, for `beamshare check`.
+    /// Tries everything that [`Place::make`] needs: signs in, and makes a hidden directory with the
+    /// configured mode and group in the top directory and takes it away again. Returns what was reached and
+    /// how, for `beamshare check`.
     async fn probe(&self) -> Result<String, StepError>;
 }
 
 /// Mode and group that a place's directories get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rights {
-    /// Permission bits, e.g. `0o770`. Without any of the special bits, a set-group-ID bit inherited from the parent stays,
-    /// as chmod(1) does.
+    /// Permission bits, e.g. `0o770`. Without any of the special bits, a set-group-ID bit inherited from the
+    /// parent stays, as chmod(1) does.
     pub mode: u32,
-    /// A group's name or number; without it the account's own, or the parent's where that has the set-group-ID bit
+    /// A group's name or number; without it the account's own, or the parent's where that has the
+    /// set-group-ID bit
     pub group: Option<String>,
 }
 

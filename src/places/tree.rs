@@ -1,11 +1,12 @@
-//! Looking at and making directories below a top directory, component by component, whatever the directories are on.
+//! Looking at and making directories below a top directory, component by component, whatever the directories
+//! are on.
 
 use super::{CreateOutcome, DirectoryState, Rights, never};
 use crate::domain::{RelativePath, StepError};
 
-/// The mode of a directory that is being made. A new directory appears with it at once, and loses it when group and mode are
-/// right. So after a crash between the two, the sticky bit tells it from a directory that someone closed on purpose, and
-/// [`make`] finishes it.
+/// The mode of a directory that is being made. A new directory appears with it at once, and loses it when
+/// group and mode are right. So after a crash between the two, the sticky bit tells it from a directory that
+/// someone closed on purpose, and [`make`] finishes it.
 pub(super) const BEING_MADE: u32 = 0o1700;
 
 /// What a name stands for in a directory.
@@ -50,7 +51,9 @@ pub(super) fn look<D: Directory>(top: D, path: &RelativePath) -> Result<Director
             Entry::Missing => return Ok(DirectoryState::Missing),
             Entry::Directory(inner) => inner,
             Entry::Link => return Err(link(&directory, name)),
-            Entry::Other if components.peek().is_none() => return Ok(DirectoryState::Occupied(vec![name.to_owned()])),
+            Entry::Other if components.peek().is_none() => {
+                return Ok(DirectoryState::Occupied(vec![name.to_owned()]));
+            }
             Entry::Other => return Err(no_directory(&directory, name)),
         };
     }
@@ -62,7 +65,11 @@ pub(super) fn look<D: Directory>(top: D, path: &RelativePath) -> Result<Director
 }
 
 /// See [`super::Place::make`].
-pub(super) fn make<D: Directory>(top: D, path: &RelativePath, rights: &Rights) -> Result<CreateOutcome, StepError> {
+pub(super) fn make<D: Directory>(
+    top: D,
+    path: &RelativePath,
+    rights: &Rights,
+) -> Result<CreateOutcome, StepError> {
     let mut directory = top;
     let mut made = CreateOutcome::Existed;
     let mut components = path.components().peekable();
@@ -112,8 +119,8 @@ pub(super) fn try_out<D: Directory>(top: D, rights: &Rights) -> Result<(), StepE
 
 fn link<D: Directory>(directory: &D, name: &str) -> StepError {
     never(format!(
-        "{}/{name} is a symbolic link; beamshare does not follow links below the top directory. Make a directory of it, or \
-         set the place's top to where the link leads",
+        "{}/{name} is a symbolic link; beamshare does not follow links below the top directory. Make a \
+         directory of it, or set the place's top to where the link leads",
         directory.shown()
     ))
 }

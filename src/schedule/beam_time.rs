@@ -18,8 +18,8 @@ pub struct Run {
     pub end: Zoned,
 }
 
-/// A stretch of time that belongs to one proposal (an "activity" of the APS schedule). A proposal can have several in a
-/// run.
+/// A stretch of time that belongs to one proposal (an "activity" of the APS schedule). A proposal can have
+/// several in a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BeamTime {
     /// The run's name
@@ -108,7 +108,10 @@ impl BeamTime {
             Some(number) => format!("proposal {number}"),
             None => "a proposal without number".to_owned(),
         };
-        let pi = self.proposal.pi().map_or("nobody listed".to_owned(), |pi| pi.last_name.clone().unwrap_or(pi.name()));
+        let pi = self
+            .proposal
+            .pi()
+            .map_or("nobody listed".to_owned(), |pi| pi.last_name.clone().unwrap_or(pi.name()));
         format!("{number} ({pi}), {} to {}", shown(&self.start), shown(&self.end))
     }
 }
@@ -128,8 +131,9 @@ impl RunSchedule {
     /// Whose beam time `at` is in; `None` where nobody is scheduled.
     ///
     /// # Errors
-    /// [`ScheduleError::Ambiguous`] where two proposals are scheduled at once, and [`ScheduleError::NotUnderstood`] where
-    /// nobody is scheduled among the entries that can be read, but not all can be.
+    /// [`ScheduleError::Ambiguous`] where two proposals are scheduled at once, and
+    /// [`ScheduleError::NotUnderstood`] where nobody is scheduled among the entries that can be read, but not
+    /// all can be.
     pub fn current(&self, at: Timestamp) -> Result<Option<&BeamTime>, ScheduleError> {
         let mut current = self.beam_times.iter().filter(|beam_time| beam_time.contains(at));
         let Some(first) = current.next() else {
@@ -151,7 +155,8 @@ impl RunSchedule {
 
     /// The beam time of a proposal: the one at `at`, else the next to come, else the last one over.
     pub fn of_proposal(&self, number: &str, at: Timestamp) -> Option<&BeamTime> {
-        let mut own = self.beam_times.iter().filter(|beam_time| beam_time.proposal.number.as_deref() == Some(number));
+        let mut own =
+            self.beam_times.iter().filter(|beam_time| beam_time.proposal.number.as_deref() == Some(number));
         own.clone().find(|beam_time| at < beam_time.end.timestamp()).or_else(|| own.next_back())
     }
 
@@ -173,7 +178,8 @@ impl RunSchedule {
     }
 }
 
-/// `2026-03-02T08:00:00-06:00`: without jiff's own time zone in brackets, so that every reader of JSON takes it.
+/// `2026-03-02T08:00:00-06:00`: without jiff's own time zone in brackets, so that every reader of JSON takes
+/// it.
 fn rfc3339<S: Serializer>(time: &Zoned, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&time.strftime("%Y-%m-%dT%H:%M:%S%:z"))
 }
@@ -189,11 +195,8 @@ mod tests {
             email: Contact::parse(Some(email)),
             ..Experimenter::default()
         };
-        let proposal = Proposal { number: number.map(str::to_owned), ..Proposal::default() }.with_experimenters([
-            person("Wang", "Wang@anl.gov"),
-            person("Li", ""),
-            person("Ma", "ma@"),
-        ]);
+        let proposal = Proposal { number: number.map(str::to_owned), ..Proposal::default() }
+            .with_experimenters([person("Wang", "Wang@anl.gov"), person("Li", ""), person("Ma", "ma@")]);
         BeamTime {
             run: None,
             start: day(start),
@@ -212,7 +215,11 @@ mod tests {
     #[test]
     fn one_ends_when_the_next_begins() {
         let schedule = RunSchedule {
-            beam_times: vec![beam_time(Some("1"), 2, 5), beam_time(Some("2"), 5, 6), beam_time(Some("1"), 9, 10)],
+            beam_times: vec![
+                beam_time(Some("1"), 2, 5),
+                beam_time(Some("2"), 5, 6),
+                beam_time(Some("1"), 9, 10),
+            ],
             ..RunSchedule::default()
         };
         let current = |at: Zoned| {
@@ -236,8 +243,10 @@ mod tests {
 
     #[test]
     fn two_proposals_at_once_are_for_a_person_to_tell_apart() {
-        let two =
-            |a, b| RunSchedule { beam_times: vec![beam_time(a, 2, 5), beam_time(b, 4, 6)], ..RunSchedule::default() };
+        let two = |a, b| RunSchedule {
+            beam_times: vec![beam_time(a, 2, 5), beam_time(b, 4, 6)],
+            ..RunSchedule::default()
+        };
         let error = two(Some("1"), Some("2")).current(at(4, 12).timestamp()).unwrap_err().to_string();
         assert!(error.contains("proposal 1 (Wang)") && error.contains("proposal 2 (Wang)"), "{error}");
         assert!(two(None, None).current(at(4, 12).timestamp()).is_err());
@@ -263,7 +272,8 @@ mod tests {
         assert!(beam_time.names(&"wANG@ANL.gov".parse().unwrap()));
         assert!(!beam_time.names(&"li@anl.gov".parse().unwrap()));
         assert_eq!(beam_time.addresses().len(), 1);
-        let unreachable: Vec<_> = beam_time.unreachable().map(|p| format!("{}: {}", p.name(), p.email)).collect();
+        let unreachable: Vec<_> =
+            beam_time.unreachable().map(|p| format!("{}: {}", p.name(), p.email)).collect();
         assert_eq!(unreachable[0], "Li: no e-mail address");
         assert!(unreachable[1].starts_with("Ma: no usable e-mail address: \"ma@\""), "{unreachable:?}");
     }

@@ -18,7 +18,8 @@ impl ScheduleError {
 pub enum ScheduleError {
     /// The service did not answer, however often it was asked.
     #[error(
-        "the scheduling service does not answer {url} ({tries} tried): {reason}. Check schedule.from.aps.url and the network"
+        "the scheduling service does not answer {url} ({tries} tried): {reason}. Check \
+         schedule.from.aps.url and the network"
     )]
     NoAnswer {
         /// What was asked
@@ -42,7 +43,8 @@ pub enum ScheduleError {
     },
     /// The service knows no such beamline.
     #[error(
-        "the scheduling service knows no beamline {beamline:?} in run {run}: check schedule.from.aps.beamline, e.g. \"2-BM-A,B\""
+        "the scheduling service knows no beamline {beamline:?} in run {run}: check \
+         schedule.from.aps.beamline, e.g. \"2-BM-A,B\""
     )]
     NoSuchBeamline {
         /// The beamline as configured
@@ -51,7 +53,9 @@ pub enum ScheduleError {
         run: String,
     },
     /// The service answered something else than was asked for.
-    #[error("the scheduling service answers {url} with what is no schedule: {reason}. Check schedule.from.aps.url")]
+    #[error(
+        "the scheduling service answers {url} with what is no schedule: {reason}. Check schedule.from.aps.url"
+    )]
     Answer {
         /// What was asked
         url: String,
@@ -66,7 +70,8 @@ pub enum ScheduleError {
     },
     /// Two proposals have the beam at once.
     #[error(
-        "two proposals are scheduled at once: {first}; and {second}. Choose with: beamshare tag --manual --proposal NUMBER"
+        "two proposals are scheduled at once: {first}; and {second}. Choose with: beamshare tag --manual \
+         --proposal NUMBER"
     )]
     Ambiguous {
         /// One of them

@@ -39,10 +39,12 @@ pub enum Contact {
 }
 
 impl Contact {
-    /// Reads what a schedule has for an address. Nothing is guessed: where two addresses stand, none is taken.
+    /// Reads what a schedule has for an address. Nothing is guessed: where two addresses stand, none is
+    /// taken.
     pub fn parse(text: Option<&str>) -> Contact {
         let text = text.map(one_line).unwrap_or_default();
-        if text.is_empty() || ["none", "null", "n/a", "unknown", "-"].contains(&text.to_lowercase().as_str()) {
+        if text.is_empty() || ["none", "null", "n/a", "unknown", "-"].contains(&text.to_lowercase().as_str())
+        {
             return Contact::Missing;
         }
         match text.parse() {
@@ -73,7 +75,8 @@ impl fmt::Display for Contact {
 impl Experimenter {
     /// `Wei Wang`, or what there is of it; else the badge.
     pub fn name(&self) -> String {
-        let names: Vec<&str> = [&self.first_name, &self.last_name].into_iter().flatten().map(String::as_str).collect();
+        let names: Vec<&str> =
+            [&self.first_name, &self.last_name].into_iter().flatten().map(String::as_str).collect();
         match (names.is_empty(), &self.badge) {
             (false, _) => names.join(" "),
             (true, Some(badge)) => format!("badge {badge}"),
@@ -82,11 +85,11 @@ impl Experimenter {
     }
 }
 
-/// Lists everyone once: who has the same name and the same address, whatever the capitals, or, without an address, the same
-/// badge.
+/// Lists everyone once: who has the same name and the same address, whatever the capitals, or, without an
+/// address, the same badge.
 ///
-/// People of different names stay apart, also where they share an address: one of them may be the principal investigator,
-/// by whose name the data is found.
+/// People of different names stay apart, also where they share an address: one of them may be the principal
+/// investigator, by whose name the data is found.
 pub(super) fn once_each(listed: impl IntoIterator<Item = Experimenter>) -> Vec<Experimenter> {
     let mut everyone: Vec<Experimenter> = vec![];
     for person in listed {
@@ -136,7 +139,8 @@ mod tests {
             person("Ma", "4", "li@example.org", true),
             person("Ng", "4", "", false),
         ]);
-        let shown: Vec<String> = everyone.iter().map(|p| format!("{} {} {}", p.name(), p.email, p.pi)).collect();
+        let shown: Vec<String> =
+            everyone.iter().map(|p| format!("{} {} {}", p.name(), p.email, p.pi)).collect();
         assert_eq!(
             shown,
             [

@@ -6,17 +6,24 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 use std::time::Duration;
 
 impl RunSchedule {
-    /// The beam time that tells who is on the experiment's proposal: its proposal's where the number is known, else the
-    /// only one that names the PI. The PI must be on it: a number that is left over from another group must not
-    /// bring that group's people in. Without a number they must be its PI, where one is flagged: who has a group of their own
-    /// may be a guest on the proposal that has the beam, and its people are not of their group.
+    /// The beam time that tells who is on the experiment's proposal: its proposal's where the number is
+    /// known, else the only one that names the PI. The PI must be on it: a number that is left over from
+    /// another group must not bring that group's people in. Without a number they must be its PI, where one
+    /// is flagged: who has a group of their own may be a guest on the proposal that has the beam, and its
+    /// people are not of their group.
     ///
     /// # Errors
     /// Why there is none, for the operator.
-    pub fn of_group(&self, experiment: &Experiment, at: Timestamp, grace: Duration) -> Result<&BeamTime, String> {
+    pub fn of_group(
+        &self,
+        experiment: &Experiment,
+        at: Timestamp,
+        grace: Duration,
+    ) -> Result<&BeamTime, String> {
         let email = &experiment.pi_email;
         if let Some(number) = experiment.details.get(&Field::ProposalNumber) {
-            let found = self.of_proposal(number, at).ok_or(format!("the schedule has no proposal {number}"))?;
+            let found =
+                self.of_proposal(number, at).ok_or(format!("the schedule has no proposal {number}"))?;
             if found.names(email) {
                 return Ok(found);
             }
@@ -31,20 +38,22 @@ impl RunSchedule {
         match candidates.as_slice() {
             [] => Err(format!("the schedule names {email} on no proposal")),
             [first, rest @ ..] => {
-                let other = rest
-                    .iter()
-                    .find(|other| other.proposal.number != first.proposal.number || first.proposal.number.is_none());
-                let flagged: Vec<_> = first.proposal.experimenters.iter().filter(|person| person.pi).collect();
+                let other = rest.iter().find(|other| {
+                    other.proposal.number != first.proposal.number || first.proposal.number.is_none()
+                });
+                let flagged: Vec<_> =
+                    first.proposal.experimenters.iter().filter(|person| person.pi).collect();
                 let is_pi = |person: &&Experimenter| person.email.address() == Some(email);
                 match other {
                     None if flagged.is_empty() || flagged.iter().any(is_pi) => Ok(first),
                     None => Err(format!(
-                        "{email} is on {} by the schedule, but not its PI, and no proposal number in the PVs tells whether \
-                         its people are theirs",
+                        "{email} is on {} by the schedule, but not its PI, and no proposal number in the \
+                         PVs tells whether its people are theirs",
                         first.summary()
                     )),
                     Some(other) => Err(format!(
-                        "the schedule names {email} twice, on {} and on {}, and no proposal number in the PVs tells which",
+                        "the schedule names {email} twice, on {} and on {}, and no proposal number in the \
+                         PVs tells which",
                         first.summary(),
                         other.summary()
                     )),
@@ -53,8 +62,8 @@ impl RunSchedule {
         }
     }
 
-    /// Whether one entry fits the experiment's address, last name, proposal and month, and has the beam, `grace` before and
-    /// after its beam time included.
+    /// Whether one entry fits the experiment's address, last name, proposal and month, and has the beam,
+    /// `grace` before and after its beam time included.
     pub fn check(&self, experiment: &Experiment, at: Timestamp, grace: Duration) -> OnSchedule {
         let near: Vec<_> = self.beam_times.iter().filter(|beam_time| beam_time.is_near(at, grace)).collect();
         let mut misfits = vec![];
@@ -72,26 +81,31 @@ impl RunSchedule {
         let number = experiment.details.get(&Field::ProposalNumber);
         // The entry that fits best.
         OnSchedule::No(match (misfits.into_iter().max(), number) {
-            (Some(Misfit::Month(beam_time)), _) => format!("the schedule has them on {beam_time}, not in {month}"),
+            (Some(Misfit::Month(beam_time)), _) => {
+                format!("the schedule has them on {beam_time}, not in {month}")
+            }
             (Some(Misfit::Name { listed, proposal }), _) => {
                 let listed = listed.map_or("without a last name".to_owned(), |listed| format!("as {listed}"));
                 format!("the schedule lists {email} {listed} on {proposal}, not as {name}")
             }
-            (Some(Misfit::Address), Some(number)) => format!("the schedule does not name {email} on proposal {number}"),
+            (Some(Misfit::Address), Some(number)) => {
+                format!("the schedule does not name {email} on proposal {number}")
+            }
             (Some(Misfit::Address), None) => {
                 let now = near.first().map(|now| now.summary()).unwrap_or_default();
                 format!("the schedule does not name {email} now; it is {now}")
             }
             (_, Some(number)) => {
-                let now = near.first().map_or("nobody has".to_owned(), |now| format!("it is {}", now.summary()));
+                let now =
+                    near.first().map_or("nobody has".to_owned(), |now| format!("it is {}", now.summary()));
                 format!("by the schedule, proposal {number} has no beam time now; {now}")
             }
             (_, None) => format!("the schedule does not name {email}: nobody has beam time now"),
         })
     }
 
-    /// Whether an entry as in [`check`](Self::check) names the address as its proposal's principal investigator. Only with a
-    /// proposal number.
+    /// Whether an entry as in [`check`](Self::check) names the address as its proposal's principal
+    /// investigator. Only with a proposal number.
     pub fn confirms_pi(&self, experiment: &Experiment, at: Timestamp, grace: Duration) -> bool {
         let is_pi = |beam_time: &BeamTime| {
             let pi = beam_time.proposal.pi().and_then(|pi| pi.email.address());
@@ -134,7 +148,8 @@ impl BeamTime {
             return Err(Misfit::Proposal);
         }
         let email = &experiment.pi_email;
-        let listed = self.proposal.experimenters.iter().filter(|person| person.email.address() == Some(email));
+        let listed =
+            self.proposal.experimenters.iter().filter(|person| person.email.address() == Some(email));
         let names: Vec<_> = listed.map(|person| person.last_name.as_deref()).collect();
         if names.is_empty() {
             return Err(Misfit::Address);
@@ -179,7 +194,8 @@ mod tests {
             email: Contact::parse(Some(email)),
             ..Experimenter::default()
         });
-        let proposal = Proposal { number: number.map(str::to_owned), ..Proposal::default() }.with_experimenters(people);
+        let proposal =
+            Proposal { number: number.map(str::to_owned), ..Proposal::default() }.with_experimenters(people);
         BeamTime {
             run: None,
             start: day(start),
@@ -196,10 +212,13 @@ mod tests {
     }
 
     fn li(email: &str, number: Option<&str>) -> Experiment {
-        let mut fields = vec![(Field::YearMonth, "2026-03"), (Field::PiLastName, "Li"), (Field::PiEmail, email)];
+        let mut fields =
+            vec![(Field::YearMonth, "2026-03"), (Field::PiLastName, "Li"), (Field::PiEmail, email)];
         fields.extend(number.map(|number| (Field::ProposalNumber, number)));
-        Experiment::parse(&UserInfo(fields.into_iter().map(|(field, text)| (field, text.to_owned())).collect()))
-            .unwrap()
+        Experiment::parse(&UserInfo(
+            fields.into_iter().map(|(field, text)| (field, text.to_owned())).collect(),
+        ))
+        .unwrap()
     }
 
     fn schedule() -> RunSchedule {
@@ -230,12 +249,16 @@ mod tests {
             other => panic!("{other:?}"),
         };
         told(check("na@eth.ch", Some("1"), 5), "does not name na@eth.ch on proposal 1");
-        told(check("bo@mit.edu", Some("7"), 3), "proposal 7 has no beam time now; it is proposal 1 (Li), 2026-03-02");
+        told(
+            check("bo@mit.edu", Some("7"), 3),
+            "proposal 7 has no beam time now; it is proposal 1 (Li), 2026-03-02",
+        );
         told(check("bo@mit.edu", Some("1"), 15), "proposal 1 has no beam time now; nobody has");
         told(check("eve@example.org", None, 3), "does not name eve@example.org now; it is proposal 1 (Li)");
         told(check("eve@example.org", None, 15), "nobody has beam time now");
         told(check("bo@mit.edu", Some("3"), 20), "does not name bo@mit.edu on proposal 3");
-        let unread = RunSchedule { not_understood: vec!["activity 7: no end".to_owned()], ..schedule.clone() };
+        let unread =
+            RunSchedule { not_understood: vec!["activity 7: no end".to_owned()], ..schedule.clone() };
         assert!(matches!(unread.check(&li("eve@example.org", None), at(3), DAY), OnSchedule::Unknown(_)));
         assert_eq!(unread.check(&li("bo@mit.edu", None), at(3), DAY), OnSchedule::Yes);
     }

@@ -1,8 +1,9 @@
 //! Who is on the proposal: the facility's beam-time schedule.
 //!
-//! [`open`] gives the [`ScheduleSource`] that the configuration names: the APS scheduling service ([`ApsSchedule`]), a file
-//! kept by hand ([`FileSchedule`]), or none. Its answer, a [`RunSchedule`], is plain data: whose [`BeamTime`] a moment is in,
-//! who is on that proposal, and who of them can be reached. [`tag`] puts it to the user-info PVs, [`show`] prints it.
+//! [`open`] gives the [`ScheduleSource`] that the configuration names: the APS scheduling service
+//! ([`ApsSchedule`]), a file kept by hand ([`FileSchedule`]), or none. Its answer, a [`RunSchedule`], is
+//! plain data: whose [`BeamTime`] a moment is in, who is on that proposal, and who of them can be reached.
+//! [`tag`] puts it to the user-info PVs, [`show`] prints it.
 
 mod aps;
 mod beam_time;
@@ -32,8 +33,8 @@ use std::time::Duration;
 
 /// Somewhere that knows whose beam time it is.
 ///
-/// Each call asks anew: proposals gain and lose people between calls. An answer that may be wrong is an error: who shares
-/// data by it must rather wait.
+/// Each call asks anew: proposals gain and lose people between calls. An answer that may be wrong is an
+/// error: who shares data by it must rather wait.
 #[async_trait]
 pub trait ScheduleSource: Send + Sync {
     /// What it is, for messages: `the schedule in users.toml`.
@@ -52,8 +53,10 @@ pub trait ScheduleSource: Send + Sync {
     async fn near(&self, at: Timestamp, grace: Duration) -> Result<RunSchedule, ScheduleError> {
         let mut here = self.around(at).await?;
         let grace = SignedDuration::try_from(grace).unwrap_or(SignedDuration::MAX);
-        let ends =
-            [at.saturating_sub(grace).unwrap_or(Timestamp::MIN), at.saturating_add(grace).unwrap_or(Timestamp::MAX)];
+        let ends = [
+            at.saturating_sub(grace).unwrap_or(Timestamp::MIN),
+            at.saturating_add(grace).unwrap_or(Timestamp::MAX),
+        ];
         for end in ends {
             let is_here = match &here.run {
                 Some(run) => run.start.timestamp() <= end && end <= run.end.timestamp(),

@@ -94,7 +94,11 @@ pub fn describe(beam_time: &BeamTime) -> String {
     fact("ESAF", some(&beam_time.esaf));
     fact(
         "Shifts",
-        format!("{} granted, {} scheduled", shifts(beam_time.granted_shifts), shifts(beam_time.scheduled_shifts)),
+        format!(
+            "{} granted, {} scheduled",
+            shifts(beam_time.granted_shifts),
+            shifts(beam_time.scheduled_shifts)
+        ),
     );
     fact("Proprietary", flag(proposal.proprietary).to_owned());
     fact("Mail-in", flag(proposal.mail_in).to_owned());

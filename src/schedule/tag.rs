@@ -1,8 +1,9 @@
 //! Writes the scheduled group to the user-info PVs, as DTagging and `dmagic tag` do.
 //!
-//! Every field is put each time. A field that the schedule does not know is put empty, so that nothing of the previous
-//! group stays. The signature is put after all fields that it covers have been read back, and the update time last: it
-//! tells watchers that the set is complete. Nothing is put unless every PV exists, is writable, and has room.
+//! Every field is put each time. A field that the schedule does not know is put empty, so that nothing of the
+//! previous group stays. The signature is put after all fields that it covers have been read back, and the
+//! update time last: it tells watchers that the set is complete. Nothing is put unless every PV exists, is
+//! writable, and has room.
 
 use super::BeamTime;
 use super::text::fitting;
@@ -28,8 +29,8 @@ pub const ORDER: [Field; 11] = [
     Field::UpdateTime,
 ];
 
-/// What the schedule says of a beam time, as texts for the PVs. The month is the one it starts in, by the facility's
-/// clocks.
+/// What the schedule says of a beam time, as texts for the PVs. The month is the one it starts in, by the
+/// facility's clocks.
 pub fn user_info(beam_time: &BeamTime) -> UserInfo {
     let proposal = &beam_time.proposal;
     let pi = proposal.pi();
@@ -48,8 +49,8 @@ pub fn user_info(beam_time: &BeamTime) -> UserInfo {
     UserInfo(texts.into_iter().filter_map(|(field, text)| Some((field, text?))).collect())
 }
 
-/// The set with what beamshare itself would refuse left empty, and why. A PV that is empty makes everyone wait; one that
-/// keeps the former group's value, or has one that can't be used, would not.
+/// The set with what beamshare itself would refuse left empty, and why. A PV that is empty makes everyone
+/// wait; one that keeps the former group's value, or has one that can't be used, would not.
 pub fn usable(info: &UserInfo) -> (UserInfo, Vec<FieldError>) {
     let mut usable = info.clone();
     let title = usable.0.get_mut(&Field::ProposalTitle);
@@ -64,7 +65,8 @@ pub fn usable(info: &UserInfo) -> (UserInfo, Vec<FieldError>) {
     (usable, errors)
 }
 
-/// The update time's text: the moment by the facility's clocks, to the millisecond, so that no two are the same.
+/// The update time's text: the moment by the facility's clocks, to the millisecond, so that no two are the
+/// same.
 pub fn update_time(now: &Zoned) -> String {
     now.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }
@@ -91,7 +93,8 @@ pub enum TagError {
     #[error("nothing was put: {0}")]
     NotReady(CaError),
     /// A text that must not be cut is too long
-    #[error("nothing was put: the {field} {text:?} has {} bytes, {pv} holds {room}; use a waveform of CHAR or an lso", text.len())]
+    #[error("nothing was put: the {field} {text:?} has {} bytes, {pv} holds {room}; use a waveform of CHAR \
+             or an lso", text.len())]
     NoRoom {
         /// Whose
         field: Field,
@@ -112,7 +115,8 @@ pub enum TagError {
     },
     /// A PV reads otherwise than it was put
     #[error(
-        "half a set: {pv} ({field}) was put {put:?} and reads {reads:?}, so another client puts there too, or the record changes it. Tag again"
+        "half a set: {pv} ({field}) was put {put:?} and reads {reads:?}, so another client puts there too, \
+         or the record changes it. Tag again"
     )]
     NotConfirmed {
         /// Which
@@ -156,8 +160,9 @@ impl Tagger {
         Ok(Tagger { channels: pvs.iter().map(channel).collect::<Result<_, CaError>>()?, limit, signer })
     }
 
-    /// What would be put for a set, in order: each configured PV, the update time with `now`. Puts nothing. The signature
-    /// is that of the texts as they are put; [`Tagger::put`] signs what the records make of them.
+    /// What would be put for a set, in order: each configured PV, the update time with `now`. Puts nothing.
+    /// The signature is that of the texts as they are put; [`Tagger::put`] signs what the records make of
+    /// them.
     ///
     /// # Errors
     /// [`TagError::NotReady`] and [`TagError::NoRoom`].
@@ -191,7 +196,8 @@ impl Tagger {
         let now = channel.get(self.limit).await.map_err(TagError::NotReady)?.text;
         if let Some(connection) = channel.connection() {
             if !connection.access.write {
-                let remedy = ". The IOC's access security does not let this user or host write: see its .acf file";
+                let remedy =
+                    ". The IOC's access security does not let this user or host write: see its .acf file";
                 let (action, reason) = (format!("write {text:?}"), "no write access".to_owned());
                 return Err(TagError::NotReady(CaError::Refused { pv, action, reason, remedy }));
             }
@@ -210,8 +216,8 @@ impl Tagger {
         }
     }
 
-    /// Makes the puts of a plan: each is confirmed by its record, then all are read back and signed, and only then is the
-    /// update time put.
+    /// Makes the puts of a plan: each is confirmed by its record, then all are read back and signed, and only
+    /// then is the update time put.
     ///
     /// # Errors
     /// [`TagError::HalfPut`] and [`TagError::NotConfirmed`]; the update time was not put then.

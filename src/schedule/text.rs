@@ -2,8 +2,9 @@
 
 use crate::domain::is_invisible;
 
-/// The text on one line: line ends, tabs and other control characters become a blank, several blanks one, and what no
-/// screen shows goes. Titles come with line ends in them, and a schedule's texts end on operators' terminals.
+/// The text on one line: line ends, tabs and other control characters become a blank, several blanks one, and
+/// what no screen shows goes. Titles come with line ends in them, and a schedule's texts end on operators'
+/// terminals.
 pub(super) fn one_line(text: &str) -> String {
     let visible: String =
         text.chars().filter(|c| !is_invisible(*c)).map(|c| if c.is_control() { ' ' } else { c }).collect();

@@ -5,16 +5,16 @@ use jiff::civil::Time;
 use jiff::fmt::temporal::{Pieces, PiecesOffset};
 use jiff::tz::{Offset, TimeZone};
 
-/// Which end of a beam time a time is: a day without a time of day means its first moment as a start, and that the
-/// beam time lasts through that day as an end.
+/// Which end of a beam time a time is: a day without a time of day means its first moment as a start, and
+/// that the beam time lasts through that day as an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Edge {
     Start,
     End,
 }
 
-/// An ISO 8601 time, shown in the facility's `zone`. The offset from UTC may be written `-05:00`, `-0500` or `-05`;
-/// without one, the time is the facility's.
+/// An ISO 8601 time, shown in the facility's `zone`. The offset from UTC may be written `-05:00`, `-0500` or
+/// `-05`; without one, the time is the facility's.
 pub(super) fn parse(text: &str, zone: &TimeZone, edge: Edge) -> Result<Zoned, String> {
     let wrong = |why: String| format!("{text:?} is no time like 2026-03-02T08:00:00-06:00: {why}");
     let pieces = Pieces::parse(text.trim()).map_err(|error| wrong(error.to_string()))?;
@@ -42,8 +42,11 @@ fn fixed(offset: PiecesOffset) -> Offset {
 
 /// The time as people read it: `2026-03-02 08:00 CST`.
 pub(super) fn shown(time: &Zoned) -> String {
-    let format =
-        if time.time() == Time::midnight() || time.second() == 0 { "%Y-%m-%d %H:%M %Z" } else { "%Y-%m-%d %T %Z" };
+    let format = if time.time() == Time::midnight() || time.second() == 0 {
+        "%Y-%m-%d %H:%M %Z"
+    } else {
+        "%Y-%m-%d %T %Z"
+    };
     time.strftime(format).to_string()
 }
 
@@ -85,7 +88,9 @@ mod tests {
 
     #[test]
     fn what_is_no_time_says_what_would_be() {
-        for text in ["", "tomorrow", "02.03.2026", "2026-03-32", "1772460000", "2026-03-02T08:00:00-99:00", "null"] {
+        for text in
+            ["", "tomorrow", "02.03.2026", "2026-03-32", "1772460000", "2026-03-02T08:00:00-99:00", "null"]
+        {
             let error = parse(text, &chicago(), Edge::Start).unwrap_err();
             assert!(error.contains("2026-03-02T08:00:00-06:00"), "{text}: {error}");
         }
@@ -93,7 +98,13 @@ mod tests {
 
     #[test]
     fn times_are_shown_in_the_facilitys_zone() {
-        assert_eq!(shown(&parse("2026-07-01T13:00:00Z", &chicago(), Edge::Start).unwrap()), "2026-07-01 08:00 CDT");
-        assert_eq!(shown(&parse("2026-01-01T13:00:07Z", &chicago(), Edge::Start).unwrap()), "2026-01-01 07:00:07 CST");
+        assert_eq!(
+            shown(&parse("2026-07-01T13:00:00Z", &chicago(), Edge::Start).unwrap()),
+            "2026-07-01 08:00 CDT"
+        );
+        assert_eq!(
+            shown(&parse("2026-01-01T13:00:07Z", &chicago(), Edge::Start).unwrap()),
+            "2026-01-01 07:00:07 CST"
+        );
     }
 }

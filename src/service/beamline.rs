@@ -24,9 +24,11 @@ use uuid::Uuid;
 pub(super) const WHO: &str = "beamshare run";
 /// How often the heart beats; the IOC's watchdog waits for ten times that.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// How long messages that are under way have to end when the service is stopped; the unit's TimeoutStopSec is longer.
+/// How long messages that are under way have to end when the service is stopped; the unit's TimeoutStopSec is
+/// longer.
 const STOP_LIMIT: Duration = Duration::from_secs(75);
-/// The same when the lease is lost. Until then the experiment's lock keeps the new holder from sending the message, too.
+/// The same when the lease is lost. Until then the experiment's lock keeps the new holder from sending the
+/// message, too.
 const BREAK_OFF_LIMIT: Duration = Duration::from_secs(30);
 /// How long the last truth may take to reach the IOC at the end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
@@ -56,7 +58,8 @@ pub(super) struct Beamline {
     pub(super) lease: watch::Receiver<Lease>,
     /// What has been made of it: without the lease nothing is looked at, delivered or shown
     pub(super) serves: bool,
-    /// The journal is not the one that was opened any more: nothing is served until a restart, and this is shown
+    /// The journal is not the one that was opened any more: nothing is served until a restart, and this is
+    /// shown
     pub(super) journal_lost: bool,
     changes: Option<Changes>,
     /// The operator's switches; `None` before the IOC has said how `Auto` stands
@@ -70,7 +73,8 @@ pub(super) struct Beamline {
     pub(super) plans: JoinSet<Planned>,
     /// When a schedule that could not be asked about the held group is asked again
     pub(super) ask_again: Backoff,
-    /// What the schedule is being asked about the people of the group on the screen, and when it is the next time
+    /// What the schedule is being asked about the people of the group on the screen, and when it is the next
+    /// time
     pub(super) asking: JoinSet<Asked>,
     /// The reminders being sent
     pub(super) reminding: JoinSet<()>,
@@ -113,7 +117,8 @@ impl Beamline {
         let journal = Journal::open(&config.journal.path).await?;
         journal.check_in_place().await?;
         let lock = journal.lock_service(WHO)?;
-        let deliverer = Arc::new(Deliverer::new(config.clone(), journal.clone()).map_err(DaemonError::SetUp)?);
+        let deliverer =
+            Arc::new(Deliverer::new(config.clone(), journal.clone()).map_err(DaemonError::SetUp)?);
         let syncs = Syncs::new(&config, &journal).await.map_err(DaemonError::Sync)?;
         let earlier = journal.decision_state().await?.watched;
         let watcher = Watcher::start(&context, &config.epics.user_info, &config.rules, earlier)?;
@@ -163,7 +168,8 @@ impl Beamline {
         })
     }
 
-    /// The lease was had or lost. Who has lost it breaks off what it does, as a kill would: the journal knows how far it came.
+    /// The lease was had or lost. Who has lost it breaks off what it does, as a kill would: the journal knows
+    /// how far it came.
     pub(super) async fn lease_changed(&mut self) -> Result<(), JournalError> {
         let serves = *self.lease.borrow_and_update() == Lease::Held && !self.journal_lost;
         if serves == std::mem::replace(&mut self.serves, serves) {
@@ -205,7 +211,8 @@ impl Beamline {
             self.show_experiment(row.id).await?;
         }
         let unfinished = self.journal.unfinished().await?;
-        let whole: Vec<_> = unfinished.iter().filter(|row| row.only.is_none()).map(|row| row.experiment).collect();
+        let whole: Vec<_> =
+            unfinished.iter().filter(|row| row.only.is_none()).map(|row| row.experiment).collect();
         for row in unfinished {
             if row.only.is_some() && whole.contains(&row.experiment) {
                 continue; // the delivery of all steps takes it over
@@ -280,7 +287,10 @@ impl Beamline {
         if self.serves {
             self.publish_shutdown();
             let reminded = async { while self.reminding.join_next().await.is_some() {} };
-            let _ = tokio::join!(self.deliveries.break_off(STOP_LIMIT), tokio::time::timeout(STOP_LIMIT, reminded));
+            let _ = tokio::join!(
+                self.deliveries.break_off(STOP_LIMIT),
+                tokio::time::timeout(STOP_LIMIT, reminded)
+            );
             self.syncs.break_off().await;
             if let Err(not_shown) = self.records.flush(FLUSH_LIMIT).await {
                 tracing::debug!("{not_shown}");
@@ -360,8 +370,9 @@ impl Beamline {
         self.show_experiment(id).await
     }
 
-    /// Begins a delivery, whatever is on the screen. It is in the journal already or to be: nothing may keep it from being
-    /// begun, so what it shows before it has looked is done without where the journal can't tell.
+    /// Begins a delivery, whatever is on the screen. It is in the journal already or to be: nothing may keep
+    /// it from being begun, so what it shows before it has looked is done without where the journal can't
+    /// tell.
     pub(super) async fn begin(&mut self, id: Uuid, experiment: &Experiment, options: Options) {
         let before = match self.deliverer.report_before(id, &options).await {
             Ok(before) => before,
@@ -381,9 +392,11 @@ impl Beamline {
             let obstacles: Vec<_> = obstacles.iter().map(Obstacle::to_string).collect();
             match &self.watched {
                 Some(watched) if matches!(self.situation, Situation::Served(served) if served == id) => {
-                    let (experiment, readings, paths) = (row.experiment, watched.readings.clone(), vec![row.path]);
+                    let (experiment, readings, paths) =
+                        (row.experiment, watched.readings.clone(), vec![row.path]);
                     let (holds, free_at) = (vec![], None);
-                    self.situation = Situation::Held(Held { experiment, paths, readings, holds, obstacles, free_at });
+                    self.situation =
+                        Situation::Held(Held { experiment, paths, readings, holds, obstacles, free_at });
                 }
                 _ => tracing::warn!("{} is held, and not the group of the PVs any more", row.experiment),
             }

@@ -14,7 +14,10 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 
 impl Beamline {
     /// Takes over an edited configuration. A broken one changes nothing but the message.
-    pub(super) async fn configure(&mut self, change: Result<Config, ConfigError>) -> Result<(), JournalError> {
+    pub(super) async fn configure(
+        &mut self,
+        change: Result<Config, ConfigError>,
+    ) -> Result<(), JournalError> {
         let taken = match change {
             Ok(config) => self.take_over(config).await,
             Err(error) => Err(error.to_string()),
@@ -28,7 +31,9 @@ impl Beamline {
                 self.refresh_syncs().await?;
             }
             Err(error) => {
-                tracing::error!("the edit of the configuration is not in force, the settings before it are: {error}");
+                tracing::error!(
+                    "the edit of the configuration is not in force, the settings before it are: {error}"
+                );
                 self.config_trouble = Some(error);
             }
         }
@@ -40,7 +45,8 @@ impl Beamline {
             return Err("another [journal] path needs a restart of the service".to_owned());
         }
         let config = Arc::new(config);
-        let deliverer = Deliverer::new(config.clone(), self.journal.clone()).map_err(|error| error.to_string())?;
+        let deliverer =
+            Deliverer::new(config.clone(), self.journal.clone()).map_err(|error| error.to_string())?;
         let timing = |config: &Config| (config.rules.settle, config.rules.run_limit());
         if config.epics.user_info != self.config.epics.user_info || timing(&config) != timing(&self.config) {
             let earlier = self.journal.decision_state().await.map_err(|error| error.to_string())?.watched;

@@ -38,15 +38,15 @@ pub(super) struct Order {
 }
 
 impl Deliveries {
-    /// None yet. Until [`Deliveries::pause`] says how the operator's switch stands, nothing of one begins: it may have been
-    /// paused when the service ended.
+    /// None yet. Until [`Deliveries::pause`] says how the operator's switch stands, nothing of one begins: it
+    /// may have been paused when the service ended.
     pub fn new() -> Deliveries {
         Deliveries { running: HashMap::new(), tasks: JoinSet::new(), paused: true }
     }
 
-    /// Begins a delivery. One of the same experiment that is under way is broken off once no message of it is under way; what
-    /// it owes is part of the new one, since the journal knows how far it came. `before` is what is shown until it has
-    /// looked.
+    /// Begins a delivery. One of the same experiment that is under way is broken off once no message of it is
+    /// under way; what it owes is part of the new one, since the journal knows how far it came. `before` is
+    /// what is shown until it has looked.
     pub fn start(&mut self, order: Order, before: DeliveryReport) {
         match self.running.get_mut(&order.id) {
             Some(former) => {
@@ -68,10 +68,11 @@ impl Deliveries {
         let delivery = async move {
             let mut told = String::new();
             loop {
-                let error = match its.deliverer.run(its.id, &its.options, control.clone(), sender.clone()).await {
-                    Ok(outcome) => return outcome,
-                    Err(error) => error,
-                };
+                let error =
+                    match its.deliverer.run(its.id, &its.options, control.clone(), sender.clone()).await {
+                        Ok(outcome) => return outcome,
+                        Err(error) => error,
+                    };
                 let message = error.to_string();
                 if !error.is_transient() {
                     tracing::error!("{message}");
@@ -152,8 +153,8 @@ impl Deliveries {
         }
     }
 
-    /// Breaks all of them off. Messages that are under way have `limit` to end: whether one was sent can't be looked at
-    /// afterwards. Everything else ends at once, as by a kill.
+    /// Breaks all of them off. Messages that are under way have `limit` to end: whether one was sent can't be
+    /// looked at afterwards. Everything else ends at once, as by a kill.
     pub async fn break_off(&mut self, limit: Duration) {
         for running in self.running.values() {
             running.controller.stop();

@@ -1,4 +1,5 @@
-//! What a settled set means, and what is to be done about it: the rules, the schedule, the look at the places.
+//! What a settled set means, and what is to be done about it: the rules, the schedule, the look at the
+//! places.
 
 use super::beamline::{Beamline, WHO};
 use super::people::schedule_backoff;
@@ -50,7 +51,8 @@ impl Beamline {
         if let Observation::Settled(watched) = &observation
             && self.watched.as_ref().is_some_and(|before| before.readings == watched.readings)
         {
-            // Nothing was put: only what the earlier puts are worth has changed. A plan that is being made stays valid.
+            // Nothing was put: only what the earlier puts are worth has changed. A plan that is being made
+            // stays valid.
             self.watched = Some(watched.clone());
             if self.plans.is_empty() {
                 return self.judge(true).await;
@@ -88,7 +90,8 @@ impl Beamline {
         self.judge(false).await
     }
 
-    /// Plans the held group again when a schedule that could not be asked is to be asked again, or a limit has ended.
+    /// Plans the held group again when a schedule that could not be asked is to be asked again, or a limit
+    /// has ended.
     pub(super) async fn ask_again_when_due(&mut self) -> Result<(), JournalError> {
         let waits = |held: &Held| held.holds.iter().any(|hold| hold.asked_again);
         if matches!(&self.situation, Situation::Held(held) if held.free_at.is_some_and(|at| at <= Timestamp::now()))
@@ -134,8 +137,10 @@ impl Beamline {
             Verdict::Nobody => self.situation = Situation::Nobody { tag_after: self.observed_from() },
             Verdict::Incomplete(reason) => self.situation = Situation::Waiting(reason),
             Verdict::Invalid(errors) => {
-                let pv = |field| self.config.epics.user_info.get(field).map(String::as_str).unwrap_or_default();
-                let told: Vec<_> = errors.iter().map(|error| format!("{error} (PV {})", pv(&error.field))).collect();
+                let pv =
+                    |field| self.config.epics.user_info.get(field).map(String::as_str).unwrap_or_default();
+                let told: Vec<_> =
+                    errors.iter().map(|error| format!("{error} (PV {})", pv(&error.field))).collect();
                 let told = told.join(". ");
                 tracing::warn!("the user info can't be used: {told}");
                 self.situation = Situation::Invalid(told);
@@ -152,11 +157,13 @@ impl Beamline {
         Ok(())
     }
 
-    /// When the PVs will have been observed for long enough, where they have not been yet: a run that began before then
-    /// must be repeated.
+    /// When the PVs will have been observed for long enough, where they have not been yet: a run that began
+    /// before then must be repeated.
     fn observed_from(&self) -> Option<Timestamp> {
         let window = &self.watched.as_ref()?.window;
-        window.rests_at(self.config.rules.run_limit()).filter(|_| window.unobserved.is_some() && !window.rested)
+        window
+            .rests_at(self.config.rules.run_limit())
+            .filter(|_| window.unobserved.is_some() && !window.rested)
     }
 
     async fn serve_known(&mut self, row: ExperimentRow, readings: Readings) -> Result<(), JournalError> {
@@ -237,7 +244,11 @@ impl Beamline {
             }
         };
         for place in &plan.unreachable {
-            tracing::warn!("{} is unreachable and is inspected when it answers: {}", place.place, place.reason);
+            tracing::warn!(
+                "{} is unreachable and is inspected when it answers: {}",
+                place.place,
+                place.reason
+            );
         }
         let obstacles: Vec<_> = plan.obstacles().iter().map(Obstacle::to_string).collect();
         let Some(by) = accepted_by(&holds, &obstacles, press.as_ref()) else {

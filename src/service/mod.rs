@@ -61,18 +61,20 @@ pub enum DaemonError {
 }
 
 /// Logged at the start where nothing restricts who can be named.
-const UNRESTRICTED: &str = "anyone who can write the user-info PVs can name any person for a new group. Set [rules] \
-                            email_domains, [schedule] or [rules] tag_key_file; `beamshare check` explains the levels";
+const UNRESTRICTED: &str = "anyone who can write the user-info PVs can name any person for a new group. Set \
+                            [rules] email_domains, [schedule] or [rules] tag_key_file; `beamshare check` \
+                            explains the levels";
 
-/// Serves the beamlines of these configurations until SIGTERM or SIGINT; a message that is under way then ends first, unless
-/// a second signal comes. SIGHUP reads the configurations again.
+/// Serves the beamlines of these configurations until SIGTERM or SIGINT; a message that is under way then
+/// ends first, unless a second signal comes. SIGHUP reads the configurations again.
 ///
 /// # Errors
-/// Before anything is served: what is wrong with a journal, a template or a secret's file. Later: only a fault of
-/// beamshare itself; everything else is shown on the screen and tried again.
+/// Before anything is served: what is wrong with a journal, a template or a secret's file. Later: only a
+/// fault of beamshare itself; everything else is shown on the screen and tried again.
 pub async fn run(configs: Vec<Config>) -> Result<(), DaemonError> {
-    // All actors and their deliveries take turns on one thread: they wait much more than they work, and what blocks (SSH,
-    // file systems) has threads of its own. The heartbeat is one of them, so a hang is seen from outside.
+    // All actors and their deliveries take turns on one thread: they wait much more than they work, and what
+    // blocks (SSH, file systems) has threads of its own. The heartbeat is one of them, so a hang is seen from
+    // outside.
     LocalSet::new().run_until(serve(configs)).await
 }
 
@@ -92,7 +94,8 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
         if config.trusts_network_silently() {
             span.in_scope(|| tracing::warn!("{UNRESTRICTED}"));
         }
-        let beamline = Beamline::start(context.clone(), config, files.as_ref()).instrument(span.clone()).await?;
+        let beamline =
+            Beamline::start(context.clone(), config, files.as_ref()).instrument(span.clone()).await?;
         facts.push(beamline.facts.subscribe());
         beamlines.spawn_local(beamline.serve(stopped.clone(), reloading.clone()).instrument(span));
     }

@@ -18,7 +18,9 @@ impl Beamline {
         match command {
             OperatorCommand::Auto(on) => {
                 let before = self.auto.replace(on);
-                if before != Some(on) && matches!(self.situation, Situation::Held(_) | Situation::Planning { .. }) {
+                if before != Some(on)
+                    && matches!(self.situation, Situation::Held(_) | Situation::Planning { .. })
+                {
                     self.judge_again().await?;
                 }
                 self.serve_owed().await?;
@@ -27,7 +29,9 @@ impl Beamline {
                 let before = std::mem::replace(&mut self.paused, paused);
                 self.deliveries.pause(paused);
                 self.syncs.pause(paused);
-                if before != paused && matches!(self.situation, Situation::Held(_) | Situation::Planning { .. }) {
+                if before != paused
+                    && matches!(self.situation, Situation::Held(_) | Situation::Planning { .. })
+                {
                     self.judge_again().await?;
                 }
             }
@@ -40,7 +44,9 @@ impl Beamline {
                 _ => self.pressed_in_vain("Run: there is no group to serve"),
             },
             OperatorCommand::Approve => match &self.situation {
-                Situation::Held(held) => self.press(AcceptedBy::Approve, Press::on(AcceptedBy::Approve, held)),
+                Situation::Held(held) => {
+                    self.press(AcceptedBy::Approve, Press::on(AcceptedBy::Approve, held))
+                }
                 _ => self.pressed_in_vain("Approve: nothing is held"),
             },
             OperatorCommand::Resend => match self.situation {
@@ -67,7 +73,9 @@ impl Beamline {
 
     /// Plans again what is held: only what the screen said at the press is released by it.
     fn press(&mut self, by: AcceptedBy, press: Press) {
-        if let Situation::Held(held) = std::mem::replace(&mut self.situation, Situation::Planning { pressed: true }) {
+        if let Situation::Held(held) =
+            std::mem::replace(&mut self.situation, Situation::Planning { pressed: true })
+        {
             tracing::info!(?by, "{} is released by the operator", held.experiment);
             let Held { experiment, readings, holds, .. } = held;
             self.plan(ToPlan { press: Some(press), holds, ..ToPlan::accepted(experiment, readings) });

@@ -28,7 +28,8 @@ impl Beamline {
     /// Asks the schedule about the people of the group on the screen, every so often.
     pub(super) fn ask_about_people_when_due(&mut self) {
         let Situation::Served(id) = self.situation else { return };
-        let Some(row) = self.shown.as_ref().filter(|shown| shown.row.id == id).map(|shown| shown.row.clone()) else {
+        let Some(row) = self.shown.as_ref().filter(|shown| shown.row.id == id).map(|shown| shown.row.clone())
+        else {
             return;
         };
         let is_due = match &self.next_asking {
@@ -79,8 +80,8 @@ impl Beamline {
         }
     }
 
-    /// Begins what is owed to people who came or went since they were last served. What waits for the operator (a hold, an
-    /// abort) goes on with Run, which serves them too.
+    /// Begins what is owed to people who came or went since they were last served. What waits for the
+    /// operator (a hold, an abort) goes on with Run, which serves them too.
     pub(super) async fn serve_owed(&mut self) -> Result<(), JournalError> {
         if !self.serves {
             return Ok(());
@@ -88,7 +89,9 @@ impl Beamline {
         for (id, source) in self.journal.owed_people().await? {
             let cause = match source {
                 // Where the PI alone is served, whoever has asked by hand for the others serves them.
-                PersonSource::Schedule if self.auto != Some(true) || !self.deliverer.serves_everyone() => continue,
+                PersonSource::Schedule if self.auto != Some(true) || !self.deliverer.serves_everyone() => {
+                    continue;
+                }
                 PersonSource::Schedule => Cause::Schedule,
                 PersonSource::Added => Cause::Users,
             };

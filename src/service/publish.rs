@@ -22,7 +22,9 @@ impl Beamline {
         if let Some(trouble) = &self.config_trouble {
             message += &format!(" | Edit of the configuration not in force: {trouble}");
         }
-        if let Some(refused) = self.resend_refused.as_ref().filter(|refused| refused.ends_at > Timestamp::now()) {
+        if let Some(refused) =
+            self.resend_refused.as_ref().filter(|refused| refused.ends_at > Timestamp::now())
+        {
             message += &format!(" | {refused}");
         }
         self.records.set_text(Record::StatusMsg, &message);
@@ -41,7 +43,8 @@ impl Beamline {
                 self.records.set_step(step, StepStatus::Pending, "");
             }
         }
-        let last_run = self.shown.as_ref().and_then(|shown| shown.last.as_ref()).and_then(|last| last.ended_at);
+        let last_run =
+            self.shown.as_ref().and_then(|shown| shown.last.as_ref()).and_then(|last| last.ended_at);
         self.facts.send_modify(|facts| facts.last_run = last_run.or(facts.last_run));
         // Last, since they are written after what was set before them.
         self.records.set_status(status);
@@ -59,7 +62,9 @@ impl Beamline {
             return;
         };
         let (status, message) = match copies {
-            Some((StepStatus::Failed, message)) => (StepStatus::Failed, format!("{message}; {}", overview.message)),
+            Some((StepStatus::Failed, message)) => {
+                (StepStatus::Failed, format!("{message}; {}", overview.message))
+            }
             Some((status, message)) if overview.status != StepStatus::Failed => {
                 (*status, format!("{message}; {}", overview.message))
             }
@@ -71,12 +76,14 @@ impl Beamline {
         self.records.set_number(Record::SyncBytes, overview.bytes as f64);
         self.records.set_number(Record::SyncRate, overview.rate as f64 / 1e6);
         self.records.set_count(Record::SyncFaults, overview.faults);
-        self.records.set_text(Record::SyncTask, &overview.task.map(|task| task.to_string()).unwrap_or_default());
+        self.records
+            .set_text(Record::SyncTask, &overview.task.map(|task| task.to_string()).unwrap_or_default());
     }
 
     /// What to say when the service is stopped: the IOC's watchdog says the rest.
     pub(super) fn publish_shutdown(&self) {
-        let goes_on = if self.deliveries.any() { "; it goes on with the delivery when it is started" } else { "" };
+        let goes_on =
+            if self.deliveries.any() { "; it goes on with the delivery when it is started" } else { "" };
         self.records.set_text(Record::StatusMsg, &format!("beamshare was stopped{goes_on}"));
         if self.deliveries.any() {
             self.records.set_status(BeamlineStatus::Waiting);
@@ -100,7 +107,9 @@ impl Beamline {
             return (status, format!("{}: {}", shown.row.experiment, shown.report.now()));
         }
         match &self.situation {
-            Situation::Waiting(reason) | Situation::Invalid(reason) => (BeamlineStatus::Waiting, reason.clone()),
+            Situation::Waiting(reason) | Situation::Invalid(reason) => {
+                (BeamlineStatus::Waiting, reason.clone())
+            }
             Situation::Settling => {
                 (BeamlineStatus::Settling, "The user info has changed; waiting until it is quiet".to_owned())
             }
@@ -111,12 +120,17 @@ impl Beamline {
             Situation::Planning { .. } => {
                 (BeamlineStatus::Settling, "Looking whether the directories are free".to_owned())
             }
-            Situation::Nobody { .. } if self.paused => (BeamlineStatus::Paused, "Paused: set Pause to Go".to_owned()),
-            Situation::Nobody { tag_after: None } => (BeamlineStatus::Idle, "No user group is tagged".to_owned()),
+            Situation::Nobody { .. } if self.paused => {
+                (BeamlineStatus::Paused, "Paused: set Pause to Go".to_owned())
+            }
+            Situation::Nobody { tag_after: None } => {
+                (BeamlineStatus::Idle, "No user group is tagged".to_owned())
+            }
             Situation::Nobody { tag_after: Some(time) } => {
                 let time = time.to_zoned(self.config.beamline.zone()).strftime("%H:%M:%S").to_string();
-                let message =
-                    format!("No user group is tagged yet. Tag after {time}: earlier puts may have been missed");
+                let message = format!(
+                    "No user group is tagged yet. Tag after {time}: earlier puts may have been missed"
+                );
                 (BeamlineStatus::Idle, message)
             }
             Situation::Trouble(trouble) => (BeamlineStatus::Failed, trouble.clone()),
@@ -138,7 +152,9 @@ impl Beamline {
             Some((DeliveryState::Running, _)) => {
                 (BeamlineStatus::Waiting, format!("{name}: delivered by another process"))
             }
-            Some((DeliveryState::Done, _)) => (BeamlineStatus::Done, format!("{name}: {}", shown.report.message)),
+            Some((DeliveryState::Done, _)) => {
+                (BeamlineStatus::Done, format!("{name}: {}", shown.report.message))
+            }
             None => (BeamlineStatus::Idle, format!("{name}: accepted, not delivered; press Run")),
         }
     }
@@ -164,7 +180,8 @@ impl Beamline {
         if let Some((last, ended)) = shown.last.as_ref().and_then(|last| Some((last, last.ended_at?))) {
             let local = ended.to_zoned(self.config.beamline.zone());
             self.records.set_text(Record::LastRun, &local.strftime("%Y-%m-%d %H:%M:%S").to_string());
-            self.records.set_number(Record::LastDuration, ended.duration_since(last.started_at).as_secs_f64());
+            self.records
+                .set_number(Record::LastDuration, ended.duration_since(last.started_at).as_secs_f64());
         }
     }
 }

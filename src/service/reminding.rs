@@ -1,4 +1,5 @@
-//! Reminders that access ends: looked for every so often, so also those that came due while the service was down.
+//! Reminders that access ends: looked for every so often, so also those that came due while the service was
+//! down.
 
 use super::beamline::Beamline;
 use jiff::Timestamp;

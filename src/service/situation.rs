@@ -73,7 +73,8 @@ impl Held {
     /// What is about to be done and for whom, and all that is held against it.
     pub fn pending(&self) -> String {
         let experiment = &self.experiment;
-        let detail = |field| experiment.details.get(&field).map(String::as_str).filter(|text| !text.is_empty());
+        let detail =
+            |field| experiment.details.get(&field).map(String::as_str).filter(|text| !text.is_empty());
         let mut who = vec![experiment.pi_last_name.to_string()];
         if let Some(first) = detail(Field::PiFirstName) {
             who[0] = format!("{first} {}", who[0]);
@@ -85,12 +86,21 @@ impl Held {
         let paths: Vec<_> = self.paths.iter().map(RelativePath::to_string).collect();
         let reasons: Vec<_> =
             self.reasons().iter().enumerate().map(|(n, reason)| format!("({}) {reason}", n + 1)).collect();
-        format!("FOR {}. DIRECTORY {}. IT WAITS SINCE: {}", who.join(", "), paths.join(" and "), reasons.join(". "))
+        format!(
+            "FOR {}. DIRECTORY {}. IT WAITS SINCE: {}",
+            who.join(", "),
+            paths.join(" and "),
+            reasons.join(". ")
+        )
     }
 
     fn reasons(&self) -> Vec<&str> {
         // What Approve alone releases comes first: the record may cut the rest.
-        self.obstacles.iter().map(String::as_str).chain(self.holds.iter().map(|hold| hold.reason.as_str())).collect()
+        self.obstacles
+            .iter()
+            .map(String::as_str)
+            .chain(self.holds.iter().map(|hold| hold.reason.as_str()))
+            .collect()
     }
 }
 

@@ -1,5 +1,6 @@
-//! The settings as the program uses them: [`config`](crate::config) reads the file, and those who use templates and
-//! commands compile them, so that every mistake is reported at once, each with its place in the file.
+//! The settings as the program uses them: [`config`](crate::config) reads the file, and those who use
+//! templates and commands compile them, so that every mistake is reported at once, each with its place in the
+//! file.
 
 #[cfg(test)]
 mod tests;

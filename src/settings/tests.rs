@@ -72,7 +72,9 @@ fn what_is_commented_out_in_it_is_known() {
         if whole {
             continue;
         }
-        let Some(key) = line.strip_prefix('#').filter(|rest| rest.starts_with(char::is_alphabetic)) else { continue };
+        let Some(key) = line.strip_prefix('#').filter(|rest| rest.starts_with(char::is_alphabetic)) else {
+            continue;
+        };
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         lines[n].clear();
         match key.split_once('.').filter(|(section, _)| ["beamline", "globus"].contains(section)) {
@@ -145,7 +147,10 @@ fn the_choice_of_words_in_it_is_right() {
     let text = text.replace(&text[start..end], choice.strip_prefix('#').unwrap());
     let (folder, file) = write(&text);
     let missing = load(&file).unwrap_err().to_string();
-    assert!(missing.contains("email.choices[0].text_template") && missing.contains("can't read"), "{missing}");
+    assert!(
+        missing.contains("email.choices[0].text_template") && missing.contains("can't read"),
+        "{missing}"
+    );
     for name in ["commissioning.txt", "commissioning.html"] {
         std::fs::write(folder.path().join(name), "x").unwrap();
     }
@@ -184,7 +189,11 @@ fn a_reminder_needs_an_end_and_words() {
         let error = with(reminder, retention).unwrap_err();
         assert!(error.contains(told), "{error} does not say {told}");
     }
-    assert!(with("", "expires_after = \"28d\"").unwrap_err().contains("globus.expires_after: there is no such key"));
+    assert!(
+        with("", "expires_after = \"28d\"")
+            .unwrap_err()
+            .contains("globus.expires_after: there is no such key")
+    );
 }
 
 #[test]
@@ -208,7 +217,11 @@ fn the_hook_in_it_is_right_and_a_wrong_one_is_told() {
     let bare = SMALLEST.to_owned() + "[[hooks]]\nbefore = \"delivery\"\ncommand = [\"hooks/go\"]\n";
     let (folder, file) = write(&bare);
     let hook = &load(&file).unwrap().hooks[0];
-    assert_eq!(hook.command[0], folder.path().join("hooks/go").display().to_string(), "relative to the file's folder");
+    assert_eq!(
+        hook.command[0],
+        folder.path().join("hooks/go").display().to_string(),
+        "relative to the file's folder"
+    );
     assert!(hook.required() && hook.name() == "go" && hook.timeout == Duration::from_secs(300));
 
     let wrong: Vec<String> = [
@@ -224,7 +237,8 @@ fn the_hook_in_it_is_right_and_a_wrong_one_is_told() {
         "after = \"delivery\"\ncommand = [\"/bin/true\", \"{{ pi_name }}\"]",
         "after = \"delivery\"\ncommand = [\"/bin/true\", \"--{{ path }}\"]",
         "after = \"delivery\"\ntimout = \"1s\"\ncommand = [\"/bin/true\"]",
-        "after = \"delivery\"\ncommand = [\"/bin/true\"]\n[[hooks]]\nafter = \"delivery\"\ncommand = [\"/usr/bin/true\"]",
+        "after = \"delivery\"\ncommand = [\"/bin/true\"]\n[[hooks]]\nafter = \"delivery\"\ncommand = \
+         [\"/usr/bin/true\"]",
     ]
     .iter()
     .map(|hook| problems(&format!("{SMALLEST}[[hooks]]\n{hook}\n")))
@@ -244,14 +258,22 @@ fn the_schedule_in_it_is_right() {
     let service = section("#[schedule.from.aps]");
     let (folder, file) = write(&(SMALLEST.to_owned() + &service));
     let Some(Schedule { from: ScheduleFrom::Aps(aps), .. }) = load(&file).unwrap().schedule else { panic!() };
-    assert_eq!((aps.beamline.as_str(), aps.user.as_str(), aps.timeout), ("2-BM-A,B", "2bm", Duration::from_secs(30)));
+    assert_eq!(
+        (aps.beamline.as_str(), aps.user.as_str(), aps.timeout),
+        ("2-BM-A,B", "2bm", Duration::from_secs(30))
+    );
     assert_eq!(aps.password_file, folder.path().join("schedule.password"));
-    let (_folder, file) = write(&(SMALLEST.to_owned() + &service.replace("url =", "#").replace("timeout =", "#")));
-    let Some(Schedule { from: ScheduleFrom::Aps(bare), .. }) = load(&file).unwrap().schedule else { panic!() };
+    let (_folder, file) =
+        write(&(SMALLEST.to_owned() + &service.replace("url =", "#").replace("timeout =", "#")));
+    let Some(Schedule { from: ScheduleFrom::Aps(bare), .. }) = load(&file).unwrap().schedule else {
+        panic!()
+    };
     assert_eq!((bare.url, bare.timeout), (aps.url, aps.timeout), "the defaults are those that are shown");
 
     let (folder, file) = write(&(SMALLEST.to_owned() + &section("#[schedule.from.file]")));
-    let Some(Schedule { from: ScheduleFrom::File { path }, .. }) = load(&file).unwrap().schedule else { panic!() };
+    let Some(Schedule { from: ScheduleFrom::File { path }, .. }) = load(&file).unwrap().schedule else {
+        panic!()
+    };
     assert_eq!(path, folder.path().join("schedule.toml"));
 
     let common = section("#[schedule]");
@@ -262,16 +284,28 @@ fn the_schedule_in_it_is_right() {
     assert_eq!((shown.recipients, shown.every, shown.grace), (bare.recipients, bare.every, bare.grace));
 
     for (wrong, told) in [
-        (service.clone() + &common.replace("\"pi\"", "\"all\""), "schedule.recipients: there is no \"all\" here"),
-        (service.replace("user =", "usr ="), "schedule.from.aps.usr: there is no such key here; did you mean user?"),
+        (
+            service.clone() + &common.replace("\"pi\"", "\"all\""),
+            "schedule.recipients: there is no \"all\" here",
+        ),
+        (
+            service.replace("user =", "usr ="),
+            "schedule.from.aps.usr: there is no such key here; did you mean user?",
+        ),
         (
             service.replace("https://", "http://"),
             "schedule.from.aps.url: \"http://beam-api.aps.anl.gov\" must begin with https",
         ),
-        (service.replace("\"2bm\"", "\"2bm:secret\""), "schedule.from.aps.user: must be the account's name alone"),
+        (
+            service.replace("\"2bm\"", "\"2bm:secret\""),
+            "schedule.from.aps.user: must be the account's name alone",
+        ),
         (service.replace("2-BM-A,B", " "), "schedule.from.aps.beamline: must not be empty"),
         (service.replace("password_file =", "#"), "schedule.from.aps.password_file: this key is missing"),
-        (service.clone() + &section("#[schedule.from.file]"), "schedule.from: there must be exactly one kind of it"),
+        (
+            service.clone() + &section("#[schedule.from.file]"),
+            "schedule.from: there must be exactly one kind of it",
+        ),
         ("[schedule]\n".into(), "schedule.from: this key is missing"),
     ] {
         let problems = problems(&(SMALLEST.to_owned() + &wrong));
@@ -279,7 +313,8 @@ fn the_schedule_in_it_is_right() {
     }
 }
 
-const COLLECTIONS: [&str; 2] = ["11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"];
+const COLLECTIONS: [&str; 2] =
+    ["11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"];
 
 /// The smallest settings of a pair.
 fn pair(name: &str, source: &str, destination: &str, more: &str) -> String {
@@ -291,10 +326,10 @@ fn pair(name: &str, source: &str, destination: &str, more: &str) -> String {
 }
 
 const WITH_GLOBUS: &str = "[globus]\ncollection = \"00000000-0000-0000-0000-000000000000\"\n\
-    sign_in.access_token_file.file = \"t\"\n";
+                           sign_in.access_token_file.file = \"t\"\n";
 
 const MAIL: &str = "[email]\nfrom = \"2bm@example.org\"\ntext_template = \"message.txt\"\n\
-    transport.folder.path = \".\"\n";
+                    transport.folder.path = \".\"\n";
 
 #[test]
 fn the_pair_in_it_is_right() {
@@ -308,7 +343,10 @@ fn the_pair_in_it_is_right() {
     let (_folder, file) = write(&whole);
     let pair = &load(&file).unwrap().sync[0];
     assert_eq!((pair.on, pair.level, pair.filters.len()), (Some(SyncOn::Files), SyncLevel::Checksum, 3));
-    assert_eq!(pair.clean_up, Some(CleanUp { keep: Duration::from_secs(7 * 86400), below: Some(500_000_000_000) }));
+    assert_eq!(
+        pair.clean_up,
+        Some(CleanUp { keep: Duration::from_secs(7 * 86400), below: Some(500_000_000_000) })
+    );
     let bare = block
         .lines()
         .filter(|line| !["quiet", "deadline", "level", "verify", "pres"].iter().any(|k| line.starts_with(k)));
@@ -327,7 +365,11 @@ fn a_pair_has_sensible_settings() {
     assert_eq!((pair.quiet, pair.deadline), (Duration::from_secs(30), Duration::from_secs(12 * 3600)));
     assert_eq!(pair.level, SyncLevel::Checksum);
     assert!(
-        pair.verify && pair.preserve_times && !pair.encrypt && pair.clean_up.is_none() && !pair.is_per_experiment()
+        pair.verify
+            && pair.preserve_times
+            && !pair.encrypt
+            && pair.clean_up.is_none()
+            && !pair.is_per_experiment()
     );
     assert_eq!(pair.filters, [SyncFilter::Include("*.h5".to_owned()), SyncFilter::Exclude("*".to_owned())]);
     let paths = pair.resolve(None).unwrap();
@@ -339,7 +381,8 @@ fn a_wrong_pair_says_what_would_be_right() {
     let li = "{{ year_month }}/{{ pi_last_name }}";
     let base = format!("{SMALLEST}{WITH_GLOBUS}");
     let local = |path: &str| format!("source.local = \"{path}\"");
-    let inline = |block: String, more: &str| block.replace(" }\ndestination", &format!(", {more} }}\ndestination"));
+    let inline =
+        |block: String, more: &str| block.replace(" }\ndestination", &format!(", {more} }}\ndestination"));
     let trusted = |block: String| inline(block, "trusted = true");
     let clean = "[sync.clean_up]\nkeep = \"7d\"";
     let mut told = String::new();
@@ -347,13 +390,18 @@ fn a_wrong_pair_says_what_would_be_right() {
         format!("{SMALLEST}{}", pair("raw", "/a", "/b", "")),
         format!("{base}{}{}", pair("raw", "/a", "/b", ""), pair("Raw", "/c", "/d", "")),
         base.clone()
-            + &pair("raw", "/a", "/b", "").replace(COLLECTIONS[1], COLLECTIONS[0]).replace("\"/b\"", "\"/A/x\""),
+            + &pair("raw", "/a", "/b", "")
+                .replace(COLLECTIONS[1], COLLECTIONS[0])
+                .replace("\"/b\"", "\"/A/x\""),
         base.clone() + &trusted(pair("raw", &format!("/a/{li}"), "/b", "")),
         // A group's own directory on a collection alone.
         base.clone() + &pair("raw", &format!("/a/{li}"), &format!("/b/{li}"), ""),
         base.clone() + &pair("raw", "/a", &format!("/b/{li}"), ""),
         base.clone()
-            + &inline(pair("raw", &format!("/a/{li}"), &format!("/b/{li}"), ""), &local("/l/{{ pi_email }}")[7..]),
+            + &inline(
+                pair("raw", &format!("/a/{li}"), &format!("/b/{li}"), ""),
+                &local("/l/{{ pi_email }}")[7..],
+            ),
         base.clone() + &pair("raw", "/a", "/b", "on = \"files\""),
         base.clone() + &pair("raw", "/a", "/b", "on = \"file\""),
         base.clone() + &pair("raw", "/a", "/b", "every = \"1h\"\nat = \"02:30\""),
@@ -457,7 +505,8 @@ sign_in.token_store = { client_id = "00000000-0000-0000-0000-000000000000", file
 #[test]
 fn a_single_wrong_value_says_what_would_be_right() {
     let globus = "[globus]\ncollection = \"00000000-0000-0000-0000-000000000000\"\n";
-    let sign_in = "[globus.sign_in.token_store]\nclient_id = \"00000000-0000-0000-0000-000000000000\"\nfile = \"t\"\n";
+    let sign_in =
+        "[globus.sign_in.token_store]\nclient_id = \"00000000-0000-0000-0000-000000000000\"\nfile = \"t\"\n";
     let mail = "[email]\ntext_template = \"message.txt\"\ntransport.folder.path = \"o\"\n";
     let lines: Vec<String> = [
         format!("{SMALLEST}\nnonsense"),
@@ -502,7 +551,9 @@ fn sign_ins_are_kept_beside_the_journal_where_the_service_can_write() {
             .replace("journal.sqlite", "/var/lib/beamshare/2bm.sqlite")
             .replace("[journal]", &format!("{globus}[journal]")),
     );
-    let SignIn::TokenStore { file, .. } = Config::load(&file).unwrap().globus.unwrap().sign_in else { panic!() };
+    let SignIn::TokenStore { file, .. } = Config::load(&file).unwrap().globus.unwrap().sign_in else {
+        panic!()
+    };
     assert_eq!(file, Path::new("/var/lib/beamshare/2bm.globus-tokens.json"));
 }
 

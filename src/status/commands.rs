@@ -14,8 +14,9 @@ const RESET_LIMIT: Duration = Duration::from_secs(2);
 /// A command of the operator, or the state of a switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperatorCommand {
-    /// `Run` was put to 1 while no delivery ran. Answer it with [`StatusRecords::set_run`](super::StatusRecords::set_run):
-    /// else `Run` goes back to 0 after five seconds.
+    /// `Run` was put to 1 while no delivery ran. Answer it with
+    /// [`StatusRecords::set_run`](super::StatusRecords::set_run): else `Run` goes back to 0 after five
+    /// seconds.
     Run,
     /// Go on with what is held.
     Approve,
@@ -23,7 +24,8 @@ pub enum OperatorCommand {
     Abort,
     /// Mail everyone again.
     Resend,
-    /// The switch `Auto`: its state after each connection and after each change. Unknown before the first one.
+    /// The switch `Auto`: its state after each connection and after each change. Unknown before the first
+    /// one.
     Auto(bool),
     /// The switch `Pause`, likewise.
     Pause(bool),
@@ -39,7 +41,8 @@ impl OperatorCommands {
         Self { inbox }
     }
 
-    /// The next command; `None` when the [`StatusRecords`](super::StatusRecords) have been dropped. Cancel-safe.
+    /// The next command; `None` when the [`StatusRecords`](super::StatusRecords) have been dropped.
+    /// Cancel-safe.
     pub async fn next(&mut self) -> Option<OperatorCommand> {
         self.inbox.recv().await
     }
@@ -62,8 +65,8 @@ pub(super) fn is_button(channel: &Channel, kind: FieldType) -> bool {
     fits
 }
 
-/// Serves a button: a change from 0 to 1 is a command. A 1 that is found on connecting is of unknown age, so it is reset to 0
-/// and not obeyed.
+/// Serves a button: a change from 0 to 1 is a command. A 1 that is found on connecting is of unknown age, so
+/// it is reset to 0 and not obeyed.
 ///
 /// Without the lease, the record belongs to another process: it is neither obeyed nor reset.
 pub(super) async fn momentary(
@@ -119,7 +122,8 @@ pub(super) async fn momentary(
                         "was 1 already when the IOC was found: too old to obey, so it is put back to 0"
                     );
                 }
-                // The button is reset when its press has arrived; where the write fails, the record's HIGH resets it.
+                // The button is reset when its press has arrived; where the write fails, the record's HIGH
+                // resets it.
                 if let Err(e) = channel.put(Value::Enum(vec![0]), RESET_LIMIT).await {
                     tracing::debug!("{e}");
                 }

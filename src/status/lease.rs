@@ -1,15 +1,17 @@
 //! The lease: which of several beamshare processes serves these records.
 //!
-//! Two services on the same records, for example on an old and a new host, would each deliver. So the one that serves
-//! writes its name to the record `LeaseHolder`, and counts the record `Heartbeat` up. Another one delivers nothing, writes
-//! nothing, and takes over when the name is removed (an orderly stop) or `Heartbeat` has not changed for [`TAKEOVER`].
+//! Two services on the same records, for example on an old and a new host, would each deliver. So the one
+//! that serves writes its name to the record `LeaseHolder`, and counts the record `Heartbeat` up. Another one
+//! delivers nothing, writes nothing, and takes over when the name is removed (an orderly stop) or `Heartbeat`
+//! has not changed for [`TAKEOVER`].
 //!
-//! Channel Access has no compare-and-swap. Two that find the lease free in the same instant are told apart by time
-//! (Fischer's algorithm): each writes its name, waits for [`SETTLE`], and has the lease only if the record still says its
-//! name then. A claim counts only if no more than [`WINDOW`], which is shorter, has passed between its look and the end
-//! of its write; so whoever saw the lease free before it was taken has written before it is read back, and the last
-//! writer is the only one to find its own name. A claim that was slower does not count, but its write may come late:
-//! the holder hears that by its monitor, stops at once, and claims anew.
+//! Channel Access has no compare-and-swap. Two that find the lease free in the same instant are told apart by
+//! time (Fischer's algorithm): each writes its name, waits for [`SETTLE`], and has the lease only if the
+//! record still says its name then. A claim counts only if no more than [`WINDOW`], which is shorter, has
+//! passed between its look and the end of its write; so whoever saw the lease free before it was taken has
+//! written before it is read back, and the last writer is the only one to find its own name. A claim that was
+//! slower does not count, but its write may come late: the holder hears that by its monitor, stops at once,
+//! and claims anew.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +23,8 @@ use tokio::time::{Instant, sleep};
 use super::lease_owner::LeaseOwner;
 use channel_access::{CaError, Channel, Event, Sample, Value};
 
-/// A holder whose `Heartbeat` has not changed for this long has ended; the same limit as the watchdog in db/beamshare.db.
+/// A holder whose `Heartbeat` has not changed for this long has ended; the same limit as the watchdog in
+/// db/beamshare.db.
 const TAKEOVER: Duration = Duration::from_secs(10);
 
 /// How long a claim must stand.
@@ -36,8 +39,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A process that did not run this task for this long was stopped or hung; less than [`TAKEOVER`].
 const ASLEEP: Duration = Duration::from_secs(5);
 
-/// An IOC that has just started has an empty lease. A process that knows of a holder gives it this time to return: libca's
-/// search takes up to 25 s.
+/// An IOC that has just started has an empty lease. A process that knows of a holder gives it this time to
+/// return: libca's search takes up to 25 s.
 const RETURN: Duration = Duration::from_secs(30);
 
 /// Limit for a read.
@@ -107,7 +110,9 @@ impl LeaseKeeper {
         loop {
             let looked = Instant::now();
             let seen = match self.read().await {
-                Ok(name) => Ok((name, self.heartbeat.get(GET_LIMIT).await.ok().and_then(|s| s.value.as_integer()))),
+                Ok(name) => {
+                    Ok((name, self.heartbeat.get(GET_LIMIT).await.ok().and_then(|s| s.value.as_integer())))
+                }
                 Err(e) => Err(e),
             };
             let was_away = self.forget_events();
@@ -116,7 +121,8 @@ impl LeaseKeeper {
                     let error = error.to_string();
                     if self.heartbeat.connection().is_some() && refusal != error {
                         tracing::warn!(
-                            "{error}. Nothing is delivered without this record: load this version's db/beamshare.db"
+                            "{error}. Nothing is delivered without this record: load this version's \
+                             db/beamshare.db"
                         );
                         refusal = error;
                     }
@@ -150,8 +156,8 @@ impl LeaseKeeper {
                         }
                         _ => {
                             tracing::warn!(
-                                "another beamshare serves the records {}: {}. This one delivers nothing, and takes over \
-                                 when that one has ended",
+                                "another beamshare serves the records {}: {}. This one delivers nothing, \
+                                 and takes over when that one has ended",
                                 self.prefix,
                                 LeaseOwner::told(&name)
                             );
@@ -161,7 +167,10 @@ impl LeaseKeeper {
                     self.tell(Lease::Foreign(LeaseOwner::told(&name)));
                     returned = None;
                     if watched.as_ref().is_some_and(|watched| watched.since.elapsed() >= TAKEOVER) {
-                        tracing::warn!("{} has stopped without giving the lease back", LeaseOwner::told(&name));
+                        tracing::warn!(
+                            "{} has stopped without giving the lease back",
+                            LeaseOwner::told(&name)
+                        );
                         if self.claim(me, looked, &mut refusal).await {
                             return;
                         }
@@ -172,8 +181,8 @@ impl LeaseKeeper {
         }
     }
 
-    /// Writes the name, waits, and reads it back. `looked` is the time at which the lease was found free. A refusal is
-    /// logged if it differs from the last one.
+    /// Writes the name, waits, and reads it back. `looked` is the time at which the lease was found free. A
+    /// refusal is logged if it differs from the last one.
     async fn claim(&self, me: &LeaseOwner, looked: Instant, refusal: &mut String) -> bool {
         if let Err(error) = self.holder.put(Value::chars(&me.to_string()), WINDOW).await {
             let error = error.to_string();
@@ -204,7 +213,10 @@ impl LeaseKeeper {
                 () = sleep(LOOK) => None,
             };
             if tick.elapsed() > ASLEEP {
-                tracing::warn!("this beamshare was stopped for {:.0?}: is the lease still its own?", tick.elapsed());
+                tracing::warn!(
+                    "this beamshare was stopped for {:.0?}: is the lease still its own?",
+                    tick.elapsed()
+                );
                 return self.tell(Lease::Seeking);
             }
             tick = Instant::now();
@@ -234,7 +246,8 @@ impl LeaseKeeper {
             if name == me.to_string() {
                 verify = None;
             } else if after_return && name.is_empty() {
-                // The IOC has restarted: no other process has the lease, and those that wait for it leave time for this.
+                // The IOC has restarted: no other process has the lease, and those that wait for it leave
+                // time for this.
                 if let Err(error) = self.holder.put(Value::chars(&me.to_string()), GET_LIMIT).await {
                     tracing::warn!("{error}");
                 }

@@ -5,8 +5,9 @@ use std::io::ErrorKind;
 
 /// This process as the owner of one lease: `host:pid:start:claim`.
 ///
-/// The start time distinguishes a process from a later one with the same number, and shows whether two processes see the
-/// same process table. The claim is unique to each lease, so that two leases of one process are told apart.
+/// The start time distinguishes a process from a later one with the same number, and shows whether two
+/// processes see the same process table. The claim is unique to each lease, so that two leases of one process
+/// are told apart.
 pub(super) struct LeaseOwner {
     host: String,
     pid: u32,
@@ -55,13 +56,14 @@ impl fmt::Display for LeaseOwner {
     }
 }
 
-/// The text of the record `LeaseHolder` for people: `analysis1 (process 4242)`; empty where nobody holds the lease.
+/// The text of the record `LeaseHolder` for people: `analysis1 (process 4242)`; empty where nobody holds the
+/// lease.
 pub fn holder_name(text: &str) -> String {
     if text.is_empty() { String::new() } else { LeaseOwner::told(text) }
 }
 
-/// When a running process was started, in clock ticks since boot (field 22 of proc_pid_stat(5)); `None` for one that
-/// has ended.
+/// When a running process was started, in clock ticks since boot (field 22 of proc_pid_stat(5)); `None` for
+/// one that has ended.
 fn started(pid: u32) -> std::io::Result<Option<String>> {
     let stat = match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => stat,

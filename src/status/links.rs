@@ -53,7 +53,9 @@ pub(super) struct Link {
 impl Link {
     /// Reports that the record is connected, or no longer.
     pub(super) fn set(&self, up: bool) {
-        self.links.0.send_if_modified(|set| if up { set.insert(self.record) } else { set.remove(&self.record) });
+        self.links
+            .0
+            .send_if_modified(|set| if up { set.insert(self.record) } else { set.remove(&self.record) });
     }
 }
 
@@ -80,12 +82,13 @@ pub(super) async fn report(
             match now.len() {
                 0 => tracing::info!("the IOC shows all {everything} records of {prefix}"),
                 n if n == everything => tracing::warn!(
-                    "no IOC answers for the status records {prefix}*: the screens show nothing new until one does. \
-                     Is db/beamshare.db loaded with this prefix, and its host reached by {}?",
+                    "no IOC answers for the status records {prefix}*: the screens show nothing new until \
+                     one does. Is db/beamshare.db loaded with this prefix, and its host reached by {}?",
                     search_settings()
                 ),
                 n => tracing::warn!(
-                    "{n} of the {everything} records of {prefix} are missing: {}. Load the db/beamshare.db of this version",
+                    "{n} of the {everything} records of {prefix} are missing: {}. Load the db/beamshare.db \
+                     of this version",
                     names(&now)
                 ),
             }

@@ -1,6 +1,7 @@
 //! The records of db/beamshare.db: what the control room sees, and the operator's commands.
 //!
-//! - [`StatusRecords`] keeps the records at the values that the service sets, and receives [`OperatorCommands`].
+//! - [`StatusRecords`] keeps the records at the values that the service sets, and receives
+//!   [`OperatorCommands`].
 //! - [`Record`] names the records, with their types and states.
 
 mod commands;

@@ -84,7 +84,8 @@ pub enum RecordKind {
     Momentary,
     /// bo: a setting of the operator, kept by the IOC and only read by beamshare.
     Level,
-    /// Who serves the records: waveform of CHAR. Written to claim them, and by nobody who has not claimed them.
+    /// Who serves the records: waveform of CHAR. Written to claim them, and by nobody who has not claimed
+    /// them.
     Lease,
     /// Computed in the IOC, neither read nor written by beamshare.
     Ioc,
@@ -131,7 +132,8 @@ records! {
     Status: State, "mbbi";
     /// One sentence: what is happening, or what is wrong and what to do.
     StatusMsg: Text, "waveform";
-    /// What waits for Approve or Run: for whom, where, and all that is held against it. Empty where nothing does.
+    /// What waits for Approve or Run: for whom, where, and all that is held against it. Empty where nothing
+    /// does.
     PendingMsg: Text, "waveform";
     /// 1 while a delivery runs; an operator's 1 runs it again.
     Run: Run, "bo";

@@ -122,11 +122,13 @@ impl RecordWriter {
         }
         let (Some(connection), Some(shown)) = (&self.state.connection, wanted.value) else { return };
         let target = to_value(&shown, connection);
-        // Written once per connection in any case: a record that happens to hold the value is still undefined (UDF).
+        // Written once per connection in any case: a record that happens to hold the value is still undefined
+        // (UDF).
         let written = self.state.put.as_ref() == Some(&target);
         if written && self.state.reads.as_ref().is_some_and(|reads| same(reads, &target)) {
             self.state.failures = 0;
-            self.state.not_before = self.state.put_at.map(|at| at + SPACING).filter(|at| *at > Instant::now());
+            self.state.not_before =
+                self.state.put_at.map(|at| at + SPACING).filter(|at| *at > Instant::now());
             self.held.send_if_modified(|held| std::mem::replace(held, wanted.version) != wanted.version);
             return;
         }
@@ -142,8 +144,8 @@ impl RecordWriter {
                     let reads = self.state.reads.as_ref().map_or("nothing".into(), Value::to_string);
                     tracing::warn!(
                         pv = self.channel.name(),
-                        "was written {target} and then reads {reads}: another client writes it, or the record is not that \
-                         of db/beamshare.db",
+                        "was written {target} and then reads {reads}: another client writes it, or the \
+                         record is not that of db/beamshare.db",
                     );
                 }
                 self.state.put = Some(target);
@@ -197,7 +199,8 @@ fn same(reads: &Value, target: &Value) -> bool {
     }
 }
 
-/// At most `room` bytes, ending in `...` where something is missing: ASCII, since MEDM shows bytes, not UTF-8.
+/// At most `room` bytes, ending in `...` where something is missing: ASCII, since MEDM shows bytes, not
+/// UTF-8.
 fn cut(text: &str, room: usize) -> String {
     const MARK: &str = "...";
     if text.len() <= room {

@@ -1,8 +1,8 @@
 //! The status records of one beamline: their targets are kept in memory and written to the IOC.
 //!
-//! Setting is synchronous and never fails: it changes the target, and the latest wins. One task per record compares the
-//! target with what the IOC holds and writes what differs: after a change here, after another client's put, and
-//! everything again after each connection, so that a reboot of the IOC is repaired at once.
+//! Setting is synchronous and never fails: it changes the target, and the latest wins. One task per record
+//! compares the target with what the IOC holds and writes what differs: after a change here, after another
+//! client's put, and everything again after each connection, so that a reboot of the IOC is repaired at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -54,8 +54,9 @@ pub struct NotDisplayed {
 }
 
 impl StatusRecords {
-    /// Connects to the records with this prefix, such as `2bmb:Share:`, whether they exist already or not, and to the
-    /// operator's commands among them. The target of `Run` is 0; all other records stay as they are until they are set.
+    /// Connects to the records with this prefix, such as `2bmb:Share:`, whether they exist already or not,
+    /// and to the operator's commands among them. The target of `Run` is 0; all other records stay as they
+    /// are until they are set.
     ///
     /// Without the [`lease`](Self::lease) nothing is written, and no button is obeyed.
     ///
@@ -84,10 +85,16 @@ impl StatusRecords {
             };
             let link = links.of(record);
             match record.kind() {
-                RecordKind::Momentary => {
-                    drop(tokio::spawn(commands::momentary(channel, link, orders.clone(), lease.clone(), end.clone())))
+                RecordKind::Momentary => drop(tokio::spawn(commands::momentary(
+                    channel,
+                    link,
+                    orders.clone(),
+                    lease.clone(),
+                    end.clone(),
+                ))),
+                RecordKind::Level => {
+                    drop(tokio::spawn(commands::level(channel, link, orders.clone(), end.clone())))
                 }
-                RecordKind::Level => drop(tokio::spawn(commands::level(channel, link, orders.clone(), end.clone()))),
                 kind => {
                     let first = match kind {
                         RecordKind::Run => Target { value: Some(Displayed::State(0)), version: 1 },
@@ -101,10 +108,14 @@ impl StatusRecords {
                     }
                     if kind == RecordKind::Run {
                         let (orders, lease) = (orders.clone(), lease.clone());
-                        let run = super::run_button::RunButton::new(channel, link, wanted_rx, held_tx, orders, lease);
+                        let run = super::run_button::RunButton::new(
+                            channel, link, wanted_rx, held_tx, orders, lease,
+                        );
                         tokio::spawn(run.keep());
                     } else {
-                        tokio::spawn(RecordWriter::new(channel, link, wanted_rx, held_tx, lease.clone()).keep());
+                        tokio::spawn(
+                            RecordWriter::new(channel, link, wanted_rx, held_tx, lease.clone()).keep(),
+                        );
                     }
                     slots.insert(record, Slot { wanted, held });
                 }
@@ -149,7 +160,8 @@ impl StatusRecords {
         format!("{}{record}", self.inner.prefix)
     }
 
-    /// Whether this process serves the records or another one does. Without the lease nothing must be delivered.
+    /// Whether this process serves the records or another one does. Without the lease nothing must be
+    /// delivered.
     pub fn lease(&self) -> watch::Receiver<Lease> {
         self.inner.lease.clone()
     }
@@ -162,8 +174,9 @@ impl StatusRecords {
         }
     }
 
-    /// Sets what beamshare is doing. `Status` is written when the IOC holds everything that was set before, so that a script
-    /// that waits for it reads no old values. A record that does not take its value delays it by a second at most.
+    /// Sets what beamshare is doing. `Status` is written when the IOC holds everything that was set before,
+    /// so that a script that waits for it reads no old values. A record that does not take its value delays
+    /// it by a second at most.
     pub fn set_status(&self, status: BeamlineStatus) {
         self.set(Record::Status, Displayed::State(status as u16));
     }
@@ -178,10 +191,11 @@ impl StatusRecords {
         }
     }
 
-    /// Sets a text. It is shown on one line, with control and invisible characters as escapes, and cut with `...` where it is longer than the record.
+    /// Sets a text. It is shown on one line, with control and invisible characters as escapes, and cut with
+    /// `...` where it is longer than the record.
     ///
-    /// It is shown in ASCII (`Müller` as `Muller`), since MEDM shows bytes and no UTF-8; but not an address or a link,
-    /// which would be another one then.
+    /// It is shown in ASCII (`Müller` as `Muller`), since MEDM shows bytes and no UTF-8; but not an address
+    /// or a link, which would be another one then.
     pub fn set_text(&self, record: Record, text: &str) {
         let line = escape(&text.replace(['\n', '\r', '\t'], " ")).into_owned();
         let exact = line.is_ascii() || matches!(record, Record::Email | Record::DataLink);
@@ -213,7 +227,8 @@ impl StatusRecords {
             slot.wanted.send_modify(|wanted| {
                 let last = match wanted.value {
                     Some(Displayed::Count(n)) => n,
-                    // Not 0, which is what the record holds when the IOC starts: the watchdog must see a change.
+                    // Not 0, which is what the record holds when the IOC starts: the watchdog must see a
+                    // change.
                     _ => 0,
                 };
                 wanted.value = Some(Displayed::Count(last.checked_add(1).unwrap_or(1)));
@@ -225,7 +240,8 @@ impl StatusRecords {
     /// Waits until the IOC holds everything that was set before this call.
     ///
     /// # Errors
-    /// [`NotDisplayed`] after `limit`, with the records whose targets the IOC does not hold, also if it is unreachable.
+    /// [`NotDisplayed`] after `limit`, with the records whose targets the IOC does not hold, also if it is
+    /// unreachable.
     pub async fn flush(&self, limit: Duration) -> Result<(), NotDisplayed> {
         let deadline = Instant::now() + limit;
         let goals: Vec<_> = self
@@ -242,10 +258,15 @@ impl StatusRecords {
                 _ => late.push(record),
             }
         }
-        if late.is_empty() { Ok(()) } else { Err(NotDisplayed { prefix: self.inner.prefix.clone(), records: late }) }
+        if late.is_empty() {
+            Ok(())
+        } else {
+            Err(NotDisplayed { prefix: self.inner.prefix.clone(), records: late })
+        }
     }
 
-    /// The target of a record as a number: a count, or the index of a state. `None` for texts, and before it was set.
+    /// The target of a record as a number: a count, or the index of a state. `None` for texts, and before it
+    /// was set.
     pub fn number(&self, record: Record) -> Option<f64> {
         match self.inner.slots.get(&record)?.wanted.borrow().value {
             Some(Displayed::State(n)) => Some(n.into()),
@@ -280,7 +301,10 @@ impl StatusRecords {
                 });
             }
             _ => {
-                tracing::error!(pv = self.pv(record), "is no record for {value:?}; a fault of beamshare, please report")
+                tracing::error!(
+                    pv = self.pv(record),
+                    "is no record for {value:?}; a fault of beamshare, please report"
+                )
             }
         }
     }

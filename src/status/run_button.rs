@@ -1,12 +1,13 @@
 //! The record `Run`, which is both a status of beamshare and a command of the operator.
 //!
-//! beamshare writes 1 while a delivery runs and 0 when it has ended; an operator writes 1 to have one run. Channel
-//! Access does not say who wrote a value, so beamshare's own 1, heard late, must never be taken for an operator's, or
-//! deliveries would repeat for ever; and an operator's 1, written just after beamshare's 0, must not be taken for
-//! beamshare's own, or it would be lost.
+//! beamshare writes 1 while a delivery runs and 0 when it has ended; an operator writes 1 to have one run.
+//! Channel Access does not say who wrote a value, so beamshare's own 1, heard late, must never be taken for
+//! an operator's, or deliveries would repeat for ever; and an operator's 1, written just after beamshare's 0,
+//! must not be taken for beamshare's own, or it would be lost.
 //!
-//! Therefore the monitor is renewed with each own write ([`Channel::put_and_renew`]): the IOC reads everything that the new
-//! monitor delivers after that write. While the target is 0, it delivers 0, or somebody else's 1.
+//! Therefore the monitor is renewed with each own write ([`Channel::put_and_renew`]): the IOC reads
+//! everything that the new monitor delivers after that write. While the target is 0, it delivers 0, or
+//! somebody else's 1.
 
 use std::time::Duration;
 
@@ -23,8 +24,8 @@ use channel_access::{Channel, Event, Value};
 /// How long a write may wait to be sent.
 const PUT_LIMIT: Duration = Duration::from_secs(5);
 
-/// A 1 that is the very first value after our 0 is obeyed after this time, if no 0 follows: a CA gateway between may
-/// answer a new monitor from its memory, with the value from before our write.
+/// A 1 that is the very first value after our 0 is obeyed after this time, if no 0 follows: a CA gateway
+/// between may answer a new monitor from its memory, with the value from before our write.
 const GATEWAY_DELAY: Duration = Duration::from_millis(250);
 
 /// How long a press waits for an answer of the service before the button is reset to 0.
@@ -147,8 +148,8 @@ impl RunButton {
                 self.try_again();
             }
             Event::Sample(sample) => {
-                if let Some(value) =
-                    as_bool(&sample.value).filter(|_| self.state.connected && !self.state.outdated && self.is_ours())
+                if let Some(value) = as_bool(&sample.value)
+                    .filter(|_| self.state.connected && !self.state.outdated && self.is_ours())
                 {
                     self.on_value(value).await;
                 }
@@ -171,7 +172,10 @@ impl RunButton {
             let next = if wanted { Timer::Retry } else { Timer::Obey };
             self.state.timer = Some((Instant::now() + GATEWAY_DELAY, next));
         } else if wanted {
-            tracing::warn!(pv = self.channel.name(), "was put to 0 while a delivery runs: Abort ends it, not this");
+            tracing::warn!(
+                pv = self.channel.name(),
+                "was put to 0 while a delivery runs: Abort ends it, not this"
+            );
             self.write().await;
         } else if before == Some(false) {
             self.obey();
@@ -242,8 +246,11 @@ impl RunButton {
     fn confirm(&mut self) {
         let wanted = self.wanted.borrow();
         let runs = wanted.value == Some(Displayed::State(1));
-        let version =
-            if self.is_ours() && !self.state.outdated && self.state.reads == Some(runs) { wanted.version } else { 0 };
+        let version = if self.is_ours() && !self.state.outdated && self.state.reads == Some(runs) {
+            wanted.version
+        } else {
+            0
+        };
         self.held.send_if_modified(|held| std::mem::replace(held, version) != version);
     }
 }

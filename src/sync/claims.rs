@@ -1,4 +1,5 @@
-//! A pair's directories in the journal's claims: one group's data never goes into, or comes out of, what is another's.
+//! A pair's directories in the journal's claims: one group's data never goes into, or comes out of, what is
+//! another's.
 
 use super::{Engine, SyncError};
 use crate::config::{self, SyncPath};
@@ -8,12 +9,12 @@ use crate::journal::{ClaimState, ExperimentRow};
 use uuid::Uuid;
 
 impl Engine {
-    /// Claims the pair's directories for the experiment. A destination that is shared is claimed, looked at and made by the
-    /// experiment's delivery, which must have come so far.
+    /// Claims the pair's directories for the experiment. A destination that is shared is claimed, looked at
+    /// and made by the experiment's delivery, which must have come so far.
     ///
     /// # Errors
-    /// [`SyncError::Taken`] where another experiment has one of the paths, one above it or one below it, in any place;
-    /// [`SyncError::NotMade`] before the delivery has made a shared destination.
+    /// [`SyncError::Taken`] where another experiment has one of the paths, one above it or one below it, in
+    /// any place; [`SyncError::NotMade`] before the delivery has made a shared destination.
     pub(super) async fn claim(&self, settings: &config::Sync, row: &ExperimentRow) -> Result<(), SyncError> {
         let (source, destination) = (&settings.source, &settings.destination);
         let at = |collection: Uuid, path: &SyncPath| -> Result<Option<(String, RelativePath)>, SyncError> {
@@ -37,7 +38,8 @@ impl Engine {
         }
         let wanted: Vec<_> = from.into_iter().chain(to).collect();
         let mut conflicts = self.journal.claim_added(row.id, &row.experiment, &wanted).await?;
-        // On the collection of the first directories paths are compared as a whole, however they are split into top and rest.
+        // On the collection of the first directories paths are compared as a whole, however they are split
+        // into top and rest.
         let held = self.journal.claims(row.id).await?;
         for (end, path) in [(source.collection, &source.path), (destination.collection, &destination.path)] {
             let Some(path) = self.below_first(end, path, row) else { continue };

@@ -38,8 +38,8 @@ pub enum SyncError {
     },
     /// The delivery has not made the directory that the pair shares
     #[error(
-        "pair {pair}: waits for {path}, which the experiment's delivery makes first, so that it is surely nobody else's; \
-         press Run if that has ended"
+        "pair {pair}: waits for {path}, which the experiment's delivery makes first, so that it is surely \
+         nobody else's; press Run if that has ended"
     )]
     NotMade {
         /// The pair's name
@@ -49,8 +49,8 @@ pub enum SyncError {
     },
     /// The experiment's delivery is held
     #[error(
-        "pair {pair}: nothing is moved for {experiment}, whose delivery waits for the operator: its directories may be \
-         another group's"
+        "pair {pair}: nothing is moved for {experiment}, whose delivery waits for the operator: its \
+         directories may be another group's"
     )]
     Held {
         /// The pair's name
@@ -111,7 +111,8 @@ impl Engine {
         let manifest = Manifest::open(&Manifest::beside(&config.journal.path)).await?;
         let mailer = config.email.as_ref().map(super::mail::Post::new).transpose()?;
         let globus = settings.clone();
-        let mover = globus_sync::Engine::new(client, manifest, move |error| delivery::explain(error, &globus));
+        let mover =
+            globus_sync::Engine::new(client, manifest, move |error| delivery::explain(error, &globus));
         Ok(Engine { settings, mover, journal, mailer, told: Mutex::default(), config })
     }
 
@@ -143,12 +144,12 @@ impl Engine {
         Ok(self.journal.lock_pair(pair.row.id.number(), who)?)
     }
 
-    /// Runs a pair, and mails its end where that is worth a mail. Dropping the future leaves a task to Globus; the next run
-    /// follows it.
+    /// Runs a pair, and mails its end where that is worth a mail. Dropping the future leaves a task to
+    /// Globus; the next run follows it.
     ///
     /// # Errors
-    /// Where nothing could be begun: another process runs the pair, or the manifest can't be used. What goes wrong later is in
-    /// [`Ended::result`].
+    /// Where nothing could be begun: another process runs the pair, or the manifest can't be used. What goes
+    /// wrong later is in [`Ended::result`].
     pub async fn run(
         &self,
         pair: &Pair,
@@ -165,8 +166,8 @@ impl Engine {
         Ok(ended)
     }
 
-    /// Stops a pair: nothing starts until a run by hand. Its task is cancelled by the process that follows it; where none
-    /// does, by this call, which then waits for its end.
+    /// Stops a pair: nothing starts until a run by hand. Its task is cancelled by the process that follows
+    /// it; where none does, by this call, which then waits for its end.
     ///
     /// # Errors
     /// Where the manifest can't be written, or Globus not cancel the task.
@@ -176,8 +177,8 @@ impl Engine {
         Ok(self.mover.cancel_task(&pair.for_moving(&self.config), options).await?)
     }
 
-    /// Forgets what is known of the pair's files. All of them are compared with the destination once more, and none is
-    /// removed at the source until it is sent again.
+    /// Forgets what is known of the pair's files. All of them are compared with the destination once more,
+    /// and none is removed at the source until it is sent again.
     ///
     /// # Errors
     /// While another process runs the pair, or a task has not ended.
@@ -186,8 +187,8 @@ impl Engine {
         Ok(self.manifest().reset(pair.row.id).await?)
     }
 
-    /// Removes at the pair's source what may be removed, by `[sync.clean_up]`; a dry run only reports it. `on_removal` is
-    /// called for each file that is (or would be) removed.
+    /// Removes at the pair's source what may be removed, by `[sync.clean_up]`; a dry run only reports it.
+    /// `on_removal` is called for each file that is (or would be) removed.
     ///
     /// # Errors
     /// Where the pair has no `clean_up`, another process runs it, or Globus or the source can't be asked.

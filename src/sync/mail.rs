@@ -75,7 +75,8 @@ impl Engine {
         if let Some(local) = &row.local {
             text += &format!("             {} on this machine\n", local.display());
         }
-        text += &format!("To           {} on collection {}\n", row.destination.path, row.destination.collection);
+        text +=
+            &format!("To           {} on collection {}\n", row.destination.path, row.destination.collection);
         if ended.sent + ended.present > 0 {
             text += &format!("Sent         {}\n", amount(ended.sent, ended.sent_bytes));
             text += &format!("There before {} files\n", ended.present);
@@ -91,14 +92,18 @@ impl Engine {
     /// # Errors
     /// Where there is no `[email]`, or who did not get it.
     pub async fn mail(&self, to: &[EmailAddress], subject: &str, text: &str) -> Result<(), SyncError> {
-        let post = self.post().ok_or_else(|| SyncError::Source("there is no [email] in the settings".to_owned()))?;
+        let post =
+            self.post().ok_or_else(|| SyncError::Source("there is no [email] in the settings".to_owned()))?;
         post.send(to, subject, text).await.map_err(SyncError::Source)
     }
 }
 
 /// A failure without what is another one each time: ids and numbers.
 fn reason(why: &str) -> String {
-    why.split_whitespace().filter(|word| !word.chars().any(|c| c.is_ascii_digit())).collect::<Vec<_>>().join(" ")
+    why.split_whitespace()
+        .filter(|word| !word.chars().any(|c| c.is_ascii_digit()))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn capital(text: &str) -> String {

@@ -1,5 +1,5 @@
-//! Data movement between collections for a beamline: its pairs, whose data they move, and the mails about them. The crate
-//! `globus-sync` does the moving; docs/sync.md describes the whole.
+//! Data movement between collections for a beamline: its pairs, whose data they move, and the mails about
+//! them. The crate `globus-sync` does the moving; docs/sync.md describes the whole.
 
 mod claims;
 mod engine;
@@ -10,8 +10,8 @@ mod schedule;
 pub use engine::{Engine, SyncError};
 pub(crate) use globus_sync::next_repair;
 pub use globus_sync::{
-    CleanUpReport, Control, Controller, Ended, Kept, OnRemoval, Options, RunResult, SyncReport, SyncState, controls,
-    events, manifest, openat, walk,
+    CleanUpReport, Control, Controller, Ended, Kept, OnRemoval, Options, RunResult, SyncReport, SyncState,
+    controls, events, manifest, openat, walk,
 };
 pub use pair::Pair;
 pub use schedule::Schedule;

@@ -40,7 +40,8 @@ impl Pair {
             let whose = self.experiment.as_ref().map(ToString::to_string).unwrap_or_default();
             LabelTemplate::plain(&format!("{} {} {whose}", config.beamline.name, settings.name))
         };
-        let label = settings.label.as_ref().map_or_else(usual, |label| label.render(self.experiment.as_ref()));
+        let label =
+            settings.label.as_ref().map_or_else(usual, |label| label.render(self.experiment.as_ref()));
         let settings = PairSettings {
             name: settings.name.clone(),
             label,
@@ -64,9 +65,12 @@ impl Pair {
 }
 
 impl Engine {
-    /// Every pair of the settings for this experiment; without one, those with fixed paths. One that can't be resolved
-    /// is told with its name, and holds up none of the others.
-    pub async fn pairs(&self, experiment: Option<&ExperimentRow>) -> Result<Vec<Result<Pair, SyncError>>, SyncError> {
+    /// Every pair of the settings for this experiment; without one, those with fixed paths. One that can't be
+    /// resolved is told with its name, and holds up none of the others.
+    pub async fn pairs(
+        &self,
+        experiment: Option<&ExperimentRow>,
+    ) -> Result<Vec<Result<Pair, SyncError>>, SyncError> {
         let mut pairs = vec![];
         for settings in &self.config.sync {
             if experiment.is_some() || !settings.is_per_experiment() {
@@ -82,7 +86,8 @@ impl Engine {
         for row in self.manifest().pairs(false).await? {
             let Some(id) = row.pair.experiment.filter(|id| Some(*id) != present) else { continue };
             // Taken out of the settings: nothing moves any more, and status says so.
-            let Some(settings) = self.config.sync.iter().find(|settings| settings.name == row.pair.name) else {
+            let Some(settings) = self.config.sync.iter().find(|settings| settings.name == row.pair.name)
+            else {
                 continue;
             };
             let Some(whose) = self.journal.experiment(id).await? else { continue };
@@ -90,17 +95,28 @@ impl Engine {
             let Ok(paths) = settings.resolve(Some(&whose.experiment)) else { continue };
             if fits(&row.pair, settings, &paths) {
                 let local = paths.local.map(source_directory);
-                pairs.push(Pair { row, settings: settings.clone(), experiment: Some(whose.experiment), local });
+                pairs.push(Pair {
+                    row,
+                    settings: settings.clone(),
+                    experiment: Some(whose.experiment),
+                    local,
+                });
             }
         }
         Ok(pairs)
     }
 
     /// One pair of the settings, made in the manifest where it is new.
-    pub async fn pair(&self, settings: &config::Sync, experiment: Option<&ExperimentRow>) -> Result<Pair, SyncError> {
+    pub async fn pair(
+        &self,
+        settings: &config::Sync,
+        experiment: Option<&ExperimentRow>,
+    ) -> Result<Pair, SyncError> {
         let experiment = experiment.filter(|_| settings.is_per_experiment());
         let whose = experiment.map(|row| &row.experiment);
-        let paths = settings.resolve(whose).map_err(|error| SyncError::Path { pair: settings.name.clone(), error })?;
+        let paths = settings
+            .resolve(whose)
+            .map_err(|error| SyncError::Path { pair: settings.name.clone(), error })?;
         let local = paths.local.map(source_directory);
         let new = NewPair {
             name: settings.name.clone(),
@@ -129,7 +145,8 @@ impl Engine {
             let Some(other) = row.pair.experiment.filter(|other| *other != experiment) else { continue };
             // Also from where another group's data goes: pairs can be one behind the other.
             let (from, to) = (&row.pair.source, &row.pair.destination);
-            let ends = [&new.source, &new.destination].into_iter().flat_map(|ours| [(ours, from), (ours, to)]);
+            let ends =
+                [&new.source, &new.destination].into_iter().flat_map(|ours| [(ours, from), (ours, to)]);
             for (ours, theirs) in ends {
                 if overlap(ours, theirs) {
                     let whose = self.journal.experiment(other).await?;

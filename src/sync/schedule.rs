@@ -15,13 +15,14 @@ pub struct Schedule {
 impl Schedule {
     /// The pair's `every` or `at`, in this time zone.
     pub fn new(settings: &config::Sync, zone: TimeZone) -> Schedule {
-        let every = settings.every.map(|every| SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX));
+        let every =
+            settings.every.map(|every| SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX));
         Schedule { every, at: settings.at, zone }
     }
 
-    /// When the next run is due, after one that began then; none where the clock starts nothing. Without an earlier run,
-    /// `every` is due at once. A time of day that a change of the clocks leaves out counts as the moment after the gap; one
-    /// that comes twice counts once.
+    /// When the next run is due, after one that began then; none where the clock starts nothing. Without an
+    /// earlier run, `every` is due at once. A time of day that a change of the clocks leaves out counts as
+    /// the moment after the gap; one that comes twice counts once.
     pub fn next(&self, last: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         if let Some(every) = self.every {
             return Some(last.map_or(now, |last| last.saturating_add(every).unwrap_or(Timestamp::MAX)));
@@ -64,7 +65,8 @@ mod tests {
         let nightly = schedule("at = \"02:30\"");
         assert_eq!(next(&nightly, None, "2026-03-01T08:29:00Z").as_deref(), Some("2026-03-01T08:30:00Z"));
         assert_eq!(next(&nightly, None, "2026-03-01T08:30:00Z").as_deref(), Some("2026-03-02T08:30:00Z"));
-        // On 8 March there is no half past two: the clocks go from two to three. On 1 November there is, once.
+        // On 8 March there is no half past two: the clocks go from two to three. On 1 November there is,
+        // once.
         assert_eq!(next(&nightly, None, "2026-03-08T05:00:00Z").as_deref(), Some("2026-03-08T08:30:00Z"));
         assert_eq!(next(&nightly, None, "2026-03-08T09:00:00Z").as_deref(), Some("2026-03-09T07:30:00Z"));
         // Missed while beamshare was down: due at once.

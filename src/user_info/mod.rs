@@ -1,8 +1,9 @@
 //! User-info PVs → a settled set, and its meaning.
 //!
-//! The tagging tool puts ten PVs one by one and may die in between, so a half-written set is the dangerous moment. The
-//! [`Watcher`] waits until the set is connected and quiet, reads it again, and records every put; [`crate::domain::decision`]
-//! tells from the puts whether one tagging run has put all of it, and [`judge`] applies the other rules.
+//! The tagging tool puts ten PVs one by one and may die in between, so a half-written set is the dangerous
+//! moment. The [`Watcher`] waits until the set is connected and quiet, reads it again, and records every put;
+//! [`crate::domain::decision`] tells from the puts whether one tagging run has put all of it, and [`judge`]
+//! applies the other rules.
 
 mod observer;
 #[cfg(test)]

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 /// How many times of a PV's puts are remembered, to recognize a put that a get and a monitor both show.
 const TIMES: usize = 16;
 
-/// By how much a PV's time must go back to show that its IOC's clock was set back: a get can overtake a monitor.
+/// By how much a PV's time must go back to show that its IOC's clock was set back: a get can overtake a
+/// monitor.
 const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(1);
 
 /// How much later than it happened a put can be noticed.
@@ -33,8 +34,8 @@ pub struct Observer {
     seen: BTreeMap<Field, Seen>,
     /// `None` until all PVs have been read
     window: Option<Window>,
-    /// By how much this host's clock is ahead of each IOC's: the smallest difference that was seen, since monitors can be
-    /// late, never early
+    /// By how much this host's clock is ahead of each IOC's: the smallest difference that was seen, since
+    /// monitors can be late, never early
     offsets: BTreeMap<String, SignedDuration>,
     clock: HostClock,
     /// The last put or gap
@@ -133,7 +134,9 @@ impl Observer {
         let (readings, now) = (self.readings(), self.clock.now());
         let user_info = readings.user_info();
         self.window = Some(match self.earlier.take() {
-            Some(earlier) if nothing_was_put_between(&earlier.readings, &readings) => earlier.window.continue_at(now),
+            Some(earlier) if nothing_was_put_between(&earlier.readings, &readings) => {
+                earlier.window.continue_at(now)
+            }
             // The very first start, with records that nobody has put since their IOC's boot.
             None if self.fields.iter().all(|field| user_info.get(*field).is_none()) => Window::at_rest(),
             _ => Window::unobserved(Gap::Started, now),
@@ -162,7 +165,8 @@ impl Observer {
         self.seen.iter_mut().filter_map(|(field, seen)| late(seen).then_some(*field)).collect()
     }
 
-    /// Ends the window if nothing was put for `run_limit`. To be called after a get that has shown nothing new.
+    /// Ends the window if nothing was put for `run_limit`. To be called after a get that has shown nothing
+    /// new.
     pub fn rest_after(&mut self, run_limit: Duration) {
         let now = self.clock.now();
         if let Some(window) = &mut self.window
@@ -182,11 +186,17 @@ impl Observer {
 impl Seen {
     fn new(reading: Reading, source: Source) -> Seen {
         let monitored = (source == Source::Monitor).then(|| reading.text.clone());
-        Seen { times: reading.time.into_iter().collect(), reading, monitored, ahead_since: None, disconnected: false }
+        Seen {
+            times: reading.time.into_iter().collect(),
+            reading,
+            monitored,
+            ahead_since: None,
+            disconnected: false,
+        }
     }
 
-    /// Whether a reading after a disconnection shows that nothing happened meanwhile. A record without a time was never put
-    /// since its IOC booted, which says nothing.
+    /// Whether a reading after a disconnection shows that nothing happened meanwhile. A record without a time
+    /// was never put since its IOC booted, which says nothing.
     fn is_unchanged(&self, reading: &Reading) -> bool {
         reading.time.is_some() && reading.time == self.reading.time && reading.text == self.reading.text
     }
@@ -228,8 +238,8 @@ impl Seen {
     }
 }
 
-/// Whether the PVs are as they were: same texts, put at the same times by the IOC's clock. A record without a time was
-/// never put since its IOC booted, which says nothing.
+/// Whether the PVs are as they were: same texts, put at the same times by the IOC's clock. A record without a
+/// time was never put since its IOC booted, which says nothing.
 fn nothing_was_put_between(earlier: &Readings, now: &Readings) -> bool {
     let same = |(before, after): (&Reading, &Reading)| {
         before.time.is_some() && before.time == after.time && before.text == after.text

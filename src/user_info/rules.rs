@@ -1,8 +1,8 @@
 //! The rules that a settled set of user info must pass: a pure function, so that every case can be tested.
 //!
-//! Rules 2 and 3 (quiet, and the same by a fresh get) are the [`super::Watcher`]'s; rule 5 (on the schedule) comes from
-//! the schedule; rule 6 (one whole tagging run) is [`decision::judge`](crate::domain::decision::judge)'s; rule 7 (a free
-//! directory) is the delivery plan's.
+//! Rules 2 and 3 (quiet, and the same by a fresh get) are the [`super::Watcher`]'s; rule 5 (on the schedule)
+//! comes from the schedule; rule 6 (one whole tagging run) is
+//! [`decision::judge`](crate::domain::decision::judge)'s; rule 7 (a free directory) is the delivery plan's.
 
 use crate::config::Rules;
 use crate::domain::decision::{DecisionState, Hold, Reason, Watched, Wholeness};
@@ -29,9 +29,10 @@ pub enum Verdict {
     },
 }
 
-/// Why a group is held that was in the PVs when beamshare first looked, or that it knows by other settings only.
-const UNSEEN: &str = "First start for this group with these settings: it may have been served by other means. If not, \
-                      press Run or Approve";
+/// Why a group is held that was in the PVs when beamshare first looked, or that it knows by other settings
+/// only.
+const UNSEEN: &str = "First start for this group with these settings: it may have been served by other \
+                      means. If not, press Run or Approve";
 
 /// The readings without the fields that the whole run did not put: their values belong to another group.
 pub fn put_by_the_run(watched: &Watched, wholeness: &Wholeness) -> Readings {
@@ -44,8 +45,8 @@ pub fn put_by_the_run(watched: &Watched, wholeness: &Wholeness) -> Readings {
 
 /// Judges a settled set.
 ///
-/// `known` tells whether just this experiment (same month, name, e-mail and proposal) was accepted before, in which case
-/// nothing is held: the combination is proven.
+/// `known` tells whether just this experiment (same month, name, e-mail and proposal) was accepted before, in
+/// which case nothing is held: the combination is proven.
 pub fn judge(
     watched: &Watched,
     wholeness: &Wholeness,
@@ -56,7 +57,8 @@ pub fn judge(
 ) -> Verdict {
     let readings = put_by_the_run(watched, wholeness);
     let user_info = readings.user_info();
-    let missing: Vec<_> = Field::REQUIRED.into_iter().filter(|field| user_info.get(*field).is_none()).collect();
+    let missing: Vec<_> =
+        Field::REQUIRED.into_iter().filter(|field| user_info.get(*field).is_none()).collect();
     if missing.len() == Field::REQUIRED.len() {
         return Verdict::Nobody;
     }
@@ -72,9 +74,12 @@ pub fn judge(
         return Verdict::Group { experiment: Box::new(experiment), holds: vec![] };
     }
     // An INVALID alarm on a record that says nothing is a record that was never put.
-    let invalid = readings.0.iter().find(|(field, reading)| reading.invalid && user_info.get(**field).is_some());
+    let invalid =
+        readings.0.iter().find(|(field, reading)| reading.invalid && user_info.get(**field).is_some());
     if let Some((field, _)) = invalid {
-        return Verdict::Incomplete(format!("The {field} PV has an INVALID alarm: tag again, or look at its IOC"));
+        return Verdict::Incomplete(format!(
+            "The {field} PV has an INVALID alarm: tag again, or look at its IOC"
+        ));
     }
     let refused = refusals(&readings, &experiment, rules);
     if !refused.is_empty() {
@@ -103,7 +108,12 @@ fn refusals(readings: &Readings, experiment: &Experiment, rules: &Rules) -> Vec<
     };
     for field in [Field::PiEmail, Field::ProposalNumber] {
         if readings.0.get(&field).is_some_and(|reading| reading.possibly_cut) {
-            refuse(field, "fills its record to the last character, so it may have been cut; use a waveform of CHAR or an lso record".into());
+            refuse(
+                field,
+                "fills its record to the last character, so it may have been cut; use a waveform \
+                 of CHAR or an lso record"
+                    .into(),
+            );
         }
     }
     let domain = experiment.pi_email.domain();
@@ -112,13 +122,17 @@ fn refusals(readings: &Readings, experiment: &Experiment, rules: &Rules) -> Vec<
         domain == suffix || domain.ends_with(&format!(".{suffix}"))
     };
     if !rules.email_domains.is_empty() && !rules.email_domains.iter().any(allowed) {
-        refuse(Field::PiEmail, format!("is not at one of the allowed domains ({})", rules.email_domains.join(", ")));
+        refuse(
+            Field::PiEmail,
+            format!("is not at one of the allowed domains ({})", rules.email_domains.join(", ")),
+        );
     }
     refused
 }
 
-/// Whether this is the set that was there at the very first start, untouched since, and put together as far as the
-/// records' times tell. Nobody could watch it, so the operator is asked whether it was served before, and no more.
+/// Whether this is the set that was there at the very first start, untouched since, and put together as far
+/// as the records' times tell. Nobody could watch it, so the operator is asked whether it was served before,
+/// and no more.
 fn is_first_start(watched: &Watched, state: &DecisionState, run_limit: Duration) -> bool {
     let is_baseline = state.baseline.as_ref().is_none_or(|baseline| baseline.same_texts(&watched.readings));
     let times = watched.readings.0.values().filter_map(|reading| reading.time);
@@ -141,7 +155,10 @@ fn against_baseline(now: &UserInfo, baseline: Option<&Readings>) -> Option<Hold>
     let is_configured = now.0.contains_key(&Field::UpdateTime);
     let is_new = now.get(Field::UpdateTime).is_some() && !same(now, &before, Field::UpdateTime);
     (is_configured && !is_new).then(|| {
-        Hold::run("Edited by hand: the tagging tool's update time did not change. If it is right, press Run or Approve")
+        Hold::run(
+            "Edited by hand: the tagging tool's update time did not change. If it is right, press Run \
+             or Approve",
+        )
     })
 }
 

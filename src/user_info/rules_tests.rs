@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::config::Rules;
-use crate::domain::decision::{DecisionState, Gap, NotWhole, Reason, Remedy, Unobserved, Watched, Wholeness, Window};
+use crate::domain::decision::{
+    DecisionState, Gap, NotWhole, Reason, Remedy, Unobserved, Watched, Wholeness, Window,
+};
 use crate::domain::{Field, FieldError, Reading, Readings};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -31,11 +33,23 @@ fn wang() -> Group {
 }
 
 fn garcia() -> Group {
-    group(["Ana", "Garcia", "UPF", "ana@upf.edu", "1002", "03-05 09:00", "71002", "Shells", "2026-03", "2002"])
+    group([
+        "Ana",
+        "Garcia",
+        "UPF",
+        "ana@upf.edu",
+        "1002",
+        "03-05 09:00",
+        "71002",
+        "Shells",
+        "2026-03",
+        "2002",
+    ])
 }
 
 const REQUIRED: [Field; 3] = Field::REQUIRED;
-const WITH_PROPOSAL: [Field; 4] = [Field::YearMonth, Field::PiLastName, Field::PiEmail, Field::ProposalNumber];
+const WITH_PROPOSAL: [Field; 4] =
+    [Field::YearMonth, Field::PiLastName, Field::PiEmail, Field::ProposalNumber];
 const WITH_UPDATE_TIME: [Field; 5] =
     [Field::YearMonth, Field::PiLastName, Field::PiEmail, Field::ProposalNumber, Field::UpdateTime];
 
@@ -96,7 +110,8 @@ fn an_edit_without_a_new_update_time_waits_for_run() {
 
 #[test]
 fn the_first_start_and_require_approval_hold() {
-    let watched = Watched { window: Window::unobserved(Gap::Started, Timestamp::now()), ..pvs(&REQUIRED, &wang()) };
+    let watched =
+        Watched { window: Window::unobserved(Gap::Started, Timestamp::now()), ..pvs(&REQUIRED, &wang()) };
     let reason = Reason::Unobserved(watched.window.unobserved);
     let unseen = Wholeness::NotWhole(NotWhole { reason, remedy: Remedy::TagAgain, candidate: None });
     let first = verdict_by(&watched, &unseen, &DecisionState::default(), &Rules::default());
@@ -127,7 +142,10 @@ fn nobody_incomplete_invalid() {
     let mut part = nobody.clone();
     part.insert(Field::PiLastName, "Garcia");
     let incomplete = verdict(&REQUIRED, &nobody, &part, &Rules::default());
-    assert_eq!(incomplete, Verdict::Incomplete("Waiting for the tagging tool: no year-month, PI e-mail yet".into()));
+    assert_eq!(
+        incomplete,
+        Verdict::Incomplete("Waiting for the tagging tool: no year-month, PI e-mail yet".into())
+    );
 
     let mut watched = pvs(&WITH_PROPOSAL, &wang());
     watched.readings.0.get_mut(&Field::PiEmail).unwrap().invalid = true;

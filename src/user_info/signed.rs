@@ -46,9 +46,11 @@ impl SignatureCheck {
     }
 }
 
-/// Checks the signature of a set, and keeps the newest valid one in the journal, so that older ones are replays.
+/// Checks the signature of a set, and keeps the newest valid one in the journal, so that older ones are
+/// replays.
 ///
-/// The key file is read each time: a new key needs no restart. A file that can't be used makes every set invalid.
+/// The key file is read each time: a new key needs no restart. A file that can't be used makes every set
+/// invalid.
 ///
 /// # Errors
 /// The journal's.

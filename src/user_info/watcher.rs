@@ -48,7 +48,8 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Connects to the PVs. `earlier` is what the journal kept of them: where nothing was put since, it is continued.
+    /// Connects to the PVs. `earlier` is what the journal kept of them: where nothing was put since, it is
+    /// continued.
     ///
     /// # Errors
     /// A name that can't be a PV's.
@@ -66,11 +67,13 @@ impl Watcher {
             settle: rules.settle,
             run_limit: rules.run_limit(),
         };
-        let (sender, observation) = watch::channel(Observation::Waiting(state.complaint().unwrap_or_default()));
+        let (sender, observation) =
+            watch::channel(Observation::Waiting(state.complaint().unwrap_or_default()));
         Ok(Watcher { observation, task: tokio::spawn(state.watch(sender)) })
     }
 
-    /// The observation as it is now, to be awaited for changes. Only the newest is kept: an older one must not be acted on.
+    /// The observation as it is now, to be awaited for changes. Only the newest is kept: an older one must
+    /// not be acted on.
     pub fn observation(&mut self) -> &mut watch::Receiver<Observation> {
         &mut self.observation
     }
@@ -86,13 +89,19 @@ impl Drop for Watcher {
 ///
 /// # Errors
 /// The first PV that can't be read within `limit`.
-pub async fn read_once(context: &Context, pvs: &BTreeMap<Field, String>, limit: Duration) -> Result<Readings, CaError> {
+pub async fn read_once(
+    context: &Context,
+    pvs: &BTreeMap<Field, String>,
+    limit: Duration,
+) -> Result<Readings, CaError> {
     let channel = |(field, pv): (&Field, &String)| Ok((*field, Arc::new(TextChannel::new(context, pv)?)));
     get_all(&pvs.iter().map(channel).collect::<Result<Vec<_>, CaError>>()?, limit).await
 }
 
 async fn get_all(channels: &[(Field, Arc<TextChannel>)], limit: Duration) -> Result<Readings, CaError> {
-    let gets = channels.iter().map(|(field, channel)| async move { Ok((*field, reading(channel.get(limit).await?))) });
+    let gets = channels
+        .iter()
+        .map(|(field, channel)| async move { Ok((*field, reading(channel.get(limit).await?))) });
     Ok(Readings(future::try_join_all(gets).await?.into_iter().collect()))
 }
 
@@ -114,7 +123,8 @@ struct Monitors {
 
 impl Monitors {
     fn new(context: &Context, pvs: &BTreeMap<Field, String>) -> Result<Monitors, CaError> {
-        let mut monitors = Monitors { context: context.clone(), channels: BTreeMap::new(), events: SelectAll::new() };
+        let mut monitors =
+            Monitors { context: context.clone(), channels: BTreeMap::new(), events: SelectAll::new() };
         for (field, pv) in pvs {
             monitors.subscribe(*field, pv)?;
         }
@@ -166,7 +176,10 @@ impl State {
         let (field, trouble) = self.troubles.first_key_value()?;
         Some(match self.troubles.len() {
             1 => format!("Waiting for the {field} PV: {trouble}"),
-            n => format!("Waiting for {n} of {} user-info PVs, the {field}: {trouble}", self.monitors.channels.len()),
+            n => format!(
+                "Waiting for {n} of {} user-info PVs, the {field}: {trouble}",
+                self.monitors.channels.len()
+            ),
         })
     }
 
@@ -235,8 +248,8 @@ impl State {
 
     /// Reads all PVs again. `None`: they have been quiet; otherwise how long to wait until they can be.
     ///
-    /// A put of the value that a record already holds may post no monitor, but it changes the record's time: the get finds
-    /// it.
+    /// A put of the value that a record already holds may post no monitor, but it changes the record's time:
+    /// the get finds it.
     async fn check(&mut self) -> Result<Option<Duration>, CaError> {
         let fresh = get_all(&self.monitors.channels(), GET_LIMIT).await?;
         // Monitors that came before the get are in the queue by now.

@@ -1,4 +1,5 @@
-//! A beamline on real parts for one test: soft IOC, a directory of this machine, the Globus simulator, mail into files.
+//! A beamline on real parts for one test: soft IOC, a directory of this machine, the Globus simulator, mail
+//! into files.
 
 use super::support::ioc::{CaTest, Ioc, repository};
 use super::support::settings;
@@ -62,7 +63,8 @@ impl Beamline {
         settings::write_files(folder.path(), "Dear {{ pi_last_name }},\n{{ data_link }}\n");
         let settings = [
             super::settings("x:"),
-            "[rules]\nsettle = \"200ms\"\n[[directories.on]]\nname = \"analysis\"\ntop = \"local\"\n".to_owned(),
+            "[rules]\nsettle = \"200ms\"\n[[directories.on]]\nname = \"analysis\"\ntop = \"local\"\n"
+                .to_owned(),
             settings::globus(&globus, collection, service, ""),
             settings::email("contacts = [\"Contact <contact@example.org>\"]\n"),
         ]

@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 /// The state of one finding, by section and the beginning of what was tried.
 pub fn state<'d>(document: &'d Value, section: &str, what: &str) -> (&'d str, &'d str) {
     let checks = document["checks"].as_array().expect("a list");
-    let found = checks
-        .iter()
-        .find(|check| check["section"] == section && check["what"].as_str().is_some_and(|text| text.starts_with(what)));
+    let found = checks.iter().find(|check| {
+        check["section"] == section && check["what"].as_str().is_some_and(|text| text.starts_with(what))
+    });
     let found = found.unwrap_or_else(|| panic!("no finding on {section} {what}: {document:#}"));
     (found["state"].as_str().expect("a text"), found["says"].as_str().expect("a text"))
 }
@@ -17,7 +17,8 @@ fn what_works_is_told_and_what_does_not_with_the_remedy() {
     let beamline = Beamline::new();
     let check = || {
         let ended = beamline.act(&["check", "--json"]);
-        let document: Value = serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{}{}", ended.out, ended.err));
+        let document: Value =
+            serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{}{}", ended.out, ended.err));
         (ended.code, document)
     };
 
@@ -56,7 +57,8 @@ fn what_works_is_told_and_what_does_not_with_the_remedy() {
     std::fs::write(beamline.path("globus.secret"), "another secret").unwrap();
     std::fs::remove_dir(beamline.path("local")).unwrap();
     std::fs::remove_dir(beamline.path("outbox")).unwrap();
-    std::fs::write(beamline.path("journal.sqlite"), "this is no database, but long enough to be looked at").unwrap();
+    std::fs::write(beamline.path("journal.sqlite"), "this is no database, but long enough to be looked at")
+        .unwrap();
     beamline.put("x:LastName", "$(reboot)");
     let (code, document) = check();
     assert_eq!(code, 1, "{document:#}");

@@ -38,7 +38,11 @@ fn each_verb_does_its_steps_and_no_more() {
 
     let history = beamline.act(&["history"]);
     assert_eq!(history.code, 0);
-    assert!(history.out.contains("2026-03/Li (wei.li@example.org)") && history.out.contains("done"), "{}", history.out);
+    assert!(
+        history.out.contains("2026-03/Li (wei.li@example.org)") && history.out.contains("done"),
+        "{}",
+        history.out
+    );
     let show = beamline.act(&["show"]);
     assert!(show.out.contains("Access     wei.li@example.org"), "{}", show.out);
     assert!(show.out.contains("E-mail     contact@example.org sent"), "{}", show.out);
@@ -50,7 +54,8 @@ fn what_is_held_waits_for_approve() {
     assert_eq!(beamline.act(&["dirs", "-y"]).code, 0);
 
     // Another Li in the same month, without a proposal number to tell them apart.
-    for (pv, value) in [("x:LastName", "Li"), ("x:Email", "other.li@example.org"), ("x:YearMonth", "2026-03")] {
+    for (pv, value) in [("x:LastName", "Li"), ("x:Email", "other.li@example.org"), ("x:YearMonth", "2026-03")]
+    {
         beamline.put(pv, value);
     }
     let held = beamline.act(&["share"]);

@@ -13,8 +13,10 @@ fn help_answers_the_question() {
     insta::assert_snapshot!(help.out);
     let verbs: Vec<&str> =
         help.out.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap().lines().collect();
-    let verbs =
-        verbs.iter().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).filter(|verb| !verb.is_empty());
+    let verbs = verbs
+        .iter()
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|verb| !verb.is_empty());
     for verb in verbs.filter(|verb| *verb != "help") {
         let help = in_folder(folder.path(), &[verb, "--help"]);
         assert_eq!(help.code, 0, "{verb}");
@@ -57,7 +59,8 @@ fn init_writes_settings_that_can_be_used() {
     // The settings are found by option, by environment, and in the working directory.
     let journal = format!("path = \"{}\"", folder.path().join("journal.sqlite").display());
     let file = folder.path().join("2bm/beamshare.toml");
-    let text = std::fs::read_to_string(&file).unwrap().replace("path = \"/var/lib/beamshare/2bm.sqlite\"", &journal);
+    let text =
+        std::fs::read_to_string(&file).unwrap().replace("path = \"/var/lib/beamshare/2bm.sqlite\"", &journal);
     std::fs::write(&file, text).unwrap();
     let nothing_yet = |ended: Ended| {
         assert_eq!((ended.code, ended.out.as_str()), (4, ""), "{}", ended.err);
@@ -91,9 +94,19 @@ fn completions_know_every_verb() {
     for shell in ["bash", "zsh", "fish"] {
         let ended = in_folder(folder.path(), &["completions", shell]);
         assert_eq!(ended.code, 0);
-        for verb in
-            ["init", "check", "run", "show", "status", "dirs", "share", "email", "rerun", "history", "completions"]
-        {
+        for verb in [
+            "init",
+            "check",
+            "run",
+            "show",
+            "status",
+            "dirs",
+            "share",
+            "email",
+            "rerun",
+            "history",
+            "completions",
+        ] {
             assert!(ended.out.contains(verb), "{shell}: {verb}");
         }
     }

@@ -18,7 +18,11 @@ use support::settings::{JOURNAL, base};
 /// The program in this folder, without the settings and the Channel Access of whoever runs the tests.
 fn beamshare(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_beamshare"));
-    command.current_dir(folder).env_remove("BEAMSHARE_CONFIG").env_remove("BEAMSHARE_LOG").env("NO_COLOR", "1");
+    command
+        .current_dir(folder)
+        .env_remove("BEAMSHARE_CONFIG")
+        .env_remove("BEAMSHARE_LOG")
+        .env("NO_COLOR", "1");
     command.env("EPICS_CA_ADDR_LIST", "127.0.0.1").env("EPICS_CA_AUTO_ADDR_LIST", "NO");
     command
 }
@@ -31,7 +35,8 @@ struct Ended {
 }
 
 fn run(mut command: Command, arguments: &[&str]) -> Ended {
-    let output = command.args(arguments).timeout(std::time::Duration::from_secs(60)).output().expect("beamshare runs");
+    let output =
+        command.args(arguments).timeout(std::time::Duration::from_secs(60)).output().expect("beamshare runs");
     Ended {
         code: output.status.code().expect("it ends by itself"),
         out: String::from_utf8(output.stdout).expect("text"),

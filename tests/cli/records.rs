@@ -34,7 +34,9 @@ fn show_tells_whom_the_pvs_name() {
     put(&test, "x:Email", "mueller@example.org");
     let ended = act(&test, folder.path(), &["show"]);
     assert_eq!(ended.code, 0, "{}", ended.err);
-    for told in ["Müller", "x:LastName", "mueller@example.org", "Directory  2026-03/Muller", "Nothing was done"] {
+    for told in
+        ["Müller", "x:LastName", "mueller@example.org", "Directory  2026-03/Muller", "Nothing was done"]
+    {
         assert!(ended.out.contains(told), "{told}: {}", ended.out);
     }
     let ended = act(&test, folder.path(), &["show", "--json"]);

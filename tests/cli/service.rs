@@ -11,7 +11,8 @@ fn status_until(beamline: &Beamline, what: &str, fits: impl Fn(&Value) -> bool) 
     let began = Instant::now();
     loop {
         let ended = beamline.act(&["status", "--json"]);
-        let document: Value = serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{}{}", ended.out, ended.err));
+        let document: Value =
+            serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{}{}", ended.out, ended.err));
         if fits(&document) {
             return (ended.code, document);
         }
@@ -73,8 +74,9 @@ fn a_delivery_by_the_service_is_asked_for_and_waited_for() {
     beamline.serve();
 
     // The first start holds the group that it finds.
-    let (code, document) =
-        status_until(&beamline, "Approval", |document| document["status"] == "Approval" && document["alive"] == true);
+    let (code, document) = status_until(&beamline, "Approval", |document| {
+        document["status"] == "Approval" && document["alive"] == true
+    });
     assert_eq!(code, 3, "{document:#}");
     assert_eq!((&document["alive"], &document["running"]), (&Value::Bool(true), &Value::Bool(false)));
     assert_eq!(beamline.messages(), 0);

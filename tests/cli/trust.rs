@@ -19,7 +19,8 @@ fn rules(beamline: &Beamline, rules: &str, more: &str) {
     let (before, rest) = text.split_once("[rules]\n").unwrap();
     let after = &rest[rest.find("settle").unwrap()..];
     let after = after.split("\n# end of the test's settings").next().unwrap();
-    std::fs::write(&path, format!("{before}[rules]\n{rules}\n{after}\n# end of the test's settings\n{more}")).unwrap();
+    std::fs::write(&path, format!("{before}[rules]\n{rules}\n{after}\n# end of the test's settings\n{more}"))
+        .unwrap();
 }
 
 #[test]
@@ -120,8 +121,8 @@ fn the_tests_that_the_security_page_names_exist() {
     for row in page.lines().filter(|line| line.starts_with("| ") && line.contains(".rs`: `")) {
         let mut words = row.split('`').skip(1).step_by(2).filter(|word| *word != "check");
         let file = words.next().expect("a file");
-        let text =
-            std::fs::read_to_string(soft_ioc::repository(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let text = std::fs::read_to_string(soft_ioc::repository(file))
+            .unwrap_or_else(|error| panic!("{file}: {error}"));
         for test in words {
             assert!(text.contains(&format!("fn {test}(")), "{file} has no test {test}");
             named += 1;

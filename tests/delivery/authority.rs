@@ -1,8 +1,9 @@
-//! Nothing changes hands by what the PVs say: who replaces a principal investigator, who is told, and what is limited.
+//! Nothing changes hands by what the PVs say: who replaces a principal investigator, who is told, and what is
+//! limited.
 
 use crate::beamline::{
-    ARCHIVE, Beamline, CONTACT, PI, STAFF, accept, assert_done, deliver, deliver_approved, experiment, li, run,
-    shared_pair,
+    ARCHIVE, Beamline, CONTACT, PI, STAFF, accept, assert_done, deliver, deliver_approved, experiment, li,
+    run, shared_pair,
 };
 use crate::people::SCHEDULE;
 use beamshare::delivery::{Deliverer, Obstacle, Options, Outcome};
@@ -75,7 +76,11 @@ async fn everyone_concerned_is_told_of_another_pi_exactly_once() {
         for recipient in [&*PI.to_lowercase(), OTHER, CONTACT] {
             let texts = texts(&beamline, recipient, subject);
             assert_eq!(texts.len(), 1, "{recipient}");
-            assert!(texts[0].contains(&format!("{} no longer has access", PI.to_lowercase())), "{}", texts[0]);
+            assert!(
+                texts[0].contains(&format!("{} no longer has access", PI.to_lowercase())),
+                "{}",
+                texts[0]
+            );
         }
     }
     let changes = deliverer.journal().pi_changes(id).await.unwrap();
@@ -110,14 +115,16 @@ async fn a_plan_made_before_another_pi_was_accepted_replaces_nobody() {
     }
 }
 
-/// The same proposal number with a foreign address, and a path that is another one: above the group's own directory, or
-/// with a second tree or a copy that has no name in it.
+/// The same proposal number with a foreign address, and a path that is another one: above the group's own
+/// directory, or with a second tree or a copy that has no name in it.
 #[tokio::test]
 async fn a_proposal_number_opens_no_directory_of_its_group() {
     let esaf = ("proposal_number = \"proposal\"", "proposal_number = \"proposal\"\nesaf = \"esaf\"");
     let nested = ("{{ pi_last_name }}\"]", "{{ pi_last_name }}{% if esaf %}/{{ esaf }}{% endif %}\"]");
-    let second = ("{{ pi_last_name }}\"]", "{{ pi_last_name }}\", \"{{ year_month }}/all-{{ proposal_number }}\"]");
-    let pair = shared_pair().replace("/2bm/{{ year_month }}/{{ pi_last_name }}", "/2bm/{{ proposal_number }}");
+    let second =
+        ("{{ pi_last_name }}\"]", "{{ pi_last_name }}\", \"{{ year_month }}/all-{{ proposal_number }}\"]");
+    let pair =
+        shared_pair().replace("/2bm/{{ year_month }}/{{ pi_last_name }}", "/2bm/{{ proposal_number }}");
     let copy = ("[journal]", &*pair);
     let below = |experiment| with(experiment, Field::Esaf, "77");
     for (changes, first, theft) in [
@@ -135,7 +142,8 @@ async fn a_proposal_number_opens_no_directory_of_its_group() {
 
 #[tokio::test]
 async fn the_schedule_confirms_the_proposals_pi_alone() {
-    let beamline = Beamline::with(&[(SCHEDULE.0, &SCHEDULE.1.replace("recipients = \"schedule\"", ""))], |c| c).await;
+    let beamline =
+        Beamline::with(&[(SCHEDULE.0, &SCHEDULE.1.replace("recipients = \"schedule\"", ""))], |c| c).await;
     let schedule = |rows: &[&str]| {
         let rows: String = rows.iter().map(|row| format!("2020-01-01,2099-01-01,1234,{row}\n")).collect();
         let text = format!("start,end,proposal,last_name,email,pi\n{rows}");
@@ -199,9 +207,12 @@ async fn removed_is_removed_whoever_is_tagged() {
 
 #[tokio::test]
 async fn a_text_with_a_link_waits_and_never_becomes_one() {
-    let html = ("text_template = \"message.txt\"", "text_template = \"message.txt\"\nhtml_template = \"message.html\"");
-    let folder_html =
-        "<p>{{ pi_first_name }} {{ proposal_title }} {{ pi_institution }}</p><a href=\"{{ data_link }}\">x</a>";
+    let html = (
+        "text_template = \"message.txt\"",
+        "text_template = \"message.txt\"\nhtml_template = \"message.html\"",
+    );
+    let folder_html = "<p>{{ pi_first_name }} {{ proposal_title }} {{ pi_institution }}</p><a href=\"{{ \
+                       data_link }}\">x</a>";
     let beamline = Beamline::with(&[], |collection| collection).await;
     std::fs::write(beamline.path("message.html"), folder_html).unwrap();
     let settings = std::fs::read_to_string(beamline.path("beamshare.toml")).unwrap();
@@ -215,13 +226,21 @@ async fn a_text_with_a_link_waits_and_never_becomes_one() {
         }
     }
     assert!(
-        held(&deliverer, &with(li(PI, "1234"), Field::ProposalTitle, "Pores in Al2O3/TiO2, 1.5 K")).await.is_empty()
+        held(&deliverer, &with(li(PI, "1234"), Field::ProposalTitle, "Pores in Al2O3/TiO2, 1.5 K"))
+            .await
+            .is_empty()
     );
-    assert!(held(&deliverer, &experiment("2026-03", "evil.com", PI, "1234")).await.contains("PI last name contains"));
+    assert!(
+        held(&deliverer, &experiment("2026-03", "evil.com", PI, "1234"))
+            .await
+            .contains("PI last name contains")
+    );
 
-    let (_, outcome, report) = deliver_approved(&deliverer, &with(li(PI, "1234"), Field::ProposalTitle, hostile)).await;
+    let (_, outcome, report) =
+        deliver_approved(&deliverer, &with(li(PI, "1234"), Field::ProposalTitle, hostile)).await;
     assert_done(&outcome, &report);
-    let text = texts(&beamline, &PI.to_lowercase(), "Subject").remove(0).replace("=\r\n", "").replace("=3D", "=");
+    let text =
+        texts(&beamline, &PI.to_lowercase(), "Subject").remove(0).replace("=\r\n", "").replace("=3D", "=");
     assert!(!text.contains("://evil") && !text.contains("evil.example"), "{text}");
     assert!(text.contains("https[:]&#x2f;&#x2f;evil[.]example&#x2f;login"), "{text}");
     // Approved once, it is known.
@@ -233,14 +252,17 @@ async fn new_groups_are_limited_by_the_hour_also_after_a_restart() {
     let limit = ("new_groups_per_hour = 1000", "new_groups_per_hour = 2");
     let beamline = Beamline::with(&[limit], |collection| collection).await;
     for name in ["Kim", "Xu"] {
-        let (_, outcome, report) = deliver(&beamline.deliverer().await, &experiment("2026-03", name, PI, name)).await;
+        let (_, outcome, report) =
+            deliver(&beamline.deliverer().await, &experiment("2026-03", name, PI, name)).await;
         assert_done(&outcome, &report);
     }
     let deliverer: Arc<Deliverer> = beamline.deliverer().await;
     let plan = deliverer.plan(&li(PI, "1234")).await.unwrap();
     let told = Obstacle::sentences(plan.obstacles());
     assert!(
-        told.contains("The limit of 2 new groups per hour is reached (new_groups_per_hour): this one waits until "),
+        told.contains(
+            "The limit of 2 new groups per hour is reached (new_groups_per_hour): this one waits until "
+        ),
         "{told}"
     );
     let ends = plan.free_at().unwrap().duration_since(jiff::Timestamp::now()).as_secs();
@@ -282,7 +304,10 @@ async fn resends_are_limited_by_the_hour() {
     }
     let refused = beamline.deliverer().await.resend_refused().await.unwrap().unwrap();
     let told = refused.to_string();
-    assert!(told.contains("the limit of 2 per hour is reached (resends_per_hour); the next is possible at "), "{told}");
+    assert!(
+        told.contains("the limit of 2 per hour is reached (resends_per_hour); the next is possible at "),
+        "{told}"
+    );
 }
 
 #[tokio::test]
@@ -292,7 +317,8 @@ async fn each_delivery_keeps_the_addresses_that_it_served() {
     deliver(&deliverer, &with(li(PI, "1234"), Field::PiFirstName, "Wei")).await;
     deliver_approved(&deliverer, &li(OTHER, "1234")).await;
     let history = deliverer.journal().history(10).await.unwrap();
-    let then: Vec<_> = history.iter().map(|(delivery, _)| delivery.experiment_then.clone().unwrap().pi_email).collect();
+    let then: Vec<_> =
+        history.iter().map(|(delivery, _)| delivery.experiment_then.clone().unwrap().pi_email).collect();
     assert_eq!(then, [address(OTHER), address(PI)]);
     let served = |delivery| {
         let journal = deliverer.journal().clone();
@@ -369,7 +395,10 @@ async fn one_pi_with_two_proposals_waits_where_others_read_either() {
     crate::people::schedule(&beamline, &[("Li", PI)]);
     let deliverer = beamline.deliverer().await;
     deliver(&deliverer, &li(PI, "1234")).await;
-    assert!(held(&deliverer, &li(PI, "5678")).await.contains("belongs to"), "each proposal has people of its own");
+    assert!(
+        held(&deliverer, &li(PI, "5678")).await.contains("belongs to"),
+        "each proposal has people of its own"
+    );
 }
 
 /// What protected a group before it was in the journal protects it when the journal is lost.

@@ -1,8 +1,11 @@
-//! A beamline for one test: directories of this machine, the Globus simulator on another one, mail into files.
+//! A beamline for one test: directories of this machine, the Globus simulator on another one, mail into
+//! files.
 
 use crate::support::settings;
 use beamshare::config::Config;
-use beamshare::delivery::{Controller, Deliverer, DeliveryReport, Options, Outcome, Plan, RunError, controls};
+use beamshare::delivery::{
+    Controller, Deliverer, DeliveryReport, Options, Outcome, Plan, RunError, controls,
+};
 use beamshare::domain::{Experiment, Field, Step, StepStatus, UserInfo};
 use beamshare::journal::{Accepted, AcceptedBy, Cause, Journal};
 use globus_simulator::{Account, App, Collection, Seed, Simulator};
@@ -83,7 +86,8 @@ impl Beamline {
                      resends_per_hour = 1000\n";
         let directories = "mode = \"0770\"\n[[directories.on]]\nname = \"analysis\"\ntop = \"local\"\n";
         let globus_keys = format!("top = \"/\"\npermissions = \"r\"\nshare_with = [\"{STAFF}\"]\n");
-        let email_keys = format!("contacts = [\"Contact <{CONTACT}>\"]\nsubject = \"Data of {{{{ year_month }}}}\"\n");
+        let email_keys =
+            format!("contacts = [\"Contact <{CONTACT}>\"]\nsubject = \"Data of {{{{ year_month }}}}\"\n");
         let mut config = [
             settings::base("2bmb:Share:", settings::PVS, "{{ year_month }}/{{ pi_last_name }}"),
             directories.to_owned(),
@@ -118,8 +122,9 @@ impl Beamline {
     pub fn rules_on(&self, collection: Uuid) -> Vec<(String, String, String)> {
         let name = |id: &str| {
             let known = [PI, STAFF, "wrong@example.org", "other@example.org"];
-            let found =
-                known.into_iter().find(|name| self.globus.identity(name).is_some_and(|known| known.to_string() == id));
+            let found = known
+                .into_iter()
+                .find(|name| self.globus.identity(name).is_some_and(|known| known.to_string() == id));
             found.map_or(id, |name| name).to_owned()
         };
         let text = |rule: &serde_json::Value, key: &str| rule[key].as_str().unwrap().to_owned();
@@ -225,7 +230,8 @@ impl Running {
         let shown = self.report.wait_for(|report| {
             report.message.contains(what) || report.steps.values().any(|(_, message)| message.contains(what))
         });
-        let shown = tokio::time::timeout(Duration::from_secs(20), shown).await.is_ok_and(|shown| shown.is_ok());
+        let shown =
+            tokio::time::timeout(Duration::from_secs(20), shown).await.is_ok_and(|shown| shown.is_ok());
         assert!(shown, "never shows {what}: {:#?}", self.report.borrow());
     }
 
@@ -247,7 +253,10 @@ pub async fn deliver(deliverer: &Arc<Deliverer>, experiment: &Experiment) -> (Uu
 }
 
 /// Plan, an operator's approval of what is held, accept, run.
-pub async fn deliver_approved(deliverer: &Arc<Deliverer>, experiment: &Experiment) -> (Uuid, Outcome, DeliveryReport) {
+pub async fn deliver_approved(
+    deliverer: &Arc<Deliverer>,
+    experiment: &Experiment,
+) -> (Uuid, Outcome, DeliveryReport) {
     let mut plan = deliverer.plan(experiment).await.unwrap_or_else(|error| panic!("{error}"));
     assert!(!plan.obstacles().is_empty(), "nothing is held");
     plan.approve();

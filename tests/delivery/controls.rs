@@ -51,7 +51,8 @@ async fn an_aborted_delivery_ends_while_it_waits_and_run_goes_on() {
 
 #[tokio::test]
 async fn a_hang_is_aborted_at_once() {
-    let beamline = Beamline::with(&[("timeout = \"10s\"", "timeout = \"1h\"")], |collection| collection).await;
+    let beamline =
+        Beamline::with(&[("timeout = \"10s\"", "timeout = \"1h\"")], |collection| collection).await;
     let (deliverer, id) = accepted(&beamline).await;
     beamline.globus.fault(Fault::hang("mkdir").always());
     let mut running = Running::start(&deliverer, id, |_| {});
@@ -83,8 +84,10 @@ async fn one_at_a_time_and_the_other_is_told_who() {
     running.shows("paused").await;
     let (sender, _report) = watch::channel(DeliveryReport::default());
     let other = beamline.deliverer().await;
-    let error =
-        other.run(id, &Options::all(Cause::Command, "beamshare rerun"), controls().1, sender).await.unwrap_err();
+    let error = other
+        .run(id, &Options::all(Cause::Command, "beamshare rerun"), controls().1, sender)
+        .await
+        .unwrap_err();
     assert!(matches!(error, RunError::Locked(_)), "{error}");
     assert!(error.to_string().contains("delivered by the test (process"), "{error}");
     running.controller.go_on();

@@ -1,7 +1,9 @@
-//! The copy of the data that a pair makes: a second home, as strictly one group's own as the first, with a message of its own.
+//! The copy of the data that a pair makes: a second home, as strictly one group's own as the first, with a
+//! message of its own.
 
 use crate::beamline::{
-    ARCHIVE, Beamline, CONTACT, DETECTOR, PI, STAFF, accept, assert_done, deliver, experiment, li, run, shared_pair,
+    ARCHIVE, Beamline, CONTACT, DETECTOR, PI, STAFF, accept, assert_done, deliver, experiment, li, run,
+    shared_pair,
 };
 use beamshare::config::Config;
 use beamshare::delivery::{Deliverer, Obstacle, Options, Outcome};
@@ -74,7 +76,10 @@ async fn the_copy_is_made_at_once_and_shared_and_mailed_when_it_is_there() {
     let (id, outcome, report) = deliver(&deliverer, &li(PI, "1234")).await;
     assert_done(&outcome, &report);
     assert_eq!(report.steps[&Step::Sync].0, StepStatus::Pending, "{report:#?}");
-    assert!(report.message.contains("is there") && report.steps[&Step::Sync].1.contains("first files"), "{report:#?}");
+    assert!(
+        report.message.contains("is there") && report.steps[&Step::Sync].1.contains("first files"),
+        "{report:#?}"
+    );
     assert!(beamline.path("archive/2bm/2026-03/Li").is_dir(), "made before the first transfer");
     assert!(archive(&beamline).is_empty() && about_the_copy(&deliverer, id).await.is_empty());
     assert_eq!(beamline.messages().len(), 2, "the PI and the contact, about the first directory");
@@ -93,12 +98,16 @@ async fn the_copy_is_made_at_once_and_shared_and_mailed_when_it_is_there() {
     assert_eq!(report.steps[&Step::Sync].0, StepStatus::Done, "{report:#?}");
     assert_eq!(archive(&beamline), [rule("/2bm/2026-03/Li/", PI), rule("/2bm/2026-03/Li/", STAFF)]);
     let mailed = about_the_copy(&deliverer, id).await;
-    assert_eq!(mailed.iter().map(|(who, _)| who.as_str()).collect::<Vec<_>>(), [CONTACT, &*PI.to_lowercase()]);
+    assert_eq!(
+        mailed.iter().map(|(who, _)| who.as_str()).collect::<Vec<_>>(),
+        [CONTACT, &*PI.to_lowercase()]
+    );
     assert_eq!(beamline.messages().len(), 4);
     assert_eq!(report.emails_sent, 4);
     let link = "origin_path=%2F2bm%2F2026-03%2FLi%2F";
     let outbox = std::fs::read_dir(beamline.path("outbox")).unwrap().map(|file| file.unwrap().path());
-    let texts = outbox.map(|file| std::fs::read_to_string(file).unwrap().replace("=\r\n", "").replace("=3D", "="));
+    let texts =
+        outbox.map(|file| std::fs::read_to_string(file).unwrap().replace("=\r\n", "").replace("=3D", "="));
     assert_eq!(texts.filter(|text| text.contains(link)).count(), 2, "the copy's own link");
 
     // Again, and after a restart: exactly once.
@@ -117,8 +126,10 @@ async fn the_copy_is_made_at_once_and_shared_and_mailed_when_it_is_there() {
 
 #[tokio::test]
 async fn who_comes_later_gets_the_copy_too_and_who_goes_loses_it() {
-    let schedule =
-        ("[rules]", "[schedule]\nrecipients = \"schedule\"\n[schedule.from.file]\npath = \"schedule.csv\"\n[rules]");
+    let schedule = (
+        "[rules]",
+        "[schedule]\nrecipients = \"schedule\"\n[schedule.from.file]\npath = \"schedule.csv\"\n[rules]",
+    );
     let beamline = Beamline::with(&[schedule, ("[journal]", &shared_pair())], |collection| collection).await;
     let write = |people: &[&str]| {
         let rows = people.iter().map(|email| format!("2020-01-01,2099-01-01,1234,X,{email}\n"));
@@ -136,8 +147,9 @@ async fn who_comes_later_gets_the_copy_too_and_who_goes_loses_it() {
     write(&[PI, OTHER]);
     let (outcome, report) = run(&deliverer, id, &Options::all(Cause::Run, "test")).await;
     assert_done(&outcome, &report);
-    let both =
-        |who: &str| [beamline.rules(), beamline.rules_on(ARCHIVE)].map(|rules| rules.iter().any(|rule| rule.1 == who));
+    let both = |who: &str| {
+        [beamline.rules(), beamline.rules_on(ARCHIVE)].map(|rules| rules.iter().any(|rule| rule.1 == who))
+    };
     assert_eq!(both(OTHER), [true, true]);
     let second = about_the_copy(&deliverer, id).await;
     assert!(first.iter().all(|one| second.contains(one)), "nobody is mailed again: {first:?} {second:?}");
@@ -176,7 +188,11 @@ async fn a_copy_would_enter_nobody_elses_directory() {
     assert!(told.contains(OTHER) && told.contains("/2bm/2026-03/Xu/"), "{told}");
     beamline.globus.fault(Fault::answer("ls", 503).always());
     let plan = deliverer.plan(&xu).await.unwrap();
-    assert!(plan.unreachable.iter().any(|away| away.place.contains(&ARCHIVE.to_string())), "{:?}", plan.unreachable);
+    assert!(
+        plan.unreachable.iter().any(|away| away.place.contains(&ARCHIVE.to_string())),
+        "{:?}",
+        plan.unreachable
+    );
     beamline.globus.clear_faults();
     let id = accept(&deliverer, &plan).await;
     let (outcome, _) = run(&deliverer, id, &Options::all(Cause::UserInfo, "test")).await;
@@ -198,8 +214,9 @@ async fn two_groups_never_have_one_copy() {
     let claims = deliverer.journal().claims(id).await.unwrap();
     let copy = claims.iter().find(|claim| claim.place == format!("globus:{ARCHIVE}/2bm")).unwrap();
     assert_eq!((copy.path.as_str(), copy.state), ("Li", ClaimState::Made));
-    let told =
-        Obstacle::sentences(deliverer.plan(&experiment("2026-04", "Li", OTHER, "5678")).await.unwrap().obstacles());
+    let told = Obstacle::sentences(
+        deliverer.plan(&experiment("2026-04", "Li", OTHER, "5678")).await.unwrap().obstacles(),
+    );
     assert!(told.contains("Li for") && told.contains(PI) && told.contains("5678"), "{told}");
 }
 
@@ -217,7 +234,8 @@ async fn a_pair_enters_no_directory_that_the_journal_gives_to_another_and_none_t
     run(&deliverer, id, &Options::all(Cause::UserInfo, "test")).await;
     assert_eq!(pair(&row).await.unwrap().row.pair.experiment, Some(id));
 
-    // No pair of Li's leads there, only the first directory does: by its proposal, the other's data would go to 2026-03/Li.
+    // No pair of Li's leads there, only the first directory does: by its proposal, the other's data would go
+    // to 2026-03/Li.
     let copy = shared_pair().replace("share = true", "").replace("/2bm/{{ year_month }}/", "/2bm/2026-03/");
     let copy = copy.replacen("/2bm/2026-03/{{ pi_last_name }}", "/2bm/2026-03/{{ proposal_number }}", 1);
     let plain = Beamline::with(&[("[journal]", &*copy)], |collection| collection).await;
@@ -232,6 +250,9 @@ async fn a_pair_enters_no_directory_that_the_journal_gives_to_another_and_none_t
     let engine = Engine::open(config.clone(), deliverer.journal().clone()).await.unwrap();
     let refused = engine.pair(&config.sync[0], Some(&row)).await.map(|pair| pair.row).unwrap_err();
     let told = refused.to_string();
-    assert!(matches!(refused, SyncError::Taken { .. }) && told.contains(PI) && told.contains("1234"), "{told}");
+    assert!(
+        matches!(refused, SyncError::Taken { .. }) && told.contains(PI) && told.contains("1234"),
+        "{told}"
+    );
     assert!(engine.manifest().pairs(true).await.unwrap().is_empty(), "nothing is looked for there");
 }

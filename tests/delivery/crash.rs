@@ -1,7 +1,8 @@
 //! kill -9 at every write to the journal: a start afterwards ends in the same state as no kill.
 //!
-//! Debian's strace kills the delivering process in the midst of its n-th write to the journal, for each n; the product
-//! has no hook for it. The process is this test once more, which finds out by an environment variable that it is to deliver.
+//! Debian's strace kills the delivering process in the midst of its n-th write to the journal, for each n;
+//! the product has no hook for it. The process is this test once more, which finds out by an environment
+//! variable that it is to deliver.
 
 use crate::beamline::{Beamline, PI, deliverer, li, run};
 use crate::people::{SCHEDULE, schedule};
@@ -61,7 +62,8 @@ fn list(beamline: &Beamline, people: &[&str]) {
     schedule(beamline, &people);
 }
 
-/// Delivers to each address in turn, with these people on the proposal, and is killed while it delivers to the last.
+/// Delivers to each address in turn, with these people on the proposal, and is killed while it delivers to
+/// the last.
 async fn killed_at_every_write(this_test: &str, emails: &[(&str, &[&str])]) {
     if let Ok(folder) = std::env::var(FOLDER) {
         return start(Path::new(&folder), &std::env::var(EMAIL).unwrap()).await;
@@ -89,7 +91,10 @@ async fn killed_at_every_write(this_test: &str, emails: &[(&str, &[&str])]) {
             let killed = status.signal() == Some(9);
             assert!(killed || status.success(), "write {write}: {status}");
             if killed {
-                assert!(process(&beamline, this_test, last, None).await.success(), "after a kill at write {write}");
+                assert!(
+                    process(&beamline, this_test, last, None).await.success(),
+                    "after a kill at write {write}"
+                );
             }
             (write, killed, world(&beamline, last).await)
         });
@@ -112,7 +117,8 @@ async fn start(folder: &Path, email: &str) {
     let experiment = li(email, "1234");
     let mut unfinished = deliverer.journal().unfinished().await.unwrap();
     let known = deliverer.find_same(&experiment).await.unwrap();
-    let row = unfinished.pop().filter(|_| known.is_some_and(|row| row.experiment.pi_email == experiment.pi_email));
+    let row =
+        unfinished.pop().filter(|_| known.is_some_and(|row| row.experiment.pi_email == experiment.pi_email));
     let (id, options) = match row {
         Some(row) => (row.experiment, Options::of(&row, "the test")),
         None => {
@@ -160,7 +166,8 @@ async fn world(beamline: &Beamline, email: &str) -> World {
         for month in std::fs::read_dir(beamline.path(place)).unwrap() {
             let month = month.unwrap().path();
             let names = std::fs::read_dir(&month).unwrap().map(|name| name.unwrap().path());
-            directories.extend(names.map(|path| path.strip_prefix(beamline.folder.path()).unwrap().to_owned()));
+            directories
+                .extend(names.map(|path| path.strip_prefix(beamline.folder.path()).unwrap().to_owned()));
         }
     }
     directories.sort();

@@ -29,7 +29,8 @@ async fn ends_right(call: &str) {
     for (fault, passes) in faults(call) {
         // Twice, so that the plan's look and the run's own, or two people's rules, both meet it.
         let fault = fault.times(2);
-        let beamline = Beamline::with(&[("timeout = \"10s\"", "timeout = \"1s\"")], |collection| collection).await;
+        let beamline =
+            Beamline::with(&[("timeout = \"10s\"", "timeout = \"1s\"")], |collection| collection).await;
         let deliverer = beamline.deliverer().await;
         beamline.globus.fault(fault.clone());
         let (id, outcome, report) = deliver(&deliverer, &li(PI, "1234")).await;
@@ -90,7 +91,8 @@ async fn making_the_rules() {
 #[tokio::test]
 async fn taking_a_rule_back() {
     for (fault, passes) in faults("access_delete") {
-        let beamline = Beamline::with(&[("timeout = \"10s\"", "timeout = \"1s\"")], |collection| collection).await;
+        let beamline =
+            Beamline::with(&[("timeout = \"10s\"", "timeout = \"1s\"")], |collection| collection).await;
         let deliverer = beamline.deliverer().await;
         deliver(&deliverer, &li("wrong@example.org", "1234")).await;
         beamline.globus.fault(fault.clone());
@@ -118,7 +120,8 @@ async fn retry_after_is_obeyed() {
 
 #[tokio::test]
 async fn what_stays_away_is_given_up_in_the_end_with_its_reason() {
-    let beamline = Beamline::with(&[("retry_for = \"20s\"", "retry_for = \"2s\"")], |collection| collection).await;
+    let beamline =
+        Beamline::with(&[("retry_for = \"20s\"", "retry_for = \"2s\"")], |collection| collection).await;
     let deliverer = beamline.deliverer().await;
     beamline.globus.fault(Fault::answer("mkdir", 503).always());
     let (_, outcome, report) = deliver(&deliverer, &li(PI, "1234")).await;

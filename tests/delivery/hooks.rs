@@ -16,17 +16,21 @@ use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A beamline with these hooks, each `(keys, script)`; the n-th script is `hook<n>`, run in the beamline's folder.
+/// A beamline with these hooks, each `(keys, script)`; the n-th script is `hook<n>`, run in the beamline's
+/// folder.
 async fn with(hooks: &[(&str, &str)]) -> Beamline {
     let section = |(n, (keys, _)): (usize, &(&str, &str))| {
-        let command = if keys.contains("command") { String::new() } else { format!("command = [\"./hook{n}\"]\n") };
+        let command =
+            if keys.contains("command") { String::new() } else { format!("command = [\"./hook{n}\"]\n") };
         format!("[[hooks]]\n{keys}\n{command}")
     };
     let sections: String = hooks.iter().enumerate().map(section).collect();
-    let beamline = Beamline::with(&[("[journal]", &format!("{sections}[journal]"))], |collection| collection).await;
+    let beamline =
+        Beamline::with(&[("[journal]", &format!("{sections}[journal]"))], |collection| collection).await;
     for (n, (_, script)) in hooks.iter().enumerate() {
         let file = beamline.path(&format!("hook{n}"));
-        fs::write(&file, format!("#!/bin/sh\ncd '{}'\n{script}\n", beamline.folder.path().display())).unwrap();
+        fs::write(&file, format!("#!/bin/sh\ncd '{}'\n{script}\n", beamline.folder.path().display()))
+            .unwrap();
         fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
     }
     beamline
@@ -54,7 +58,8 @@ fn lives(pid: &str) -> bool {
 
 #[tokio::test]
 async fn they_run_before_and_after_their_steps_and_once_a_delivery() {
-    let mark = |name: &str| format!("echo {name} $(ls local globus outbox | grep -c -e 2026 -e eml) >> order");
+    let mark =
+        |name: &str| format!("echo {name} $(ls local globus outbox | grep -c -e 2026 -e eml) >> order");
     let marks: Vec<String> = ["start", "end", "before-share", "after-share", "before-email", "after-email"]
         .iter()
         .map(|name| mark(name))
@@ -67,7 +72,8 @@ async fn they_run_before_and_after_their_steps_and_once_a_delivery() {
         "before = \"email\"",
         "after = \"email\"",
     ];
-    let hooks: Vec<(&str, &str)> = keys.iter().zip(&marks).map(|(keys, mark)| (*keys, mark.as_str())).collect();
+    let hooks: Vec<(&str, &str)> =
+        keys.iter().zip(&marks).map(|(keys, mark)| (*keys, mark.as_str())).collect();
     let beamline = with(&hooks).await;
     let deliverer = beamline.deliverer().await;
     let (id, outcome, report) = deliver(&deliverer, &li(PI, "1234")).await;
@@ -76,7 +82,10 @@ async fn they_run_before_and_after_their_steps_and_once_a_delivery() {
     let names: Vec<&str> = order.lines().map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(names, ["start", "before-share", "after-share", "before-email", "after-email", "end"]);
     assert!(order.starts_with("start 0\n"), "nothing is made before the first: {order}");
-    assert!(order.contains("before-email 1\n") || order.contains("before-email 2\n"), "nothing is mailed: {order}");
+    assert!(
+        order.contains("before-email 1\n") || order.contains("before-email 2\n"),
+        "nothing is mailed: {order}"
+    );
     assert!(order.ends_with("end 4\n"), "all is there at the end: {order}");
     assert_eq!(report.steps[&Step::Delivery].0, StepStatus::Done);
 
@@ -95,10 +104,10 @@ async fn they_run_before_and_after_their_steps_and_once_a_delivery() {
 
 #[tokio::test]
 async fn a_program_is_told_everything_and_hostile_values_stay_values() {
-    let dump =
-        "env -0 > environment; cat > input; for a in \"$@\"; do printf '%s\\n' \"$a\"; done > arguments; pwd > pwd";
-    let command =
-        "after = \"share\"\ncommand = [\"./hook0\", \"--title={{ proposal_title }}\", \"{{ path }}\", \"$HOME;id\"]";
+    let dump = "env -0 > environment; cat > input; for a in \"$@\"; do printf '%s\\n' \"$a\"; done > \
+                arguments; pwd > pwd";
+    let command = "after = \"share\"\ncommand = [\"./hook0\", \"--title={{ proposal_title }}\", \"{{ path \
+                   }}\", \"$HOME;id\"]";
     let beamline = with(&[(command, dump)]).await;
     let deliverer = beamline.deliverer().await;
     let mut experiment = li(PI, "1234");
@@ -107,7 +116,10 @@ async fn a_program_is_told_everything_and_hostile_values_stay_values() {
     let (_, outcome, report) = deliver(&deliverer, &experiment).await;
     assert_done(&outcome, &report);
     let arguments = text(&beamline, "arguments");
-    assert_eq!(arguments.lines().collect::<Vec<_>>(), [&format!("--title={title}"), "2026-03/Li", "$HOME;id"]);
+    assert_eq!(
+        arguments.lines().collect::<Vec<_>>(),
+        [&format!("--title={title}"), "2026-03/Li", "$HOME;id"]
+    );
     assert!(!beamline.path("hacked").exists());
 
     let environment = text(&beamline, "environment");
@@ -170,7 +182,10 @@ async fn a_failed_one_before_a_step_keeps_it_and_its_followers_from_running() {
     let deliverer = beamline.deliverer().await;
     let (id, outcome, report) = deliver(&deliverer, &li(PI, "1234")).await;
     let Outcome::Failed { message } = outcome else { panic!("{outcome:?}") };
-    assert!(message.contains("hook quota") && message.contains("exit code 3: no room on the array"), "{message}");
+    assert!(
+        message.contains("hook quota") && message.contains("exit code 3: no room on the array"),
+        "{message}"
+    );
     assert_eq!(report.steps[&Step::Globus].0, StepStatus::Failed, "{report:#?}");
     assert_eq!(report.steps[&Step::Dirs].0, StepStatus::Done, "what doesn't need it is done");
     for step in [Step::Share, Step::Email] {
@@ -218,7 +233,8 @@ async fn exit_code_75_asks_for_another_try() {
 #[tokio::test]
 async fn a_program_that_takes_too_long_is_ended_with_all_that_it_started() {
     // It doesn't want to end, and neither does what it started.
-    let script = "trap '' TERM; (trap '' TERM; exec sleep 1000) & echo $! > child; echo $$ > parent; echo begun; wait";
+    let script =
+        "trap '' TERM; (trap '' TERM; exec sleep 1000) & echo $! > child; echo $$ > parent; echo begun; wait";
     let beamline = with(&[("name = \"slow\"\nafter = \"dirs\"\ntimeout = \"1s\"", script)]).await;
     let (_, outcome, report) = deliver(&beamline.deliverer().await, &li(PI, "1234")).await;
     assert_done(&outcome, &report);
@@ -251,11 +267,15 @@ async fn an_abort_ends_a_running_one() {
 
 #[tokio::test]
 async fn what_can_not_be_run_is_told_and_what_is_left_behind_holds_nothing_up() {
-    let beamline = with(&[("name = \"gone\"\nafter = \"dirs\"\ncommand = [\"/nonexistent/tool\"]", "")]).await;
+    let beamline =
+        with(&[("name = \"gone\"\nafter = \"dirs\"\ncommand = [\"/nonexistent/tool\"]", "")]).await;
     let (_, outcome, report) = deliver(&beamline.deliverer().await, &li(PI, "1234")).await;
     assert_done(&outcome, &report);
     let message = &report.steps[&Step::Dirs].1;
-    assert!(message.contains("can't run /nonexistent/tool") && message.contains("beamshare check"), "{message}");
+    assert!(
+        message.contains("can't run /nonexistent/tool") && message.contains("beamshare check"),
+        "{message}"
+    );
 
     // A process in the background keeps the output open.
     let beamline = with(&[("after = \"dirs\"", "(sleep 1000) & echo $! > child; echo done here")]).await;
@@ -264,8 +284,11 @@ async fn what_can_not_be_run_is_told_and_what_is_left_behind_holds_nothing_up() 
     assert!(report.steps[&Step::Dirs].1.contains("done here"));
     let child = text(&beamline, "child");
     assert!(lives(&child), "what it left in the background was killed");
-    rustix::process::kill_process(Pid::from_raw(child.trim().parse().unwrap()).unwrap(), rustix::process::Signal::KILL)
-        .unwrap();
+    rustix::process::kill_process(
+        Pid::from_raw(child.trim().parse().unwrap()).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
 }
 
 /// What a log was told.
@@ -284,8 +307,8 @@ impl Write for Log {
 
 #[tokio::test]
 async fn its_output_is_in_the_log_line_by_line_and_bounded() {
-    let script = "echo one; echo two >&2; printf 'esc\\033[31m\\n\\n'; head -c 3000 /dev/zero | tr '\\0' x; echo; \
-                  seq 1 2000; printf 'no line end'";
+    let script = "echo one; echo two >&2; printf 'esc\\033[31m\\n\\n'; head -c 3000 /dev/zero | tr '\\0' x; \
+                  echo; seq 1 2000; printf 'no line end'";
     let beamline = with(&[("name = \"talk\"\nafter = \"dirs\"", script)]).await;
     let deliverer = beamline.deliverer().await;
     let log = Log::default();
@@ -298,8 +321,10 @@ async fn its_output_is_in_the_log_line_by_line_and_bounded() {
     assert!(report.steps[&Step::Dirs].1.contains("hook talk: no line end"), "{report:#?}");
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let of_hook: Vec<&str> = text.lines().filter(|line| line.contains("hook=\"talk\"")).collect();
-    let order: Vec<_> =
-        ["one", "two", "esc\\u{1b}[31m"].iter().map(|said| text.find(&format!(" {said} ")).unwrap()).collect();
+    let order: Vec<_> = ["one", "two", "esc\\u{1b}[31m"]
+        .iter()
+        .map(|said| text.find(&format!(" {said} ")).unwrap())
+        .collect();
     assert!(order.is_sorted(), "{order:?}");
     assert!(of_hook.iter().all(|line| line.len() < 700), "a line without bounds");
     assert!((490..520).contains(&of_hook.len()), "{} lines", of_hook.len());
@@ -346,7 +371,8 @@ async fn kill_9_in_the_middle_runs_none_twice_that_was_done() {
     let deliverer = beamline.deliverer().await;
     let unfinished = deliverer.journal().unfinished().await.unwrap();
     assert_eq!(unfinished.len(), 1);
-    let (outcome, report) = run(&deliverer, unfinished[0].experiment, &Options::of(&unfinished[0], "test")).await;
+    let (outcome, report) =
+        run(&deliverer, unfinished[0].experiment, &Options::of(&unfinished[0], "test")).await;
     assert_done(&outcome, &report);
     assert_eq!(text(&beamline, "runs"), "first\nsecond 1\nsecond 2\n");
 }

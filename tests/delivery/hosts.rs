@@ -19,7 +19,8 @@ async fn a_dead_and_a_hanging_host_hold_up_nobody_and_are_served_when_they_are_b
         let top = sshd.top().join(name);
         std::fs::create_dir_all(&top).unwrap();
         format!(
-            "[[directories.on]]\nname = \"{name}\"\nhost = \"{}@127.0.0.1:{port}\"\ntop = \"{}\"\nkey_file = \"{}\"\n\
+            "[[directories.on]]\nname = \"{name}\"\nhost = \"{}@127.0.0.1:{port}\"\ntop = \"{}\"\nkey_file \
+             = \"{}\"\n\
              known_hosts = \"{}\"\ntimeout = \"1s\"\n",
             sshd.user,
             top.display(),
@@ -27,7 +28,8 @@ async fn a_dead_and_a_hanging_host_hold_up_nobody_and_are_served_when_they_are_b
             sshd.file("home/.ssh/known_hosts").display(),
         )
     };
-    let hosts = [place("detector", sshd.port), place("dead", dead_port), place("hanging", hanging_port)].concat();
+    let hosts =
+        [place("detector", sshd.port), place("dead", dead_port), place("hanging", hanging_port)].concat();
     let changes = [("[globus]\n", format!("{hosts}[globus]\n"))];
     let changes = changes.each_ref().map(|(from, to)| (*from, to.as_str()));
     let beamline = Beamline::with(&changes, |collection| collection).await;
@@ -43,7 +45,9 @@ async fn a_dead_and_a_hanging_host_hold_up_nobody_and_are_served_when_they_are_b
         let (status, message) = &report.steps.get(&Step::Dirs).cloned().unwrap_or_default();
         report.steps.get(&Step::Email).is_some_and(|(status, _)| *status == StepStatus::Done)
             && *status == StepStatus::Running
-            && ["detector: 2026-03/Li made", "analysis: 2026-03/Li made"].iter().all(|made| message.contains(made))
+            && ["detector: 2026-03/Li made", "analysis: 2026-03/Li made"]
+                .iter()
+                .all(|made| message.contains(made))
             && message.matches("next try at").count() == 2
     });
     let limit = tokio::time::timeout(std::time::Duration::from_secs(15), served).await;

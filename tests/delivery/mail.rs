@@ -15,8 +15,9 @@ async fn beamline(port: u16) -> Beamline {
 
 /// The same with these further keys of `[email.transport.smtp]`.
 async fn with_limits(port: u16, limits: &str) -> Beamline {
-    let server =
-        format!("[email.transport.smtp]\nhost = \"127.0.0.1\"\nport = {port}\nsecurity = \"none\"\n{limits}\n");
+    let server = format!(
+        "[email.transport.smtp]\nhost = \"127.0.0.1\"\nport = {port}\nsecurity = \"none\"\n{limits}\n"
+    );
     let changes = [
         ("[email.transport.folder]\npath = \"outbox\"\n", server.as_str()),
         ("\"Contact <contact@example.org>\"", "\"Contact <contact@example.org>\", \"gone@example.org\""),
@@ -60,7 +61,11 @@ async fn one_refused_of_three_stops_nobody_else_and_is_named() {
     let other = SmtpServer::start(&json!({"security": "none"}));
     let file = beamline.path("beamshare.toml");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace(&format!("port = {}", server.port), &format!("port = {}", other.port))).unwrap();
+    std::fs::write(
+        &file,
+        text.replace(&format!("port = {}", server.port), &format!("port = {}", other.port)),
+    )
+    .unwrap();
     let (outcome, report) = run(&beamline.deliverer().await, id, &Options::all(Cause::Run, "test")).await;
     assert_done(&outcome, &report);
     assert_eq!((report.emails_sent, report.emails_failed), (3, 0));

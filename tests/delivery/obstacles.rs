@@ -1,6 +1,8 @@
 //! Rule 7: nobody gets into someone else's directory without an operator's word.
 
-use crate::beamline::{Beamline, PI, STAFF, accept, assert_done, deliver, deliver_approved, experiment, li, run};
+use crate::beamline::{
+    Beamline, PI, STAFF, accept, assert_done, deliver, deliver_approved, experiment, li, run,
+};
 use beamshare::delivery::{Deliverer, Obstacle, Options, Outcome, Plan};
 use beamshare::domain::{Experiment, Step};
 use beamshare::journal::{Accepted, AcceptedBy, Cause, ClaimState};
@@ -178,7 +180,9 @@ async fn a_place_that_was_away_is_looked_at_before_anything_is_made_there() {
     assert!(beamline.rules().is_empty() && beamline.messages().is_empty(), "nothing is shared");
     assert!(beamline.path("local/2026-03/Li").is_dir(), "the other places are served");
     let claims = deliverer.journal().claims(id).await.unwrap();
-    assert!(claims.iter().any(|claim| claim.place.starts_with("globus:") && claim.state == ClaimState::Claimed));
+    assert!(
+        claims.iter().any(|claim| claim.place.starts_with("globus:") && claim.state == ClaimState::Claimed)
+    );
 
     let (mut plan, _) = held(&deliverer, &li(PI, "1234")).await;
     plan.approve();
@@ -190,8 +194,10 @@ async fn a_place_that_was_away_is_looked_at_before_anything_is_made_there() {
 #[tokio::test]
 async fn a_directory_shown_twice_is_no_obstacle_to_itself() {
     // One file system, seen by this machine and by Globus; and one tree in the other.
-    let trees = ("{{ pi_last_name }}\"]", "{{ pi_last_name }}\", \"{{ year_month }}/{{ pi_last_name }}/rec\"]");
-    let beamline = Beamline::with(&[trees, ("top = \"local\"", "top = \"globus\"")], |collection| collection).await;
+    let trees =
+        ("{{ pi_last_name }}\"]", "{{ pi_last_name }}\", \"{{ year_month }}/{{ pi_last_name }}/rec\"]");
+    let beamline =
+        Beamline::with(&[trees, ("top = \"local\"", "top = \"globus\"")], |collection| collection).await;
     let deliverer = beamline.deliverer().await;
     beamline.globus.fault(Fault::answer("ls", 503).times(4));
     let (_, outcome, report) = deliver(&deliverer, &li(PI, "1234")).await;

@@ -1,6 +1,8 @@
 //! Everyone on the proposal, by a schedule kept by hand: who comes, who goes, and who can't be reached.
 
-use crate::beamline::{ARCHIVE, Beamline, CONTACT, PI, Running, STAFF, accept, assert_done, deliver, li, run};
+use crate::beamline::{
+    ARCHIVE, Beamline, CONTACT, PI, Running, STAFF, accept, assert_done, deliver, li, run,
+};
 use beamshare::delivery::{Deliverer, Options, Outcome, Refreshed};
 use beamshare::domain::{Step, StepStatus};
 use beamshare::journal::{AccessState, Cause};
@@ -11,8 +13,10 @@ use uuid::Uuid;
 const BO: &str = "bo@mit.example";
 const NA: &str = "na@eth.example";
 
-pub const SCHEDULE: (&str, &str) =
-    ("[journal]", "[schedule]\nrecipients = \"schedule\"\n[schedule.from.file]\npath = \"schedule.csv\"\n[journal]");
+pub const SCHEDULE: (&str, &str) = (
+    "[journal]",
+    "[schedule]\nrecipients = \"schedule\"\n[schedule.from.file]\npath = \"schedule.csv\"\n[journal]",
+);
 
 /// Writes who is on proposal 1234: name, address.
 pub fn schedule(beamline: &Beamline, people: &[(&str, &str)]) {
@@ -35,7 +39,10 @@ async fn readers(beamline: &Beamline, deliverer: &Arc<Deliverer>, id: Uuid) -> V
         .map(|rule| {
             assert_eq!(rule["path"], "/2026-03/Li/");
             let identity = rule["principal"].as_str().unwrap();
-            let row = rows.iter().find(|row| row.identity.to_string() == identity).expect("one that the journal knows");
+            let row = rows
+                .iter()
+                .find(|row| row.identity.to_string() == identity)
+                .expect("one that the journal knows");
             assert_eq!((row.state, row.rule.as_deref()), (AccessState::Granted, rule["id"].as_str()));
             row.email.to_string()
         })
@@ -66,7 +73,8 @@ async fn everyone_on_the_proposal_is_served_once_each() {
     assert_ne!(id_of(BO), id_of(pi), "everyone has a message of their own");
     let to = |who: &str| {
         let files = std::fs::read_dir(beamline.path("outbox")).unwrap().map(|file| file.unwrap().path());
-        let file = files.into_iter().find(|file| file.to_string_lossy().ends_with(&format!("_{who}.eml"))).unwrap();
+        let file =
+            files.into_iter().find(|file| file.to_string_lossy().ends_with(&format!("_{who}.eml"))).unwrap();
         let text = std::fs::read_to_string(file).unwrap();
         text.lines().find_map(|line| line.strip_prefix("To: ")).unwrap().to_lowercase()
     };
@@ -100,7 +108,10 @@ async fn the_list_grows_shrinks_and_changes_its_capitals() {
     assert_eq!(mailed(&beamline), [BO, CONTACT, STAFF, pi], "the new ones only");
 
     let before = (beamline.globus.rules(beamline.collection), beamline.messages());
-    schedule(&beamline, &[("LI", &PI.to_uppercase()), ("Bo", "BO@MIT.EXAMPLE"), ("Staff", "Staff@Example.ORG")]);
+    schedule(
+        &beamline,
+        &[("LI", &PI.to_uppercase()), ("Bo", "BO@MIT.EXAMPLE"), ("Staff", "Staff@Example.ORG")],
+    );
     let row = deliverer.journal().experiment(id).await.unwrap().unwrap();
     assert_eq!(deliverer.refresh_people(&row).await.unwrap(), Refreshed::Same);
     again().await;
@@ -151,12 +162,22 @@ async fn a_rule_that_beamshare_did_not_make_stays() {
     let client = deliverer.collection().unwrap().client();
     let other = client.auth().identities().by_usernames(&["other@example.org"]).send().await.unwrap();
     let identity = other.iter().next().unwrap().id;
-    client.transfer().access_rules(beamline.collection).create(identity, "/2026-03/Li/").send().await.unwrap();
+    client
+        .transfer()
+        .access_rules(beamline.collection)
+        .create(identity, "/2026-03/Li/")
+        .send()
+        .await
+        .unwrap();
     for people in [&[("Li", PI), ("Other", "other@example.org")][..], &[("Li", PI)]] {
         schedule(&beamline, people);
         let (outcome, report) = run(&deliverer, id, &Options::all(Cause::Run, "test")).await;
         assert_done(&outcome, &report);
-        assert!(beamline.rules().iter().any(|(_, who, _)| who == "other@example.org"), "{:?}", beamline.rules());
+        assert!(
+            beamline.rules().iter().any(|(_, who, _)| who == "other@example.org"),
+            "{:?}",
+            beamline.rules()
+        );
     }
 }
 
@@ -172,7 +193,9 @@ async fn a_rule_that_two_experiments_need_ends_with_the_second() {
     let has_access = || beamline.rules().iter().any(|(_, who, _)| who == bo.as_str());
     let again = |id| {
         let deliverer = &deliverer;
-        async move { assert!(matches!(run(deliverer, id, &Options::all(Cause::Users, "test")).await.0, Outcome::Done)) }
+        async move {
+            assert!(matches!(run(deliverer, id, &Options::all(Cause::Users, "test")).await.0, Outcome::Done))
+        }
     };
     for id in [one, two] {
         deliverer.journal().add_person(id, &bo, "Bo").await.unwrap();
@@ -189,8 +212,10 @@ async fn a_rule_that_two_experiments_need_ends_with_the_second() {
 
 #[tokio::test]
 async fn who_is_known_does_not_wait_for_a_schedule_that_is_away() {
-    let service = "[schedule]\nrecipients = \"schedule\"\n[schedule.from.aps]\nbeamline = \"2-BM-A,B\"\nuser = \"2bm\"\n\
-                   password_file = \"globus.secret\"\ntimeout = \"1s\"\nurl = \"http://127.0.0.1:PORT\"\n[journal]";
+    let service = "[schedule]\nrecipients = \"schedule\"\n[schedule.from.aps]\nbeamline = \"2-BM-A,B\"\n\
+                   user = \"2bm\"\n\
+                   password_file = \"globus.secret\"\ntimeout = \"1s\"\nurl = \"http://127.0.0.1:PORT\"\n\
+                   [journal]";
     let port = crate::support::free_port();
     let service = service.replace("PORT", &port.to_string());
     let beamline = Beamline::with(&[("[journal]", &service)], |collection| collection).await;
@@ -294,7 +319,11 @@ async fn people_served_by_hand_are_counted() {
     let service = beamline.deliverer().await;
     let (id, outcome, report) = deliver(&service, &li(PI, "1234")).await;
     assert_done(&outcome, &report);
-    assert_eq!((report.users_total, report.users_shared, report.emails_sent), (2, 2, 2), "PI, staff; PI, contact");
+    assert_eq!(
+        (report.users_total, report.users_shared, report.emails_sent),
+        (2, 2, 2),
+        "PI, staff; PI, contact"
+    );
     let only = Some([Step::Share, Step::Email].into());
     let by_hand = Options { only, ask_schedule: true, ..Options::all(Cause::Command, "by hand") };
     let (outcome, report) = run(&service, id, &by_hand).await;

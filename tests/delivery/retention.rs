@@ -32,7 +32,8 @@ async fn beamline(more: &[(&str, &str)]) -> Beamline {
     changes.extend_from_slice(more);
     let beamline = Beamline::with(&changes, |collection| collection).await;
     fs::write(beamline.path("message.txt"), "until {{ expires }}").unwrap();
-    fs::write(beamline.path("reminder.txt"), "{{ recipient }} {{ proposal_title }} {{ expires }} {{ path }}").unwrap();
+    fs::write(beamline.path("reminder.txt"), "{{ recipient }} {{ proposal_title }} {{ expires }} {{ path }}")
+        .unwrap();
     schedule(&beamline, "2020-01-01", "2020-01-04");
     beamline
 }
@@ -153,7 +154,14 @@ async fn an_end_that_staff_have_moved_by_hand_stays_and_counts_for_the_reminder(
     let rule = rule_of(&deliverer, id, BO).await;
     let later = end + DAY * 10;
     let client = client(&beamline).await;
-    client.transfer().access_rules(beamline.collection).update(&rule).expires(Some(later)).send().await.unwrap();
+    client
+        .transfer()
+        .access_rules(beamline.collection)
+        .update(&rule)
+        .expires(Some(later))
+        .send()
+        .await
+        .unwrap();
     let (outcome, report) = run(&deliverer, id, &Options::all(Cause::Run, "test")).await;
     assert_done(&outcome, &report);
     assert!(report.steps[&Step::Share].1.contains(&format!("{}, as set by hand", day(later))), "{report:#?}");
@@ -185,8 +193,13 @@ async fn everyone_is_reminded_once_in_time() {
     let who: Vec<_> = reminded.iter().map(|(who, ..)| who.clone()).collect();
     assert_eq!(who, [BO.to_owned(), PI.to_lowercase()], "neither staff nor contacts");
     let contact = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(CONTACT);
-    let files = fs::read_dir(beamline.path("outbox")).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
-    assert_eq!(files.filter(|bytes| contact(bytes)).count(), 3, "the contact stands in the first messages alone");
+    let files =
+        fs::read_dir(beamline.path("outbox")).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+    assert_eq!(
+        files.filter(|bytes| contact(bytes)).count(),
+        3,
+        "the contact stands in the first messages alone"
+    );
     let rows = deliverer.journal().reminders(id).await.unwrap();
     assert!(rows.iter().all(|row| row.state == MessageState::Sent && row.expires_at == end), "{rows:?}");
 
@@ -227,7 +240,8 @@ async fn who_has_lost_the_access_is_not_reminded() {
     let (deliverer, id, end) = delivered(&beamline).await;
     // The schedule doesn't list Bo any more; somebody has deleted the PI's rule on Globus.
     let text = fs::read_to_string(beamline.path("schedule.csv")).unwrap();
-    let text: String = text.lines().filter(|line| !line.contains(BO)).map(|line| line.to_owned() + "\n").collect();
+    let text: String =
+        text.lines().filter(|line| !line.contains(BO)).map(|line| line.to_owned() + "\n").collect();
     fs::write(beamline.path("schedule.csv"), text).unwrap();
     let (outcome, report) = run(&deliverer, id, &Options::all(Cause::Run, "test")).await;
     assert_done(&outcome, &report);

@@ -133,7 +133,8 @@ async fn a_corrected_address_gets_everything_and_the_wrong_one_loses_what_beamsh
 
 #[tokio::test]
 async fn a_rule_that_beamshare_did_not_make_is_used_and_never_deleted() {
-    let beamline = Beamline::with(&[], |collection| collection.rule("wrong@example.org", "/2026-03/Li/", "r")).await;
+    let beamline =
+        Beamline::with(&[], |collection| collection.rule("wrong@example.org", "/2026-03/Li/", "r")).await;
     std::fs::create_dir_all(beamline.path("globus/2026-03/Li")).unwrap();
     let deliverer = beamline.deliverer().await;
     let (_, outcome, report) = deliver(&deliverer, &li("wrong@example.org", "1234")).await;
@@ -161,7 +162,8 @@ async fn rules_end_when_configured() {
 
 #[tokio::test]
 async fn more_trees_are_made_and_shared_alike() {
-    let changes = [("{{ pi_last_name }}\"]", "{{ pi_last_name }}\", \"{{ year_month }}/{{ pi_last_name }}/rec\"]")];
+    let changes =
+        [("{{ pi_last_name }}\"]", "{{ pi_last_name }}\", \"{{ year_month }}/{{ pi_last_name }}/rec\"]")];
     let beamline = Beamline::with(&changes, |collection| collection).await;
     let deliverer = beamline.deliverer().await;
     let (_, outcome, report) = deliver(&deliverer, &li(PI, "1234")).await;
@@ -198,7 +200,8 @@ async fn single_steps_do_what_they_are_asked_and_no_more() {
     let (outcome, report) = run(&deliverer, id, &only(Step::Email)).await;
     assert_done(&outcome, &report);
     assert_eq!(beamline.messages().len(), 2);
-    let states: Vec<_> = deliverer.journal().deliveries_of(id).await.unwrap().iter().map(|row| row.state).collect();
+    let states: Vec<_> =
+        deliverer.journal().deliveries_of(id).await.unwrap().iter().map(|row| row.state).collect();
     use DeliveryState::{Done, Failed, Running};
     assert_eq!(states, [Done, Done, Done, Failed, Running], "the acceptance's is still to be gone on with");
 }

@@ -46,12 +46,13 @@ fn message(beamline: &Beamline, recipient: &str) -> (String, String) {
 
 async fn beamline() -> Beamline {
     let beamline = Beamline::with(&SETTINGS, |collection| collection).await;
-    let template = "{{ recipient_name }}|{{ proposal_title }}|{{ proposal_type }}|{{ esaf }}|{{ start }}|{{ end }}|\
-                    {{ users | map(attribute='name') | join(', ') }}|{{ pi_badge }}";
+    let template = "{{ recipient_name }}|{{ proposal_title }}|{{ proposal_type }}|{{ esaf }}|{{ start }}|{{ \
+                    end }}|{{ users | map(attribute='name') | join(', ') }}|{{ pi_badge }}";
     fs::write(beamline.path("message.txt"), template).unwrap();
     let folder = beamline.folder.path().display();
     let script = format!(
-        "#!/bin/sh\ncat > '{folder}/input'; echo \"$BEAMSHARE_PROPOSAL_TYPE $BEAMSHARE_END\" > '{folder}/told'\n"
+        "#!/bin/sh\ncat > '{folder}/input'; echo \"$BEAMSHARE_PROPOSAL_TYPE $BEAMSHARE_END\" > \
+         '{folder}/told'\n"
     );
     fs::write(beamline.path("hook"), script).unwrap();
     fs::set_permissions(beamline.path("hook"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -71,7 +72,8 @@ async fn everything_is_told_and_still_when_the_schedule_is_away() {
     assert_eq!((subject.as_str(), body.trim_end()), ("Commissioning Foam", TOLD));
     let told = fs::read_to_string(beamline.path("told")).unwrap();
     assert_eq!(told.trim_end(), "commissioning 2099-01-03 00:00 CST");
-    let input: serde_json::Value = serde_json::from_slice(&fs::read(beamline.path("input")).unwrap()).unwrap();
+    let input: serde_json::Value =
+        serde_json::from_slice(&fs::read(beamline.path("input")).unwrap()).unwrap();
     assert_eq!((&input["users"][0]["badge"], &input["users"][1]["last_name"]), (&"55".into(), &"Ng".into()));
 
     // What it said before is told, weeks later and without it.

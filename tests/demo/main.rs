@@ -1,4 +1,5 @@
-//! The demo, as its users meet it: it ends well only if everything is there, and leaves no process behind, however it ends.
+//! The demo, as its users meet it: it ends well only if everything is there, and leaves no process behind,
+//! however it ends.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -16,7 +17,8 @@ fn demo() -> Command {
 
 /// Starts the demo in this folder, and waits for the line that says so much.
 fn start(folder: &Path, line: &str) -> Child {
-    let mut child = demo().arg("--folder").arg(folder).stdout(Stdio::piped()).spawn().expect("the demo starts");
+    let mut child =
+        demo().arg("--folder").arg(folder).stdout(Stdio::piped()).spawn().expect("the demo starts");
     let output = BufReader::new(child.stdout.take().expect("a pipe"));
     let mut said = Vec::new();
     let mut reached = false;
@@ -38,15 +40,19 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
 /// The processes of the demo in this folder: those that have its ports in their environment.
 fn processes(folder: &Path) -> Vec<String> {
     let shell = std::fs::read_to_string(folder.join("env.sh")).expect("env.sh");
-    let port =
-        shell.lines().find_map(|line| line.strip_prefix("export ").filter(|line| line.contains("CA_SERVER_PORT")));
+    let port = shell
+        .lines()
+        .find_map(|line| line.strip_prefix("export ").filter(|line| line.contains("CA_SERVER_PORT")));
     let port = port.expect("the port").as_bytes();
-    let others = std::fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.path()).filter(|process| {
-        let environment = std::fs::read(process.join("environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == port)
-    });
+    let others =
+        std::fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.path()).filter(|process| {
+            let environment = std::fs::read(process.join("environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == port)
+        });
     others
-        .map(|process| std::fs::read_to_string(process.join("cmdline")).unwrap_or_default().replace('\0', " "))
+        .map(|process| {
+            std::fs::read_to_string(process.join("cmdline")).unwrap_or_default().replace('\0', " ")
+        })
         .collect()
 }
 
@@ -73,7 +79,9 @@ fn once_delivers_and_ends_well() {
 #[test]
 fn interrupted_or_killed_it_leaves_no_process() {
     use rustix::process::Signal;
-    for (told, line) in [(Signal::INT, "The tagging tool"), (Signal::TERM, "stays up"), (Signal::KILL, "stays up")] {
+    for (told, line) in
+        [(Signal::INT, "The tagging tool"), (Signal::TERM, "stays up"), (Signal::KILL, "stays up")]
+    {
         let folder = tempfile::tempdir().unwrap();
         let mut child = start(folder.path(), line);
         assert_eq!(processes(folder.path()).len(), 3, "soft IOC, simulator, beamshare");
@@ -112,7 +120,10 @@ fn without_python_it_says_what_to_do() {
     let output = demo().env("BEAMSHARE_PYTHON", "/nonexistent/python").arg("--once").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("no Python for the soft IOC: /nonexistent/python") && said.contains("make demo"), "{said}");
+    assert!(
+        said.contains("no Python for the soft IOC: /nonexistent/python") && said.contains("make demo"),
+        "{said}"
+    );
 }
 
 #[test]

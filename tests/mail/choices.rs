@@ -18,7 +18,11 @@ fn said(templates: &Templates, kind: &str) -> (String, String, String) {
     let message = templates.compose(&context, &address("ada@example.org"), ID).unwrap();
     let mail = parse_mail(&message.bytes).unwrap();
     let text = mail.parts().find(|part| part.ctype.mimetype == "text/plain").unwrap().get_body().unwrap();
-    (mail.headers.get_first_value("Subject").unwrap(), mail.ctype.mimetype.clone(), text.trim_end().to_owned())
+    (
+        mail.headers.get_first_value("Subject").unwrap(),
+        mail.ctype.mimetype.clone(),
+        text.trim_end().to_owned(),
+    )
 }
 
 fn with_choices(folder: &Path, choices: Vec<MessageChoice>) -> Email {
@@ -43,8 +47,14 @@ fn the_first_choice_that_is_true_is_said() {
     let text = |text: &str| text.to_owned();
     let commissioning = (text("Commissioning 2026-03"), text("text/plain"), text("Dear staff of 2-BM"));
     assert_eq!(said(&templates, "commissioning"), commissioning, "its text goes without the others' HTML");
-    assert_eq!(said(&templates, "PUP"), (text("Proprietary"), text("multipart/alternative"), text("Dear users")));
-    assert_eq!(said(&templates, "GUP"), (text("Your data"), text("multipart/alternative"), text("Dear users")));
+    assert_eq!(
+        said(&templates, "PUP"),
+        (text("Proprietary"), text("multipart/alternative"), text("Dear users"))
+    );
+    assert_eq!(
+        said(&templates, "GUP"),
+        (text("Your data"), text("multipart/alternative"), text("Dear users"))
+    );
 }
 
 #[test]
@@ -74,8 +84,9 @@ fn a_wrong_choice_is_told_with_its_key() {
 fn everything_that_the_schedule_says_can_be_told() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("message.txt");
-    let template = "Dear {{ recipient_name or 'user' }}: {{ run }} {{ proposal_type }} {{ start }} - {{ end }} {{ shifts }} \
-                    {% for user in users %}{{ user.name }} <{{ user.email }}> {{ user.institution }} {{ user.badge }}{{ ' PI' if user.pi }}; {% endfor %}";
+    let template = "Dear {{ recipient_name or 'user' }}: {{ run }} {{ proposal_type }} {{ start }} - {{ end \
+                    }} {{ shifts }} {% for user in users %}{{ user.name }} <{{ user.email }}> {{ \
+                    user.institution }} {{ user.badge }}{{ ' PI' if user.pi }}; {% endfor %}";
     fs::write(&text, template).unwrap();
     let templates = Templates::load(&email(&text, None, "x")).unwrap();
     let body = |context: &MessageContext, to: &str| {

@@ -16,7 +16,9 @@ use std::thread::JoinHandle;
 const BUFFERED: u64 = 16 << 20;
 
 /// Serves one connection.
-fn serve<T: Send + 'static>(conversation: impl FnOnce(TcpStream) -> T + Send + 'static) -> (u16, JoinHandle<T>) {
+fn serve<T: Send + 'static>(
+    conversation: impl FnOnce(TcpStream) -> T + Send + 'static,
+) -> (u16, JoinHandle<T>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     (port, std::thread::spawn(move || conversation(listener.accept().unwrap().0)))
@@ -100,12 +102,16 @@ async fn what_came_before_tls_is_no_answer_after_it() {
         stream.write_all(b"220 go on\r\n250-mail.example.org\r\n250 SIZE 1000\r\n").unwrap();
         let mut connection = rustls::ServerConnection::new(Arc::new(tls)).unwrap();
         let mut heard = vec![];
-        // To the end of the conversation, which an unanswered client that waits for an answer does not go on with.
+        // To the end of the conversation, which an unanswered client that waits for an answer does not go on
+        // with.
         let _ = rustls::Stream::new(&mut connection, &mut stream).read_to_end(&mut heard);
         String::from_utf8_lossy(&heard).into_owned()
     });
-    let client =
-        Client { security: SmtpSecurity::Starttls, ca_file: Some(certificates.file("ca.pem")), ..IN_THE_CLEAR };
+    let client = Client {
+        security: SmtpSecurity::Starttls,
+        ca_file: Some(certificates.file("ca.pem")),
+        ..IN_THE_CLEAR
+    };
     let outcome = client.to(port).send(&message(), &address("a@b.org")).await;
     let heard = commands.join().unwrap();
     assert!(!heard.contains("MAIL"), "an injected answer was taken: {heard}");

@@ -40,7 +40,8 @@ fn email(text: &Path, html: Option<&Path>, subject: &str) -> config::Email {
 /// With the templates that `beamshare init` writes.
 fn templates() -> Templates {
     let html = repository("config/message.html");
-    let email = email(&repository("config/message.txt"), Some(&html), "Data of {{ pi_last_name }}, {{ year_month }}");
+    let email =
+        email(&repository("config/message.txt"), Some(&html), "Data of {{ pi_last_name }}, {{ year_month }}");
     Templates::load(&email).expect("the templates of config/")
 }
 
@@ -60,6 +61,7 @@ fn header(mail: &ParsedMail, name: &str) -> String {
 
 /// The part of this type.
 fn part(mail: &ParsedMail, kind: &str) -> String {
-    let part = mail.parts().find(|part| part.ctype.mimetype == kind).unwrap_or_else(|| panic!("no part {kind}"));
+    let part =
+        mail.parts().find(|part| part.ctype.mimetype == kind).unwrap_or_else(|| panic!("no part {kind}"));
     part.get_body().unwrap()
 }

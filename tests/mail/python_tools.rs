@@ -5,13 +5,16 @@ use beamshare::mail::{MessageContext, Templates};
 use mailparse::parse_mail;
 use std::fs;
 
-/// Like the plain texts of those tools: a line for the link, prose, stray braces and per cents, no end of line at the end.
-const PLAIN: &str = "This is an automated message about your experiment.\n\nData link: \n\nKeep 20% of {your} disk free \
-                     {% 50%, or {{ 2 }}}, {#1}.\n=======\nThe Team";
+/// Like the plain texts of those tools: a line for the link, prose, stray braces and per cents, no end of
+/// line at the end.
+const PLAIN: &str = "This is an automated message about your experiment.\n\nData link: \n\nKeep 20% of \
+                     {your} disk free {% 50%, or {{ 2 }}}, {#1}.\n=======\nThe Team";
 
 /// Like `dmagic`'s HTML: the mark within a paragraph, entities, a style with braces.
-const HTML: &str = "<html>\n<head><style>p{color:#222}#top{width:100%}@media print{p{}}</style></head>\n<body>\n\
-                    <p>Slides: %%SLIDES_LINK%%</p>\n<p>Data link: %%DATA_LINK%%</p>\n<p>Settings &rarr; Identities</p>\n\
+const HTML: &str = "<html>\n<head><style>p{color:#222}#top{width:100%}@media print{p{}}</style></head>\n\
+                    <body>\n\
+                    <p>Slides: %%SLIDES_LINK%%</p>\n<p>Data link: %%DATA_LINK%%</p>\n<p>Settings &rarr; \
+                    Identities</p>\n\
                     </body>\n</html>\n";
 
 fn sample() -> MessageContext {
@@ -49,7 +52,8 @@ fn html_in_the_text_s_place_is_sent_as_html() {
     let (text, html) = (folder.path().join("message.txt"), folder.path().join("message.html"));
     fs::write(&text, "see %%DATA_LINK%%").unwrap();
     fs::write(&html, HTML).unwrap();
-    for (settings, plain) in [(as_text, "Data link: https://app"), (email(&text, Some(&html), "x"), "see https://app")]
+    for (settings, plain) in
+        [(as_text, "Data link: https://app"), (email(&text, Some(&html), "x"), "see https://app")]
     {
         let templates = Templates::load(&settings).unwrap();
         let message = templates.compose(&sample(), &address("ada@example.org"), ID).unwrap();
@@ -72,7 +76,8 @@ fn html_in_the_text_s_place_is_sent_as_html() {
     assert!(html.contains("<p>Data link: </p>") && !html.contains("href"), "{html}");
 }
 
-/// Also a text that was taken for HTML, with values of a schedule: titles and names are whatever people wrote.
+/// Also a text that was taken for HTML, with values of a schedule: titles and names are whatever people
+/// wrote.
 #[test]
 fn no_value_is_read_as_a_mark_a_template_or_html() {
     let folder = tempfile::tempdir().unwrap();

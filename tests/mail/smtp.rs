@@ -46,8 +46,7 @@ impl Client<'_> {
 }
 
 fn server(security: &str, certificates: &Certificates, more: Value) -> SmtpServer {
-    let mut settings =
-        json!({"security": security, "cert": certificates.file("cert.pem"), "key": certificates.file("key.pem")});
+    let mut settings = json!({"security": security, "cert": certificates.file("cert.pem"), "key": certificates.file("key.pem")});
     settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     SmtpServer::start(&settings)
 }
@@ -66,7 +65,11 @@ fn password_file(folder: &Path, password: &str) -> PathBuf {
 }
 
 #[track_caller]
-pub(super) fn fails<T: Debug>(result: Result<T, MailError>, kind: MailErrorKind, parts: &[&str]) -> MailError {
+pub(super) fn fails<T: Debug>(
+    result: Result<T, MailError>,
+    kind: MailErrorKind,
+    parts: &[&str],
+) -> MailError {
     let error = result.expect_err("an error");
     assert_eq!(error.kind, kind, "{error}");
     for part in parts {
@@ -80,7 +83,8 @@ async fn delivers_in_the_clear_by_starttls_and_by_tls_with_and_without_login() {
     let certificates = Certificates::for_name("IP:127.0.0.1");
     let folder = tempfile::tempdir().unwrap();
     let file = password_file(folder.path(), PASSWORD);
-    let modes = [("none", SmtpSecurity::None), ("starttls", SmtpSecurity::Starttls), ("tls", SmtpSecurity::Tls)];
+    let modes =
+        [("none", SmtpSecurity::None), ("starttls", SmtpSecurity::Starttls), ("tls", SmtpSecurity::Tls)];
     for (name, security) in modes {
         for login in [None, Some(("2bm", file.as_path()))] {
             let settings = login.map_or(json!({}), |(user, _)| json!({"login": [user, PASSWORD]}));
@@ -111,7 +115,8 @@ async fn one_of_three_is_refused_and_the_others_get_theirs_on_one_connection() {
     let message = message();
     mailer.send(&message, &address("ada@example.org")).await.unwrap();
     let refused = mailer.send(&message, &address("gone@example.org")).await;
-    let error = fails(refused, MailErrorKind::RefusedRecipient, &["gone@example.org", "550 5.1.1 no such user here"]);
+    let error =
+        fails(refused, MailErrorKind::RefusedRecipient, &["gone@example.org", "550 5.1.1 no such user here"]);
     assert_eq!(error.retry(), Retry::Never);
     mailer.send(&message, &address("one@example.org")).await.unwrap();
     let to: Vec<String> = server.take(2).into_iter().flat_map(|message| message.to).collect();
@@ -123,7 +128,11 @@ async fn one_of_three_is_refused_and_the_others_get_theirs_on_one_connection() {
 async fn refusals_are_told_apart() {
     let cases = [
         (json!({"ada@example.org": "450 4.2.0 greylisted"}), MailErrorKind::TryLater, "450 4.2.0 greylisted"),
-        (json!({"DATA": "554 5.7.1 looks like spam"}), MailErrorKind::RefusedMessage, "554 5.7.1 looks like spam"),
+        (
+            json!({"DATA": "554 5.7.1 looks like spam"}),
+            MailErrorKind::RefusedMessage,
+            "554 5.7.1 looks like spam",
+        ),
         (json!({"DATA": "452 4.3.1 disk full"}), MailErrorKind::TryLater, "452 4.3.1 disk full"),
         (json!({"MAIL": "553 5.7.1 not your address"}), MailErrorKind::RefusedMessage, "email.from"),
     ];
@@ -142,7 +151,9 @@ async fn a_wrong_login_is_told_without_the_password() {
     let file = password_file(folder.path(), "not the password");
     let server = plain_server(json!({"login": ["2bm", PASSWORD]}));
     let mailer = Client { login: Some(("2bm", &file)), ..IN_THE_CLEAR }.to(server.port);
-    for result in [mailer.probe().await.map(|_| ()), mailer.send(&message(), &address("a@b.org")).await.map(|_| ())] {
+    for result in
+        [mailer.probe().await.map(|_| ()), mailer.send(&message(), &address("a@b.org")).await.map(|_| ())]
+    {
         let error = fails(result, MailErrorKind::LoginRefused, &["login is refused", "535", "password_file"]);
         assert!(!error.message.contains("not the password"));
     }
@@ -173,8 +184,10 @@ async fn the_log_at_its_finest_does_not_hold_the_password() {
     }
     let log = Log::default();
     let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
     let _until_the_end = tracing::subscriber::set_default(subscriber);
     tracing::info!("the log is on");
     let folder = tempfile::tempdir().unwrap();
@@ -220,8 +233,11 @@ async fn a_server_that_hangs_ends_with_the_limit() {
 #[tokio::test]
 async fn a_dead_server_is_tried_again() {
     let mailer = IN_THE_CLEAR.to(free_port());
-    let error =
-        fails(mailer.send(&message(), &address("a@b.org")).await, MailErrorKind::TryLater, &["refused", "Is it up"]);
+    let error = fails(
+        mailer.send(&message(), &address("a@b.org")).await,
+        MailErrorKind::TryLater,
+        &["refused", "Is it up"],
+    );
     assert_eq!(error.retry(), Retry::Backoff);
 }
 
@@ -244,7 +260,8 @@ async fn nothing_is_sent_where_the_connection_can_not_be_trusted() {
     for (name, security) in [("starttls", SmtpSecurity::Starttls), ("tls", SmtpSecurity::Tls)] {
         let unknown = server(name, &good, json!({}));
         let mailer = Client { security, ..IN_THE_CLEAR }.to(unknown.port);
-        let error = fails(mailer.send(&message(), &address("a@b.org")).await, MailErrorKind::Tls, &["ca_file"]);
+        let error =
+            fails(mailer.send(&message(), &address("a@b.org")).await, MailErrorKind::Tls, &["ca_file"]);
         assert_eq!(error.retry(), Retry::Never);
         let mailer = Client { security, ca_file: ca(&other), ..IN_THE_CLEAR }.to(unknown.port);
         fails(mailer.probe().await, MailErrorKind::Tls, &["ca_file"]);
@@ -257,12 +274,14 @@ async fn nothing_is_sent_where_the_connection_can_not_be_trusted() {
         );
         assert_eq!(unknown.received().len() + misnamed.received().len(), 0);
     }
-    // A certificate signed by itself is trusted where the configuration says so, and where it is no authority's.
+    // A certificate signed by itself is trusted where the configuration says so, and where it is no
+    // authority's.
     for authority in [false, true] {
         let own = Certificates::self_signed("IP:127.0.0.1", authority);
         let server = server("tls", &own, json!({}));
         let ca_file = Some(own.file("cert.pem"));
-        let probed = Client { security: SmtpSecurity::Tls, ca_file, ..IN_THE_CLEAR }.to(server.port).probe().await;
+        let probed =
+            Client { security: SmtpSecurity::Tls, ca_file, ..IN_THE_CLEAR }.to(server.port).probe().await;
         if authority {
             fails(probed, MailErrorKind::Tls, &["CA:FALSE"]);
         } else {
@@ -271,7 +290,8 @@ async fn nothing_is_sent_where_the_connection_can_not_be_trusted() {
     }
     // An active attacker strips STARTTLS: nothing goes out in the clear.
     let plain = plain_server(json!({}));
-    let mailer = Client { security: SmtpSecurity::Starttls, ca_file: ca(&good), ..IN_THE_CLEAR }.to(plain.port);
+    let mailer =
+        Client { security: SmtpSecurity::Starttls, ca_file: ca(&good), ..IN_THE_CLEAR }.to(plain.port);
     fails(mailer.send(&message(), &address("a@b.org")).await, MailErrorKind::Tls, &["no STARTTLS"]);
     let mailer = Client { security: SmtpSecurity::Tls, ca_file: ca(&good), ..IN_THE_CLEAR }.to(plain.port);
     fails(mailer.send(&message(), &address("a@b.org")).await, MailErrorKind::Tls, &["starttls"]);

@@ -100,12 +100,22 @@ fn no_value_adds_a_header_or_an_address() {
     ];
     let fields: Vec<&str> = (Field::REQUIRED.iter()).map(|field| field.key()).collect();
     assert!(fields.iter().all(|field| names.contains(field)));
-    let expected =
-        ["Auto-Submitted", "Cc", "Content-Type", "Date", "From", "MIME-Version", "Message-ID", "Subject", "To"];
+    let expected = [
+        "Auto-Submitted",
+        "Cc",
+        "Content-Type",
+        "Date",
+        "From",
+        "MIME-Version",
+        "Message-ID",
+        "Subject",
+        "To",
+    ];
     for name in names {
         let html = repository("config/message.html");
         let subject = format!("Data {{% if users %}}{{{{ {name} }}}}{{% endif %}}");
-        let templates = Templates::load(&email(&repository("config/message.txt"), Some(&html), &subject)).unwrap();
+        let templates =
+            Templates::load(&email(&repository("config/message.txt"), Some(&html), &subject)).unwrap();
         let message = templates.compose(&context, &address("ada@example.org"), ID).unwrap();
         let mail = parse_mail(&message.bytes).unwrap();
         let mut headers: Vec<String> = mail.headers.iter().map(|header| header.get_key()).collect();
@@ -113,7 +123,10 @@ fn no_value_adds_a_header_or_an_address() {
         assert_eq!(headers, expected, "{name}");
         assert_eq!(header(&mail, "To"), "ada@example.org");
         let subject = header(&mail, "Subject");
-        assert!(subject.starts_with("Data x Bcc: evil") && !subject.contains(char::is_control), "{subject:?}");
+        assert!(
+            subject.starts_with("Data x Bcc: evil") && !subject.contains(char::is_control),
+            "{subject:?}"
+        );
         assert_eq!(mail.subparts.len(), 2);
         assert!(!part(&mail, "text/html").contains("<b>"));
     }
@@ -122,7 +135,9 @@ fn no_value_adds_a_header_or_an_address() {
 #[test]
 fn a_message_id_that_is_none_is_refused() {
     let templates = templates();
-    for id in ["", "a@b", "<a>", "<a@b>\r\nBcc: c@d", "<a@b\n>", "<a b@c>", "<@b>", "<a@>", "<a@b@c>", "<a<@b>"] {
+    for id in
+        ["", "a@b", "<a>", "<a@b>\r\nBcc: c@d", "<a@b\n>", "<a b@c>", "<@b>", "<a@>", "<a@b@c>", "<a<@b>"]
+    {
         let composed = templates.compose(&MessageContext::sample(), &address("ada@example.org"), id);
         assert!(composed.is_err(), "{id:?} was taken");
     }

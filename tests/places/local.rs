@@ -52,7 +52,10 @@ async fn finishes_a_parent_that_a_crash_left_unfinished() {
     assert_eq!(mode(&month), 0o770);
     // One that somebody closed on purpose stays closed.
     fs::set_permissions(&month, fs::Permissions::from_mode(0o700)).unwrap();
-    assert_eq!(local(top.path(), rights(0o770)).make(&path("2026-03/Chen")).await, Ok(CreateOutcome::Created));
+    assert_eq!(
+        local(top.path(), rights(0o770)).make(&path("2026-03/Chen")).await,
+        Ok(CreateOutcome::Created)
+    );
     assert_eq!(mode(&month), 0o700);
 }
 
@@ -81,7 +84,10 @@ async fn follows_no_link_out_of_the_top() {
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     // The top itself may be a link: the configuration says so, not a PV.
     symlink(outside.path(), top.path().join("data")).unwrap();
-    assert_eq!(local(&top.path().join("data"), rights(0o770)).make(&path("2026-03")).await, Ok(CreateOutcome::Created));
+    assert_eq!(
+        local(&top.path().join("data"), rights(0o770)).make(&path("2026-03")).await,
+        Ok(CreateOutcome::Created)
+    );
     assert!(outside.path().join("2026-03").is_dir());
 }
 
@@ -97,7 +103,9 @@ async fn tells_what_stands_there() {
     for name in ["b", "c", "d", "e"] {
         fs::write(top.path().join("2026-03/Li").join(name), "").unwrap();
     }
-    assert!(matches!(place.look(&path("2026-03/Li")).await, Ok(DirectoryState::Occupied(names)) if names.len() == 3));
+    assert!(
+        matches!(place.look(&path("2026-03/Li")).await, Ok(DirectoryState::Occupied(names)) if names.len() == 3)
+    );
     fs::write(top.path().join("2026-03/notes"), "").unwrap();
     assert_eq!(place.look(&path("2026-03/notes")).await, Ok(DirectoryState::Occupied(vec!["notes".into()])));
     says(place.make(&path("2026-03/notes")).await, &["2026-03/notes", "is no directory"]);
@@ -115,7 +123,10 @@ async fn says_what_to_do_about_the_top_and_the_group() {
     let place = local(top.path(), Rights { mode: 0o770, group: Some("no-such-group".into()) });
     says(place.make(&path("a")).await, &["group no-such-group does not exist on this machine"]);
     says(place.probe().await, &["no-such-group"]);
-    assert_eq!(fs::read_dir(top.path()).unwrap().filter(|entry| entry.as_ref().unwrap().file_name() != "a").count(), 0);
+    assert_eq!(
+        fs::read_dir(top.path()).unwrap().filter(|entry| entry.as_ref().unwrap().file_name() != "a").count(),
+        0
+    );
 }
 
 #[tokio::test]

@@ -32,7 +32,8 @@ fn path(text: &str) -> RelativePath {
 }
 
 fn mode(path: &Path) -> u32 {
-    std::fs::symlink_metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).mode() & 0o7777
+    std::fs::symlink_metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).mode()
+        & 0o7777
 }
 
 /// A group other than the account's first, where it may give one: its name and number.
@@ -41,7 +42,8 @@ fn some_group() -> (String, u32) {
         let gid = rustix::process::getegid().as_raw();
         nix::unistd::Group::from_gid(gid.into()).unwrap().map(|group| (group.name, gid))
     };
-    let root = || nix::unistd::Group::from_name("daemon").unwrap().map(|group| (group.name, group.gid.as_raw()));
+    let root =
+        || nix::unistd::Group::from_name("daemon").unwrap().map(|group| (group.name, group.gid.as_raw()));
     if rustix::process::geteuid().is_root() { root() } else { mine() }.expect("a group")
 }
 

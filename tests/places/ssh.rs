@@ -84,8 +84,9 @@ async fn an_alias_of_ssh_config_names_host_port_user_key_and_known_hosts() {
     sshd.write(
         ".ssh/config",
         &format!(
-            "Host other\n  HostName 192.0.2.1\n\nHost pg16\n  HostName 127.0.0.1\n  Port {}\n  User {}\n  IdentityFile {}\n  \
-             UserKnownHostsFile ~/hosts_of_ours\n  ConnectTimeout 5\n  AddKeysToAgent confirm\n\nMatch host pg16\n  Port 1\n",
+            "Host other\n  HostName 192.0.2.1\n\nHost pg16\n  HostName 127.0.0.1\n  Port {}\n  User {}\n  \
+             IdentityFile {}\n  UserKnownHostsFile ~/hosts_of_ours\n  ConnectTimeout 5\n  AddKeysToAgent \
+             confirm\n\nMatch host pg16\n  Port 1\n",
             sshd.port,
             sshd.user,
             sshd.key().display()
@@ -164,7 +165,8 @@ async fn a_changed_or_revoked_key_is_refused() {
     let place = config::Place { key_file: Some(sshd.key()), ..place(&sshd.top()) };
     let place = ssh(&place, &sshd.host(), sshd.home());
     sshd.write(".ssh/known_hosts", &format!("# ours\n{} {other}", sshd.name()));
-    let error = says(place.make(&path("a")).await, &["KEY HAS CHANGED", "attack", "known_hosts:2", "ssh-keygen -R"]);
+    let error =
+        says(place.make(&path("a")).await, &["KEY HAS CHANGED", "attack", "known_hosts:2", "ssh-keygen -R"]);
     assert_eq!(error.retry, Retry::Never);
     // Known by a type that the host does not have any more.
     make_key("rsa", &sshd.file("rsa"));
@@ -187,7 +189,8 @@ async fn known_hosts_in_every_form() {
         said.unwrap_or_else(|error| panic!("{what}: {error}"))
     };
     sshd.know_itself();
-    let hashed = Command::new("ssh-keygen").arg("-Hf").arg(sshd.file("home/.ssh/known_hosts")).output().unwrap();
+    let hashed =
+        Command::new("ssh-keygen").arg("-Hf").arg(sshd.file("home/.ssh/known_hosts")).output().unwrap();
     assert!(hashed.status.success());
     let text = fs::read_to_string(sshd.file("home/.ssh/known_hosts")).unwrap();
     assert!(text.starts_with("|1|") && !text.contains("127.0.0.1"), "{text}");
@@ -195,7 +198,8 @@ async fn known_hosts_in_every_form() {
     // The server prefers ed25519; it is known by ecdsa.
     sshd.know(&sshd.name(), "ecdsa");
     assert!(check("ecdsa").await.contains("ecdsa-sha2-nistp256"));
-    let hashed = Command::new("ssh-keygen").arg("-Hf").arg(sshd.file("home/.ssh/known_hosts")).output().unwrap();
+    let hashed =
+        Command::new("ssh-keygen").arg("-Hf").arg(sshd.file("home/.ssh/known_hosts")).output().unwrap();
     assert!(hashed.status.success());
     assert!(check("hashed ecdsa").await.contains("ecdsa-sha2-nistp256"));
     sshd.know("127.0.0.1", "ed25519");
@@ -225,7 +229,10 @@ async fn known_hosts_in_every_form() {
 async fn the_check_says_how_and_leaves_nothing_behind() {
     let sshd = Sshd::start();
     let said = signed_in(&sshd, RIGHTS).probe().await.unwrap();
-    assert!(said.contains("ssh-ed25519") && said.contains("user_key") && said.contains("is writable"), "{said}");
+    assert!(
+        said.contains("ssh-ed25519") && said.contains("user_key") && said.contains("is writable"),
+        "{said}"
+    );
     assert_eq!(fs::read_dir(sshd.top()).unwrap().count(), 0);
 }
 

@@ -30,8 +30,10 @@ async fn a_dead_host_is_tried_again() {
     let host = format!("127.0.0.1:{}", free_port());
     let error = says(at(&sshd, &host, LIMIT, RIGHTS).make(&path("a")).await, &["refused", "Is sshd running"]);
     assert_eq!(error.retry, Retry::Backoff);
-    let error =
-        says(at(&sshd, "no-such-host.invalid", LIMIT, RIGHTS).make(&path("a")).await, &["no-such-host.invalid"]);
+    let error = says(
+        at(&sshd, "no-such-host.invalid", LIMIT, RIGHTS).make(&path("a")).await,
+        &["no-such-host.invalid"],
+    );
     assert_eq!(error.retry, Retry::Backoff);
 }
 
@@ -97,7 +99,8 @@ async fn what_the_host_lacks_is_named() {
     sshd.know_itself();
     let limit = Duration::from_secs(20);
     let group = Rights { mode: 0o770, group: Some("no-such-group".to_owned()) };
-    let error = says(at(&sshd, &sshd.host(), limit, group).probe().await, &["no-such-group", "/etc/group", "number"]);
+    let error =
+        says(at(&sshd, &sshd.host(), limit, group).probe().await, &["no-such-group", "/etc/group", "number"]);
     assert_eq!(error.retry, Retry::Never);
     let place = config::Place { key_file: Some(sshd.key()), ..place(Path::new("/no/such/top")) };
     let place = SshPlace::new(&place, &sshd.host(), RIGHTS, sshd.home()).unwrap();
@@ -106,14 +109,17 @@ async fn what_the_host_lacks_is_named() {
 
     let read_only = Sshd::with("Subsystem sftp internal-sftp -R");
     read_only.know_itself();
-    let error = says(at(&read_only, &read_only.host(), limit, RIGHTS).make(&path("a")).await, &["permission denied"]);
+    let error =
+        says(at(&read_only, &read_only.host(), limit, RIGHTS).make(&path("a")).await, &["permission denied"]);
     assert_eq!(error.retry, Retry::Never);
     says(at(&read_only, &read_only.host(), limit, RIGHTS).probe().await, &["permission denied"]);
 
     let no_sftp = Sshd::with("");
     no_sftp.know_itself();
-    let error =
-        says(at(&no_sftp, &no_sftp.host(), limit, RIGHTS).make(&path("a")).await, &["has no SFTP", "Subsystem"]);
+    let error = says(
+        at(&no_sftp, &no_sftp.host(), limit, RIGHTS).make(&path("a")).await,
+        &["has no SFTP", "Subsystem"],
+    );
     assert_eq!(error.retry, Retry::Never);
 }
 
@@ -121,7 +127,10 @@ async fn what_the_host_lacks_is_named() {
 fn a_host_that_is_none_is_refused_at_once() {
     let home = Home { directory: "/".into(), agent: None, machine_known_hosts: "/none".into() };
     for host in ["", "a b", "tomo@", "pg16:port", "-oProxyCommand=touch"] {
-        assert!(SshPlace::new(&place(Path::new("/data")), host, RIGHTS, home.clone()).is_err(), "{host:?} was taken");
+        assert!(
+            SshPlace::new(&place(Path::new("/data")), host, RIGHTS, home.clone()).is_err(),
+            "{host:?} was taken"
+        );
     }
 }
 
@@ -169,8 +178,10 @@ async fn signs_in_by_the_password_file() {
         };
         let made = with("open sesame\n", 0o600).make(&path(method)).await;
         assert_eq!(made, Ok(CreateOutcome::Created), "{method}");
-        let error =
-            says(with("wrong-one\n", 0o600).make(&path("b")).await, &["can't sign in", "password of", "was refused"]);
+        let error = says(
+            with("wrong-one\n", 0o600).make(&path("b")).await,
+            &["can't sign in", "password of", "was refused"],
+        );
         assert_eq!(error.retry, Retry::Never);
         assert!(!error.message.contains("wrong-one"));
         let error = says(with("open sesame\n", 0o644).make(&path("b")).await, &["chmod 600"]);

@@ -75,7 +75,11 @@ async fn both_kinds_of_file_say_the_same() {
 async fn a_mistake_is_told_with_its_line() {
     for (name, text, told) in [
         ("a.toml", "[[beam_time]]\nstart = 2026-03-02\n", ":1: missing field `end`"),
-        ("a.toml", "[[beam_time]]\nstart = 2026-03-02\nend = 2026-03-03\npropsal = 1\n", ":4: unknown field `propsal`"),
+        (
+            "a.toml",
+            "[[beam_time]]\nstart = 2026-03-02\nend = 2026-03-03\npropsal = 1\n",
+            ":4: unknown field `propsal`",
+        ),
         ("a.toml", "\n[[beam_time]]\nstart = \"soon\"\nend = 2026-03-03\n", ":2: start: \"soon\" is no time"),
         ("a.toml", "[[beam_time]]\nstart = 2026-03-09\nend = 2026-03-03\n", ":1: this beam time ends"),
         ("a.toml", "[[beam_time]]\nstart = true\nend = 2026-03-03\n", ":2: a text is expected"),

@@ -52,9 +52,11 @@ impl Server {
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let shared = Arc::new(Shared::default());
         let app = Router::new().fallback(answer).with_state(shared.clone());
-        // A thread of its own, so that tests with and without a runtime can use it; it ends with the test's process.
+        // A thread of its own, so that tests with and without a runtime can use it; it ends with the test's
+        // process.
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
                 axum::serve(listener, app).await.expect("the service runs");
@@ -67,7 +69,10 @@ impl Server {
     pub fn with(activities: Value) -> Server {
         let server = Server::start();
         server.answers(RUNS, Reply::Json(all_runs()));
-        server.answers(SCHEDULED, Reply::Json(json!([{ "scheduleName": "2-BM-A,B", "activities": activities }])));
+        server.answers(
+            SCHEDULED,
+            Reply::Json(json!([{ "scheduleName": "2-BM-A,B", "activities": activities }])),
+        );
         server
     }
 

@@ -118,9 +118,13 @@ async fn missing_and_null_fields_are_no_obstacle() {
     );
     let addresses: Vec<String> = beam_time.addresses().iter().map(ToString::to_string).collect();
     assert_eq!(addresses, ["MA@example.org"]);
-    let unreachable: Vec<String> = beam_time.unreachable().map(|p| format!("{}: {}", p.name(), p.email)).collect();
+    let unreachable: Vec<String> =
+        beam_time.unreachable().map(|p| format!("{}: {}", p.name(), p.email)).collect();
     assert_eq!(unreachable[1], "Li: no e-mail address");
-    assert!(unreachable[2].starts_with("Ana García: no usable e-mail address: \"ana at upf.edu\""), "{unreachable:?}");
+    assert!(
+        unreachable[2].starts_with("Ana García: no usable e-mail address: \"ana at upf.edu\""),
+        "{unreachable:?}"
+    );
     assert_eq!(unreachable.len(), 3);
 
     let server = Server::with(march(Value::Null));
@@ -168,9 +172,12 @@ async fn nobody_is_scheduled() {
 
 #[tokio::test]
 async fn without_a_schedule_of_the_beamlines_name_its_activities_are_asked() {
-    for none in
-        [Reply::Json(json!([])), Reply::Json(json!([null])), Reply::Status(404, "no schedule"), Reply::Status(204, "")]
-    {
+    for none in [
+        Reply::Json(json!([])),
+        Reply::Json(json!([null])),
+        Reply::Status(404, "no schedule"),
+        Reply::Status(204, ""),
+    ] {
         let server = Server::with(json!([]));
         server.answers(SCHEDULED, none);
         server.answers(ACTIVITIES, Reply::Json(march(json!([]))));
@@ -239,7 +246,8 @@ async fn who_may_not_ask_is_told_what_to_do() {
 #[tokio::test]
 async fn a_passing_failure_is_tried_again() {
     let server = Server::with(march(json!([])));
-    for failure in [Reply::Status(500, "oops"), Reply::Status(503, ""), Reply::With(429, "retry-after", "0")] {
+    for failure in [Reply::Status(500, "oops"), Reply::Status(503, ""), Reply::With(429, "retry-after", "0")]
+    {
         server.answers_in_turn(RUNS, [failure.clone(), failure, Reply::Json(all_runs())]);
         assert!(current(&server, MARCH).await.unwrap().is_some());
         assert_eq!(server.asked(), [RUNS, RUNS, RUNS, SCHEDULED]);
@@ -282,7 +290,10 @@ async fn another_answer_than_a_schedule_is_told() {
         (Reply::Status(200, "<html><title>Sign in</title>"), "no JSON"),
         (Reply::Json(json!("maintenance")), "not a list"),
         (Reply::Json(json!({ "runs": [] })), "not a list"),
-        (Reply::With(302, "location", "https://login.example.org/"), "302 Found, to https://login.example.org/"),
+        (
+            Reply::With(302, "location", "https://login.example.org/"),
+            "302 Found, to https://login.example.org/",
+        ),
         (Reply::Status(404, ""), "no list of runs"),
         (Reply::Status(418, ""), "418"),
     ] {

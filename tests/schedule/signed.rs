@@ -12,8 +12,12 @@ const PREFIX: &str = "x:Share:";
 /// The function as the page shows it.
 fn python_function() -> String {
     let page = include_str!("../../docs/signed-tags.md");
-    let block = page.split("```python\n").nth(1).expect("a block of Python").split("```").next().expect("its end");
-    assert!(block.contains("def signature(") && block.lines().filter(|line| !line.is_empty()).count() <= 15, "{block}");
+    let block =
+        page.split("```python\n").nth(1).expect("a block of Python").split("```").next().expect("its end");
+    assert!(
+        block.contains("def signature(") && block.lines().filter(|line| !line.is_empty()).count() <= 15,
+        "{block}"
+    );
     block.to_owned()
 }
 
@@ -21,7 +25,8 @@ fn python_function() -> String {
 fn by_python(key: &str, prefix: &str, sets: &[UserInfo]) -> Vec<String> {
     let sets = serde_json::to_string(sets).unwrap();
     let script = format!(
-        "{}\nimport json, sys\nfor texts in json.loads(sys.argv[3]):\n    print(signature(sys.argv[1], sys.argv[2], texts))\n",
+        "{}\nimport json, sys\nfor texts in json.loads(sys.argv[3]):\n    print(signature(sys.argv[1], \
+         sys.argv[2], texts))\n",
         python_function()
     );
     let output = Command::new(python()).args(["-c", &script, key, prefix, &sets]).output().unwrap();
@@ -32,8 +37,17 @@ fn by_python(key: &str, prefix: &str, sets: &[UserInfo]) -> Vec<String> {
 #[test]
 fn the_documented_python_function_gives_the_same_signature() {
     let key = "f".repeat(64);
-    let texts =
-        ["", "Li", "García", "Пётр 物理 🔬", "a,b:c", "3:abc,", " blank ", "\"quoted\" 'text' \\ $(x)", "2026-03\n"];
+    let texts = [
+        "",
+        "Li",
+        "García",
+        "Пётр 物理 🔬",
+        "a,b:c",
+        "3:abc,",
+        " blank ",
+        "\"quoted\" 'text' \\ $(x)",
+        "2026-03\n",
+    ];
     let mut sets = vec![UserInfo::default()];
     for (n, text) in texts.into_iter().enumerate() {
         for (count, field) in Field::ALL.into_iter().enumerate() {
@@ -57,7 +71,8 @@ fn what_the_records_read_is_signed_and_the_update_time_comes_last() {
     let folder = folder(&server);
     let path = |name: &str| folder.path().join(name);
     let settings = std::fs::read_to_string(path("beamshare.toml")).unwrap();
-    let settings = settings.replace("[epics.user_info]\n", "[epics.user_info]\nsignature = \"x:Signature\"\n");
+    let settings =
+        settings.replace("[epics.user_info]\n", "[epics.user_info]\nsignature = \"x:Signature\"\n");
     std::fs::write(path("beamshare.toml"), &settings).unwrap();
     let signature = test.file(
         "signature.db",
@@ -98,7 +113,8 @@ fn what_the_records_read_is_signed_and_the_update_time_comes_last() {
     }
 
     // The key of the settings, after a rotation: the new one signs.
-    std::fs::write(path("beamshare.toml"), settings.clone() + "\n[rules]\ntag_key_file = \"tag.key\"\n").unwrap();
+    std::fs::write(path("beamshare.toml"), settings.clone() + "\n[rules]\ntag_key_file = \"tag.key\"\n")
+        .unwrap();
     tagged(&["--new-key", "tag.key"]);
     tagged(&by_hand);
     let (texts, signature) = signed(&test);

@@ -64,25 +64,32 @@ pub(crate) struct Ended {
 
 pub(crate) fn program(folder: &Path, test: &CaTest) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_beamshare"));
-    command.current_dir(folder).env_remove("BEAMSHARE_CONFIG").env_remove("BEAMSHARE_LOG").env("NO_COLOR", "1");
+    command
+        .current_dir(folder)
+        .env_remove("BEAMSHARE_CONFIG")
+        .env_remove("BEAMSHARE_LOG")
+        .env("NO_COLOR", "1");
     command.envs(test.environment());
     command
 }
 
 pub(crate) fn run(folder: &Path, test: &CaTest, arguments: &[&str]) -> Ended {
-    let output = program(folder, test).args(arguments).timeout(Duration::from_secs(60)).output().expect("it runs");
+    let output =
+        program(folder, test).args(arguments).timeout(Duration::from_secs(60)).output().expect("it runs");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     Ended { code: output.status.code().expect("it ends"), out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// What another client, pyepics on EPICS base's libca, reads of all PVs: the text and the time of the last put.
+/// What another client, pyepics on EPICS base's libca, reads of all PVs: the text and the time of the last
+/// put.
 pub(crate) fn read(test: &CaTest) -> BTreeMap<String, (String, f64)> {
     let names: Vec<&str> = NAMES.iter().map(|(_, name)| *name).collect();
     let script = format!(
         "import epics, json\nread = {{}}\nfor name in {names:?}:\n  \
          pv = epics.PV('x:' + name + ('.VAL$' if name == 'Email' else ''), form='time')\n  \
          assert pv.wait_for_connection(timeout=30)\n  \
-         read[name] = (pv.get(as_string=True, timeout=30), pv.get_timevars(timeout=30)['timestamp'])\nprint('READ', json.dumps(read))"
+         read[name] = (pv.get(as_string=True, timeout=30), pv.get_timevars(timeout=30)['timestamp'])\n\
+         print('READ', json.dumps(read))"
     );
     let read: BTreeMap<String, (String, f64)> = serde_json::from_str(&printed(test, &script)).expect("JSON");
     // pyepics takes each byte of a CHAR waveform for a character.
@@ -114,13 +121,18 @@ fn day(days: i64) -> String {
 /// A service whose run goes on now, with these activities.
 pub(crate) fn service(activities: Value) -> Server {
     let server = Server::with(activities);
-    server.answers(RUNS, Reply::Json(json!([{ "runName": "2026-1", "startTime": day(-40), "endTime": day(40) }])));
+    server.answers(
+        RUNS,
+        Reply::Json(json!([{ "runName": "2026-1", "startTime": day(-40), "endTime": day(40) }])),
+    );
     server
 }
 
 pub(crate) fn garcia() -> Value {
-    let people =
-        json!([person("Bo", "Li", json!("boli@mit.edu"), "N"), person("Ana", "García", json!("Ana@upf.edu"), "Y")]);
+    let people = json!([
+        person("Bo", "Li", json!("boli@mit.edu"), "N"),
+        person("Ana", "García", json!("Ana@upf.edu"), "Y")
+    ]);
     activity(json!(71001), &day(-1), &day(2), people)
 }
 
@@ -154,7 +166,10 @@ fn a_whole_set_is_put_with_the_update_time_last() {
     assert_eq!((text("Title"), text("Esaf")), ("Pores in shells", "250031"));
     assert_eq!(text("YearMonth"), &day(-1)[..7]);
     let put_at: jiff::Timestamp = text("UpdateTime").parse().expect("a time with its offset");
-    assert!(jiff::Timestamp::now().duration_since(put_at).abs() < jiff::SignedDuration::from_secs(60), "{put_at}");
+    assert!(
+        jiff::Timestamp::now().duration_since(put_at).abs() < jiff::SignedDuration::from_secs(60),
+        "{put_at}"
+    );
     for (field, name) in NAMES {
         assert!(first[name].1 <= first["UpdateTime"].1, "{field} was put after the update time");
     }
@@ -162,10 +177,15 @@ fn a_whole_set_is_put_with_the_update_time_last() {
     let shown = run(folder.path(), &test, &["show"]);
     assert_eq!(shown.code, 0, "{}", shown.err);
     assert!(shown.out.contains("Ana García (PI)") && shown.out.contains("x:LastName"), "{}", shown.out);
-    let shown: Value = serde_json::from_str(&run(folder.path(), &test, &["show", "--json"]).out).expect("JSON");
-    assert_eq!(shown["schedule"]["current"]["proposal"]["number"], shown["experiment"]["details"]["proposal_number"]);
+    let shown: Value =
+        serde_json::from_str(&run(folder.path(), &test, &["show", "--json"]).out).expect("JSON");
+    assert_eq!(
+        shown["schedule"]["current"]["proposal"]["number"],
+        shown["experiment"]["details"]["proposal_number"]
+    );
 
-    // Another group: what its proposal doesn't have is cleared, and every PV is put anew, which tells a whole set.
+    // Another group: what its proposal doesn't have is cleared, and every PV is put anew, which tells a whole
+    // set.
     let ended = run(folder.path(), &test, &["tag", "--set", "6"]);
     assert_eq!(ended.code, 0, "{}", ended.err);
     let second = read(&test);
@@ -221,13 +241,21 @@ fn commissioning_is_tagged_by_hand() {
     assert_eq!(tag(&["--manual", "--proposal", "1"]).code, 4);
     assert_eq!(texts(&test)["UpdateTime"], "never");
 
-    let staff = ["--manual", "--last-name", "Staff", "--email", "staff@example.org", "--title", "Mirror test"];
+    let staff =
+        ["--manual", "--last-name", "Staff", "--email", "staff@example.org", "--title", "Mirror test"];
     let ended = tag(&[&staff[..], &["--year-month", "2026-11"]].concat());
     assert_eq!(ended.code, 0, "{}", ended.err);
     let by_hand = texts(&test);
     let text = |name: &str| by_hand[name].as_str();
-    assert_eq!((text("LastName"), text("Email"), text("YearMonth")), ("Staff", "staff@example.org", "2026-11"));
-    assert_eq!((text("Institution"), text("Esaf"), text("Title")), ("", "", "Mirror test"), "nothing of others stays");
+    assert_eq!(
+        (text("LastName"), text("Email"), text("YearMonth")),
+        ("Staff", "staff@example.org", "2026-11")
+    );
+    assert_eq!(
+        (text("Institution"), text("Esaf"), text("Title")),
+        ("", "", "Mirror test"),
+        "nothing of others stays"
+    );
 
     // A scheduled proposal, whenever it is, with one field set right.
     let ended = tag(&["--manual", "--proposal", "71001", "--email", "garcia@upf.edu"]);
@@ -248,7 +276,11 @@ fn a_pi_without_an_address_makes_watchers_wait() {
     assert_eq!(ended.code, 1, "{}", ended.err);
     assert!(ended.err.contains("PI e-mail") && ended.err.contains("--email ADDRESS"), "{}", ended.err);
     let texts = texts(&test);
-    assert_eq!((texts["LastName"].as_str(), texts["Email"].as_str()), ("García", ""), "no other group's address stays");
+    assert_eq!(
+        (texts["LastName"].as_str(), texts["Email"].as_str()),
+        ("García", ""),
+        "no other group's address stays"
+    );
 }
 
 #[test]
@@ -277,7 +309,11 @@ fn nothing_is_put_unless_everything_can_be() {
     let ioc = test.ioc_with_records(&short);
     let ended = run(folder.path(), &test, &["tag"]);
     assert_eq!(ended.code, 1, "{}", ended.err);
-    assert!(ended.err.contains("nothing was put: the PI e-mail") && ended.err.contains("holds 7"), "{}", ended.err);
+    assert!(
+        ended.err.contains("nothing was put: the PI e-mail") && ended.err.contains("holds 7"),
+        "{}",
+        ended.err
+    );
     assert_eq!(last_name(), "''");
     ioc.kill();
 
@@ -341,7 +377,10 @@ fn as_a_service_it_tags_again_and_ends_when_told() {
     while server.asked().is_empty() {
         std::thread::yield_now();
     }
-    server.answers(RUNS, Reply::Json(json!([{ "runName": "2026-1", "startTime": day(-40), "endTime": day(40) }])));
+    server.answers(
+        RUNS,
+        Reply::Json(json!([{ "runName": "2026-1", "startTime": day(-40), "endTime": day(40) }])),
+    );
     let second = until(&|texts| texts["LastName"] == "Li" && texts["UpdateTime"] != first["UpdateTime"]);
     assert_eq!(second["Email"], "boli@mit.edu");
     let pid = rustix::process::Pid::from_child(&service.0);
@@ -382,7 +421,11 @@ fn the_schedule_is_shown() {
 
     let ended = show(&["--set", "3"]);
     assert_eq!((ended.code, ended.out.as_str()), (4, ""));
-    assert!(ended.err.contains("last: proposal 71001") && ended.err.contains("next: proposal 71002"), "{}", ended.err);
+    assert!(
+        ended.err.contains("last: proposal 71001") && ended.err.contains("next: proposal 71002"),
+        "{}",
+        ended.err
+    );
     let ended = show(&["--all"]);
     assert!(ended.out.contains("71001") && ended.out.contains("71002"), "{}", ended.out);
 
@@ -391,7 +434,10 @@ fn the_schedule_is_shown() {
         let ended = run(folder.path(), &test, &["check", "--json"]);
         let document: Value = serde_json::from_str(&ended.out).expect("JSON");
         let checks = document["checks"].as_array().unwrap().iter();
-        checks.filter(|check| check["section"] == "schedule").map(|check| check["state"].clone()).collect::<Vec<_>>()
+        checks
+            .filter(|check| check["section"] == "schedule")
+            .map(|check| check["state"].clone())
+            .collect::<Vec<_>>()
     };
     assert_eq!(check(), ["ok"]);
     server.answers(RUNS, Reply::Status(401, ""));

@@ -20,7 +20,8 @@ type Channels = BTreeMap<String, Vec<String>>;
 
 /// All screens by name, each by its form: adl, ui, bob.
 fn screens() -> BTreeMap<String, BTreeMap<String, Channels>> {
-    let output = Command::new(python()).arg(repository("tests/screens/channels.py")).output().expect("python");
+    let output =
+        Command::new(python()).arg(repository("tests/screens/channels.py")).output().expect("python");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("JSON of channels.py")
 }
@@ -28,7 +29,10 @@ fn screens() -> BTreeMap<String, BTreeMap<String, Channels>> {
 /// Names of a database's records, after the macros of their prefix.
 fn records(file: &str) -> BTreeSet<String> {
     let text = std::fs::read_to_string(repository(file)).unwrap();
-    let names = text.lines().filter_map(|line| line.strip_prefix("record(")).filter_map(|line| line.split('"').nth(1));
+    let names = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("record("))
+        .filter_map(|line| line.split('"').nth(1));
     names.map(|name| name.rsplit(')').next().unwrap().to_owned()).collect()
 }
 
@@ -73,20 +77,30 @@ fn every_channel_is_a_record_and_every_record_is_on_a_screen() {
         }
     }
     let hidden: BTreeSet<String> = NOT_ON_A_SCREEN.iter().map(|(record, _)| (*record).to_owned()).collect();
-    assert_eq!(&own - &shown, hidden, "records that are on no screen, against those that are meant not to be");
+    assert_eq!(
+        &own - &shown,
+        hidden,
+        "records that are on no screen, against those that are meant not to be"
+    );
     for record in Record::ALL {
-        let places: Vec<_> = commanded.iter().filter(|(_, name)| name == record.suffix()).map(|(s, _)| s).collect();
+        let places: Vec<_> =
+            commanded.iter().filter(|(_, name)| name == record.suffix()).map(|(s, _)| s).collect();
         match record.kind() {
             RecordKind::Run | RecordKind::Momentary | RecordKind::Level => {
                 assert_eq!(places.len(), 1, "{record} is commanded from {places:?}");
-                assert_eq!(places[0] == "beamshare", AT_ONCE.contains(record), "{record} is commanded from {places:?}");
+                assert_eq!(
+                    places[0] == "beamshare",
+                    AT_ONCE.contains(record),
+                    "{record} is commanded from {places:?}"
+                );
             }
             _ => assert!(places.is_empty(), "{record} is beamshare's, commanded from {places:?}"),
         }
     }
 }
 
-/// PyDM's screens in front of a live IOC: see opened.py. With BEAMSHARE_PICTURES, what was seen is saved there.
+/// PyDM's screens in front of a live IOC: see opened.py. With BEAMSHARE_PICTURES, what was seen is saved
+/// there.
 #[test]
 fn pydm_shows_each_state_and_its_buttons_put() {
     let test = CaTest::new();

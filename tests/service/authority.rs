@@ -1,4 +1,5 @@
-//! What anyone who can put to the PVs can't reach: another group's data, and more messages than the limits allow.
+//! What anyone who can put to the PVs can't reach: another group's data, and more messages than the limits
+//! allow.
 
 use crate::site::{LIMIT, Site, garcia, li};
 use beamshare::domain::Field;
@@ -69,7 +70,8 @@ async fn a_verb_by_hand_is_no_way_round() {
     assert!(site.mailed_to().iter().filter(|who| *who == ANA).count() == 2, "told: {:?}", site.mailed_to());
     let (_, history) = site.verb(&["history", "--json"]).await;
     let history: serde_json::Value = serde_json::from_str(&history).unwrap();
-    let addresses: Vec<_> = history.as_array().unwrap().iter().map(|row| &row["experiment"]["pi_email"]).collect();
+    let addresses: Vec<_> =
+        history.as_array().unwrap().iter().map(|row| &row["experiment"]["pi_email"]).collect();
     assert_eq!(addresses.last().unwrap().as_str(), Some(ANA), "the past is not rewritten: {history:#}");
     assert_eq!(addresses[0].as_str(), Some(NA), "{history:#}");
 }
@@ -86,7 +88,9 @@ async fn removed_by_hand_outlasts_a_tagging() {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(LIMIT, gone).await.unwrap_or_else(|_| panic!("{:?}\n{}", site.readers(), site.log()));
+    tokio::time::timeout(LIMIT, gone)
+        .await
+        .unwrap_or_else(|_| panic!("{:?}\n{}", site.readers(), site.log()));
     site.tag(&li()).await;
     site.delivered("boli@mit.example").await;
     let mut again = garcia();
@@ -111,7 +115,8 @@ async fn resends_have_a_limit_that_a_restart_does_not_reset() {
     site.delivered(ANA).await;
     for _ in 0..2 {
         site.press(Record::Resend, 1).await;
-        let refused = "Resend refused: the limit of 1 per hour is reached (resends_per_hour); the next is possible at ";
+        let refused =
+            "Resend refused: the limit of 1 per hour is reached (resends_per_hour); the next is possible at ";
         site.record(Record::StatusMsg, |text| text.contains(refused)).await;
         assert_eq!(site.mailed_to(), [ANA, ANA]);
         site.terminate();
@@ -124,7 +129,8 @@ async fn resends_have_a_limit_that_a_restart_does_not_reset() {
 
 #[tokio::test]
 async fn new_groups_have_a_limit_that_ends_by_itself() {
-    let mut site = Site::with(&Field::ALL, &[("new_groups_per_hour = 1000", "new_groups_per_hour = 1")]).await;
+    let mut site =
+        Site::with(&Field::ALL, &[("new_groups_per_hour = 1000", "new_groups_per_hour = 1")]).await;
     site.start();
     site.idle().await;
     site.tag(&garcia()).await;

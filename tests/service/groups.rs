@@ -173,5 +173,8 @@ async fn a_correction_that_was_tagged_moves_the_access_once_approved() {
     site.delivered("boli@mit.example").await;
     assert_eq!(site.readers(), [reader("/2026-03/Li/", "boli@mit.example")]);
     // Each their link, and both the message about the change.
-    assert_eq!(site.mailed_to(), ["boli@mit.example", "boli@mit.example", "nali@eth.example", "nali@eth.example"]);
+    assert_eq!(
+        site.mailed_to(),
+        ["boli@mit.example", "boli@mit.example", "nali@eth.example", "nali@eth.example"]
+    );
 }

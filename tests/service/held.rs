@@ -136,7 +136,8 @@ async fn hostile_values_go_nowhere() {
     ];
     for (number, (field, value)) in hostile.into_iter().enumerate() {
         let updated: &'static str = Box::leak(format!("03-01 10:{number:02}").into_boxed_str());
-        let mut set = group(["Ana", "Garcia", "UPF", "ana@upf.example", "11", updated, "71001", "T", "2026-03", "21"]);
+        let mut set =
+            group(["Ana", "Garcia", "UPF", "ana@upf.example", "11", updated, "71001", "T", "2026-03", "21"]);
         for (its, text) in &mut set {
             if *its == field {
                 *text = value;
@@ -165,7 +166,8 @@ async fn a_boot_of_the_ioc_makes_no_half_set_whole() {
     let mut site = Site::started().await;
     site.tag(&garcia()).await;
     site.delivered("ana@upf.example").await;
-    // Everything but the year-month and the ESAF; then the IOC boots, restores its records and processes them.
+    // Everything but the year-month and the ESAF; then the IOC boots, restores its records and processes
+    // them.
     site.tag_some(&li(), 8).await;
     site.held("Not one whole tagging").await;
     site.kill_ioc();

@@ -14,7 +14,8 @@ struct Second {
 impl Second {
     fn start(site: &Site) -> Second {
         let settings = std::fs::read_to_string(site.beamline.path("beamshare.toml")).unwrap();
-        let journal = settings.lines().find(|line| line.starts_with("path = ") && line.contains("sqlite")).unwrap();
+        let journal =
+            settings.lines().find(|line| line.starts_with("path = ") && line.contains("sqlite")).unwrap();
         let file = site.beamline.path("second.toml");
         std::fs::write(&file, settings.replace(journal, "path = \"second.sqlite\"")).unwrap();
         let log = site.beamline.path("second.log");
@@ -79,10 +80,10 @@ async fn run_pressed_a_hundred_times_delivers_once() {
     // The delivery lasts longer than the presses, which fall into it.
     site.beamline.globus.fault(globus_simulator::Fault::delay("access_list", 3));
     let script = "import epics, time\n\
-        run = epics.PV('site:Share:Run')\n\
-        assert run.wait_for_connection(30)\n\
-        for _ in range(100):\n    run.put(1)\n    time.sleep(0.01)\n\
-        epics.ca.poll()\n";
+                  run = epics.PV('site:Share:Run')\n\
+                  assert run.wait_for_connection(30)\n\
+                  for _ in range(100):\n    run.put(1)\n    time.sleep(0.01)\n\
+                  epics.ca.poll()\n";
     site.ca.python(script);
     site.record(Record::RunCount, |text| text == "2").await;
     site.record(Record::Run, |text| text == "Idle").await;

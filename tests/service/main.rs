@@ -1,5 +1,6 @@
-//! The whole service: the beamshare program between a soft IOC, the Globus simulator, real directories and mail files,
-//! seen from outside as an operator and a tagging tool see it. Needs `cargo nextest run` (one process a test).
+//! The whole service: the beamshare program between a soft IOC, the Globus simulator, real directories and
+//! mail files, seen from outside as an operator and a tagging tool see it. Needs `cargo nextest run` (one
+//! process a test).
 
 #[path = "../delivery/beamline.rs"]
 #[allow(dead_code)]

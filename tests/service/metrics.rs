@@ -58,7 +58,11 @@ async fn the_metrics_say_what_the_records_say() {
     let state = |state: &str| done[&format!("beamshare_status{{{label},state=\"{state}\"}}")];
     assert_eq!((state("Done"), state("Failed"), state("Running")), (1.0, 0.0, 0.0));
     for step in ["dirs", "globus", "share", "email"] {
-        assert_eq!(done[&format!("beamshare_step_status{{{label},step=\"{step}\",state=\"Done\"}}")], 1.0, "{step}");
+        assert_eq!(
+            done[&format!("beamshare_step_status{{{label},step=\"{step}\",state=\"Done\"}}")],
+            1.0,
+            "{step}"
+        );
     }
     let ended = done[&format!("beamshare_last_run_seconds{beamline}")];
     let now = jiff::Timestamp::now().as_second() as f64;
@@ -92,7 +96,10 @@ async fn an_address_that_is_edited_while_the_service_runs_is_served() {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
         if let Some(before) = before {
-            assert!(reqwest::get(format!("http://127.0.0.1:{before}/metrics")).await.is_err(), "the address of before");
+            assert!(
+                reqwest::get(format!("http://127.0.0.1:{before}/metrics")).await.is_err(),
+                "the address of before"
+            );
         }
     }
 }

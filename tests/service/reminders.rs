@@ -23,7 +23,9 @@ async fn a_reminder_that_came_due_while_it_was_down_goes_out_once() {
     let reminders = |site: &Site| {
         let files = std::fs::read_dir(site.beamline.path("outbox")).unwrap().map(|file| file.unwrap().path());
         let texts = files.filter_map(|file| std::fs::read_to_string(file).ok());
-        texts.filter(|text| text.contains("Subject: Your access ends") && text.contains("To: ana@upf.example")).count()
+        texts
+            .filter(|text| text.contains("Subject: Your access ends") && text.contains("To: ana@upf.example"))
+            .count()
     };
     assert_eq!(reminders(&site), 0, "not before it is due");
     site.kill();

@@ -1,9 +1,10 @@
-//! Random schedules of tagging runs on the C IOC: overlaps, slow and dead tools, other orders, kills of the part of the
-//! service that decides, and kills of the IOC with and without restored records. The oracle knows which values each run
-//! put, so it is right whatever the schedule is.
+//! Random schedules of tagging runs on the C IOC: overlaps, slow and dead tools, other orders, kills of the
+//! part of the service that decides, and kills of the IOC with and without restored records. The oracle knows
+//! which values each run put, so it is right whatever the schedule is.
 //!
-//! Many lanes, each with PVs, a journal and a decider of its own, run side by side. `make replay SCENARIOS=1000` runs more
-//! of them; REPLAY_SEED repeats a run as far as the operating system's scheduling allows.
+//! Many lanes, each with PVs, a journal and a decider of its own, run side by side. `make replay
+//! SCENARIOS=1000` runs more of them; REPLAY_SEED repeats a run as far as the operating system's scheduling
+//! allows.
 
 use crate::site::LIMIT;
 use beamshare::config::Rules;
@@ -97,7 +98,8 @@ struct Ended {
     held: Option<Reason>,
     /// No run was slower than the assumption allows
     in_time: bool,
-    /// No run in an order of its own overlapped another run: the puts of one can complete a dead run of the known tool
+    /// No run in an order of its own overlapped another run: the puts of one can complete a dead run of the
+    /// known tool
     in_known_order: bool,
     /// How often the clean run had to be repeated
     taggings: u64,
@@ -125,7 +127,12 @@ fn rules() -> Rules {
 }
 
 /// What the service does with the user info, up to the plan of a delivery.
-async fn decide(context: Context, pvs: BTreeMap<Field, String>, journal: PathBuf, decided: watch::Sender<Decided>) {
+async fn decide(
+    context: Context,
+    pvs: BTreeMap<Field, String>,
+    journal: PathBuf,
+    decided: watch::Sender<Decided>,
+) {
     let (rules, journal) = (rules(), Journal::open(&journal).await.unwrap());
     let earlier = journal.decision_state().await.unwrap().watched;
     let mut watcher = Watcher::start(&context, &pvs, &rules, earlier).unwrap();
@@ -214,8 +221,8 @@ impl Lane {
         group
     }
 
-    /// One to three tagging runs at once, some of them dead or slow, and perhaps a kill; then a rest and a clean run.
-    /// `has_ioc` says when the IOC runs for the rest of the scenario.
+    /// One to three tagging runs at once, some of them dead or slow, and perhaps a kill; then a rest and a
+    /// clean run. `has_ioc` says when the IOC runs for the rest of the scenario.
     async fn scenario(&mut self, mut has_ioc: watch::Receiver<bool>) -> Ended {
         // A put that has not been noticed yet must not let the rest before it pass for the one after it.
         self.decided.send_modify(|decided| decided.rested = false);
@@ -229,7 +236,9 @@ impl Lane {
             }
             let mut order = ORDER.to_vec();
             if self.random.percent(10) {
-                (1..order.len()).rev().for_each(|last| order.swap(last, self.random.below(last as u64 + 1) as usize));
+                (1..order.len())
+                    .rev()
+                    .for_each(|last| order.swap(last, self.random.below(last as u64 + 1) as usize));
                 in_known_order &= count == 1;
             }
             if self.random.percent(50) {
@@ -254,8 +263,8 @@ impl Lane {
         Ended { held, in_time, in_known_order, taggings: self.clean_run().await }
     }
 
-    /// A clean run is accepted whatever was before; after a boot of the IOC, once that has been noticed. Returns how often
-    /// it had to be repeated.
+    /// A clean run is accepted whatever was before; after a boot of the IOC, once that has been noticed.
+    /// Returns how often it had to be repeated.
     async fn clean_run(&mut self) -> u64 {
         let clean = self.new_group();
         let info = UserInfo(clean.clone());
@@ -273,7 +282,8 @@ impl Lane {
 
     /// Forgets what was checked.
     fn forget(&self) {
-        self.decided.send_modify(|decided| drop(decided.accepted.drain(..decided.accepted.len().saturating_sub(1))));
+        self.decided
+            .send_modify(|decided| drop(decided.accepted.drain(..decided.accepted.len().saturating_sub(1))));
     }
 
     /// The accepted sets that no run has put.
@@ -287,9 +297,15 @@ impl Lane {
     }
 }
 
-/// A tagging run. Returns whether it never paused for as long as `RUN_LIMIT`: beyond that nothing is promised. A tool that
-/// can't put in time dies, as one that lost its connection does; a clean run that dies was none.
-async fn tag(channels: Arc<BTreeMap<Field, TextChannel>>, group: Group, order: Vec<Field>, mut random: Random) -> bool {
+/// A tagging run. Returns whether it never paused for as long as `RUN_LIMIT`: beyond that nothing is
+/// promised. A tool that can't put in time dies, as one that lost its connection does; a clean run that dies
+/// was none.
+async fn tag(
+    channels: Arc<BTreeMap<Field, TextChannel>>,
+    group: Group,
+    order: Vec<Field>,
+    mut random: Random,
+) -> bool {
     let mut last = Instant::now();
     let is_clean = random.0 == 0;
     for (number, field) in order.into_iter().enumerate() {
@@ -376,7 +392,11 @@ async fn random_schedules_accept_nothing_that_no_run_put() {
             assert!(wrong.is_empty() || !is_promised, "lane {}: {wrong:?}; REPLAY_SEED={seed}", lane.number);
             unknown += u64::from(!in_known_order);
             unknown_wrong += wrong.len();
-            assert!(taggings == 1 || boot.is_some(), "lane {}: a clean run is held; REPLAY_SEED={seed}", lane.number);
+            assert!(
+                taggings == 1 || boot.is_some(),
+                "lane {}: a clean run is held; REPLAY_SEED={seed}",
+                lane.number
+            );
             late += u64::from(!in_time);
             let reason = held.map_or("not held".to_owned(), |reason| format!("{reason:?}"));
             let reason = reason.split([' ', '(']).next().unwrap_or_default().to_owned();
@@ -388,9 +408,12 @@ async fn random_schedules_accept_nothing_that_no_run_put() {
     }
     drop(ioc);
     println!("{done} scenarios with {boots} boots of the IOC: 0 wrong, all clean runs accepted");
-    println!("the runs before them by reason of the hold: {reasons:?}; {late} slower than the assumption allows");
     println!(
-        "{unknown} with overlapping runs in an unknown order, for which nothing is promised: {unknown_wrong} wrong"
+        "the runs before them by reason of the hold: {reasons:?}; {late} slower than the assumption allows"
+    );
+    println!(
+        "{unknown} with overlapping runs in an unknown order, for which nothing is promised: \
+         {unknown_wrong} wrong"
     );
 }
 

@@ -159,12 +159,18 @@ async fn the_proposals_people_are_served_as_they_come_and_go() {
     let site = started(&server, "schedule").await;
     site.tag(&garcia()).await;
     site.delivered(ANA).await;
-    assert_eq!((site.readers(), site.mailed_to()), (readers(&[ANA, BO]), vec![ANA.to_owned(), BO.to_owned()]));
+    assert_eq!(
+        (site.readers(), site.mailed_to()),
+        (readers(&[ANA, BO]), vec![ANA.to_owned(), BO.to_owned()])
+    );
 
     list(&server, &[ANA, BO, NA]);
     until(&site, || site.mailed_to().len() == 3).await;
     site.delivered(ANA).await;
-    assert_eq!((site.readers(), site.mailed_to()), (readers(&[ANA, BO, NA]), vec![ANA.into(), BO.into(), NA.into()]));
+    assert_eq!(
+        (site.readers(), site.mailed_to()),
+        (readers(&[ANA, BO, NA]), vec![ANA.into(), BO.into(), NA.into()])
+    );
     site.record(Record::RunCount, |text| text == "2").await;
     assert_eq!(site.text(Record::UsersShared).await, "4", "the staff of share_with, too");
 
@@ -200,7 +206,10 @@ async fn who_was_known_is_served_while_the_schedule_is_away() {
     assert_eq!(site.readers(), readers(&[ANA]));
     server.answers(RUNS, runs());
     site.delivered(ANA).await;
-    assert_eq!((site.readers(), site.mailed_to()), (readers(&[ANA, BO]), vec![ANA.to_owned(), BO.to_owned()]));
+    assert_eq!(
+        (site.readers(), site.mailed_to()),
+        (readers(&[ANA, BO]), vec![ANA.to_owned(), BO.to_owned()])
+    );
 }
 
 #[tokio::test]
@@ -264,12 +273,17 @@ async fn users_are_added_and_removed_by_hand() {
     site.delivered(ANA).await;
     until(&site, || site.readers() == readers(&[ANA, BO])).await;
     assert_eq!(site.mailed_to(), [ANA, BO, NA], "Bo has his message");
-    assert_eq!(site.beamline.globus.rules(site.beamline.collection).len(), 3, "the staff of share_with keep theirs");
+    assert_eq!(
+        site.beamline.globus.rules(site.beamline.collection).len(),
+        3,
+        "the staff of share_with keep theirs"
+    );
 
     let (code, told) = verb(&site, &["users", "list", "--experiment", "71001", "--json"]).await;
     assert_eq!(code, Some(0), "{told}");
     let list: Value = serde_json::from_str(&told).unwrap();
-    let row = |email: &str| list["people"].as_array().unwrap().iter().find(|row| row["address"] == email).unwrap();
+    let row =
+        |email: &str| list["people"].as_array().unwrap().iter().find(|row| row["address"] == email).unwrap();
     assert_eq!((&row(ANA)["by"], &row(ANA)["access"]), (&json!("pi"), &json!("granted")));
     assert_eq!((&row(BO)["state"], &row(BO)["message"]), (&json!("present"), &json!("sent")));
     assert_eq!((&row(NA)["state"], &row(NA)["access"]), (&json!("removed"), &json!("revoked")));

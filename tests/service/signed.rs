@@ -1,4 +1,5 @@
-//! Signed tags on the C soft IOC: what is not signed, forged, mixed or replayed is held, and no button releases it.
+//! Signed tags on the C soft IOC: what is not signed, forged, mixed or replayed is held, and no button
+//! releases it.
 
 use crate::site::{Group, Site, garcia, li};
 use beamshare::domain::{Field, TagKeys, UserInfo};
@@ -29,7 +30,8 @@ fn write_keys(site: &Site, keys: &str) {
 
 /// The group's texts with an update time so many seconds from now.
 fn texts(group: &Group, seconds: i64) -> BTreeMap<Field, String> {
-    let mut texts: BTreeMap<Field, String> = group.iter().map(|(field, text)| (*field, (*text).to_owned())).collect();
+    let mut texts: BTreeMap<Field, String> =
+        group.iter().map(|(field, text)| (*field, (*text).to_owned())).collect();
     texts.insert(Field::UpdateTime, (Timestamp::now() + Span::new().seconds(seconds)).to_string());
     texts
 }
@@ -146,7 +148,8 @@ async fn keys_rotate_and_a_key_that_is_missing_or_open_to_others_holds() {
 #[tokio::test]
 async fn beamshare_tag_signs_for_the_service_and_verbs_refuse_what_is_not_signed() {
     let mut site = signed_site().await;
-    let tag = ["tag", "--manual", "--last-name", "Garcia", "--email", "ana@upf.example", "--proposal", "71001"];
+    let tag =
+        ["tag", "--manual", "--last-name", "Garcia", "--email", "ana@upf.example", "--proposal", "71001"];
     let (code, said) = site.verb(&[&tag[..], &["--year-month", "2026-03"]].concat()).await;
     assert_eq!(code, Some(0), "{said}");
     site.delivered("ana@upf.example").await;

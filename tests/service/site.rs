@@ -36,7 +36,18 @@ pub fn group(texts: [&'static str; 10]) -> Group {
 }
 
 pub fn garcia() -> Group {
-    group(["Ana", "Garcia", "UPF", "ana@upf.example", "11", "03-01 09:00", "71001", "Shells", "2026-03", "21"])
+    group([
+        "Ana",
+        "Garcia",
+        "UPF",
+        "ana@upf.example",
+        "11",
+        "03-01 09:00",
+        "71001",
+        "Shells",
+        "2026-03",
+        "21",
+    ])
 }
 
 pub fn li() -> Group {
@@ -67,14 +78,18 @@ impl Site {
     /// With these fields alone configured, and changes of the configuration.
     pub async fn with(fields: &[Field], changes: Changes<'_>) -> Site {
         let ca = CaTest::new();
-        let keys: String = fields.iter().map(|field| format!("{} = \"{}\"\n", field.key(), pv(*field))).collect();
+        let keys: String =
+            fields.iter().map(|field| format!("{} = \"{}\"\n", field.key(), pv(*field))).collect();
         let mut all = vec![
             (
                 "year_month = \"ym\"\npi_last_name = \"name\"\npi_email = \"email\"\nproposal_number = \"proposal\"\n",
                 &*keys,
             ),
             ("2bmb:Share:", PREFIX),
-            ("[rules]\nretry_for = \"20s\"", "[rules]\nsettle = \"500ms\"\nrun_limit = \"5s\"\nretry_for = \"1h\""),
+            (
+                "[rules]\nretry_for = \"20s\"",
+                "[rules]\nsettle = \"500ms\"\nrun_limit = \"5s\"\nretry_for = \"1h\"",
+            ),
         ];
         all.extend_from_slice(changes);
         let beamline = Beamline::with(&all, |collection| collection).await;
@@ -88,7 +103,8 @@ impl Site {
     }
 
     pub fn start_ioc(&mut self) {
-        let files = ["db/beamshare.db", "db/user_info_tomoscan.db", "db/user_info_signature.db"].map(repository);
+        let files =
+            ["db/beamshare.db", "db/user_info_tomoscan.db", "db/user_info_signature.db"].map(repository);
         self.ioc = Some(self.ca.ioc(&files.each_ref().map(|file| (file.as_path(), "P=site:"))));
     }
 
@@ -228,7 +244,8 @@ impl Site {
 
     /// Tags a group, and again whenever the screen advises it, until it is delivered.
     pub async fn tag_as_advised(&self, group: &Group) {
-        let email = group.iter().find(|(field, _)| *field == Field::PiEmail).expect("every group has an address").1;
+        let email =
+            group.iter().find(|(field, _)| *field == Field::PiEmail).expect("every group has an address").1;
         let advice = |text: &str| text.contains(email) && text.contains("Tag the group again, or");
         loop {
             self.tag(group).await;
@@ -271,10 +288,13 @@ impl Site {
             .filter(|rule| Some(text(rule, "principal")) != staff)
             .map(|rule| {
                 let principal = text(rule, "principal");
-                let named =
-                    |email: &&str| self.beamline.globus.identity(email).is_some_and(|id| id.to_string() == principal);
-                let who =
-                    emails.iter().find(|email| named(email)).map_or(principal.clone(), |email| (*email).to_owned());
+                let named = |email: &&str| {
+                    self.beamline.globus.identity(email).is_some_and(|id| id.to_string() == principal)
+                };
+                let who = emails
+                    .iter()
+                    .find(|email| named(email))
+                    .map_or(principal.clone(), |email| (*email).to_owned());
                 (text(rule, "path"), who)
             })
             .collect();

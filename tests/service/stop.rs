@@ -65,7 +65,10 @@ async fn without_its_journal_the_service_serves_nothing() {
     let whole = std::fs::read(&journal).unwrap();
     std::fs::write(&journal, vec![7; 40_000]).unwrap();
     let (code, said) = site.second_service();
-    assert!(code == Some(6) && said.contains("is damaged") && said.contains("docs/operation.md"), "{code:?}: {said}");
+    assert!(
+        code == Some(6) && said.contains("is damaged") && said.contains("docs/operation.md"),
+        "{code:?}: {said}"
+    );
     std::fs::write(&journal, whole).unwrap();
 }
 

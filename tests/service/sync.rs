@@ -245,8 +245,10 @@ async fn one_groups_data_never_goes_into_anothers_directory() {
         .replace("/{{ year_month }}/{{ pi_last_name }}\"\ndestination", &format!("/{own}\"\ndestination"))
         .replace("@FOLDER@/local/{{ year_month }}/{{ pi_last_name }}", &format!("@FOLDER@/local/{own}"))
         .replace("/2bm/{{ year_month }}/{{ pi_last_name }}", "/2bm/{{ pi_last_name }}");
-    let changes =
-        [("[journal]", &*pair), ("paths = [\"{{ year_month }}/{{ pi_last_name }}\"]", &format!("paths = [\"{own}\"]"))];
+    let changes = [
+        ("[journal]", &*pair),
+        ("paths = [\"{{ year_month }}/{{ pi_last_name }}\"]", &format!("paths = [\"{own}\"]")),
+    ];
     let mut site = Site::with(&Field::ALL, &changes).await;
     site.start();
     site.idle().await;
@@ -257,8 +259,10 @@ async fn one_groups_data_never_goes_into_anothers_directory() {
     site.tag(&other_li()).await;
     site.delivered("nali@eth.example").await;
     site.write("Li_71003/b.h5", "Na's");
-    site.record(Record::SyncMsg, |text| text.contains("is another experiment's already") && text.contains("boli"))
-        .await;
+    site.record(Record::SyncMsg, |text| {
+        text.contains("is another experiment's already") && text.contains("boli")
+    })
+    .await;
     site.record(Record::SyncSts, |text| text == "Failed").await;
     // The first one's last file still goes; the other's never.
     site.write("Li_71002/c.h5", "Bo's");

@@ -66,7 +66,8 @@ async fn two_tools_at_once_get_nobody_another_groups_directory() {
             Some(run)
         });
         interleave(&site, [&garcia(), &li()], turns).await;
-        site.record(Record::StatusMsg, |text| text.contains("whole tagging") || text.contains("is there")).await;
+        site.record(Record::StatusMsg, |text| text.contains("whole tagging") || text.contains("is there"))
+            .await;
         site.assert_right(&format!("round {round}"));
     }
     for group in [garcia(), li()] {
@@ -153,7 +154,8 @@ async fn a_power_failure_within_a_run_gets_nobody_another_groups_directory() {
         site.tag_some(&li(), puts).await;
         site.kill();
         site.kill_ioc();
-        let names = ["UserName", "UserLastName", "UserEmail", "UserBadge", "UserInfoUpdate", "ProposalNumber"];
+        let names =
+            ["UserName", "UserLastName", "UserEmail", "UserBadge", "UserInfoUpdate", "ProposalNumber"];
         let places = [0, 1, 3, 4, 5, 6];
         let texts = places.map(|place| if place < puts { li()[place].1 } else { garcia()[place].1 });
         let mut fields: Vec<(&str, &str)> = names.into_iter().zip(texts).collect();

@@ -24,10 +24,11 @@ async fn order(commands: &mut OperatorCommands) -> OperatorCommand {
     }
 }
 
-/// Fails if there is an order among what was heard so far. What an operator would press after it, `Resend`, is the
-/// mark up to which is listened.
+/// Fails if there is an order among what was heard so far. What an operator would press after it, `Resend`,
+/// is the mark up to which is listened.
 async fn no_order(ca: &Context, commands: &mut OperatorCommands) {
-    // A press that comes before the board has found the button again after a restart of the IOC is nobody's: press again.
+    // A press that comes before the board has found the button again after a restart of the IOC is nobody's:
+    // press again.
     let mark = async {
         loop {
             press(ca, "Resend").await;
@@ -146,7 +147,8 @@ async fn run_pressed_a_hundred_times_is_one_run() {
     no_order(&ca, &mut commands).await;
 }
 
-/// The state of Run is changed by deliveries of every length, down to none at all: no echo is ever taken for a press.
+/// The state of Run is changed by deliveries of every length, down to none at all: no echo is ever taken for
+/// a press.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beamshare_never_hears_itself() {
     let test = CaTest::new();

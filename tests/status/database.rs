@@ -1,4 +1,5 @@
-//! db/*.db against the names, types and states that the program has, and against what EPICS asks of a good database.
+//! db/*.db against the names, types and states that the program has, and against what EPICS asks of a good
+//! database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -77,13 +78,19 @@ async fn every_record_is_served_with_its_type_description_and_states() {
                     .collect(),
                 _ => STEP_STATES
                     .iter()
-                    .map(|(_, label)| ((*label).to_owned(), if *label == "Failed" { "MAJOR" } else { "NO_ALARM" }))
+                    .map(|(_, label)| {
+                        ((*label).to_owned(), if *label == "Failed" { "MAJOR" } else { "NO_ALARM" })
+                    })
                     .collect(),
             };
             for (index, (label, severity)) in states.iter().enumerate() {
                 channel.put(Value::Enum(vec![index as u16]), LIMIT).await.unwrap();
                 assert_eq!(&field(&ca, &name).await, label);
-                assert_eq!(channel.get(LIMIT).await.unwrap().severity.to_string(), *severity, "{name} {label}");
+                assert_eq!(
+                    channel.get(LIMIT).await.unwrap().severity.to_string(),
+                    *severity,
+                    "{name} {label}"
+                );
             }
         }
     }
@@ -91,10 +98,15 @@ async fn every_record_is_served_with_its_type_description_and_states() {
 
 #[test]
 fn descriptions_fit_and_types_are_of_base_3_15() {
-    for file in ["db/beamshare.db", "db/user_info_tomoscan.db", "db/user_info_dtagging.db", "db/user_info_signature.db"]
-    {
+    for file in [
+        "db/beamshare.db",
+        "db/user_info_tomoscan.db",
+        "db/user_info_dtagging.db",
+        "db/user_info_signature.db",
+    ] {
         let text = std::fs::read_to_string(repository(file)).unwrap();
-        let descriptions: Vec<_> = text.lines().filter_map(|l| l.trim().strip_prefix("field(DESC, \"")).collect();
+        let descriptions: Vec<_> =
+            text.lines().filter_map(|l| l.trim().strip_prefix("field(DESC, \"")).collect();
         for description in &descriptions {
             assert!(description.trim_end_matches("\")").len() <= 40, "{file}: {description}");
         }
@@ -110,8 +122,11 @@ fn descriptions_fit_and_types_are_of_base_3_15() {
 fn autosave_keeps_what_operators_choose() {
     let file = std::fs::read_to_string(repository("db/beamshare_settings.req")).unwrap();
     let kept: BTreeSet<_> = file.lines().filter(|l| !l.starts_with('#') && !l.is_empty()).collect();
-    let levels: BTreeSet<String> =
-        Record::ALL.iter().filter(|r| r.kind() == RecordKind::Level).map(|r| format!("$(P)$(R){r}")).collect();
+    let levels: BTreeSet<String> = Record::ALL
+        .iter()
+        .filter(|r| r.kind() == RecordKind::Level)
+        .map(|r| format!("$(P)$(R){r}"))
+        .collect();
     assert_eq!(kept, levels.iter().map(String::as_str).collect());
 }
 
@@ -145,7 +160,8 @@ async fn access_security_guards_commands_and_status() {
         assert!(error.contains("access security"), "{error}");
     }
     ioc.kill();
-    let _ioc = test.ioc_with_security(&[(&db, "P=test:")], &acf, &format!("SERVICE=nobody-else,STAFF=\"a,{me}\""));
+    let _ioc =
+        test.ioc_with_security(&[(&db, "P=test:")], &acf, &format!("SERVICE=nobody-else,STAFF=\"a,{me}\""));
     for (name, may_write) in [("Run", true), ("Status", false)] {
         let channel = ca.channel(&format!("test:Share:{name}")).unwrap();
         assert_eq!(channel.connected(LIMIT).await.unwrap().access.write, may_write, "{name}");
@@ -185,10 +201,12 @@ async fn access_security_guards_the_user_info() {
     let files = ["db/user_info_tomoscan.db", "db/user_info_signature.db", "db/user_info_security.db"];
     let files = files.map(repository);
     let databases = files.each_ref().map(|file| (file.as_path(), "P=test:"));
-    let names: Vec<String> = files[..2].iter().flat_map(|file| records(&file.to_string_lossy()).into_keys()).collect();
+    let names: Vec<String> =
+        files[..2].iter().flat_map(|file| records(&file.to_string_lossy()).into_keys()).collect();
     assert_eq!(names.len(), 11);
     let acf = repository("db/beamshare.acf");
-    for (taggers, may_write) in [("nobody-else".to_owned(), false), (format!("a,{}", users::current()), true)] {
+    for (taggers, may_write) in [("nobody-else".to_owned(), false), (format!("a,{}", users::current()), true)]
+    {
         let ioc = test.ioc_with_security(&databases, &acf, &format!("TAGGERS=\"{taggers}\""));
         let ca = Context::new().unwrap();
         for name in &names {

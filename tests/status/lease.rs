@@ -74,13 +74,17 @@ async fn of_three_that_start_in_the_same_instant_one_serves() {
         // Until all have decided, and at every change on the way.
         let decided = async {
             loop {
-                let now: Vec<Lease> = leases.iter_mut().map(|lease| lease.borrow_and_update().clone()).collect();
+                let now: Vec<Lease> =
+                    leases.iter_mut().map(|lease| lease.borrow_and_update().clone()).collect();
                 let held = now.iter().filter(|lease| **lease == Lease::Held).count();
                 held_at_once = held_at_once.max(held);
                 if held == 1 && now.iter().filter(|lease| matches!(lease, Lease::Foreign(_))).count() == 2 {
                     return;
                 }
-                futures::future::select_all(leases.iter_mut().map(|lease| Box::pin(lease.changed()))).await.0.unwrap();
+                futures::future::select_all(leases.iter_mut().map(|lease| Box::pin(lease.changed())))
+                    .await
+                    .0
+                    .unwrap();
             }
         };
         tokio::time::timeout(LIMIT, decided).await.unwrap_or_else(|_| panic!("round {round}: nobody serves"));
@@ -146,7 +150,10 @@ async fn the_second_touches_nothing_and_takes_over_when_the_first_has_ended() {
     third.holds().await;
     assert!(stopped.elapsed() < Duration::from_secs(8), "{:?}", stopped.elapsed());
     let unheard = std::iter::from_fn(|| futures::FutureExt::now_or_never(second.commands.next()).flatten());
-    assert!(!unheard.collect::<Vec<_>>().contains(&OperatorCommand::Approve), "the second heard what was not for it");
+    assert!(
+        !unheard.collect::<Vec<_>>().contains(&OperatorCommand::Approve),
+        "the second heard what was not for it"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,9 +169,11 @@ async fn a_restart_of_the_ioc_leaves_the_lease_where_it_was() {
     first_lease.borrow_and_update();
     ioc.kill();
     let _ioc = beamshare_ioc(&test);
-    // The IOC's records are empty now; the first writes its name again, the second leaves it the time for that.
+    // The IOC's records are empty now; the first writes its name again, the second leaves it the time for
+    // that.
     let holder = ca.channel("test:Share:LeaseHolder").unwrap();
-    sample(&holder, |s| matches!(&s.value, Value::Char(bytes) if bytes.first().is_some_and(|b| *b != 0))).await;
+    sample(&holder, |s| matches!(&s.value, Value::Char(bytes) if bytes.first().is_some_and(|b| *b != 0)))
+        .await;
     first.board.flush(LIMIT).await.unwrap();
     assert_eq!(text(&ca, Record::RunCount).await, "1");
     second.stands_by().await;
@@ -218,7 +227,8 @@ async fn a_holder_that_is_known_to_be_dead_is_followed_at_once() {
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }
 
-/// A rival that had seen the lease free a moment before, and writes its name as late as a claim may: the last writer has it.
+/// A rival that had seen the lease free a moment before, and writes its name as late as a claim may: the last
+/// writer has it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_that_is_overwritten_before_it_has_stood_is_none() {
     let test = CaTest::new();
@@ -231,7 +241,8 @@ async fn a_claim_that_is_overwritten_before_it_has_stood_is_none() {
         let service = Service::start(&ca, 1);
         let mut lease = service.board.lease();
         let held = tokio::spawn(async move { lease.wait_for(|lease| *lease == Lease::Held).await.map(drop) });
-        let claimed = |s: &Sample| matches!(&s.value, Value::Char(bytes) if bytes.first().is_some_and(|b| *b != 0));
+        let claimed =
+            |s: &Sample| matches!(&s.value, Value::Char(bytes) if bytes.first().is_some_and(|b| *b != 0));
         sample(&holder, claimed).await;
         let claim = Instant::now();
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -19,7 +19,8 @@ pub fn beamshare_ioc(test: &CaTest) -> Ioc {
     test.ioc(&[(&repository("db/beamshare.db"), "P=test:")])
 }
 
-/// How long anything may take: an IOC is found within a second as a rule, but libca's search may take up to 25 s.
+/// How long anything may take: an IOC is found within a second as a rule, but libca's search may take up to
+/// 25 s.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// Waits for a sample that `wanted` accepts, and fails after [`LIMIT`].

@@ -114,7 +114,8 @@ async fn what_another_client_writes_is_put_right() {
     board.set_status(BeamlineStatus::Done);
     board.set_text(Record::LastName, "Li");
     board.flush(LIMIT).await.unwrap();
-    let (status, name) = (ca.channel("test:Share:Status").unwrap(), ca.channel("test:Share:LastName").unwrap());
+    let (status, name) =
+        (ca.channel("test:Share:Status").unwrap(), ca.channel("test:Share:LastName").unwrap());
     for _ in 0..3 {
         status.put(Value::Enum(vec![6]), LIMIT).await.unwrap();
         sample(&status, |s| s.value == Value::Enum(vec![6])).await;
@@ -144,10 +145,14 @@ async fn texts_longer_than_their_record_are_cut() {
 async fn records_that_are_missing_or_of_another_type_hold_up_no_other() {
     let test = CaTest::new();
     // An older file, without the transfer's records, and somebody's own Status and StatusMsg.
-    let db = std::fs::read_to_string(repository("db/beamshare.db")).unwrap().replace("$(P=2bmb:)$(R=Share:)", PREFIX);
+    let db = std::fs::read_to_string(repository("db/beamshare.db"))
+        .unwrap()
+        .replace("$(P=2bmb:)$(R=Share:)", PREFIX);
     let kept: Vec<_> = db
         .split_inclusive("\n}\n")
-        .filter(|record| !record.contains(":Sync") && !record.contains(":Status\"") && !record.contains(":StatusMsg\""))
+        .filter(|record| {
+            !record.contains(":Sync") && !record.contains(":Status\"") && !record.contains(":StatusMsg\"")
+        })
         .collect();
     let own = r#"record(stringout, "test:Share:Status") { } record(stringout, "test:Share:StatusMsg") { }"#;
     let _ioc = test.ioc_with_records(&(kept.concat().replace("$(AUTO=1)", "1") + own));
@@ -190,8 +195,10 @@ async fn the_watchdog_tells_a_beating_heart_from_a_stopped_one() {
     let _ioc = beamshare_ioc(&test);
     let ca = Context::new().unwrap();
     let alive = ca.channel("test:Share:Alive").unwrap();
-    let stopped = |s: &channel_access::Sample| s.value == Value::Enum(vec![0]) && s.severity.to_string() == "MAJOR";
-    let running = |s: &channel_access::Sample| s.value == Value::Enum(vec![1]) && s.severity.to_string() == "NO_ALARM";
+    let stopped =
+        |s: &channel_access::Sample| s.value == Value::Enum(vec![0]) && s.severity.to_string() == "MAJOR";
+    let running =
+        |s: &channel_access::Sample| s.value == Value::Enum(vec![1]) && s.severity.to_string() == "NO_ALARM";
     // The IOC has just started, and there is no beamshare.
     assert!(stopped(&alive.get(LIMIT).await.unwrap()));
     sample(&alive, stopped).await;
@@ -207,7 +214,8 @@ async fn the_watchdog_tells_a_beating_heart_from_a_stopped_one() {
     for _ in 0..4 {
         sample(&beats, |_| true).await;
     }
-    let Value::Double(age) = ca.channel("test:Share:HeartbeatAge").unwrap().get(LIMIT).await.unwrap().value else {
+    let Value::Double(age) = ca.channel("test:Share:HeartbeatAge").unwrap().get(LIMIT).await.unwrap().value
+    else {
         panic!("a number")
     };
     assert!(age[0] < 10.0, "{age:?}");

@@ -46,11 +46,13 @@ async fn who_waits_for_run_or_status_reads_nothing_old() {
         Record::LastRun,
         Record::LastDuration,
     ];
-    let channels: Vec<_> = records.iter().map(|r| TextChannel::new(&ca, &format!("{PREFIX}{r}")).unwrap()).collect();
+    let channels: Vec<_> =
+        records.iter().map(|r| TextChannel::new(&ca, &format!("{PREFIX}{r}")).unwrap()).collect();
     for channel in &channels {
         channel.get(LIMIT).await.unwrap();
     }
-    let run = ca.open("test:Share:Run", ChannelOptions { own_circuit: true, ..ChannelOptions::default() }).unwrap();
+    let run =
+        ca.open("test:Share:Run", ChannelOptions { own_circuit: true, ..ChannelOptions::default() }).unwrap();
     let status = ca.channel("test:Share:Status").unwrap();
     for round in 1..=50u64 {
         show(&board, round, true);
@@ -87,7 +89,8 @@ async fn a_record_that_refuses_does_not_keep_run_at_one() {
     board.flush(LIMIT).await.unwrap();
     let disp = ca.channel("test:Share:Path.DISP").unwrap();
     disp.put(Value::Char(vec![1]), LIMIT).await.unwrap();
-    let run = ca.open("test:Share:Run", ChannelOptions { own_circuit: true, ..ChannelOptions::default() }).unwrap();
+    let run =
+        ca.open("test:Share:Run", ChannelOptions { own_circuit: true, ..ChannelOptions::default() }).unwrap();
     sample(&run, |s| s.value == Value::Enum(vec![1])).await;
     show(&board, 2, false);
     let set = std::time::Instant::now();

@@ -11,7 +11,8 @@ impl SmallDisk {
     pub fn mount(kilobytes: u32) -> Option<SmallDisk> {
         let folder = tempfile::tempdir().unwrap();
         let options = format!("size={kilobytes}k,mode=700");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder.path()).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder.path()).output();
         if mounted.is_ok_and(|output| output.status.success()) {
             return Some(SmallDisk(folder));
         }

@@ -1,4 +1,5 @@
-//! A loopback proxy that stops forwarding, as a host does that hangs: its kernel still takes bytes, nothing answers.
+//! A loopback proxy that stops forwarding, as a host does that hangs: its kernel still takes bytes, nothing
+//! answers.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

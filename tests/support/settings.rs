@@ -1,4 +1,5 @@
-//! The settings that the tests build on, by section. Tests join the sections that they need and replace values in them.
+//! The settings that the tests build on, by section. Tests join the sections that they need and replace
+//! values in them.
 
 use globus_simulator::Simulator;
 use std::os::unix::fs::PermissionsExt;

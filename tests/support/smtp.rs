@@ -104,9 +104,8 @@ impl Certificates {
         std::fs::write(certificates.file("extensions"), format!("subjectAltName={name}\n")).unwrap();
         openssl(
             certificates.folder.path(),
-            &[
-                "x509 -req -in mail.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out cert.pem",
-            ],
+            &["x509 -req -in mail.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile \
+               extensions -out cert.pem"],
         );
         certificates
     }
@@ -118,8 +117,8 @@ impl Certificates {
         openssl(
             certificates.folder.path(),
             &[&format!(
-                "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mail -addext subjectAltName={name} -addext \
-             basicConstraints=critical,CA:{basic} -keyout key.pem -out cert.pem"
+                "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mail -addext subjectAltName={name} \
+                 -addext basicConstraints=critical,CA:{basic} -keyout key.pem -out cert.pem"
             )],
         );
         certificates
@@ -133,7 +132,8 @@ impl Certificates {
 
 fn openssl(folder: &Path, commands: &[&str]) {
     for command in commands {
-        let done = Command::new("openssl").args(command.split(' ')).current_dir(folder).output().expect("openssl");
+        let done =
+            Command::new("openssl").args(command.split(' ')).current_dir(folder).output().expect("openssl");
         assert!(done.status.success(), "openssl {command}: {}", String::from_utf8_lossy(&done.stderr));
     }
 }

@@ -40,8 +40,10 @@ impl Sshd {
         std::fs::copy(path("user_key.pub"), path("authorized_keys")).expect("authorized_keys");
         std::fs::create_dir_all(path("home/.ssh")).expect("a home");
         let text = format!(
-            "ListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\n\
-             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nPidFile none\nLogLevel VERBOSE\n\
+            "ListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nHostKey {}\nAuthorizedKeysFile {}\n\
+             StrictModes no\nUsePAM no\n\
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nPidFile none\n\
+             LogLevel VERBOSE\n\
              {config}\n",
             path("host_ed25519").display(),
             path("host_ecdsa").display(),
@@ -132,7 +134,8 @@ impl Sshd {
 
     /// Ends it and all its sessions, which it is the parent of.
     pub fn end_sessions(&self) {
-        let children = Command::new("pgrep").args(["-P", &self.child.id().to_string()]).output().expect("pgrep");
+        let children =
+            Command::new("pgrep").args(["-P", &self.child.id().to_string()]).output().expect("pgrep");
         for pid in String::from_utf8_lossy(&children.stdout).split_whitespace() {
             Command::new("kill").arg(pid).status().expect("kill");
         }

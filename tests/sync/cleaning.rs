@@ -91,20 +91,37 @@ async fn only_what_is_as_it_was_sent_goes() {
     let (would, listed) = site.clean(true).await;
     assert_eq!(tree(&site.source("")), before, "a dry run removes nothing");
     let (report, gone) = site.clean(false).await;
-    let expected: Vec<PathBuf> =
-        ["\n odd", "d/goes", "goes", "not alone/goes", "only ours/deep/goes"].iter().map(PathBuf::from).collect();
+    let expected: Vec<PathBuf> = ["\n odd", "d/goes", "goes", "not alone/goes", "only ours/deep/goes"]
+        .iter()
+        .map(PathBuf::from)
+        .collect();
     assert_eq!(gone, expected, "{}", reasons(&report));
     // What is open for writing is found out when it is to go.
-    assert_eq!(listed.iter().filter(|path| *path != Path::new("written")).cloned().collect::<Vec<_>>(), expected);
+    assert_eq!(
+        listed.iter().filter(|path| *path != Path::new("written")).cloned().collect::<Vec<_>>(),
+        expected
+    );
     assert_eq!(would.directories, 0);
-    for name in
-        ["grown", "same size", "replaced", "link", "directory", "touched", "not alone/came later", "swapped", "written"]
-    {
+    for name in [
+        "grown",
+        "same size",
+        "replaced",
+        "link",
+        "directory",
+        "touched",
+        "not alone/came later",
+        "swapped",
+        "written",
+    ] {
         assert!(site.is_there(name), "{name}: {}", reasons(&report));
     }
     assert!(outside.path().join("link").exists() && outside.path().join("swapped/inside").exists());
     // Directories: only those that became empty by that.
-    assert!(!site.is_there("only ours") && site.is_there("not alone") && site.is_there("d/empty, of somebody else"));
+    assert!(
+        !site.is_there("only ours")
+            && site.is_there("not alone")
+            && site.is_there("d/empty, of somebody else")
+    );
     assert!(site.is_there("empty, of somebody else") && site.source("").is_dir());
     assert_eq!(report.directories, 2);
     assert!(reasons(&report).contains("open for writing"), "{}", reasons(&report));
@@ -157,7 +174,8 @@ async fn what_changes_while_it_is_sent_or_comes_later_stays() {
     site.clean(false).await;
     assert!(!site.is_there("quiet") && site.is_there("later"));
     assert_eq!(std::fs::read(site.source("same size")).unwrap(), vec![2; 60_000]);
-    // The next run finds the change, and the destination has it already: never verified by a transfer, so it stays.
+    // The next run finds the change, and the destination has it already: never verified by a transfer, so it
+    // stays.
     site.done().await;
     site.clean(false).await;
     assert!(site.is_there("same size") && !site.is_there("later"));
@@ -201,7 +219,8 @@ async fn a_wrong_local_directory_loses_nothing() {
     std::fs::write(wrong.path().join("a"), "local data, not sent!!").unwrap();
     age(&wrong.path().join("a"), MINUTE);
     age(&site.source("a"), 2 * MINUTE);
-    let pair = site.local_pair(CLEAN_UP).replace(site.source("").to_str().unwrap(), wrong.path().to_str().unwrap());
+    let pair =
+        site.local_pair(CLEAN_UP).replace(site.source("").to_str().unwrap(), wrong.path().to_str().unwrap());
     site.configure(&pair);
     let ended = site.done().await;
     assert_eq!(ended.sent, 1);
@@ -271,7 +290,8 @@ async fn without_clean_up_nothing_goes() {
     let engine = site.engine().await;
     let pair = the_pair(&engine).await;
     let (sender, _) = watch::channel(SyncReport::default());
-    let refused = engine.clean_up(&pair, &options(), false, controls().1, sender, &mut |_| {}).await.unwrap_err();
+    let refused =
+        engine.clean_up(&pair, &options(), false, controls().1, sender, &mut |_| {}).await.unwrap_err();
     assert!(refused.to_string().contains("no [sync.clean_up]"), "{refused}");
 }
 
@@ -290,7 +310,9 @@ async fn a_remote_source_is_cleaned_by_a_delete_task_after_a_fresh_look() {
     assert_eq!((would.len(), site.globus.count("delete")), (4, 0));
     let (report, gone) = site.clean(false).await;
     assert_eq!((gone, report.removed), (would, 4), "{}", reasons(&report));
-    assert!(site.is_there("changed") && site.is_there("later") && site.is_there("d") && !site.is_there("goes"));
+    assert!(
+        site.is_there("changed") && site.is_there("later") && site.is_there("d") && !site.is_there("goes")
+    );
 
     // A deletion that fails, and one whose answer is lost.
     for (n, fault) in
@@ -362,7 +384,12 @@ async fn a_rewritten_file_with_its_time_set_back_is_sent_again_and_not_removed_b
         assert_eq!(site.done().await.sent, 3);
         let time = std::fs::metadata(site.source("rewritten")).unwrap().modified().unwrap();
         std::fs::write(site.source("rewritten"), "CONTENT OF rewritten").unwrap();
-        std::fs::File::options().append(true).open(site.source("rewritten")).unwrap().set_modified(time).unwrap();
+        std::fs::File::options()
+            .append(true)
+            .open(site.source("rewritten"))
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
         let rights = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(site.source("with other rights"), rights).unwrap();
         site.configure(&site.local_pair(&format!("{settings}{CLEAN_UP}")));

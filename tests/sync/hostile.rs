@@ -36,7 +36,9 @@ async fn where_times_are_not_kept_the_time_of_the_task_will_do() {
 
 #[tokio::test]
 async fn paths_that_differ_in_capitals_alone_stay() {
-    let site = Site::sent_then_clean_up(&["B.tif", "b.tif", "Scan/1", "scan/1", "scan/deep/1", "other/1", "c"]).await;
+    let site =
+        Site::sent_then_clean_up(&["B.tif", "b.tif", "Scan/1", "scan/1", "scan/deep/1", "other/1", "c"])
+            .await;
     // A destination that does not tell capitals apart has but one of each two.
     std::fs::write(site.destination("B.tif"), "content of b.tif").unwrap();
     age(&site.destination("B.tif"), Duration::from_secs(60));

@@ -29,11 +29,14 @@ fn take_data(top: &Path, stop: &AtomicBool) -> Written {
         let earlier = written.keys().nth(random(written.len().max(1) as u64) as usize).cloned();
         match (random(4), earlier) {
             (0, Some(path)) => {
-                // Grows, where it is still there. What was removed a moment before is not written to any more.
-                let Ok(mut file) = std::fs::File::options().append(true).open(top.join(&path)) else { continue };
+                // Grows, where it is still there. What was removed a moment before is not written to any
+                // more.
+                let Ok(mut file) = std::fs::File::options().append(true).open(top.join(&path)) else {
+                    continue;
+                };
                 file.write_all(&content).unwrap();
-                let same =
-                    std::fs::metadata(top.join(&path)).is_ok_and(|named| named.ino() == file.metadata().unwrap().ino());
+                let same = std::fs::metadata(top.join(&path))
+                    .is_ok_and(|named| named.ino() == file.metadata().unwrap().ino());
                 if same {
                     written.get_mut(&path).unwrap().extend(&content);
                 }
@@ -74,7 +77,8 @@ async fn kill_over_and_over(site: Site) {
         let mut kills = 0;
         for round in 0..rounds {
             if round % 5 == 4 {
-                let faults = ["transfer", "submission_id", "task_get", "task_successful_transfers", "ls", "delete"];
+                let faults =
+                    ["transfer", "submission_id", "task_get", "task_successful_transfers", "ls", "delete"];
                 site.globus.fault(Fault::cut_after(faults[random(6) as usize]));
             }
             let verb = if round % 3 == 2 { "clean" } else { "run" };

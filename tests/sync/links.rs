@@ -1,4 +1,5 @@
-//! A group that puts links to another group's data into its own directory, or swaps directories while they are copied.
+//! A group that puts links to another group's data into its own directory, or swaps directories while they
+//! are copied.
 
 use super::moving::accept;
 use super::site::{AT_ONCE, CLEAN_UP, SOURCE, Site, age, options, run, tree};
@@ -88,7 +89,8 @@ impl Groups {
         copied.into_iter().filter(|(_, content)| secret(content)).map(|(path, _)| path).collect()
     }
 
-    /// Runs the pair, and does something while Globus has its task and has not begun to copy, and more when it has ended.
+    /// Runs the pair, and does something while Globus has its task and has not begun to copy, and more when
+    /// it has ended.
     async fn swapped(&self, at_start: impl FnOnce(), at_end: impl FnOnce()) -> RunResult {
         self.site.globus.fault(Fault::task_pause("transfer", "wait"));
         let (sender, mut report) = watch::channel(SyncReport::default());
@@ -114,8 +116,8 @@ impl Groups {
     }
 }
 
-/// A link in Li's directory that leads to Chen's data once it stands at this path below Li's directory. Collections refuse
-/// links with absolute targets.
+/// A link in Li's directory that leads to Chen's data once it stands at this path below Li's directory.
+/// Collections refuse links with absolute targets.
 fn link_for(groups: &Groups, at: &str, to: &str) -> PathBuf {
     let link = groups.site.path("source/2026-03/Li").join(Uuid::new_v4().to_string());
     let up = "../".repeat(at.split('/').count());
@@ -171,7 +173,8 @@ async fn clean_up_does_not_go_through_a_link_either() {
     let (sender, _) = watch::channel(SyncReport::default());
     let (options, (_controller, control)) = (options(), controls());
     let mut on_removal = |path: &Path| panic!("{path:?} is removed");
-    let cleaned = groups.engine.clean_up(&groups.pair, &options, false, control, sender, &mut on_removal).await;
+    let cleaned =
+        groups.engine.clean_up(&groups.pair, &options, false, control, sender, &mut on_removal).await;
     assert!(cleaned.is_err() || cleaned.is_ok_and(|report| report.removed == 0));
     assert!(groups.others("scan").exists());
 }
@@ -192,7 +195,10 @@ async fn a_directory_that_becomes_a_link_after_it_was_handed_in_leaks_nothing() 
                 }
             })
             .await;
-        assert!(matches!(&result, RunResult::Failed(why) if why.to_string().contains("another")), "{result:?}");
+        assert!(
+            matches!(&result, RunResult::Failed(why) if why.to_string().contains("another")),
+            "{result:?}"
+        );
         assert_eq!(groups.foreign(), Vec::<PathBuf>::new(), "put back: {put_back}");
         if !put_back {
             exchange();
@@ -221,7 +227,10 @@ async fn a_directory_or_file_below_that_is_swapped_leaks_nothing() {
                 }
             })
             .await;
-        assert!(matches!(&result, RunResult::Failed(why) if why.to_string().contains("another")), "{result:?}");
+        assert!(
+            matches!(&result, RunResult::Failed(why) if why.to_string().contains("another")),
+            "{result:?}"
+        );
         assert_eq!(groups.foreign(), Vec::<PathBuf>::new(), "put back: {put_back}");
         if !put_back {
             exchange();
@@ -272,7 +281,8 @@ async fn ordinary_work_during_a_transfer_takes_nothing_from_the_copy() {
     let work = || {
         groups.write("new", "came meanwhile");
         groups.write("d/new", "came meanwhile");
-        fs::set_permissions(groups.raw().join("kept"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        fs::set_permissions(groups.raw().join("kept"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
         fs::create_dir(groups.site.path("source/2026-03/Li/analysis")).unwrap();
     };
     let result = groups.swapped(work, || {}).await;

@@ -83,7 +83,11 @@ async fn only_what_changed_goes_again() {
     let ended = site.done().await;
     assert_eq!((ended.sent, ended.present), (2, 1), "{ended:?}");
     assert_eq!(std::fs::read(site.destination("d/7")).unwrap(), b"changed");
-    assert_eq!(std::fs::read(site.destination("d/3")).unwrap(), b"3", "nothing is removed at the destination");
+    assert_eq!(
+        std::fs::read(site.destination("d/3")).unwrap(),
+        b"3",
+        "nothing is removed at the destination"
+    );
     let task = site.globus.tasks().pop().unwrap();
     assert_eq!(task["files"], 3, "{task:#}");
 }
@@ -135,7 +139,10 @@ async fn a_file_that_is_still_written_waits() {
     let ended = engine.run(&pair, &options, beamshare::sync::controls().1, sender).await.unwrap();
     assert_eq!((&ended.result, ended.sent), (&RunResult::Done, 1));
     let wait = ended.waiting_until.expect("told when").duration_since(jiff::Timestamp::now());
-    assert!(wait > jiff::SignedDuration::from_mins(50) && wait <= jiff::SignedDuration::from_mins(60), "{wait}");
+    assert!(
+        wait > jiff::SignedDuration::from_mins(50) && wait <= jiff::SignedDuration::from_mins(60),
+        "{wait}"
+    );
     assert!(!site.destination("fresh").exists());
 
     // With a short quiet, a run waits for it.
@@ -211,7 +218,10 @@ async fn what_the_destination_lost_is_sent_again_by_a_repair() {
         options.repair = true;
         let ended = engine.run(&pair, &options, beamshare::sync::controls().1, sender).await.unwrap();
         assert_eq!((&ended.result, ended.sent), (&RunResult::Done, 3), "{level}: {ended:?}");
-        assert!(ended.remarks.join(" ").contains("3 files were missing or changed at the destination"), "{ended:?}");
+        assert!(
+            ended.remarks.join(" ").contains("3 files were missing or changed at the destination"),
+            "{ended:?}"
+        );
         assert_eq!(tree(&site.destination("")), tree(&site.source("")), "{level}");
         assert!(the_pair(&engine).await.row.compared_at.is_some());
         // By the clock, at the next run after the time is over.
@@ -221,7 +231,12 @@ async fn what_the_destination_lost_is_sent_again_by_a_repair() {
     }
 }
 
-pub async fn accept(engine: &beamshare::sync::Engine, name: &str, proposal: &str, path: &str) -> ExperimentRow {
+pub async fn accept(
+    engine: &beamshare::sync::Engine,
+    name: &str,
+    proposal: &str,
+    path: &str,
+) -> ExperimentRow {
     let fields = [
         (Field::YearMonth, "2026-03"),
         (Field::PiLastName, name),

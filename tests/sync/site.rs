@@ -62,7 +62,8 @@ impl Site {
         let local = self.source("");
         format!(
             "[[sync]]\nname = \"raw\"\nsource = {{ collection = \"{SOURCE}\", path = \"/data\", local = \"{}\" }}\n\
-             destination = {{ collection = \"{DESTINATION}\", path = \"/2bm/raw\" }}\nnotify = [\"staff@example.org\"]\n{more}\n",
+             destination = {{ collection = \"{DESTINATION}\", path = \"/2bm/raw\" }}\nnotify = \
+             [\"staff@example.org\"]\n{more}\n",
             local.display()
         )
     }
@@ -167,7 +168,10 @@ pub async fn run(engine: &Engine, pair: &Pair) -> Ended {
     let (_controller, control) = controls();
     let options = options();
     let run = engine.run(pair, &options, control, sender);
-    tokio::time::timeout(Duration::from_secs(50), run).await.expect("it ends").unwrap_or_else(|error| panic!("{error}"))
+    tokio::time::timeout(Duration::from_secs(50), run)
+        .await
+        .expect("it ends")
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The regular files of a tree with their contents; links are not followed.

@@ -21,7 +21,12 @@ struct Watched<'e> {
 }
 
 impl<'e> Watched<'e> {
-    fn start(engine: &'e Engine, pair: &'e Pair, options: &'e beamshare::sync::Options, control: Control) -> Self {
+    fn start(
+        engine: &'e Engine,
+        pair: &'e Pair,
+        options: &'e beamshare::sync::Options,
+        control: Control,
+    ) -> Self {
         let (sender, report) = watch::channel(SyncReport::default());
         Watched { run: Box::pin(engine.run(pair, options, control, sender)), report }
     }
@@ -46,7 +51,9 @@ impl<'e> Watched<'e> {
 async fn a_lost_answer_makes_no_second_task() {
     let site = Site::new(AT_ONCE).await;
     site.write("a", "a");
-    for fault in [Fault::cut_after("transfer"), Fault::answer("submission_id", 503), Fault::answer("task_get", 502)] {
+    for fault in
+        [Fault::cut_after("transfer"), Fault::answer("submission_id", 503), Fault::answer("task_get", 502)]
+    {
         site.globus.fault(fault);
     }
     site.globus.fault(Fault::cut_before("task_successful_transfers"));
@@ -158,7 +165,10 @@ async fn paused_and_inactive_tasks_are_shown_as_what_they_are() {
         site.write(format!("{state:?}"), "x");
         let mut watched = Watched::start(&engine, &pair, &options, controls().1);
         let report = watched.until(|report| report.state == state).await;
-        assert!(report.message.contains(words) && report.message.contains("beamshare sync stop"), "{report:?}");
+        assert!(
+            report.message.contains(words) && report.message.contains("beamshare sync stop"),
+            "{report:?}"
+        );
         site.globus.resume_tasks();
         assert_eq!(watched.end().await.result, RunResult::Done);
     }
@@ -257,7 +267,10 @@ async fn left_tasks_go_on() {
     // Nobody else may run it meanwhile.
     let (sender, _) = watch::channel(SyncReport::default());
     let other = engine.run(&pair, &options, controls().1, sender).await;
-    assert!(matches!(&other, Err(SyncError::Lock(error)) if error.to_string().contains("process")), "{other:?}");
+    assert!(
+        matches!(&other, Err(SyncError::Lock(error)) if error.to_string().contains("process")),
+        "{other:?}"
+    );
     controller.leave();
     assert_eq!(watched.end().await.result, RunResult::Left);
     site.globus.resume_tasks();
@@ -301,7 +314,8 @@ async fn globus_away_for_too_long_ends_the_run_and_the_next_goes_on() {
 #[tokio::test]
 async fn one_failed_pair_stops_neither_the_others_nor_the_report() {
     let site = Site::new(AT_ONCE).await;
-    let missing = site.local_pair(AT_ONCE).replace("\"raw\"", "\"missing\"").replace("source/data", "nothing");
+    let missing =
+        site.local_pair(AT_ONCE).replace("\"raw\"", "\"missing\"").replace("source/data", "nothing");
     let missing = missing.replace("\"/data\"", "\"/nothing\"").replace("/2bm/raw", "/2bm/missing");
     site.configure(&(missing + &site.local_pair(AT_ONCE)));
     site.write("a", "a");
@@ -325,7 +339,11 @@ async fn one_failed_pair_stops_neither_the_others_nor_the_report() {
         assert_eq!((code, &document[1]["sent"]["files"]), (0, &1.into()), "{out}{err}");
         let (code, out, _) = act(&["sync", "run", "raw", "--json"]);
         let document: serde_json::Value = serde_json::from_str(&out).unwrap();
-        assert_eq!((code, &document[0]["result"], &document[0]["files_sent"]), (0, &"done".into(), &0.into()), "{out}");
+        assert_eq!(
+            (code, &document[0]["result"], &document[0]["files_sent"]),
+            (0, &"done".into(), &0.into()),
+            "{out}"
+        );
         assert_eq!(act(&["sync", "run", "nonsense"]).0, 2);
         assert_eq!(act(&["sync", "run", "--experiment", "2026-03/Nobody"]).0, 4);
         assert_eq!(act(&["sync", "clean"]).0, 2, "no pair has clean_up");
@@ -353,7 +371,9 @@ async fn a_verb_that_ends_takes_nothing_from_who_has_the_databases_open() {
     site.write("a", "a");
     assert_eq!(run(&engine, &the_pair(&engine).await).await.sent, 1);
     let mut program = program(site.folder.path());
-    tokio::task::spawn_blocking(move || drop(program.args(["sync", "status"]).assert().success())).await.unwrap();
+    tokio::task::spawn_blocking(move || drop(program.args(["sync", "status"]).assert().success()))
+        .await
+        .unwrap();
     for file in ["journal.sqlite-wal", "journal.sync.sqlite-wal"] {
         assert!(site.path(file).exists(), "{file} is gone, with what is written after this");
     }

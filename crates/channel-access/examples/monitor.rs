@@ -9,7 +9,9 @@ async fn main() -> Result<(), CaError> {
         match channel.next().await {
             Event::Connected(connection) => println!("{name} connected to {}", connection.host),
             Event::Disconnected => println!("{name} disconnected"),
-            Event::Sample(sample) => println!("{name} {} {} {}", sample.value, sample.severity, sample.status),
+            Event::Sample(sample) => {
+                println!("{name} {} {} {}", sample.value, sample.severity, sample.status)
+            }
             other => println!("{name} {other:?}"),
         }
     }

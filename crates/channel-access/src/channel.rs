@@ -36,7 +36,8 @@ impl Channel {
         self.queue.next().await
     }
 
-    /// Waits for the next sample that `wanted` accepts; other events are dropped. Cancel-safe as [`next`](Self::next).
+    /// Waits for the next sample that `wanted` accepts; other events are dropped. Cancel-safe as
+    /// [`next`](Self::next).
     pub async fn sample(&self, mut wanted: impl FnMut(&Sample) -> bool) -> Sample {
         loop {
             match self.next().await {
@@ -68,8 +69,8 @@ impl Channel {
         sample.ok_or_else(|| self.error(Refusal::NO_VALUE, "read"))
     }
 
-    /// Writes `value` and waits until the record has processed (put with callback), waiting for a connection where
-    /// there is none.
+    /// Writes `value` and waits until the record has processed (put with callback), waiting for a connection
+    /// where there is none.
     ///
     /// Cancel-safe in that nothing is left behind here; the IOC may still take the value.
     ///
@@ -80,13 +81,13 @@ impl Channel {
         self.call(&action, limit, |id, reply| Request::Put { id, value, reply }).await.map(drop)
     }
 
-    /// Writes `value` without waiting for the record, and renews the monitor over the same circuit, so that the IOC read
-    /// every [`Event::Sample`] after the next [`Event::Renewed`] after it took the value. This tells one's own value from
-    /// another client's.
+    /// Writes `value` without waiting for the record, and renews the monitor over the same circuit, so that
+    /// the IOC read every [`Event::Sample`] after the next [`Event::Renewed`] after it took the value. This
+    /// tells one's own value from another client's.
     ///
-    /// Only for channels with [`own_circuit`](crate::ChannelOptions::own_circuit): where a monitor ends while values of
-    /// other channels of the same circuit wait, the IOC (rsrv, measured with base 7.0.10) may leave those unsent until it
-    /// next has something to send, up to 30 s later.
+    /// Only for channels with [`own_circuit`](crate::ChannelOptions::own_circuit): where a monitor ends while
+    /// values of other channels of the same circuit wait, the IOC (rsrv, measured with base 7.0.10) may leave
+    /// those unsent until it next has something to send, up to 30 s later.
     ///
     /// A refusal by the IOC comes as [`Event::PutFailed`] after the [`Event::Renewed`].
     ///
@@ -97,7 +98,12 @@ impl Channel {
         self.call(&action, limit, |id, reply| Request::PutAndRenew { id, value, reply }).await.map(drop)
     }
 
-    async fn wait_connected(&self, action: &str, limit: Duration, deadline: Instant) -> Result<Connection, CaError> {
+    async fn wait_connected(
+        &self,
+        action: &str,
+        limit: Duration,
+        deadline: Instant,
+    ) -> Result<Connection, CaError> {
         let mut connection = self.queue.connection();
         match timeout_at(deadline, connection.wait_for(Option::is_some)).await {
             Ok(Ok(connection)) => connection.clone().ok_or_else(|| self.closed()),

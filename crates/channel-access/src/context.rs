@@ -18,11 +18,11 @@ pub struct Context {
 }
 
 impl Context {
-    /// Starts Channel Access with the EPICS_CA_* settings of the environment, which libca reads now and never again.
-    /// Runs a CA repeater in this process if the host has none.
+    /// Starts Channel Access with the EPICS_CA_* settings of the environment, which libca reads now and never
+    /// again. Runs a CA repeater in this process if the host has none.
     ///
-    /// Without a setting of EPICS_CA_AUTO_ARRAY_BYTES, libca accepts no message larger than EPICS_CA_MAX_ARRAY_BYTES.
-    /// It logs through `tracing` and no longer to stderr.
+    /// Without a setting of EPICS_CA_AUTO_ARRAY_BYTES, libca accepts no message larger than
+    /// EPICS_CA_MAX_ARRAY_BYTES. It logs through `tracing` and no longer to stderr.
     ///
     /// # Errors
     /// [`CaError::Start`] if libca or the operating system refuses.
@@ -30,8 +30,8 @@ impl Context {
         Ok(Self { libca: Libca::start()? })
     }
 
-    /// Opens a channel to the PV `name` with the default options: it is searched for, connected and monitored from now
-    /// on for as long as the channel lives, whether the PV exists already or not.
+    /// Opens a channel to the PV `name` with the default options: it is searched for, connected and monitored
+    /// from now on for as long as the channel lives, whether the PV exists already or not.
     ///
     /// # Errors
     /// [`CaError::BadName`].

@@ -40,7 +40,9 @@ pub enum CaError {
     },
 
     /// The connection went down before the answer came.
-    #[error("{pv}: cannot {action}: the connection to the IOC was lost; it is tried again when the IOC is back")]
+    #[error(
+        "{pv}: cannot {action}: the connection to the IOC was lost; it is tried again when the IOC is back"
+    )]
     Disconnected {
         /// Name of the PV.
         pv: String,

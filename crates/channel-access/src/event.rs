@@ -11,13 +11,13 @@ pub enum Event {
     Disconnected,
     /// The IOC's access security has changed what this client may do.
     AccessRights(Access),
-    /// A value: the present one after each connection, then each change of value or alarm. Under load intermediate
-    /// values may be dropped, the last one never.
+    /// A value: the present one after each connection, then each change of value or alarm. Under load
+    /// intermediate values may be dropped, the last one never.
     Sample(Sample),
     /// The reader was so slow that samples were dropped here, the oldest first.
     SamplesLost,
-    /// The monitor was renewed by [`Channel::put_and_renew`](crate::Channel::put_and_renew): the IOC read each sample
-    /// after this event after that put.
+    /// The monitor was renewed by [`Channel::put_and_renew`](crate::Channel::put_and_renew): the IOC read
+    /// each sample after this event after that put.
     Renewed,
     /// The IOC refused a put that nobody waits for. The text is libca's.
     PutFailed(String),

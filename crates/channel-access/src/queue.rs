@@ -8,7 +8,8 @@ use tokio::sync::{Notify, watch};
 use crate::event::{Connection, Event};
 use crate::sync::lock;
 
-/// Events kept for a reader that is slower than the IOC. Beyond it the oldest samples are dropped, never the last one.
+/// Events kept for a reader that is slower than the IOC. Beyond it the oldest samples are dropped, never the
+/// last one.
 const BACKLOG: usize = 64;
 
 /// Events kept in any case: a server that connects and disconnects in a loop must not fill the memory.

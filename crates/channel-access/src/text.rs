@@ -8,8 +8,9 @@
 //! | mbbi, mbbo, bi, bo | the state's label | the state's label |
 //! | numbers | in decimal | in decimal |
 //!
-//! EPICS does not say in which encoding a text is. Bytes that are UTF-8 are read as such, all others as ISO 8859-1, in
-//! which every byte is a character: that is what screens of old IOCs write. Texts are always written as UTF-8.
+//! EPICS does not say in which encoding a text is. Bytes that are UTF-8 are read as such, all others as ISO
+//! 8859-1, in which every byte is a character: that is what screens of old IOCs write. Texts are always
+//! written as UTF-8.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -71,10 +72,11 @@ pub struct TextChannel {
 #[derive(Default)]
 struct Long {
     channel: Option<Arc<Channel>>,
-    /// Monitored: opened after it was found to be worth it. A monitor that is dropped in its first moment can hold up the
-    /// first values of other channels in the IOC (see [`Channel::put_and_renew`]).
+    /// Monitored: opened after it was found to be worth it. A monitor that is dropped in its first moment can
+    /// hold up the first values of other channels in the IOC (see [`Channel::put_and_renew`]).
     monitored: bool,
-    /// Connected, and roomier than the string: the text is taken from here only, so that no two monitors race.
+    /// Connected, and roomier than the string: the text is taken from here only, so that no two monitors
+    /// race.
     in_use: bool,
     /// The IOC has answered that there is nothing to gain.
     useless: bool,
@@ -137,8 +139,8 @@ impl TextChannel {
         Ok(text)
     }
 
-    /// Writes the text and waits until the record has processed, waiting for a connection where there is none.
-    /// A text that the record would cut is not written.
+    /// Writes the text and waits until the record has processed, waiting for a connection where there is
+    /// none. A text that the record would cut is not written.
     ///
     /// # Errors
     /// [`CaError`], after `limit` at the latest; [`CaError::TooLong`] for what does not fit.
@@ -155,8 +157,8 @@ impl TextChannel {
         self.plain.put(wire.write(self.name(), text)?, deadline - Instant::now()).await
     }
 
-    /// How many bytes of text the record takes, waiting for a connection where there is none: [`put`](Self::put) refuses
-    /// what is longer.
+    /// How many bytes of text the record takes, waiting for a connection where there is none:
+    /// [`put`](Self::put) refuses what is longer.
     ///
     /// # Errors
     /// [`CaError`], after `limit` at the latest.
@@ -188,7 +190,8 @@ impl TextChannel {
             }
             Event::Sample(_) if lock(&self.long).in_use => None,
             Event::Sample(sample) => {
-                // Between this sample and now the connection may have gone: then its end is the next event anyway.
+                // Between this sample and now the connection may have gone: then its end is the next event
+                // anyway.
                 let connection = self.plain.connection()?;
                 Some(match Wire::choose(self.name(), &connection) {
                     Ok(wire) => TextEvent::Text(wire.read(&sample)),
@@ -245,7 +248,8 @@ impl TextChannel {
     }
 }
 
-/// `NAME.FIELD$` of EPICS base 3.14.11 and later; not for a name that has it already or that has JSON filters.
+/// `NAME.FIELD$` of EPICS base 3.14.11 and later; not for a name that has it already or that has JSON
+/// filters.
 fn long_name(name: &str) -> Option<String> {
     if name.ends_with('$') || name.contains('{') {
         return None;
@@ -324,7 +328,8 @@ impl Wire {
     }
 }
 
-/// Bytes of an IOC as text: UTF-8, or else ISO 8859-1. A character that was cut off in its middle is left out.
+/// Bytes of an IOC as text: UTF-8, or else ISO 8859-1. A character that was cut off in its middle is left
+/// out.
 fn to_text(bytes: &[u8], may_be_cut: bool) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),

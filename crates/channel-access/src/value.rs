@@ -121,8 +121,8 @@ impl Value {
         self.len() == 0
     }
 
-    /// The first element as an integer: a number, or the index of a state. `None` for strings, for an empty array,
-    /// and for a float that is no integer.
+    /// The first element as an integer: a number, or the index of a state. `None` for strings, for an empty
+    /// array, and for a float that is no integer.
     pub fn as_integer(&self) -> Option<i64> {
         match self {
             Self::String(_) => None,
@@ -144,7 +144,8 @@ impl Value {
         }
     }
 
-    /// The text of a CHAR array or of the first string: UTF-8, otherwise ISO 8859-1. `None` for numbers and states.
+    /// The text of a CHAR array or of the first string: UTF-8, otherwise ISO 8859-1. `None` for numbers and
+    /// states.
     ///
     /// The text is as the server sent it: escape it before it reaches a terminal or a log.
     pub fn to_text(&self) -> Option<String> {
@@ -153,7 +154,8 @@ impl Value {
 }
 
 impl fmt::Display for Value {
-    /// The first element, as `caget` prints it. Texts are quoted, escaped and cut, so that they are safe in a log.
+    /// The first element, as `caget` prints it. Texts are quoted, escaped and cut, so that they are safe in a
+    /// log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Char(v) if v.len() == 1 => first(f, v),
@@ -189,7 +191,8 @@ pub(crate) fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|b| *b == 0).next().unwrap_or_default()
 }
 
-/// Bytes as text. EPICS does not define an encoding: what is not UTF-8 is ISO 8859-1, which screens of old IOCs write.
+/// Bytes as text. EPICS does not define an encoding: what is not UTF-8 is ISO 8859-1, which screens of old
+/// IOCs write.
 pub(crate) fn decode_text(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -225,7 +228,10 @@ mod tests {
     fn a_displayed_text_is_escaped_and_cut() {
         assert_eq!(Value::chars("M\u{fc}ller").to_string(), "'M\u{fc}ller'");
         assert_eq!(Value::chars("a\nb\u{202e}c").to_string(), "'a\\nb\\u{202e}c'");
-        assert_eq!(Value::string(&"x".repeat(200)).to_string(), format!("'{}...'", "x".repeat(DISPLAYED_CHARS)));
+        assert_eq!(
+            Value::string(&"x".repeat(200)).to_string(),
+            format!("'{}...'", "x".repeat(DISPLAYED_CHARS))
+        );
         assert_eq!(Value::Char(vec![]).to_string(), "''");
     }
 

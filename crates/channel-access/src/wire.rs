@@ -1,4 +1,5 @@
-//! The bytes of values as libca hands them over and takes them: DBR_TIME_… structures in the host's byte order.
+//! The bytes of values as libca hands them over and takes them: DBR_TIME_… structures in the host's byte
+//! order.
 //!
 //! [`decode`] reads bytes that a server chose, so it takes a checked slice and no pointer.
 
@@ -7,8 +8,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::alarm::{AlarmStatus, Severity};
 use crate::value::{FieldType, STRING_SIZE, Sample, Value, until_nul};
 
-/// Largest message that libca accepts with its default settings (`MAX_TCP` of EPICS base), in bytes. No value that is
-/// asked for is larger; see [`max_elements`].
+/// Largest message that libca accepts with its default settings (`MAX_TCP` of EPICS base), in bytes. No value
+/// that is asked for is larger; see [`max_elements`].
 pub(crate) const MAX_MESSAGE: usize = 16 * 1024;
 
 /// Code of DBR_TIME_STRING; those of the other types follow in the order of [`FieldType`].
@@ -69,13 +70,16 @@ pub(crate) fn decode(field_type: FieldType, count: usize, bytes: &[u8]) -> Optio
         value: decode_value(field_type, value),
         status: AlarmStatus(u16_at(0)?),
         severity: Severity::from_code(u16_at(2)?),
-        timestamp: (seconds != 0).then(|| UNIX_EPOCH + Duration::new(EPICS_EPOCH + u64::from(seconds), nanoseconds)),
+        timestamp: (seconds != 0)
+            .then(|| UNIX_EPOCH + Duration::new(EPICS_EPOCH + u64::from(seconds), nanoseconds)),
     })
 }
 
 fn decode_value(field_type: FieldType, bytes: &[u8]) -> Value {
     match field_type {
-        FieldType::String => Value::String(bytes.chunks_exact(STRING_SIZE).map(|s| until_nul(s).to_vec()).collect()),
+        FieldType::String => {
+            Value::String(bytes.chunks_exact(STRING_SIZE).map(|s| until_nul(s).to_vec()).collect())
+        }
         FieldType::Short => Value::Short(elements(bytes, i16::from_ne_bytes)),
         FieldType::Float => Value::Float(elements(bytes, f32::from_ne_bytes)),
         FieldType::Enum => Value::Enum(elements(bytes, u16::from_ne_bytes)),
@@ -143,7 +147,11 @@ mod tests {
             Value::Double(vec![0.1, f64::MAX]),
         ] {
             assert_eq!(decode(value.field_type(), value.len(), &structure(&value)).unwrap().value, value);
-            assert_eq!(decode(value.field_type(), value.len() + 1, &structure(&value)), None, "one more than it holds");
+            assert_eq!(
+                decode(value.field_type(), value.len() + 1, &structure(&value)),
+                None,
+                "one more than it holds"
+            );
         }
     }
 

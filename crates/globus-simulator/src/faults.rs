@@ -65,17 +65,17 @@ pub enum Action {
         /// Code of the fatal error, such as `PERMISSION_DENIED`.
         code: String,
     },
-    /// Of `transfer` and `delete`: the task is accepted and makes no progress, until it is cancelled or its deadline
-    /// has passed.
+    /// Of `transfer` and `delete`: the task is accepted and makes no progress, until it is cancelled or its
+    /// deadline has passed.
     TaskStall,
-    /// Of `transfer` and `delete`: the task is accepted and paused, as the activity manager of a collection pauses one,
-    /// until it is resumed (or cancelled, or its deadline has passed).
+    /// Of `transfer` and `delete`: the task is accepted and paused, as the activity manager of a collection
+    /// pauses one, until it is resumed (or cancelled, or its deadline has passed).
     TaskPause {
         /// What the activity manager says about it.
         message: String,
     },
-    /// Of `transfer` and `delete`: the task is accepted and then waits for a person to renew a credential, `INACTIVE`,
-    /// until it is resumed (or cancelled, or its deadline has passed).
+    /// Of `transfer` and `delete`: the task is accepted and then waits for a person to renew a credential,
+    /// `INACTIVE`, until it is resumed (or cancelled, or its deadline has passed).
     TaskInactive,
 }
 
@@ -132,7 +132,8 @@ impl Fault {
         Self::new(call, Action::TaskPause { message: message.to_owned() })
     }
 
-    /// The task of the next `transfer` or `delete` becomes inactive, until [`crate::Simulator::resume_tasks`].
+    /// The task of the next `transfer` or `delete` becomes inactive, until
+    /// [`crate::Simulator::resume_tasks`].
     #[must_use]
     pub fn task_inactive(call: &str) -> Self {
         Self::new(call, Action::TaskInactive)
@@ -167,7 +168,8 @@ impl Fault {
         self
     }
 
-    /// With this body in place of the error document: a JSON text is sent as plain text, any other value as JSON.
+    /// With this body in place of the error document: a JSON text is sent as plain text, any other value as
+    /// JSON.
     #[must_use]
     pub fn body(mut self, value: Value) -> Self {
         if let Action::Answer { body, .. } = &mut self.action {
@@ -203,7 +205,8 @@ impl Orders {
         self.0.push(Order { fault, seen: 0 });
     }
 
-    /// The fault for this call. The call counts for every matching order; the first order that is due applies.
+    /// The fault for this call. The call counts for every matching order; the first order that is due
+    /// applies.
     pub fn due(&mut self, call: &str) -> Option<Action> {
         let mut due = None;
         for order in &mut self.0 {
@@ -230,8 +233,10 @@ mod tests {
     fn the_nth_call_and_no_other() {
         let mut orders = Orders::default();
         orders.add(Fault::answer("mkdir", 503).nth(2).times(2));
-        let due: Vec<bool> =
-            ["mkdir", "ls", "mkdir", "mkdir", "mkdir"].iter().map(|call| orders.due(call).is_some()).collect();
+        let due: Vec<bool> = ["mkdir", "ls", "mkdir", "mkdir", "mkdir"]
+            .iter()
+            .map(|call| orders.due(call).is_some())
+            .collect();
         assert_eq!(due, [false, false, true, true, false]);
     }
 

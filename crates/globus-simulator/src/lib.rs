@@ -1,8 +1,8 @@
-//! A local Globus for tests and demos: Auth, Transfer, Connect Server, Groups and Timers on real directories, with
-//! faults on request.
+//! A local Globus for tests and demos: Auth, Transfer, Connect Server, Groups and Timers on real directories,
+//! with faults on request.
 //!
-//! The official `globus-sdk` and `globus-cli` work against it unmodified, as does any client that can be told the
-//! services' addresses.
+//! The official `globus-sdk` and `globus-cli` work against it unmodified, as does any client that can be told
+//! the services' addresses.
 //!
 //! ```
 //! use globus_simulator::{Account, App, Collection, Fault, Seed, Simulator};
@@ -133,8 +133,9 @@ impl Builder {
         self
     }
 
-    /// Serves the manager API of each Connect Server over HTTPS on a port of its own, as the official tools require;
-    /// their clients must trust [`Simulator::authority`]. By default it is served over plain HTTP below `/gcs/{id}`.
+    /// Serves the manager API of each Connect Server over HTTPS on a port of its own, as the official tools
+    /// require; their clients must trust [`Simulator::authority`]. By default it is served over plain HTTP
+    /// below `/gcs/{id}`.
     #[must_use]
     pub fn https(mut self) -> Self {
         self.https = true;
@@ -151,7 +152,8 @@ impl Builder {
         let listen = |source| Error::Listen { address: self.listen.clone(), source };
         let listener = TcpListener::bind(&self.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let url = Url::parse(&format!("http://{address}")).map_err(|error| listen(io::Error::other(error)))?;
+        let url =
+            Url::parse(&format!("http://{address}")).map_err(|error| listen(io::Error::other(error)))?;
         let tls = self.https.then(|| tls::make(address.ip())).transpose()?;
         let mut managers = Vec::new();
         for server in state.servers.values_mut() {
@@ -280,8 +282,8 @@ impl Simulator {
         world::give_token(&mut self.world.state(), token)
     }
 
-    /// What a person does with the link that an app prints: opens it, chooses the account, allows the app. The answer is
-    /// the code to paste.
+    /// What a person does with the link that an app prints: opens it, chooses the account, allows the app.
+    /// The answer is the code to paste.
     ///
     /// # Errors
     /// When the link isn't one that the sign-in page takes, or there is no such account; says which.
@@ -294,7 +296,8 @@ impl Simulator {
         world::expire_tokens(&self.world);
     }
 
-    /// The stored access rules of a collection, as the documents that the API shows; empty when there is none.
+    /// The stored access rules of a collection, as the documents that the API shows; empty when there is
+    /// none.
     #[must_use]
     pub fn rules(&self, collection: Uuid) -> Vec<serde_json::Value> {
         let state = self.world.state();

@@ -9,8 +9,8 @@ use globus_simulator::{Seed, Simulator};
 
 /// A local Globus for tests and demos, on real directories, with faults on request.
 ///
-/// Prints its URL, one line, when it is ready: the value of GLOBUS_SDK_SERVICE_URL_AUTH, …_TRANSFER, …_GROUPS and …_TIMER.
-/// It has no access control: anyone who can connect can inject faults and read its log.
+/// Prints its URL, one line, when it is ready: the value of GLOBUS_SDK_SERVICE_URL_AUTH, …_TRANSFER, …_GROUPS
+/// and …_TIMER. It has no access control: anyone who can connect can inject faults and read its log.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
@@ -25,8 +25,8 @@ struct Arguments {
     /// TOML file with accounts, apps, collections, tokens, limits.
     #[arg(long)]
     seed: Option<PathBuf>,
-    /// Serve the manager APIs of Connect Servers over HTTPS, as the official tools require, and write the certificate
-    /// authority to this file: the value of GLOBUS_SDK_VERIFY_SSL.
+    /// Serve the manager APIs of Connect Servers over HTTPS, as the official tools require, and write the
+    /// certificate authority to this file: the value of GLOBUS_SDK_VERIFY_SSL.
     #[arg(long, value_name = "FILE")]
     https_authority: Option<PathBuf>,
 }
@@ -35,9 +35,9 @@ struct Arguments {
 enum Command {
     /// Replay the requests of a transcript of the real service, and list what differs between the responses
     ///
-    /// Transcripts are written by `beamshare check --transcript FILE`, and by the option `transcript` of the crate
-    /// globus-transfer-client. Nothing is sent to any service. Exit code 0: no difference; 1: differences; 2: the
-    /// transcript can't be read.
+    /// Transcripts are written by `beamshare check --transcript FILE`, and by the option `transcript` of the
+    /// crate globus-transfer-client. Nothing is sent to any service. Exit code 0: no difference; 1:
+    /// differences; 2: the transcript can't be read.
     Compare {
         /// The transcript
         file: PathBuf,
@@ -65,9 +65,13 @@ async fn main() -> ExitCode {
 
 async fn compare(file: &Path) -> ExitCode {
     let compared = async {
-        let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-        let root = tempfile::tempdir().map_err(|error| format!("cannot make a temporary directory: {error}"))?;
-        globus_simulator::compare(&text, root.path()).await.map_err(|error| format!("{}: {error}", file.display()))
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        let root =
+            tempfile::tempdir().map_err(|error| format!("cannot make a temporary directory: {error}"))?;
+        globus_simulator::compare(&text, root.path())
+            .await
+            .map_err(|error| format!("{}: {error}", file.display()))
     };
     match compared.await {
         Ok(comparison) => {
@@ -99,7 +103,8 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     }
     let mut simulator = builder.start().await.map_err(|error| error.to_string())?;
     if let (Some(file), Some(authority)) = (&arguments.https_authority, simulator.authority()) {
-        std::fs::write(file, authority).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+        std::fs::write(file, authority)
+            .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     }
     let mut out = std::io::stdout();
     // The parent process may have closed the pipe; the simulator continues.

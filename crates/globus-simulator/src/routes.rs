@@ -18,8 +18,9 @@ const LARGEST_BODY: usize = 256 << 20;
 pub(crate) fn router(world: &Arc<World>) -> Router {
     let transfer = Router::new().merge(collections(world)).merge(files(world)).merge(task_routes(world));
     let servers: Vec<Uuid> = world.state().servers.keys().copied().collect();
-    let managers =
-        servers.into_iter().fold(Router::new(), |all, id| all.nest(&format!("/gcs/{id}"), gcs::router(world, id)));
+    let managers = servers
+        .into_iter()
+        .fold(Router::new(), |all, id| all.nest(&format!("/gcs/{id}"), gcs::router(world, id)));
     finished(
         world,
         Router::new()
@@ -69,7 +70,10 @@ fn auth(world: &Arc<World>) -> Router<Arc<World>> {
             "/v2/api/clients/{id}",
             named("client_get", get(apps::get)).merge(named("client_delete", delete(apps::delete))),
         )
-        .route("/.well-known/openid-configuration", named("openid_configuration", get(apps::openid_configuration)))
+        .route(
+            "/.well-known/openid-configuration",
+            named("openid_configuration", get(apps::openid_configuration)),
+        )
         .route("/jwk.json", named("jwk", get(apps::jwk)))
 }
 
@@ -85,8 +89,14 @@ fn collections(world: &Arc<World>) -> Router<Arc<World>> {
         )
         .route("/shared_endpoint", named("shared_endpoint_create", post(endpoint::share)))
         .route("/endpoint/{id}/server_list", named("server_list", get(endpoint::servers)))
-        .route("/endpoint/{id}/my_effective_pause_rule_list", named("pause_rule_list", get(endpoint::pause_rules)))
-        .route("/endpoint/{id}/my_shared_endpoint_list", named("my_shared_endpoint_list", get(search::my_guests)))
+        .route(
+            "/endpoint/{id}/my_effective_pause_rule_list",
+            named("pause_rule_list", get(endpoint::pause_rules)),
+        )
+        .route(
+            "/endpoint/{id}/my_shared_endpoint_list",
+            named("my_shared_endpoint_list", get(search::my_guests)),
+        )
         .route("/endpoint/{id}/shared_endpoint_list", named("shared_endpoint_list", get(search::guests)))
         .route("/endpoint/{id}/role_list", named("role_list", get(role::list)))
         .route("/endpoint/{id}/role", named("role_create", post(role::create)))
@@ -118,7 +128,8 @@ fn version_2(world: &Arc<World>) -> Router<Arc<World>> {
     Router::new()
         .route(
             "/v2/bookmarks",
-            named("bookmark_list", get(bookmark_v2::list)).merge(named("bookmark_create", post(bookmark_v2::create))),
+            named("bookmark_list", get(bookmark_v2::list))
+                .merge(named("bookmark_create", post(bookmark_v2::create))),
         )
         .route(
             "/v2/bookmarks/{id}",
@@ -144,10 +155,16 @@ fn task_routes(world: &Arc<World>) -> Router<Arc<World>> {
         .route("/transfer", named("transfer", post(submit::transfer)))
         .route("/delete", named("delete", post(submit::delete)))
         .route("/task_list", named("task_list", get(tasks::list)))
-        .route("/task/{id}", named("task_get", get(tasks::get)).merge(named("task_update", put(tasks::update))))
+        .route(
+            "/task/{id}",
+            named("task_get", get(tasks::get)).merge(named("task_update", put(tasks::update))),
+        )
         .route("/task/{id}/cancel", named("task_cancel", post(tasks::cancel)))
         .route("/task/{id}/event_list", named("task_events", get(tasks::events)))
         .route("/task/{id}/pause_info", named("task_pause_info", get(tasks::pause_info)))
-        .route("/task/{id}/successful_transfers", named("task_successful_transfers", get(tasks::successful_transfers)))
+        .route(
+            "/task/{id}/successful_transfers",
+            named("task_successful_transfers", get(tasks::successful_transfers)),
+        )
         .route("/task/{id}/skipped_errors", named("task_skipped_errors", get(tasks::skipped_errors)))
 }

@@ -11,7 +11,8 @@ use cap_std::fs::Dir;
 pub(crate) struct Virtual(String);
 
 impl Virtual {
-    /// Reads a path as Transfer takes it: absolute, or from the default directory with `/~/`, `~/` or no slash.
+    /// Reads a path as Transfer takes it: absolute, or from the default directory with `/~/`, `~/` or no
+    /// slash.
     ///
     /// `..` stops at the top, as in a chroot. None for what no file name can hold.
     pub fn parse(path: &str, default_directory: &str) -> Option<Self> {

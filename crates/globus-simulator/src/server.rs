@@ -73,7 +73,13 @@ fn log(world: &World, name: &str, request: &Request) -> u64 {
     let path = asked(request).path_and_query().map_or_else(String::new, |path| path.as_str().to_owned());
     // Without the query, which carries the code of a sign-in.
     tracing::debug!(call = name, method = %request.method(), path = asked(request).path(), "request");
-    state.log.push(Logged { number, call: name.to_owned(), method: request.method().to_string(), path, status: None });
+    state.log.push(Logged {
+        number,
+        call: name.to_owned(),
+        method: request.method().to_string(),
+        path,
+        status: None,
+    });
     number
 }
 
@@ -85,10 +91,15 @@ fn finish(world: &World, number: u64, status: StatusCode) {
     }
 }
 
-async fn gate(Shared((world, name)): Shared<(Arc<World>, &'static str)>, mut request: Request, next: Next) -> Response {
+async fn gate(
+    Shared((world, name)): Shared<(Arc<World>, &'static str)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let number = log(&world, name, &request);
     let path = asked(&request).path().to_owned();
-    let call = Call { request_id: request_id(), resource: path.strip_prefix("/v0.10").unwrap_or(&path).to_owned() };
+    let call =
+        Call { request_id: request_id(), resource: path.strip_prefix("/v0.10").unwrap_or(&path).to_owned() };
     let due = world.state().faults.due(name);
     let mut cut_after = false;
     match due {
@@ -178,8 +189,8 @@ fn usual(status: StatusCode) -> (&'static str, &'static str) {
     }
 }
 
-/// An error document in the format of the service that the path belongs to; with the service's usual code when none is
-/// given.
+/// An error document in the format of the service that the path belongs to; with the service's usual code
+/// when none is given.
 fn refuse(path: &str, status: StatusCode, code: Option<&str>) -> Response {
     let (usual, message) = usual(status);
     if path.starts_with("/v0.10") || path.starts_with("/v2/bookmarks") {

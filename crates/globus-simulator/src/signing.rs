@@ -44,8 +44,11 @@ impl Key {
     pub fn sign(&self, claims: &Value) -> Option<String> {
         let key = SigningKey::<Sha512>::new(self.private()?.clone());
         let header = json!({"alg": "RS512", "kid": KEY_ID, "typ": "JWT"});
-        let text =
-            format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let text = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header.to_string()),
+            URL_SAFE_NO_PAD.encode(claims.to_string())
+        );
         let signature = key.try_sign(text.as_bytes()).ok()?;
         Some(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes())))
     }

@@ -7,7 +7,8 @@ pub(crate) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
 }
 
-/// Reads the ISO 8601 forms that Transfer takes: with and without zone (then UTC), date alone, `T` or a blank.
+/// Reads the ISO 8601 forms that Transfer takes: with and without zone (then UTC), date alone, `T` or a
+/// blank.
 pub(crate) fn parse_time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(at) = text.parse::<Timestamp>() {
@@ -34,7 +35,11 @@ fn regular_offset(text: &str) -> String {
     };
     let zone = clock.find(['Z', 'z', '+', '-']).map_or("", |at| &clock[at..]);
     let clock = &clock[..clock.len() - zone.len()];
-    if clock.matches(':').count() == 1 { format!("{date}T{clock}:00{zone}") } else { format!("{date}T{clock}{zone}") }
+    if clock.matches(':').count() == 1 {
+        format!("{date}T{clock}:00{zone}")
+    } else {
+        format!("{date}T{clock}{zone}")
+    }
 }
 
 #[cfg(test)]

@@ -35,9 +35,12 @@ pub(crate) fn make(address: IpAddr) -> Result<Tls, Error> {
     let certificate = leaf.signed_by(&key, &issuer).map_err(|error| failed(&error))?;
 
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(|config| config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key))
-        .map_err(|error| failed(&error))?;
+    let config =
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|config| {
+                config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)
+            })
+            .map_err(|error| failed(&error))?;
     Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), authority: authority_certificate.pem() })
 }

@@ -64,9 +64,9 @@ fn principal(state: &State, text: &str, key: &str) -> Result<Uuid, Error> {
 fn accounts(state: &mut State, seed: &Seed) -> Result<(), Error> {
     for account in &seed.accounts {
         let username = account.username.to_lowercase();
-        let id = account
-            .id
-            .unwrap_or_else(|| Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("globus-simulator:{username}").as_bytes()));
+        let id = account.id.unwrap_or_else(|| {
+            Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("globus-simulator:{username}").as_bytes())
+        });
         let identity = Identity {
             id,
             name: account.name.clone(),
@@ -78,13 +78,17 @@ fn accounts(state: &mut State, seed: &Seed) -> Result<(), Error> {
             username,
         };
         if state.by_username(&identity.username).is_some() || state.identities.contains_key(&id) {
-            return Err(Error::Seed(format!("accounts: '{}' (or its id {id}) is there twice", account.username)));
+            return Err(Error::Seed(format!(
+                "accounts: '{}' (or its id {id}) is there twice",
+                account.username
+            )));
         }
         state.identities.insert(id, identity);
     }
     for account in &seed.accounts {
         for other in &account.linked {
-            let person = principal(state, &account.username, "accounts").map(|id| state.identities[&id].person)?;
+            let person =
+                principal(state, &account.username, "accounts").map(|id| state.identities[&id].person)?;
             let other = principal(state, other, "accounts.linked")?;
             if let Some(identity) = state.identities.get_mut(&other) {
                 identity.person = person;
@@ -96,7 +100,8 @@ fn accounts(state: &mut State, seed: &Seed) -> Result<(), Error> {
 
 fn make_group(state: &State, group: &seed::Group) -> Result<Group, Error> {
     let mut members = BTreeMap::new();
-    for (names, key, role) in [(&group.members, "groups.members", "member"), (&group.admins, "groups.admins", "admin")]
+    for (names, key, role) in
+        [(&group.members, "groups.members", "member"), (&group.admins, "groups.admins", "admin")]
     {
         for name in names {
             members.insert(principal(state, name, key)?, Membership { role, status: "active" });
@@ -166,7 +171,8 @@ fn add_app(state: &mut State, app: &seed::App) {
 
 fn make(state: &State, from: &seed::Collection, root: &Path) -> Result<Collection, Error> {
     let directory = under(root, &from.directory);
-    std::fs::create_dir_all(&directory).map_err(|source| Error::Directory { directory: directory.clone(), source })?;
+    std::fs::create_dir_all(&directory)
+        .map_err(|source| Error::Directory { directory: directory.clone(), source })?;
     let roles = from
         .roles
         .iter()
@@ -192,7 +198,10 @@ fn make(state: &State, from: &seed::Collection, root: &Path) -> Result<Collectio
         .users
         .as_ref()
         .map(|users| {
-            users.iter().map(|user| principal(state, user, "collections.users")).collect::<Result<HashSet<_>, Error>>()
+            users
+                .iter()
+                .map(|user| principal(state, user, "collections.users"))
+                .collect::<Result<HashSet<_>, Error>>()
         })
         .transpose()?;
     let server = server_of(state, from)?;
@@ -237,10 +246,16 @@ fn make(state: &State, from: &seed::Collection, root: &Path) -> Result<Collectio
 
 fn make_rule(state: &State, rule: &seed::Rule) -> Result<Rule, Error> {
     if !(rule.path.starts_with('/') && rule.path.ends_with('/')) {
-        return Err(Error::Seed(format!("collections.rules.path: '{}' must start and end with '/'", rule.path)));
+        return Err(Error::Seed(format!(
+            "collections.rules.path: '{}' must start and end with '/'",
+            rule.path
+        )));
     }
     if !matches!(rule.permissions.as_str(), "r" | "rw") {
-        return Err(Error::Seed(format!("collections.rules.permissions: '{}' must be 'r' or 'rw'", rule.permissions)));
+        return Err(Error::Seed(format!(
+            "collections.rules.permissions: '{}' must be 'r' or 'rw'",
+            rule.permissions
+        )));
     }
     let (principal_type, principal) = match rule.principal.as_str() {
         whole @ ("all_authenticated_users" | "anonymous") => (whole.to_owned(), String::new()),
@@ -273,7 +288,10 @@ pub(crate) fn give_token(state: &mut State, given: &GivenToken) -> Result<(), Er
         }
     }
     let [server] = servers.as_slice() else {
-        return Err(Error::Seed(format!("tokens.scopes: a token is for one service, not for {}", servers.len())));
+        return Err(Error::Seed(format!(
+            "tokens.scopes: a token is for one service, not for {}",
+            servers.len()
+        )));
     };
     let now = Timestamp::now();
     let seconds = given.expires_in.unwrap_or(state.limits.token_seconds);

@@ -1,7 +1,8 @@
 //! Opening directories below a trusted one without following symbolic links.
 //!
-//! A user who can write in a directory can put a link there, or exchange a directory for a link at any moment. So every
-//! component that a user can write is opened relative to its parent's descriptor and never through a link.
+//! A user who can write in a directory can put a link there, or exchange a directory for a link at any
+//! moment. So every component that a user can write is opened relative to its parent's descriptor and never
+//! through a link.
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat, openat2, statx};
 use rustix::io::Errno;
@@ -13,11 +14,11 @@ use std::path::{Component, Path, PathBuf};
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Opens the directory `path` below `top` for reading. A symbolic link on the way is an error (`ELOOP` or `ENOTDIR`).
-/// The empty path opens the top itself.
+/// Opens the directory `path` below `top` for reading. A symbolic link on the way is an error (`ELOOP` or
+/// `ENOTDIR`). The empty path opens the top itself.
 ///
-/// `openat2` does this in one call. Kernels before 5.6 and some container runtimes refuse it, and paths beyond `PATH_MAX`
-/// are too long for it; then each component is opened by itself with `O_NOFOLLOW`.
+/// `openat2` does this in one call. Kernels before 5.6 and some container runtimes refuse it, and paths
+/// beyond `PATH_MAX` are too long for it; then each component is opened by itself with `O_NOFOLLOW`.
 ///
 /// # Errors
 /// `EINVAL` where the path is absolute or contains `..`.
@@ -48,10 +49,11 @@ fn open_by_components(top: BorrowedFd<'_>, path: &Path) -> rustix::io::Result<Ow
 /// A pair's source directory on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceDirectory {
-    /// The fixed part of the path, from the settings. A link on the way to it is followed: only administrators can write
-    /// there.
+    /// The fixed part of the path, from the settings. A link on the way to it is followed: only
+    /// administrators can write there.
     pub root: PathBuf,
-    /// The rest, which users may be able to write: no link in it is followed. Empty where the whole path is fixed.
+    /// The rest, which users may be able to write: no link in it is followed. Empty where the whole path is
+    /// fixed.
     pub below: PathBuf,
 }
 
@@ -97,7 +99,8 @@ impl SourceDirectory {
                     return io::Error::new(
                         io::ErrorKind::NotADirectory,
                         format!(
-                            "{} is a symbolic link, which may lead to another group's data; make a directory of it",
+                            "{} is a symbolic link, which may lead to another group's data; make a \
+                             directory of it",
                             link.display()
                         ),
                     );
@@ -115,8 +118,8 @@ pub struct DirectoryIdentity {
     pub device: u64,
     /// The inode
     pub inode: u64,
-    /// Time of the last status change: nanoseconds since 1970. It changes with each entry that is made, renamed or removed,
-    /// and when the directory itself is renamed, and no user can set it back.
+    /// Time of the last status change: nanoseconds since 1970. It changes with each entry that is made,
+    /// renamed or removed, and when the directory itself is renamed, and no user can set it back.
     pub ctime: i64,
 }
 
@@ -126,8 +129,8 @@ pub(super) fn fresh_stat(directory: BorrowedFd<'_>, name: &OsStr) -> rustix::io:
     statx(directory, name, flags, StatxFlags::BASIC_STATS)
 }
 
-/// Goes through directories below a source's fixed part in the order of their paths, and remembers the identity of each
-/// directory on the way.
+/// Goes through directories below a source's fixed part in the order of their paths, and remembers the
+/// identity of each directory on the way.
 pub(super) struct Descent {
     root: OwnedFd,
     open: Vec<(OsString, OwnedFd)>,
@@ -191,8 +194,11 @@ mod tests {
         for by_components in [false, true] {
             let open = |path: &str| {
                 let path = Path::new(path);
-                let opened =
-                    if by_components { open_by_components(fd.as_fd(), path) } else { open_directory(fd.as_fd(), path) };
+                let opened = if by_components {
+                    open_by_components(fd.as_fd(), path)
+                } else {
+                    open_directory(fd.as_fd(), path)
+                };
                 opened.map(drop)
             };
             assert_eq!([open("a"), open("a/b")], [Ok(()); 2]);
@@ -213,7 +219,9 @@ mod tests {
         symlink("data", top.path().join("fixed")).unwrap();
         symlink("Li", top.path().join("data/Chen")).unwrap();
         let source = |below: &str| SourceDirectory { root: top.path().join("fixed"), below: below.into() };
-        assert!(source("Li/raw").open().is_ok() && source("Li/raw").exists() && !source("Curie/raw").exists());
+        assert!(
+            source("Li/raw").open().is_ok() && source("Li/raw").exists() && !source("Curie/raw").exists()
+        );
         let error = source("Chen/raw").open().unwrap_err().to_string();
         assert!(error.contains("fixed/Chen is a symbolic link"), "{error}");
         let mut descent = Descent::new(&source("")).unwrap();

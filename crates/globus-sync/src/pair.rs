@@ -22,9 +22,11 @@ pub struct Pair {
 pub struct PairSettings {
     /// Its name, for log messages
     pub name: String,
-    /// What its tasks are called in the Globus web app: letters, digits, blanks, commas, hyphens and underscores
+    /// What its tasks are called in the Globus web app: letters, digits, blanks, commas, hyphens and
+    /// underscores
     pub label: String,
-    /// The part of the source's path on its collection that only administrators can write, with a `/` at both ends
+    /// The part of the source's path on its collection that only administrators can write, with a `/` at both
+    /// ends
     pub fixed_source: String,
     /// Whether files are held back that have a name (hard link) outside of the source
     pub holds_hard_links: bool,

@@ -20,7 +20,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let guest = match server.create_guest(mapped, &directory, &name).send().await {
         // A person consents once, with a further sign-in; a registered service gets the consents by itself.
         Err(error) if matches!(error.kind(), ErrorKind::ConsentRequired { .. }) => {
-            let ErrorKind::ConsentRequired { required_scopes } = error.kind() else { return Err(error.into()) };
+            let ErrorKind::ConsentRequired { required_scopes } = error.kind() else {
+                return Err(error.into());
+            };
             return Err(format!("sign in again with the scope {}", required_scopes.join(" ")).into());
         }
         other => other?,

@@ -1,4 +1,5 @@
-//! Shares a directory of a guest collection: `cargo run --example share COLLECTION /2026-03/Li/ li@example.org`.
+//! Shares a directory of a guest collection: `cargo run --example share COLLECTION /2026-03/Li/
+//! li@example.org`.
 
 mod common;
 
@@ -12,7 +13,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let collection = collection.parse()?;
     let client = common::client()?;
     client.transfer().create_dir_all(collection, directory.as_str()).send().await?;
-    // A person who has never signed in to Globus gets an identity now, and the access with their first sign-in.
+    // A person who has never signed in to Globus gets an identity now, and the access with their first
+    // sign-in.
     let found = client.auth().identities().by_usernames(&[&username]).provision(true).send().await?;
     let person = found.find(&username).ok_or("Globus knows no such username")?;
     let rules = client.transfer().access_rules(collection);

@@ -1,5 +1,5 @@
-//! Signs a person in and keeps the sign-in in a file: `GLOBUS_NATIVE_CLIENT_ID=… cargo run --example sign_in`. The
-//! browser of this machine hands the code back; with the argument `--paste` the code is pasted.
+//! Signs a person in and keeps the sign-in in a file: `GLOBUS_NATIVE_CLIENT_ID=… cargo run --example
+//! sign_in`. The browser of this machine hands the code back; with the argument `--paste` the code is pasted.
 
 mod common;
 
@@ -9,9 +9,10 @@ use globus_transfer_client::{Authorizer, NativeApp, TokenStore};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let id = std::env::var("GLOBUS_NATIVE_CLIENT_ID").map_err(
-        |_| "set GLOBUS_NATIVE_CLIENT_ID to the client id of a native app (app.globus.org/settings/developers)",
-    )?;
+    let id = std::env::var("GLOBUS_NATIVE_CLIENT_ID").map_err(|_| {
+        "set GLOBUS_NATIVE_CLIENT_ID to the client id of a native app \
+         (app.globus.org/settings/developers)"
+    })?;
     let app = NativeApp::new(id.parse()?).label("globus-transfer-client example");
     let anonymous = common::builder()?.build()?;
     let sign_in = if std::env::args().any(|argument| argument == "--paste") {

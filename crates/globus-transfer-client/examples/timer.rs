@@ -19,7 +19,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let timer = client.timers().create(nightly).await?;
     println!("timer {} runs next at {:?}", timer.id, timer.next_run);
     for timer in client.timers().list().await? {
-        println!("{} {:?} {:?}: {} runs, {} errors", timer.id, timer.name, timer.status, timer.runs, timer.errors);
+        println!(
+            "{} {:?} {:?}: {} runs, {} errors",
+            timer.id, timer.name, timer.status, timer.runs, timer.errors
+        );
     }
     Ok(())
 }

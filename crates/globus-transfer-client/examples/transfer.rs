@@ -12,7 +12,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let [from, from_path, to, to_path] = common::arguments("transfer FROM /from/ TO /to/")?;
     let client = common::client()?;
     let transfer = client.transfer();
-    // A program that may be restarted stores this id first: submitting again under the same id creates no second task.
+    // A program that may be restarted stores this id first: submitting again under the same id creates no
+    // second task.
     let id = transfer.submission_id().await?;
     let task = TransferTask::new(from.parse()?, to.parse()?)
         .submission_id(id)

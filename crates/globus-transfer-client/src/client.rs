@@ -118,8 +118,8 @@ impl GlobusClient {
         TimersHandler::new(&self.core)
     }
 
-    /// The manager API of a Globus Connect Server, by the endpoint's id and the address that its collections have as
-    /// `gcs_manager_url`.
+    /// The manager API of a Globus Connect Server, by the endpoint's id and the address that its collections
+    /// have as `gcs_manager_url`.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), Box<dyn std::error::Error>> {
@@ -136,7 +136,8 @@ impl GlobusClient {
     /// The manager API of the Globus Connect Server that a collection is on, found by one call of Transfer.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for a collection of Globus Connect Personal.
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for a collection of Globus Connect
+    /// Personal.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, mapped: uuid::Uuid)
@@ -151,8 +152,8 @@ impl GlobusClient {
         ConnectServer::of(&self.core, collection).await
     }
 
-    /// Any call of any service, with this client's tokens, retries and errors. `path` lies below the service's base URL;
-    /// its segments are percent-encoded.
+    /// Any call of any service, with this client's tokens, retries and errors. `path` lies below the
+    /// service's base URL; its segments are percent-encoded.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
@@ -358,9 +359,10 @@ impl GlobusClientBuilder {
         self
     }
 
-    /// Uses the application's own HTTP client. Its redirect policy should be `none`: a token must not follow a redirect
-    /// to another host. [`user_agent`](Self::user_agent), [`proxy`](Self::proxy),
-    /// [`ca_certificates`](Self::ca_certificates) and [`connect_timeout`](Self::connect_timeout) then have no effect.
+    /// Uses the application's own HTTP client. Its redirect policy should be `none`: a token must not follow
+    /// a redirect to another host. [`user_agent`](Self::user_agent), [`proxy`](Self::proxy),
+    /// [`ca_certificates`](Self::ca_certificates) and [`connect_timeout`](Self::connect_timeout) then have no
+    /// effect.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -391,7 +393,8 @@ impl GlobusClientBuilder {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for an address that isn't HTTP,
-    /// [`ErrorKind::Network`](crate::ErrorKind::Network) when TLS can't be set up, such as without root certificates.
+    /// [`ErrorKind::Network`](crate::ErrorKind::Network) when TLS can't be set up, such as without root
+    /// certificates.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -401,7 +404,8 @@ impl GlobusClientBuilder {
     /// # }
     /// ```
     pub fn build(self) -> Result<GlobusClient> {
-        let checked = |given: Option<Url>, default: &str| base_url(given.as_ref().map_or(default, Url::as_str));
+        let checked =
+            |given: Option<Url>, default: &str| base_url(given.as_ref().map_or(default, Url::as_str));
         let auth_url = checked(self.auth_url, AUTH_URL)?;
         let transfer_url = checked(self.transfer_url, TRANSFER_URL)?;
         let mut urls = vec![&auth_url, &transfer_url];
@@ -413,7 +417,13 @@ impl GlobusClientBuilder {
         let (timeout, retry, body_limit) = (self.request_timeout, self.retry, self.body_limit);
         Ok(GlobusClient {
             core: Arc::new(Core {
-                transport: Arc::new(Transport { http, timeout, retry, body_limit, transcript: self.transcript }),
+                transport: Arc::new(Transport {
+                    http,
+                    timeout,
+                    retry,
+                    body_limit,
+                    transcript: self.transcript,
+                }),
                 authorizer: self.authorizer,
                 auth_url,
                 transfer_url,

@@ -54,8 +54,8 @@ impl Core {
         self.send(service, &call).await?.json(&call.operation)
     }
 
-    /// Makes a call with the caller's token. A rejected token and a missing consent are replaced once each, where that
-    /// needs no person. A response that isn't JSON is retried like any transient failure.
+    /// Makes a call with the caller's token. A rejected token and a missing consent are replaced once each,
+    /// where that needs no person. A response that isn't JSON is retried like any transient failure.
     ///
     /// Boxed: the compiler can't prove through the closures of the libraries below that the future is `Send`.
     pub fn send<'a>(&'a self, service: &'a Service, call: &'a Call) -> BoxFuture<'a, Result<Response>> {

@@ -5,13 +5,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// Reads a time: `2021-09-02T18:04:49+00:00`, and `2023-12-18 16:52:50+00:00` for files. `None` for null and for a
-/// spelling that isn't a time.
+/// Reads a time: `2021-09-02T18:04:49+00:00`, and `2023-12-18 16:52:50+00:00` for files. `None` for null and
+/// for a spelling that isn't a time.
 pub(crate) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
     Ok(Value::deserialize(from)?.as_str().and_then(|text| text.parse().ok()))
 }
 
-/// Reads a value. Null, and a value of another type, read as the default: many fields are null where they don't apply.
+/// Reads a value. Null, and a value of another type, read as the default: many fields are null where they
+/// don't apply.
 pub(crate) fn or_default<'de, T, D>(from: D) -> Result<T, D::Error>
 where
     T: Default + DeserializeOwned,
@@ -35,7 +36,8 @@ pub(crate) fn texts_of(value: &Value) -> Vec<String> {
     }
 }
 
-/// Reads a list. An item that can't be read is logged and left out, so that it doesn't take the others with it.
+/// Reads a list. An item that can't be read is logged and left out, so that it doesn't take the others with
+/// it.
 pub(crate) fn items<'de, T, D>(from: D) -> Result<Vec<T>, D::Error>
 where
     T: DeserializeOwned,

@@ -37,10 +37,10 @@ pub use transcript::Transcript;
 
 pub use auth::{Identities, Identity};
 pub use transfer::{
-    ACCESS_RULE_LIMIT, AccessRule, AccessRules, Bookmark, Collection, CreatedDirectory, Creation, DeleteTask, Event,
-    FatalError, FileEntry, FilterMethod, FilterType, ITEM_LIMIT, Listing, Permissions, PrincipalType, Role,
-    SearchScope, SkippedError, Submitted, SuccessfulTransfer, Symlinks, SyncLevel, Task, TaskStatus, TransferTask,
-    TreeEntry,
+    ACCESS_RULE_LIMIT, AccessRule, AccessRules, Bookmark, Collection, CreatedDirectory, Creation, DeleteTask,
+    Event, FatalError, FileEntry, FilterMethod, FilterType, ITEM_LIMIT, Listing, Permissions, PrincipalType,
+    Role, SearchScope, SkippedError, Submitted, SuccessfulTransfer, Symlinks, SyncLevel, Task, TaskStatus,
+    TransferTask, TreeEntry,
 };
 
 // Types of other crates in this crate's interface.

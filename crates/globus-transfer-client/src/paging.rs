@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::error::Result;
 
-/// A stream over all pages. `fetch` gets the page at a place and returns where the next one begins, if there is one.
+/// A stream over all pages. `fetch` gets the page at a place and returns where the next one begins, if there
+/// is one.
 pub(crate) fn pages<'a, P, T, F, Fut>(first: P, fetch: F) -> BoxStream<'a, Result<T>>
 where
     P: Send + 'a,
@@ -33,8 +34,8 @@ where
     .boxed()
 }
 
-/// Where the next page of a list with offsets begins; `None` when this one was the last. `count` is the number of items
-/// that the service sent in this page.
+/// Where the next page of a list with offsets begins; `None` when this one was the last. `count` is the
+/// number of items that the service sent in this page.
 pub(crate) fn next_offset(offset: u64, count: usize, is_more: bool) -> Option<u64> {
     // An empty page that promises more would be requested again and again.
     if !is_more || count == 0 {

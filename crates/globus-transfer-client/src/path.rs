@@ -5,10 +5,12 @@ use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The path of a directory in the form that Globus expects: `/` in front and at the end, no empty or `.` components.
+/// The path of a directory in the form that Globus expects: `/` in front and at the end, no empty or `.`
+/// components.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidRequest`] for a path that isn't absolute (`/…`, `/~/…` or `~/…`), or has `..` or a NUL in it.
+/// [`ErrorKind::InvalidRequest`] for a path that isn't absolute (`/…`, `/~/…` or `~/…`), or has `..` or a NUL
+/// in it.
 ///
 /// ```
 /// use globus_transfer_client::path;
@@ -67,7 +69,8 @@ pub fn file_manager_link(web: &Url, collection: Uuid, path: &str) -> Result<Url>
 }
 
 fn components(path: &str) -> Result<Vec<&str>> {
-    let rejected = |why: &str| Err(Error::local(ErrorKind::InvalidRequest, format!("use the path {path:?}"), why));
+    let rejected =
+        |why: &str| Err(Error::local(ErrorKind::InvalidRequest, format!("use the path {path:?}"), why));
     if !path.starts_with('/') && path != "~" && !path.starts_with("~/") {
         return rejected("it must begin with / or ~/");
     }

@@ -53,8 +53,8 @@ impl<'a> Request<'a> {
         Self { call: self.call.and_then(|call| call.json(document)), ..self }
     }
 
-    /// Declares that sending the call twice has the effect of sending it once, so that it is retried even when the
-    /// response to the first attempt is lost. The default for every method but POST and PATCH.
+    /// Declares that sending the call twice has the effect of sending it once, so that it is retried even
+    /// when the response to the first attempt is lost. The default for every method but POST and PATCH.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -71,8 +71,8 @@ impl<'a> Request<'a> {
     /// Sends the request and reads the JSON response. An empty response body reads as JSON `null`.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for a path with `.` or `..` in it; everything
-    /// that the service can respond.
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for a path with `.` or `..` in it;
+    /// everything that the service can respond.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;

@@ -41,7 +41,9 @@ impl Scope {
     /// ```
     pub fn named(name: impl Into<String>) -> Result<Self, Error> {
         let name = name.into();
-        if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control() || "[]*".contains(c)) {
+        if name.is_empty()
+            || name.contains(|c: char| c.is_whitespace() || c.is_control() || "[]*".contains(c))
+        {
             return Err(invalid(&name, "a scope's name has no spaces, brackets or stars"));
         }
         Ok(Self::known(name))
@@ -229,7 +231,10 @@ impl Scope {
     /// ```
     pub fn covers(&self, other: &Scope) -> bool {
         self.name == other.name
-            && other.dependencies.iter().all(|wanted| self.dependencies.iter().any(|have| have.covers(wanted)))
+            && other
+                .dependencies
+                .iter()
+                .all(|wanted| self.dependencies.iter().any(|have| have.covers(wanted)))
     }
 
     /// Reads scopes that are separated by spaces, and merges those of one name.
@@ -303,7 +308,10 @@ fn merge_into(scopes: &mut Vec<Scope>, scope: Scope) {
     match scopes.iter_mut().find(|have| have.name == scope.name) {
         Some(have) => {
             have.optional &= scope.optional;
-            scope.dependencies.into_iter().for_each(|dependency| merge_into(&mut have.dependencies, dependency));
+            scope
+                .dependencies
+                .into_iter()
+                .for_each(|dependency| merge_into(&mut have.dependencies, dependency));
         }
         None => scopes.push(scope),
     }
@@ -357,7 +365,9 @@ mod tests {
         leaf.prop_recursive(3, 16, 4, |inner| {
             ("[a-z:/.-]{1,12}", any::<bool>(), prop::collection::vec(inner, 0..4)).prop_map(
                 |(name, optional, dependencies)| {
-                    dependencies.into_iter().fold(Scope { name, optional, dependencies: Vec::new() }, Scope::with)
+                    dependencies
+                        .into_iter()
+                        .fold(Scope { name, optional, dependencies: Vec::new() }, Scope::with)
                 },
             )
         })

@@ -47,8 +47,8 @@ impl Service {
         Self { resource_server: resource_server.into(), url: url.into(), scopes: Vec::new() }
     }
 
-    /// Adds a scope that calls of this service need. A registered service requests it with its first call; a person
-    /// is reported as [`ConsentRequired`](crate::ErrorKind::ConsentRequired) with these scopes.
+    /// Adds a scope that calls of this service need. A registered service requests it with its first call; a
+    /// person is reported as [`ConsentRequired`](crate::ErrorKind::ConsentRequired) with these scopes.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -101,8 +101,8 @@ impl Service {
         Self::new("524230d7-ea86-4a52-8312-86065a9e0417", TIMERS_URL).scope(Scope::timers())
     }
 
-    /// The manager API of a Globus Connect Server endpoint. `url` is the `gcs_manager_url` of its collections, without
-    /// the trailing `/api`.
+    /// The manager API of a Globus Connect Server endpoint. `url` is the `gcs_manager_url` of its
+    /// collections, without the trailing `/api`.
     ///
     /// ```
     /// # use globus_transfer_client::*;

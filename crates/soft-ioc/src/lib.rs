@@ -1,7 +1,7 @@
 //! Starts the C soft IOC of EPICS base (PyPI `epicscorelibs`) and C clients (pyepics) for one test.
 //!
-//! libca reads EPICS_CA_* from the process's environment once, so each test needs a process of its own: run them with
-//! `cargo nextest run`, as `make test` does. [`CaTest::new`] refuses to run twice in one process.
+//! libca reads EPICS_CA_* from the process's environment once, so each test needs a process of its own: run
+//! them with `cargo nextest run`, as `make test` does. [`CaTest::new`] refuses to run twice in one process.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
@@ -10,8 +10,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Starts the IOC with the databases and the access security file given as arguments, then hands each line of its
-/// standard input to iocsh. It ends when its standard input does, so no IOC outlives its test.
+/// Starts the IOC with the databases and the access security file given as arguments, then hands each line of
+/// its standard input to iocsh. It ends when its standard input does, so no IOC outlives its test.
 const IOC: &str = r#"
 import os, sys
 from epicscorelibs import ioc
@@ -61,8 +61,8 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-/// The ports and the folder of one test. The ports are set for libca in this process and given to every IOC and client
-/// that it starts.
+/// The ports and the folder of one test. The ports are set for libca in this process and given to every IOC
+/// and client that it starts.
 pub struct CaTest {
     /// `EPICS_CA_SERVER_PORT` of the test.
     pub server_port: u16,
@@ -90,7 +90,8 @@ impl CaTest {
             .with_test_writer()
             .try_init();
         for (name, value) in test.environment() {
-            // SAFETY: nextest runs one test in a process, and no other thread of it reads the environment yet.
+            // SAFETY: nextest runs one test in a process, and no other thread of it reads the environment
+            // yet.
             unsafe { std::env::set_var(name, value) };
         }
         test
@@ -130,7 +131,8 @@ impl CaTest {
         self.ioc(&[(&file, "")])
     }
 
-    /// Keeps the usual TCP port, so that an IOC that starts now takes another one: as after a reboot in real life.
+    /// Keeps the usual TCP port, so that an IOC that starts now takes another one: as after a reboot in real
+    /// life.
     pub fn hold_tcp_port(&self) -> TcpListener {
         TcpListener::bind((Ipv4Addr::LOCALHOST, self.server_port)).expect("the server port is free")
     }
@@ -144,7 +146,8 @@ impl CaTest {
 
     /// Runs a Python script (pyepics: a client on another libca) and returns what it prints, stderr included.
     pub fn python(&self, script: &str) -> String {
-        let output = Command::new(python()).arg("-c").arg(script).envs(self.environment()).output().expect("python");
+        let output =
+            Command::new(python()).arg("-c").arg(script).envs(self.environment()).output().expect("python");
         let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{script}\n{text}");
         text.into_owned()
@@ -163,8 +166,12 @@ impl CaTest {
         command.envs(self.environment());
         let log = self.folder.path().join("ioc.log");
         let errors = std::fs::File::create(&log).expect("a log for the IOC");
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).spawn().expect("the soft IOC starts");
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()
+            .expect("the soft IOC starts");
         let stdin = child.stdin.take().expect("a pipe");
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let ready = (&mut stdout).lines().map_while(Result::ok).any(|line| line == "IOC ready");
@@ -196,7 +203,8 @@ impl Ioc {
         writeln!(self.stdin, "{line}").and_then(|()| self.stdin.flush()).expect("the IOC reads its shell");
     }
 
-    /// Stops it as a hung IOC does: its connections stay open, nothing answers. Returns when all its threads stand still.
+    /// Stops it as a hung IOC does: its connections stay open, nothing answers. Returns when all its threads
+    /// stand still.
     pub fn freeze(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("the IOC lives");

@@ -28,14 +28,19 @@ pub fn run(unit: &str, config: &Config, json: bool) -> Outcome {
     let shown = shown.map_err(|error| Failure::failed(format!("can't run systemctl: {error}")))?;
     if !shown.status.success() {
         let said = String::from_utf8_lossy(&shown.stderr);
-        return Err(Failure::failed(format!("systemctl cat {unit}: {}. Install the unit first", said.trim())));
+        return Err(Failure::failed(format!(
+            "systemctl cat {unit}: {}. Install the unit first",
+            said.trim()
+        )));
     }
     let absolute = |path: std::io::Result<std::path::PathBuf>| {
         path.map_err(|error| Failure::failed(format!("can't find out what to run: {error}")))
     };
     let mut command = Command::new("systemd-run");
     command.args(["--quiet", "--pipe", "--wait", "--collect"]);
-    command.args(properties(&String::from_utf8_lossy(&shown.stdout)).map(|property| format!("--property={property}")));
+    command.args(
+        properties(&String::from_utf8_lossy(&shown.stdout)).map(|property| format!("--property={property}")),
+    );
     command.arg("--").arg(absolute(std::env::current_exe())?).arg("check");
     command.arg("--config").arg(absolute(std::path::absolute(&config.file))?);
     if json {
@@ -71,12 +76,16 @@ mod tests {
     #[test]
     fn what_the_unit_restricts_holds_for_the_check() {
         let unit = include_str!("../../../config/beamshare.service");
-        let drop_in = "\n# /etc/systemd/system/beamshare.service.d/override.conf\n[Service]\nUser=2bm\nReadWritePaths=/a \\\n/b\n";
+        let drop_in = "\n# /etc/systemd/system/beamshare.service.d/override.conf\n[Service]\nUser=2bm\n\
+                       ReadWritePaths=/a \\\n/b\n";
         let found: Vec<String> = properties(&format!("{unit}{drop_in}")).collect();
         for property in ["User=beamshare", "ProtectHome=read-only", "StateDirectory=beamshare"] {
             assert!(found.iter().any(|found| found == property), "{property}: {found:?}");
         }
         assert_eq!(found[found.len() - 2..], ["User=2bm", "ReadWritePaths=/a  /b"]);
-        assert!(!found.iter().any(|found| found.starts_with("Exec") || found.starts_with("WantedBy")), "{found:?}");
+        assert!(
+            !found.iter().any(|found| found.starts_with("Exec") || found.starts_with("WantedBy")),
+            "{found:?}"
+        );
     }
 }

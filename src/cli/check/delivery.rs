@@ -24,7 +24,8 @@ async fn places(config: &Config) -> Vec<Finding> {
         Ok(places) => places,
         Err(error) => return vec![Finding::of_step(SECTION, "places", Err(error))],
     };
-    let probes = places.iter().map(|place| async { Finding::of_step(SECTION, place.name(), place.probe().await) });
+    let probes =
+        places.iter().map(|place| async { Finding::of_step(SECTION, place.name(), place.probe().await) });
     let mut findings = future::join_all(probes).await;
     let modes = config.directories.on.iter().filter_map(|place| place.mode).chain([config.directories.mode]);
     if let Some(mode) = modes.into_iter().find(|mode| mode & 0o002 != 0) {
@@ -61,8 +62,9 @@ fn token_store(file: &Path) -> Finding {
         Ok(_) => Finding::ok("globus", WHAT, format!("{} can be renewed", file.display())),
         Err(error) => {
             let says = format!(
-                "the sign-in in {} can't be renewed: no file can be made in its folder ({error}). Move it beside the journal: \
-                 take `file` out of [globus.sign_in.token_store], and run beamshare login",
+                "the sign-in in {} can't be renewed: no file can be made in its folder ({error}). Move it \
+                 beside the journal: take `file` out of [globus.sign_in.token_store], and run beamshare \
+                 login",
                 file.display()
             );
             Finding::failed("globus", WHAT, says)
@@ -86,7 +88,8 @@ async fn copies(config: &Config, client: &GlobusClient, settings: &Globus) -> Ve
     findings
 }
 
-/// Whether identities can be looked up: it takes a token of Globus Auth. The address is nobody's, and none is made.
+/// Whether identities can be looked up: it takes a token of Globus Auth. The address is nobody's, and none is
+/// made.
 async fn auth(client: &GlobusClient, settings: &Globus) -> Result<String, StepError> {
     let found = client.auth().identities().by_usernames(&["nobody@example.org"]).send().await;
     found.map_err(|error| step_error(&error, settings))?;
@@ -101,7 +104,8 @@ async fn collection(client: &GlobusClient, settings: &Globus) -> Vec<Finding> {
         client.transfer().access_rules(id).list(),
         client.transfer().ls(id, settings.top.clone()).limit(1).send(),
     );
-    // Globus shows a collection's rules to its access managers and administrators alone, who may also make them.
+    // Globus shows a collection's rules to its access managers and administrators alone, who may also make
+    // them.
     let rules = match rules {
         Ok(rules) => {
             let used = rules.used();
@@ -116,8 +120,8 @@ async fn collection(client: &GlobusClient, settings: &Globus) -> Vec<Finding> {
         }
         Err(error) if *error.kind() == ErrorKind::PermissionDenied => {
             let says = format!(
-                "this sign-in may not make access rules on collection {id}: give it the role access manager there \
-                 (app.globus.org, the collection's Roles). {error}"
+                "this sign-in may not make access rules on collection {id}: give it the role access manager \
+                 there (app.globus.org, the collection's Roles). {error}"
             );
             Finding::failed(SECTION, "access rules", says)
         }
@@ -137,7 +141,8 @@ fn described(found: globus_transfer_client::Result<Collection>, settings: &Globu
     let name = collection.display_name.as_deref().unwrap_or("without a name");
     match () {
         () if !collection.is_guest() => {
-            let says = format!("{name:?} is no guest collection, and only those have access rules: make one on it");
+            let says =
+                format!("{name:?} is no guest collection, and only those have access rules: make one on it");
             Finding::failed(section, what, says)
         }
         () if collection.gcp_connected == Some(false) || collection.gcp_paused == Some(true) => {
@@ -162,8 +167,8 @@ fn templates(settings: &Email, needs_no_link: bool) -> Finding {
     match Templates::load(settings) {
         Ok(templates) if !needs_no_link && !templates.without_link().is_empty() => {
             let says = format!(
-                "{} does not name data_link, so it is mailed without a link to the data. Add {{{{ data_link }}}}, or set \
-                 notify_email = true under [globus]",
+                "{} does not name data_link, so it is mailed without a link to the data. Add {{{{ data_link \
+                 }}}}, or set notify_email = true under [globus]",
                 templates.without_link().join(", ")
             );
             Finding::warning("email", "templates", says)

@@ -37,14 +37,15 @@ async fn user_info(context: &Context, config: &Config) -> Vec<Finding> {
     let texts: BTreeMap<Field, String> =
         read.iter().filter_map(|(field, _, text)| Some((*field, text.as_ref().ok()?.text.clone()))).collect();
     let complete = texts.len() == read.len();
-    let mut findings: Vec<Finding> = read.into_iter().map(|(field, pv, text)| of_pv(field, pv, text)).collect();
+    let mut findings: Vec<Finding> =
+        read.into_iter().map(|(field, pv, text)| of_pv(field, pv, text)).collect();
     if complete {
         findings.push(who(&UserInfo(texts)));
     }
     if let Some(first) = compare.first() {
         let says = format!(
-            "{} post no monitor when a put does not change the value, so a put can be missed while another tagging runs; \
-             for each: caput {first}.MPST Always",
+            "{} post no monitor when a put does not change the value, so a put can be missed while another \
+             tagging runs; for each: caput {first}.MPST Always",
             compare.join(", ")
         );
         findings.push(Finding::new(SECTION, "monitors of puts", State::Warning, says));
@@ -52,7 +53,8 @@ async fn user_info(context: &Context, config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// The PV's record if it posts monitors only when its value changes: the default of stringin, stringout, lsi and lso.
+/// The PV's record if it posts monitors only when its value changes: the default of stringin, stringout, lsi
+/// and lso.
 async fn compares(context: &Context, pv: &str) -> Option<String> {
     let record = pv.split_once('.').map_or(pv, |(record, _)| record);
     let channel = TextChannel::new(context, &format!("{record}.MPST")).ok()?;
@@ -67,11 +69,13 @@ fn of_pv(field: Field, pv: &str, text: Result<Text, CaError>) -> Finding {
         Err(error) => of_error(what, &error),
         Ok(text) if text.text.trim().is_empty() => Finding::ok(SECTION, what, "empty: nobody yet"),
         Ok(text) if text.severity == Severity::Invalid => {
-            let says = format!("{:?} with an INVALID alarm: it counts as not set until it is put again", text.text);
+            let says =
+                format!("{:?} with an INVALID alarm: it counts as not set until it is put again", text.text);
             Finding::new(SECTION, what, State::Warning, says)
         }
         Ok(text) if text.possibly_cut => {
-            let says = format!("{:?} fills its record and may be cut; a waveform of CHAR holds more", text.text);
+            let says =
+                format!("{:?} fills its record and may be cut; a waveform of CHAR holds more", text.text);
             Finding::new(SECTION, what, State::Warning, says)
         }
         Ok(text) => Finding::ok(SECTION, what, format!("{:?}", text.text)),
@@ -79,7 +83,10 @@ fn of_pv(field: Field, pv: &str, text: Result<Text, CaError>) -> Finding {
 }
 
 fn of_error(what: String, error: &CaError) -> Finding {
-    let away = matches!(error, CaError::NotConnected { .. } | CaError::Disconnected { .. } | CaError::Timeout { .. });
+    let away = matches!(
+        error,
+        CaError::NotConnected { .. } | CaError::Disconnected { .. } | CaError::Timeout { .. }
+    );
     Finding::new(SECTION, what, if away { State::Away } else { State::Failed }, error)
 }
 
@@ -108,8 +115,8 @@ async fn status_records(context: &Context, config: &Config) -> Vec<Finding> {
     let missing = board.missing();
     if let Some(first) = missing.first() {
         let says = format!(
-            "{} of {} don't answer, e.g. {first}; load db/beamshare.db with P and R so that $(P)$(R) is {prefix}, \
-             and start its IOC",
+            "{} of {} don't answer, e.g. {first}; load db/beamshare.db with P and R so that $(P)$(R) is \
+             {prefix}, and start its IOC",
             missing.len(),
             Record::ALL.len(),
         );
@@ -140,8 +147,8 @@ async fn writable(context: &Context, prefix: &str) -> Result<(), Finding> {
         let connection = connection.map_err(|error| of_error(pv.clone(), &error))?;
         if !connection.access.write {
             let says = format!(
-                "may not be written from here: the IOC's access security must give this host and account write access \
-                 (see db/beamshare.acf); IOC {}",
+                "may not be written from here: the IOC's access security must give this host and account \
+                 write access (see db/beamshare.acf); IOC {}",
                 connection.host
             );
             return Err(Finding::failed(SECTION, pv, says));

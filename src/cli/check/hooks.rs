@@ -16,7 +16,9 @@ fn of_hook(hook: &Hook) -> Finding {
     let Some(program) = hook.command.first() else { return Finding::failed(SECTION, what, "has no command") };
     let metadata = match Path::new(program).metadata() {
         Ok(metadata) => metadata,
-        Err(error) => return Finding::failed(SECTION, what, format!("{program}: {error}; correct its command")),
+        Err(error) => {
+            return Finding::failed(SECTION, what, format!("{program}: {error}; correct its command"));
+        }
     };
     if !metadata.is_file() {
         return Finding::failed(SECTION, what, format!("{program} is no file; correct its command"));
@@ -26,7 +28,8 @@ fn of_hook(hook: &Hook) -> Finding {
         return Finding::failed(SECTION, what, says);
     }
     if metadata.permissions().mode() & 0o002 != 0 {
-        let says = format!("every account of the machine may change what {program} does; chmod o-w {program}");
+        let says =
+            format!("every account of the machine may change what {program} does; chmod o-w {program}");
         return Finding::new(SECTION, what, State::Warning, says);
     }
     Finding::ok(SECTION, what, format!("{program} may be run"))

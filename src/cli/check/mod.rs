@@ -23,14 +23,16 @@ use std::path::{Path, PathBuf};
 
 /// Test every PV, host, token, collection and mail server in the settings, and explain the level of trust
 ///
-/// Sends nothing to anyone. In each place, a hidden directory is created and removed again. Run it as the account that runs
-/// the service. Exit code 1 if something must be corrected, 5 if something is only unreachable.
+/// Sends nothing to anyone. In each place, a hidden directory is created and removed again. Run it as the
+/// account that runs the service. Exit code 1 if something must be corrected, 5 if something is only
+/// unreachable.
 #[derive(Args)]
 pub struct Check {
     /// Write each request to Globus and each response to this file, without names, addresses and secrets
     ///
-    /// Developers of beamshare compare it with their simulated Globus (globus-simulator compare FILE). Tokens, names,
-    /// addresses, paths and ids are replaced by placeholders; look into the file before you send it.
+    /// Developers of beamshare compare it with their simulated Globus (globus-simulator compare FILE).
+    /// Tokens, names, addresses, paths and ids are replaced by placeholders; look into the file before you
+    /// send it.
     #[arg(long, value_name = "FILE")]
     transcript: Option<PathBuf>,
 
@@ -100,8 +102,10 @@ impl Check {
         if let Some(unit) = &self.as_service {
             return as_service::run(unit, config, self.format.json);
         }
-        let transcript =
-            self.transcript.as_ref().map(|file| Transcript::create(file).map_err(|error| written(file, &error)));
+        let transcript = self
+            .transcript
+            .as_ref()
+            .map(|file| Transcript::create(file).map_err(|error| written(file, &error)));
         let transcript = transcript.transpose()?;
         let recorded = transcript.as_ref();
         let bar = spinner();
@@ -118,7 +122,8 @@ impl Check {
         if let (Some(file), Some(transcript)) = (&self.transcript, &transcript) {
             transcript.finish().map_err(|error| written(file, &error))?;
         }
-        let findings = trust.into_iter().chain(epics).chain(delivery).chain(storage).chain(schedule).chain(sync);
+        let findings =
+            trust.into_iter().chain(epics).chain(delivery).chain(storage).chain(schedule).chain(sync);
         let findings: Vec<Finding> = findings.chain(hooks::check(config)).collect();
         let exit = exit_of(&findings);
         if self.format.json {

@@ -18,7 +18,8 @@ async fn journal(path: &Path) -> Finding {
         Err(error) => Finding::failed(section, what, format!("can't be looked at: {error}")),
         // It is not made here: it must belong to the account of the service.
         Ok(false) => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder =
+                path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let mut finding = of_folder(section, folder);
             finding.what = what.to_string();
             if finding.state == State::Ok {
@@ -52,15 +53,18 @@ async fn try_journal(path: &Path) -> Result<Finding, JournalError> {
 
 /// A folder in which files are to be made, or the one above it in which it is to be made.
 fn of_folder(section: &'static str, folder: &Path) -> Finding {
-    let Some(existing) = folder.ancestors().find(|folder| folder.as_os_str().is_empty() || folder.is_dir()) else {
+    let Some(existing) = folder.ancestors().find(|folder| folder.as_os_str().is_empty() || folder.is_dir())
+    else {
         return Finding::failed(section, folder.display(), "no folder above it exists");
     };
     let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
     match tempfile::tempfile_in(existing) {
         Ok(_) => Finding::ok(section, folder.display(), "can be written"),
         Err(error) => {
-            let says =
-                format!("no file can be made in {}: {error}; give this account the right to", existing.display());
+            let says = format!(
+                "no file can be made in {}: {error}; give this account the right to",
+                existing.display()
+            );
             Finding::failed(section, folder.display(), says)
         }
     }

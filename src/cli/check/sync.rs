@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 const SECTION: &str = "sync";
 
-/// What the pairs of `[[sync]]` read and write: the fixed part of each directory, here and on the collections.
+/// What the pairs of `[[sync]]` read and write: the fixed part of each directory, here and on the
+/// collections.
 pub async fn check(config: &Config, transcript: Option<&Transcript>) -> Vec<Finding> {
     let Some(settings) = config.globus.as_ref().filter(|_| !config.sync.is_empty()) else { return vec![] };
     // Why there is no client is told with [globus].
@@ -20,8 +21,10 @@ pub async fn check(config: &Config, transcript: Option<&Transcript>) -> Vec<Find
             listed(&client, settings, destination.collection, &destination.path)
         );
         let what = |end: &str| format!("{}: {end}", pair.name);
-        let mut findings =
-            vec![Finding::of_step(SECTION, what("source"), from), Finding::of_step(SECTION, what("destination"), to)];
+        let mut findings = vec![
+            Finding::of_step(SECTION, what("source"), from),
+            Finding::of_step(SECTION, what("destination"), to),
+        ];
         if let Some(local) = &source.local {
             findings.push(match std::fs::read_dir(local.top()) {
                 Ok(_) => Finding::ok(SECTION, what("local source"), format!("{} can be read", local.top())),

@@ -15,11 +15,14 @@ pub async fn check(config: &Config) -> Vec<Finding> {
         let what = format!("key file {}", file.display());
         match config::read_tag_keys(file) {
             Ok(keys) => {
-                let says = format!("can be read; it has {}", if keys.count() == 2 { "two keys" } else { "one key" });
+                let says =
+                    format!("can be read; it has {}", if keys.count() == 2 { "two keys" } else { "one key" });
                 findings.push(Finding::ok(SECTION, what, says));
                 findings.extend(signature(config, &keys).await);
             }
-            Err(error) => findings.push(Finding::failed(SECTION, what, format!("every group is held: {error}"))),
+            Err(error) => {
+                findings.push(Finding::failed(SECTION, what, format!("every group is held: {error}")))
+            }
         }
     }
     findings
@@ -29,21 +32,26 @@ fn level(config: &Config) -> Finding {
     let trust = config.trust();
     let approve = format!("Whoever can also write {}Approve can release what is held.", config.epics.prefix);
     let says = match trust {
-        Trust::Network => "Anyone who can write the user-info PVs can name a new group with any e-mail address, which \
-                           then gets access to that group's directory and a message with the link."
-            .to_owned(),
+        Trust::Network => {
+            "Anyone who can write the user-info PVs can name a new group with any e-mail address, which \
+             then gets access to that group's directory and a message with the link."
+                .to_owned()
+        }
         Trust::Domains => format!(
-            "Anyone who can write the user-info PVs can name a new group with an address at {}, which then gets access \
-             to that group's directory and a message with the link. Any other address is rejected. {approve}",
+            "Anyone who can write the user-info PVs can name a new group with an address at {}, which then \
+             gets access to that group's directory and a message with the link. Any other address is \
+             rejected. {approve}",
             config.rules.email_domains.join(" or ")
         ),
         Trust::Schedule => format!(
-            "Anyone who can write the user-info PVs can have a group served that the schedule lists at present, which \
-             gives its own PI access to its own directory. Anything else is held. {approve}"
+            "Anyone who can write the user-info PVs can have a group served that the schedule lists at \
+             present, which gives its own PI access to its own directory. Anything else is held. {approve}"
         ),
-        Trust::Signed => "Anyone who can write the PVs can have a group held, but not served: only user info that the \
-                          key has signed is. Neither Run nor Approve releases anything else."
-            .to_owned(),
+        Trust::Signed => {
+            "Anyone who can write the PVs can have a group held, but not served: only user info that the \
+             key has signed is. Neither Run nor Approve releases anything else."
+                .to_owned()
+        }
     };
     let approved = if config.rules.require_approval && trust != Trust::Signed {
         " An operator must approve each new group (require_approval)."
@@ -52,15 +60,15 @@ fn level(config: &Config) -> Finding {
     };
     let what = format!("level {trust}");
     if config.trusts_network_silently() {
-        let remedy = "Set [rules] email_domains, [schedule] or [rules] tag_key_file; if only trusted people can write \
-                      the PVs, set [rules] trust = \"network\"";
+        let remedy = "Set [rules] email_domains, [schedule] or [rules] tag_key_file; if only trusted people \
+                      can write the PVs, set [rules] trust = \"network\"";
         return Finding::new(SECTION, what, State::Warning, format!("{says}{approved} {remedy}"));
     }
     Finding::ok(SECTION, what, format!("{says}{approved}"))
 }
 
-/// Whether the signature's PV holds one, and whether it fits what the PVs read now. A PV that can't be read is reported
-/// with the others, under [epics].
+/// Whether the signature's PV holds one, and whether it fits what the PVs read now. A PV that can't be read
+/// is reported with the others, under [epics].
 async fn signature(config: &Config, keys: &TagKeys) -> Vec<Finding> {
     let pvs = &config.epics.user_info;
     let (Some(pv), Ok(context)) = (pvs.get(&Field::Signature), Context::new()) else { return vec![] };

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 /// Create, list and delete guest collections on a Globus Connect Server
 ///
-/// Who has an account on a mapped collection needs no other role for it. The server asks for consents of its own; when
-/// they are missing, the message names the command that gives them.
+/// Who has an account on a mapped collection needs no other role for it. The server asks for consents of its
+/// own; when they are missing, the message names the command that gives them.
 #[derive(Args)]
 pub struct Collection {
     #[command(subcommand)]
@@ -129,7 +129,9 @@ impl Collection {
                     print::print_table(&table);
                 }
                 if found.is_empty() {
-                    return Err(Failure::nothing(format!("no guest collection on {mapped} that this account can see")));
+                    return Err(Failure::nothing(format!(
+                        "no guest collection on {mapped} that this account can see"
+                    )));
                 }
                 Ok(Exit::Done)
             }
@@ -138,11 +140,14 @@ impl Collection {
                 let found = account.tell(server.collection(collection).await)?;
                 let name = text(found.display_name.as_deref());
                 if found.collection_type != "guest" {
-                    return Err(Failure::usage(format!("{name} is a mapped collection, not a guest collection")));
+                    return Err(Failure::usage(format!(
+                        "{name} is a mapped collection, not a guest collection"
+                    )));
                 }
                 if !yes {
                     return Err(Failure::usage(format!(
-                        "this would delete {name} with all its access rules; the files stay. To do it, add --yes"
+                        "this would delete {name} with all its access rules; the files stay. To do it, add \
+                         --yes"
                     )));
                 }
                 account.tell(server.delete_collection(collection).await)?;

@@ -114,7 +114,9 @@ impl Endpoint {
         let account = Account::of(config)?;
         let default = account.settings.collection;
         match self.verb {
-            Verb::Search { words, scope, number, format } => search(&account, &words, scope, number, &format).await,
+            Verb::Search { words, scope, number, format } => {
+                search(&account, &words, scope, number, &format).await
+            }
             Verb::Show { collection, format } => {
                 let found = account.transfer().collection(collection.unwrap_or(default)).get().await;
                 let found = account.tell(found)?;
@@ -262,7 +264,8 @@ fn print_collection(collection: &Collection) {
     table.add_row(["organization", &text(collection.organization.as_deref())]);
     table.add_row(["description", &text(collection.description.as_deref())]);
     if let Some(host) = collection.host_endpoint_id {
-        table.add_row(["part of", &format!("{host} {}", collection.host_path.as_deref().unwrap_or_default())]);
+        table
+            .add_row(["part of", &format!("{host} {}", collection.host_path.as_deref().unwrap_or_default())]);
     }
     if let Some(connected) = collection.gcp_connected {
         let paused = collection.gcp_paused == Some(true);
@@ -322,16 +325,22 @@ impl Collections {
     pub async fn of(config: &Config) -> Option<Result<Collections, Failure>> {
         settings(config).ok()?;
         let listed = tokio::time::timeout(LIST_LIMIT, Collections::list(config)).await;
-        Some(listed.unwrap_or_else(|_| Err(Failure::away(format!("Globus did not answer within {LIST_LIMIT:?}")))))
+        Some(
+            listed.unwrap_or_else(|_| {
+                Err(Failure::away(format!("Globus did not answer within {LIST_LIMIT:?}")))
+            }),
+        )
     }
 
     async fn list(config: &Config) -> Result<Collections, Failure> {
         let account = Account::of(config)?;
         let list = async |scope| {
-            let found: Vec<Collection> = account.transfer().search().scope(scope).stream().try_collect().await?;
-            let named = found
-                .into_iter()
-                .map(|collection| Named { id: collection.id, name: collection.display_name.unwrap_or_default() });
+            let found: Vec<Collection> =
+                account.transfer().search().scope(scope).stream().try_collect().await?;
+            let named = found.into_iter().map(|collection| Named {
+                id: collection.id,
+                name: collection.display_name.unwrap_or_default(),
+            });
             Ok(named.collect::<Vec<_>>())
         };
         let lists = tokio::try_join!(

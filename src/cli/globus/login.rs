@@ -20,8 +20,8 @@ const BROWSER_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Sign in to Globus, for the service and all commands that use Globus
 ///
 /// Prints a link to open in any browser, and reads the code that the page displays from standard input. With
-/// --local-server, the browser on this machine returns the code by itself. The sign-in is saved in the file of
-/// [globus.sign_in.token_store] and is renewed automatically. Run it as the account that runs the service.
+/// --local-server, the browser on this machine returns the code by itself. The sign-in is saved in the file
+/// of [globus.sign_in.token_store] and is renewed automatically. Run it as the account that runs the service.
 #[derive(Args)]
 pub struct Login {
     /// For a registered service: read its secret, test it, and save it in client_secret_file
@@ -109,8 +109,8 @@ impl Login {
                  for a registered service, put [globus.sign_in.service] in its place",
             )),
             SignIn::AccessTokenFile { file } => Err(Failure::usage(format!(
-                "the settings have [globus.sign_in.access_token_file]: the token in {} is used as it is, and there is \
-                 nothing to sign in to",
+                "the settings have [globus.sign_in.access_token_file]: the token in {} is used as it is, \
+                 and there is nothing to sign in to",
                 file.display()
             ))),
         }
@@ -136,8 +136,8 @@ async fn person(config: &Config, app: NativeApp, local_server: bool, store: &Tok
     let me = account.tell(account.client.auth().userinfo().await)?;
     if let Some((before, who)) = before
         && who != me.sub
-        // Another account's sign-in is in no file any more, and nobody could revoke it later. One of the same account is
-        // left to expire: to revoke it could take the new one with it.
+        // Another account's sign-in is in no file any more, and nobody could revoke it later. One of the same
+        // account is left to expire: to revoke it could take the new one with it.
         && let Err(error) = account.client.auth().sign_out(&before).await
     {
         print::warn(format_args!("the sign-in before this one could not be revoked: {error}"));
@@ -155,14 +155,18 @@ async fn person(config: &Config, app: NativeApp, local_server: bool, store: &Tok
     Ok(Exit::Done)
 }
 
-/// Whether the collection asks for a consent that is not there. That is told only to who is signed in, and to ask for a
-/// consent that there is not fails the sign-in.
+/// Whether the collection asks for a consent that is not there. That is told only to who is signed in, and to
+/// ask for a consent that there is not fails the sign-in.
 async fn needs_consent(account: &Account<'_>) -> bool {
     let collection = account.settings.collection;
     match account.transfer().collection(collection).get().await {
-        Ok(found) if found.needs_data_access() => {
-            account.transfer().ls(collection, account.settings.top.as_str()).limit(1).send().await.is_err_and(wants)
-        }
+        Ok(found) if found.needs_data_access() => account
+            .transfer()
+            .ls(collection, account.settings.top.as_str())
+            .limit(1)
+            .send()
+            .await
+            .is_err_and(wants),
         Ok(_) => false,
         Err(error) => {
             print::warn(format_args!("signed in, but {}", failure(&error, account.settings).message));
@@ -184,7 +188,10 @@ async fn sign_in(
 ) -> Result<(), Failure> {
     let sign_in = if local_server {
         let pending = account.tell(account.client.auth().sign_in_on_loopback(app).await)?;
-        print::lines(format_args!("Open this page in a browser on this machine, and sign in:\n\n{}\n", pending.url()));
+        print::lines(format_args!(
+            "Open this page in a browser on this machine, and sign in:\n\n{}\n",
+            pending.url()
+        ));
         tokio::select! {
             finished = pending.finish() => finished,
             () = tokio::time::sleep(BROWSER_LIMIT) => {
@@ -194,8 +201,12 @@ async fn sign_in(
         }
     } else {
         let pending = account.tell(account.client.auth().sign_in(app))?;
-        print::lines(format_args!("Open this page, sign in, and copy the code that it shows:\n\n{}\n", pending.url()));
-        let code = pasted("code")?.ok_or_else(|| Failure::failed("no code was given, so nobody is signed in"))?;
+        print::lines(format_args!(
+            "Open this page, sign in, and copy the code that it shows:\n\n{}\n",
+            pending.url()
+        ));
+        let code =
+            pasted("code")?.ok_or_else(|| Failure::failed("no code was given, so nobody is signed in"))?;
         pending.finish(&code).await
     };
     let sign_in = sign_in.map_err(|error| not_finished(&error))?;
@@ -215,16 +226,18 @@ fn not_finished(error: &globus::Error) -> Failure {
     }
 }
 
-/// Run as root, gives the file (and the lock beside it) to the account of the service, which could not read it otherwise: the
-/// one that owns the journal's folder.
+/// Run as root, gives the file (and the lock beside it) to the account of the service, which could not read
+/// it otherwise: the one that owns the journal's folder.
 fn hand_over(config: &Config, file: &Path) -> Result<(), Failure> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(());
     }
     let folder = config.journal.path.parent().unwrap_or(Path::new("/"));
     let Some(owner) = std::fs::metadata(folder).ok().filter(|owner| owner.uid() != 0) else {
-        let says =
-            format!("{} belongs to root; give it to the account of the service: chown ACCOUNT {0}", file.display());
+        let says = format!(
+            "{} belongs to root; give it to the account of the service: chown ACCOUNT {0}",
+            file.display()
+        );
         print::warn(says);
         return Ok(());
     };
@@ -248,7 +261,8 @@ async fn service(settings: &config::Globus, file: &Path, replace: bool) -> Outco
                 print::line(format_args!("The secret in {} works: signed in as {name}", file.display()));
                 return Ok(Exit::Done);
             }
-            Err(SecretFileError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(SecretFileError::Unreadable { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
                 let how = "or replace it: beamshare login --service --replace";
                 return Err(Failure::failed(format!("{error}; {how}")));

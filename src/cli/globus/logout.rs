@@ -36,7 +36,10 @@ impl Logout {
         let account = Account::of(config)?;
         let store = TokenStore::at(file);
         let Some(sign_in) = account.tell(store.get(SIGN_IN).await)? else {
-            return Err(Failure::nothing(format!("nobody is signed in: {} holds no sign-in", file.display())));
+            return Err(Failure::nothing(format!(
+                "nobody is signed in: {} holds no sign-in",
+                file.display()
+            )));
         };
         // First: a sign-in that is only forgotten stays valid, and nobody could revoke it any more.
         match account.client.auth().sign_out(&sign_in).await {
@@ -44,7 +47,8 @@ impl Logout {
             Err(error) if self.forget => print::warn(format_args!("forgotten, but still valid: {error}")),
             Err(error) => {
                 let failure = super::failure(&error, settings);
-                let message = format!("still signed in: {}; --forget forgets it all the same", failure.message);
+                let message =
+                    format!("still signed in: {}; --forget forgets it all the same", failure.message);
                 return Err(Failure { message, ..failure });
             }
         }

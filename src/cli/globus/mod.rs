@@ -1,5 +1,5 @@
-//! The verbs that speak with Globus on somebody's behalf: by the account of `[globus.sign_in]`, whose access the service
-//! has too.
+//! The verbs that speak with Globus on somebody's behalf: by the account of `[globus.sign_in]`, whose access
+//! the service has too.
 
 mod collection;
 mod endpoint;
@@ -52,8 +52,8 @@ impl<'c> Account<'c> {
         outcome.map_err(|error| failure(&error, self.settings))
     }
 
-    /// The usernames of identities, by id. Whoever can't be looked up is left out, and the failure is told on standard
-    /// error: the rest of a list is worth reading without it.
+    /// The usernames of identities, by id. Whoever can't be looked up is left out, and the failure is told on
+    /// standard error: the rest of a list is worth reading without it.
     async fn usernames(&self, ids: &[Uuid]) -> HashMap<Uuid, String> {
         if ids.is_empty() {
             return HashMap::new();
@@ -72,7 +72,9 @@ impl<'c> Account<'c> {
 fn settings(config: &Config) -> Result<&config::Globus, Failure> {
     config.globus.as_ref().ok_or_else(|| {
         let file = config.file.display();
-        Failure::usage(format!("there is no [globus] in {file}, so there is no account to speak with Globus by"))
+        Failure::usage(format!(
+            "there is no [globus] in {file}, so there is no account to speak with Globus by"
+        ))
     })
 }
 

@@ -84,7 +84,9 @@ impl Permission {
                 let wanted = Wanted { email, path, permissions, expires, notify };
                 create(config, &account, collection, wanted, &format).await
             }
-            Verb::Delete { rule, path, yes } => delete(config, &account, collection, &rule, path.as_deref(), yes).await,
+            Verb::Delete { rule, path, yes } => {
+                delete(config, &account, collection, &rule, path.as_deref(), yes).await
+            }
         }
     }
 }
@@ -109,7 +111,9 @@ async fn list(
     let names = account.usernames(&people).await;
     if format.json {
         let rows: Vec<Value> = rules.rules.iter().map(|rule| document(rule, &names)).collect();
-        print::json(&json!({ "collection": collection, "used": used, "limit": ACCESS_RULE_LIMIT, "rules": rows }))?;
+        print::json(
+            &json!({ "collection": collection, "used": used, "limit": ACCESS_RULE_LIMIT, "rules": rows }),
+        )?;
         return Ok(Exit::Done);
     }
     if !rules.rules.is_empty() {
@@ -121,8 +125,18 @@ async fn list(
                 None => "-".to_owned(),
             };
             // What a role implies is no rule: it has no id, isn't counted, and ends with the role.
-            let id = rule.id.clone().filter(|_| rule.role_id.is_none()).unwrap_or_else(|| "from a role".to_owned());
-            table.add_row([who(rule, &names), rule.permissions.to_string(), print::plain(&rule.path), until, id]);
+            let id = rule
+                .id
+                .clone()
+                .filter(|_| rule.role_id.is_none())
+                .unwrap_or_else(|| "from a role".to_owned());
+            table.add_row([
+                who(rule, &names),
+                rule.permissions.to_string(),
+                print::plain(&rule.path),
+                until,
+                id,
+            ]);
         }
         print::print_table(&table);
     }
@@ -154,7 +168,13 @@ struct Wanted {
     notify: bool,
 }
 
-async fn create(config: &Config, account: &Account<'_>, collection: Uuid, wanted: Wanted, format: &Format) -> Outcome {
+async fn create(
+    config: &Config,
+    account: &Account<'_>,
+    collection: Uuid,
+    wanted: Wanted,
+    format: &Format,
+) -> Outcome {
     let Wanted { email, path, permissions, expires, notify } = wanted;
     let path = account.tell(globus::path::directory(&path))?;
     let identity = identity_of(account, &email, true).await?;
@@ -177,7 +197,8 @@ async fn create(config: &Config, account: &Account<'_>, collection: Uuid, wanted
     if made == Creation::Existed && (!fits || ends.is_some()) {
         let until = rule.expiration_date.map(|at| format!(" until {}", local(at, &config.beamline.zone())));
         return Err(Failure::failed(format!(
-            "{email} has a rule on {path} already: {}{}, rule {id}; delete that first (beamshare permission delete {id})",
+            "{email} has a rule on {path} already: {}{}, rule {id}; delete that first (beamshare permission \
+             delete {id})",
             rule.permissions,
             until.unwrap_or_default(),
         )));
@@ -214,7 +235,9 @@ async fn delete(
     let rules = account.transfer().access_rules(collection);
     let rule = match path {
         None if rule.contains('@') => {
-            return Err(Failure::usage(format!("of which directory shall {rule} lose the access? Give its path, too")));
+            return Err(Failure::usage(format!(
+                "of which directory shall {rule} lose the access? Give its path, too"
+            )));
         }
         None => account.tell(rules.get(rule).await)?,
         Some(path) => {
@@ -226,13 +249,15 @@ async fn delete(
         }
     };
     let Some(id) = rule.id.as_deref() else {
-        return Err(Failure::failed("this access comes from a role on the collection; take the role away instead"));
+        return Err(Failure::failed(
+            "this access comes from a role on the collection; take the role away instead",
+        ));
     };
     if !yes && let Some(granted) = ours(config, collection, id).await? {
         let AccessRow { email, path, permissions, .. } = granted;
         return Err(Failure::failed(format!(
-            "beamshare itself gave {email} this access ({}) to {path}, and gives it again with the next delivery for the \
-             same experiment; delete it all the same with --yes",
+            "beamshare itself gave {email} this access ({}) to {path}, and gives it again with the next \
+             delivery for the same experiment; delete it all the same with --yes",
             word(&permissions)
         )));
     }
@@ -256,10 +281,13 @@ async fn ours(config: &Config, collection: Uuid, rule: &str) -> Result<Option<Ac
 
 /// The identity behind a username; who never signed in to Globus gets one where that is wanted.
 async fn identity_of(account: &Account<'_>, username: &str, provision: bool) -> Result<Uuid, Failure> {
-    let found = account.client.auth().identities().by_usernames(&[username]).provision(provision).send().await;
+    let found =
+        account.client.auth().identities().by_usernames(&[username]).provision(provision).send().await;
     let found = account.tell(found)?;
     found.find(username).map(|identity| identity.id).ok_or_else(|| {
-        Failure::failed(format!("Globus knows nobody called {username:?}; usernames read like name@example.org"))
+        Failure::failed(format!(
+            "Globus knows nobody called {username:?}; usernames read like name@example.org"
+        ))
     })
 }
 

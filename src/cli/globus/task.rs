@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// How often a task is looked at. Transfer allows a few requests a second to each account, the service's own among them.
+/// How often a task is looked at. Transfer allows a few requests a second to each account, the service's own
+/// among them.
 const EVERY: Duration = Duration::from_secs(2);
 
 /// How many of a task's errors are shown: the latest say what is wrong now.
@@ -95,9 +96,11 @@ impl Task {
             Verb::List { status, number, format } => list(&account, &status, number, &format, &zone).await,
             Verb::Show { task, format } => {
                 let handler = account.transfer().task(task);
-                let (task, errors) =
-                    tokio::try_join!(handler.get(), handler.events().errors_only().stream().try_collect::<Vec<_>>())
-                        .map_err(|error| super::failure(&error, account.settings))?;
+                let (task, errors) = tokio::try_join!(
+                    handler.get(),
+                    handler.events().errors_only().stream().try_collect::<Vec<_>>()
+                )
+                .map_err(|error| super::failure(&error, account.settings))?;
                 match format.json {
                     true => print::json(&document(&task, Some(&errors)))?,
                     false => print_task(&task, &errors, &zone),
@@ -116,7 +119,13 @@ impl Task {
     }
 }
 
-async fn list(account: &Account<'_>, status: &[State], number: usize, format: &Format, zone: &TimeZone) -> Outcome {
+async fn list(
+    account: &Account<'_>,
+    status: &[State],
+    number: usize,
+    format: &Format,
+    zone: &TimeZone,
+) -> Outcome {
     let mut tasks = account.transfer().tasks().order_by("request_time DESC").page_size(number as u64);
     if !status.is_empty() {
         tasks = tasks.status(&status.iter().copied().map(TaskStatus::from).collect::<Vec<_>>());
@@ -152,7 +161,12 @@ async fn list(account: &Account<'_>, status: &[State], number: usize, format: &F
     }
 }
 
-pub(super) async fn wait(account: &Account<'_>, id: Uuid, timeout: Option<Duration>, format: &Format) -> Outcome {
+pub(super) async fn wait(
+    account: &Account<'_>,
+    id: Uuid,
+    timeout: Option<Duration>,
+    format: &Format,
+) -> Outcome {
     let bar = spinner();
     let mut wait = account.transfer().task(id).wait().every(EVERY);
     if let Some(timeout) = timeout {
@@ -183,7 +197,9 @@ fn progress(task: &globus::Task) -> String {
     }
     // `OK` is Transfer's word for a task that nothing ails.
     match task.nice_status_short_description.as_deref().or(task.nice_status.as_deref()) {
-        Some(says) if !task.has_ended() && !says.eq_ignore_ascii_case("ok") => line + ": " + &print::plain(says),
+        Some(says) if !task.has_ended() && !says.eq_ignore_ascii_case("ok") => {
+            line + ": " + &print::plain(says)
+        }
         _ => line,
     }
 }
@@ -270,7 +286,10 @@ fn print_task(task: &globus::Task, errors: &[Event], zone: &TimeZone) {
     table.add_row(["began", &time(task.request_time)]);
     table.add_row(["ended", &time(task.completion_time)]);
     table.add_row(["deadline", &time(task.deadline)]);
-    table.add_row(["from", &collection(task.source_endpoint_display_name.as_deref(), task.source_endpoint_id)]);
+    table.add_row([
+        "from",
+        &collection(task.source_endpoint_display_name.as_deref(), task.source_endpoint_id),
+    ]);
     let to = (task.destination_endpoint_display_name.as_deref(), task.destination_endpoint_id);
     if to.1.is_some() {
         table.add_row(["to", &collection(to.0, to.1)]);

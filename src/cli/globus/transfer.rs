@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 /// Transfer a file or directory between two Globus collections
 ///
-/// Prints the task id at once and waits until the task has ended: exit code 1 if it failed, 5 if it is still running after
-/// --timeout. Interrupting the command does not stop the transfer; `beamshare task cancel ID` does.
+/// Prints the task id at once and waits until the task has ended: exit code 1 if it failed, 5 if it is still
+/// running after --timeout. Interrupting the command does not stop the transfer; `beamshare task cancel ID`
+/// does.
 #[derive(Args)]
 pub struct Transfer {
     /// Source, as COLLECTION:PATH; :PATH is on the collection of the settings
@@ -57,9 +58,10 @@ impl std::str::FromStr for Location {
         let (collection, path) = text.split_once(':').ok_or("it has no ':': write COLLECTION:PATH")?;
         let collection = match collection {
             "" => None,
-            id => {
-                Some(id.parse().map_err(|_| format!("{id:?} is no collection id (app.globus.org shows it as UUID)"))?)
-            }
+            id => Some(
+                id.parse()
+                    .map_err(|_| format!("{id:?} is no collection id (app.globus.org shows it as UUID)"))?,
+            ),
         };
         if !path.starts_with('/') && !path.starts_with("~/") {
             return Err(format!("the path {path:?} does not begin with / or ~/"));

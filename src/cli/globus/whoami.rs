@@ -20,13 +20,18 @@ impl Whoami {
         let account = Account::of(config)?;
         let (kind, person, tokens) = match &account.settings.sign_in {
             SignIn::Service { client_id, .. } => {
-                let found = account.tell(account.client.auth().identities().by_ids(&[*client_id]).send().await)?;
+                let found =
+                    account.tell(account.client.auth().identities().by_ids(&[*client_id]).send().await)?;
                 let username = match found.iter().next() {
                     Some(identity) => identity.username.clone(),
                     None => format!("{client_id}@clients.auth.globus.org"),
                 };
                 let name = found.iter().next().and_then(|identity| identity.name.clone());
-                ("service", json!({ "id": client_id, "username": username, "name": name, "identities": [] }), None)
+                (
+                    "service",
+                    json!({ "id": client_id, "username": username, "name": name, "identities": [] }),
+                    None,
+                )
             }
             SignIn::AccessTokenFile { .. } => ("access_token_file", person(&account).await?, None),
             SignIn::TokenStore { file, .. } => {

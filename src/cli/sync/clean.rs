@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 /// Remove files at the source that were sent and verified, as [sync.clean_up] says
 ///
-/// A file is removed only if it is unchanged since it was sent, Globus listed it in the successful transfers of a task that
-/// compared checksums, both collections still show it, and it was sent longer ago than `keep`.
+/// A file is removed only if it is unchanged since it was sent, Globus listed it in the successful transfers
+/// of a task that compared checksums, both collections still show it, and it was sent longer ago than `keep`.
 #[derive(Args)]
 pub struct Clean {
     #[command(flatten)]
@@ -52,7 +52,8 @@ impl Clean {
                 // One line a file, whatever its name holds.
                 false => print::line(print::plain(&path.to_string_lossy())),
             };
-            let cleaned = engine.clean_up(pair, &options, self.dry_run, control, report, &mut on_removal).await;
+            let cleaned =
+                engine.clean_up(pair, &options, self.dry_run, control, report, &mut on_removal).await;
             drop(controller);
             match cleaned {
                 Ok(report) if self.format.json => {
@@ -76,7 +77,8 @@ impl Clean {
 fn tell(title: &str, report: &CleanUpReport) {
     print::line(format_args!("{title}: {}", report.sentence()));
     for kept in &report.kept {
-        let example = kept.example.as_ref().map(|path| format!(", e.g. {}", print::plain(&path.to_string_lossy())));
+        let example =
+            kept.example.as_ref().map(|path| format!(", e.g. {}", print::plain(&path.to_string_lossy())));
         print::line(format_args!(
             "{title}: stay: {} {}: {}{}",
             kept.files,

@@ -40,7 +40,9 @@ impl Sync {
     pub async fn act(self, config: &Config) -> Outcome {
         if config.sync.is_empty() {
             let file = config.file.display();
-            return Err(Failure::usage(format!("there is no [[sync]] in {file}, so there is nothing to move")));
+            return Err(Failure::usage(format!(
+                "there is no [[sync]] in {file}, so there is nothing to move"
+            )));
         }
         match self.verb {
             Verb::Run(run) => run.act(config).await,
@@ -59,27 +61,33 @@ struct Which {
     /// Only this pair of the settings
     pair: Option<String>,
 
-    /// Experiment: its path (2026-03/Li), proposal number or id in the journal. Default: the one that the user-info PVs
-    /// name, and unfinished data of earlier ones
+    /// Experiment: its path (2026-03/Li), proposal number or id in the journal. Default: the one that the
+    /// user-info PVs name, and unfinished data of earlier ones
     #[arg(long, value_name = "EXPERIMENT")]
     experiment: Option<String>,
 }
 
 impl Which {
-    /// The pairs. One that can't be resolved is told on standard error, and holds up none of the others; the flag says
-    /// whether there was one.
+    /// The pairs. One that can't be resolved is told on standard error, and holds up none of the others; the
+    /// flag says whether there was one.
     async fn pairs(&self, engine: &Engine) -> Result<(Vec<Pair>, bool), Failure> {
         let journal = engine.journal();
         let whose = match &self.experiment {
             Some(text) => Some(find(journal, text).await?),
-            None if engine.config().sync.iter().any(config::Sync::is_per_experiment) => present(engine).await?,
+            None if engine.config().sync.iter().any(config::Sync::is_per_experiment) => {
+                present(engine).await?
+            }
             None => None,
         };
         if let Some(name) = &self.pair
             && !engine.config().sync.iter().any(|settings| settings.name == *name)
         {
-            let known: Vec<&str> = engine.config().sync.iter().map(|settings| settings.name.as_str()).collect();
-            return Err(Failure::usage(format!("there is no pair {name:?}; the settings have {}", known.join(", "))));
+            let known: Vec<&str> =
+                engine.config().sync.iter().map(|settings| settings.name.as_str()).collect();
+            return Err(Failure::usage(format!(
+                "there is no pair {name:?}; the settings have {}",
+                known.join(", ")
+            )));
         }
         let (mut pairs, mut trouble) = (vec![], false);
         for pair in engine.pairs(whose.as_ref()).await? {
@@ -104,7 +112,8 @@ impl Which {
     }
 }
 
-/// The accepted experiment that the user-info PVs name; where they can't be read, the one that was accepted last.
+/// The accepted experiment that the user-info PVs name; where they can't be read, the one that was accepted
+/// last.
 async fn present(engine: &Engine) -> Result<Option<ExperimentRow>, Failure> {
     let (config, journal) = (engine.config(), engine.journal());
     let context = Context::new()?;
@@ -125,7 +134,9 @@ async fn present(engine: &Engine) -> Result<Option<ExperimentRow>, Failure> {
     let row = journal.find_same(&experiment.owner(), &first).await?;
     if row.is_none() {
         let whose = print::plain(&experiment.to_string());
-        eprintln!("beamshare: {whose}, whom the user-info PVs name, is not accepted yet: only earlier data is moved");
+        eprintln!(
+            "beamshare: {whose}, whom the user-info PVs name, is not accepted yet: only earlier data is moved"
+        );
     }
     Ok(row)
 }
@@ -152,7 +163,10 @@ async fn find(journal: &Journal, text: &str) -> Result<ExperimentRow, Failure> {
         _ => {
             let all: Vec<String> =
                 found.iter().map(|row| format!("{} ({}, id {})", row.experiment, row.path, row.id)).collect();
-            Err(Failure::usage(format!("{text:?} names several experiments: {}; give the id", all.join("; "))))
+            Err(Failure::usage(format!(
+                "{text:?} names several experiments: {}; give the id",
+                all.join("; ")
+            )))
         }
     }
 }

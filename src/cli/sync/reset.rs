@@ -7,8 +7,8 @@ use std::io::IsTerminal;
 
 /// Forget the state of a pair's files
 ///
-/// All files are compared with the destination again. Those that exist there count as not sent: clean-up ignores them until
-/// they change and are sent again.
+/// All files are compared with the destination again. Those that exist there count as not sent: clean-up
+/// ignores them until they change and are sent again.
 #[derive(Args)]
 pub struct Reset {
     #[command(flatten)]
@@ -28,7 +28,8 @@ impl Reset {
         let (pairs, _) = self.which.pairs(&engine).await?;
         for pair in &pairs {
             let files = engine.manifest().counts(pair.row.id).await.map_err(Failure::failed)?.total();
-            let question = format!("{}: forget {files} files? None of them can be cleaned up afterwards", pair.title());
+            let question =
+                format!("{}: forget {files} files? None of them can be cleaned up afterwards", pair.title());
             if !self.yes && !confirmed(&question)? {
                 return Err(Failure::failed("nothing was forgotten"));
             }

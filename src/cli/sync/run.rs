@@ -16,8 +16,8 @@ use tokio::sync::watch;
 
 /// Send new files, and wait for the end
 ///
-/// A task left by an earlier run is completed first. Ctrl-C stops waiting but not the task: the next run continues with it,
-/// and beamshare sync stop cancels it.
+/// A task left by an earlier run is completed first. Ctrl-C stops waiting but not the task: the next run
+/// continues with it, and beamshare sync stop cancels it.
 #[derive(Args)]
 pub struct Run {
     #[command(flatten)]
@@ -46,7 +46,8 @@ impl Run {
         });
         let (controllers, sides): (Vec<Controller>, Vec<Control>) = pairs.iter().map(|_| controls()).unzip();
         // Side by side: a pair that is paused at Globus for days holds up none of the others.
-        let runs = pairs.iter().zip(sides).map(|(pair, control)| follow(&engine, pair, &options, control, &bars));
+        let runs =
+            pairs.iter().zip(sides).map(|(pair, control)| follow(&engine, pair, &options, control, &bars));
         let interrupted = async {
             while tokio::signal::ctrl_c().await.is_ok() {
                 controllers.iter().for_each(Controller::leave);
@@ -99,7 +100,10 @@ fn tell(pair: &Pair, ended: &Result<Ended, SyncError>, sentence: &str) {
     let Ok(ended) = ended else { return };
     // The sentence of a failure has no room for them.
     if !matches!(ended.result, RunResult::Done | RunResult::Stopped) {
-        ended.remarks.iter().for_each(|remark| print::warn(format_args!("{}: {}", pair.title(), plain(remark))));
+        ended
+            .remarks
+            .iter()
+            .for_each(|remark| print::warn(format_args!("{}: {}", pair.title(), plain(remark))));
     }
     if let Some(clean_up) = ended.clean_up.as_ref().filter(|report| report.removed > 0) {
         print::line(format_args!("{}: clean-up: {}", pair.title(), clean_up.sentence()));

@@ -82,7 +82,9 @@ impl Standing {
                 Some(id) => format!("task {id}, {} files", task.files),
                 None => format!("{} files being handed in", task.files),
             },
-            Some(task) if task.state != TaskState::Succeeded => plain(task.words.as_deref().unwrap_or_default()),
+            Some(task) if task.state != TaskState::Succeeded => {
+                plain(task.words.as_deref().unwrap_or_default())
+            }
             _ => String::new(),
         }
     }
@@ -95,8 +97,16 @@ impl Standing {
 
 fn print_standings(config: &Config, standings: &[Standing]) {
     let zone = config.beamline.zone();
-    let mut table =
-        print::table(["PAIR", "STATE", "NEW", "SENT", "THERE BEFORE", "CAN'T BE SENT", "LAST SUCCESS", "DESTINATION"]);
+    let mut table = print::table([
+        "PAIR",
+        "STATE",
+        "NEW",
+        "SENT",
+        "THERE BEFORE",
+        "CAN'T BE SENT",
+        "LAST SUCCESS",
+        "DESTINATION",
+    ]);
     for standing in standings {
         let counts = &standing.counts;
         let of = |state| format!("{} ({})", counts.files(state), HumanBytes(counts.bytes(state)));
@@ -115,7 +125,10 @@ fn print_standings(config: &Config, standings: &[Standing]) {
     for standing in standings {
         let message = standing.message();
         if !message.is_empty() {
-            print::line(format_args!("{} ({}): {message}", standing.row.pair.name, standing.row.pair.destination.path));
+            print::line(format_args!(
+                "{} ({}): {message}",
+                standing.row.pair.name, standing.row.pair.destination.path
+            ));
         }
     }
 }
@@ -133,7 +146,10 @@ pub fn text(config: &Config, standings: &[Standing]) -> String {
             text += &format!("  {message}\n");
         }
         text += &format!("  from          {} on collection {}\n", pair.source.path, pair.source.collection);
-        text += &format!("  to            {} on collection {}\n", pair.destination.path, pair.destination.collection);
+        text += &format!(
+            "  to            {} on collection {}\n",
+            pair.destination.path, pair.destination.collection
+        );
         text += &format!("  new           {}\n", of(FileState::New));
         text += &format!("  sent          {}\n", of(FileState::Sent));
         text += &format!("  there before  {}\n", of(FileState::Present));

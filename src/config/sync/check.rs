@@ -41,8 +41,10 @@ pub(in super::super) fn check(config: &Config, problems: &mut Problems) {
             check_there_and_back(other, pair, n, problems);
             let (one, two) = (&other.destination, &pair.destination);
             if other.share && pair.share && overlap(one.collection, &one.path, two.collection, &two.path) {
-                let message =
-                    format!("{} is shared already, by the pair {}: take one of the two out", two.path, other.name);
+                let message = format!(
+                    "{} is shared already, by the pair {}: take one of the two out",
+                    two.path, other.name
+                );
                 problems.push((key!["sync", n, "share"], message));
             }
         }
@@ -68,7 +70,8 @@ fn check_paths(pair: &Sync, n: usize, problems: &mut Problems) {
         }
         (false, true) => {
             let message = format!(
-                "{} is the same for every experiment, and the destination is not: one group would get another's data",
+                "{} is the same for every experiment, and the destination is not: one group would get \
+                 another's data",
                 source.path
             );
             problems.push((key!["sync", n, "source", "path"], message));
@@ -76,16 +79,17 @@ fn check_paths(pair: &Sync, n: usize, problems: &mut Problems) {
         _ => {}
     }
     if source.path.is_template() && source.local.is_none() && !source.trusted {
-        let message = "needs source.local: on a collection alone nobody can tell whether a group has put a link to another \
-                       group's data there. Where only the facility's own accounts can write below this directory, set \
-                       source.trusted = true";
+        let message = "needs source.local: on a collection alone nobody can tell whether a group has put a \
+                       link to another group's data there. Where only the facility's own accounts can write \
+                       below this directory, set source.trusted = true";
         problems.push((key!["sync", n, "source", "path"], message.to_owned()));
     }
     if let Some(local) = &source.local
         && local.below() != source.path.below()
     {
         let message = format!(
-            "{local} and the collection's {} must be the same directory, so what follows their fixed parts must be the same",
+            "{local} and the collection's {} must be the same directory, so what follows their fixed parts \
+             must be the same",
             source.path
         );
         problems.push((key!["sync", n, "source", "local"], message));
@@ -94,8 +98,8 @@ fn check_paths(pair: &Sync, n: usize, problems: &mut Problems) {
 
 fn check_times(pair: &Sync, n: usize, problems: &mut Problems) {
     if pair.on == Some(SyncOn::Files) && pair.source.local.is_none() {
-        let message =
-            "\"files\" needs source.local: only a directory of this machine can be watched; else use every or at";
+        let message = "\"files\" needs source.local: only a directory of this machine can be watched; else \
+                       use every or at";
         problems.push((key!["sync", n, "on"], message.to_owned()));
     }
     if pair.every.is_some() && pair.at.is_some() {
@@ -109,7 +113,8 @@ fn check_times(pair: &Sync, n: usize, problems: &mut Problems) {
 fn check_clean_up(pair: &Sync, n: usize, problems: &mut Problems) {
     let Some(clean_up) = &pair.clean_up else { return };
     if !pair.verify {
-        let message = "must stay true with [sync.clean_up]: only what was verified by checksum may go at the source";
+        let message =
+            "must stay true with [sync.clean_up]: only what was verified by checksum may go at the source";
         problems.push((key!["sync", n, "verify"], message.to_owned()));
     }
     if clean_up.below.is_some() && pair.source.local.is_none() {
@@ -124,7 +129,8 @@ fn check_share(config: &Config, pair: &Sync, n: usize, problems: &mut Problems) 
     let path = &pair.destination.path;
     if !path.is_template() {
         let message = format!(
-            "needs a destination that is each experiment's own: {path} is the same for everyone, so nobody's alone"
+            "needs a destination that is each experiment's own: {path} is the same for everyone, so \
+             nobody's alone"
         );
         problems.push((key!["sync", n, "share"], message));
         return;
@@ -133,13 +139,15 @@ fn check_share(config: &Config, pair: &Sync, n: usize, problems: &mut Problems) 
     let first: Vec<_> =
         first.map(|path| format!("/{}/{path}/", globus.top.trim_matches('/')).replace("//", "/")).collect();
     let copy = path.example().to_lowercase();
-    let lies = |first: &String| copy.starts_with(&first.to_lowercase()) || first.to_lowercase().starts_with(&copy);
+    let lies =
+        |first: &String| copy.starts_with(&first.to_lowercase()) || first.to_lowercase().starts_with(&copy);
     if pair.destination.collection == globus.collection && first.iter().any(lies) {
         let message = format!("{path} is shared already, as a directory of [globus]: take this key out");
         problems.push((key!["sync", n, "share"], message));
     }
     if config.email.as_ref().is_some_and(|email| email.copy.is_none()) {
-        let message = "needs [email.copy] with a text_template: the message that tells people where the copy is";
+        let message =
+            "needs [email.copy] with a text_template: the message that tells people where the copy is";
         problems.push((key!["sync", n, "share"], message.to_owned()));
     }
 }
@@ -155,9 +163,12 @@ fn check_two(other: &Sync, pair: &Sync, n: usize, problems: &mut Problems) {
         let both = one.local.as_ref().zip(two.local.as_ref());
         both.is_some_and(|(one, two)| overlap(Uuid::nil(), one, Uuid::nil(), two))
     };
-    if overlap(source.collection, &source.path, earlier.collection, &earlier.path) || on_this_machine(source, earlier) {
+    if overlap(source.collection, &source.path, earlier.collection, &earlier.path)
+        || on_this_machine(source, earlier)
+    {
         let message = format!(
-            "{} is a source of the pair {} too, and one of them has clean_up: it would remove what the other has not sent yet",
+            "{} is a source of the pair {} too, and one of them has clean_up: it would remove what the \
+             other has not sent yet",
             source.path, other.name
         );
         problems.push((key!["sync", n, "source", "path"], message));
@@ -165,7 +176,8 @@ fn check_two(other: &Sync, pair: &Sync, n: usize, problems: &mut Problems) {
     let (destination, earlier) = (&pair.destination, &other.destination);
     if overlap(destination.collection, &destination.path, earlier.collection, &earlier.path) {
         let message = format!(
-            "{} is a destination of the pair {} too, and one of them has clean_up: files of one name would replace each other",
+            "{} is a destination of the pair {} too, and one of them has clean_up: files of one name would \
+             replace each other",
             destination.path, other.name
         );
         problems.push((key!["sync", n, "destination", "path"], message));
@@ -180,14 +192,16 @@ fn check_there_and_back(one: &Sync, pair: &Sync, n: usize, problems: &mut Proble
     };
     if one.clean_up.is_some() && pair.clean_up.is_some() && sends(one, pair) && sends(pair, one) {
         let message = format!(
-            "the pair {} sends back what this one sends, and both have clean_up: each would remove what the other relies on",
+            "the pair {} sends back what this one sends, and both have clean_up: each would remove what the \
+             other relies on",
             one.name
         );
         problems.push((key!["sync", n, "clean_up"], message));
     }
 }
 
-/// Whether one directory is the other or lies in it. Capitals make no difference: some file systems don't tell them apart.
+/// Whether one directory is the other or lies in it. Capitals make no difference: some file systems don't
+/// tell them apart.
 fn overlap(one: Uuid, path: &SyncPath, other: Uuid, other_path: &SyncPath) -> bool {
     let (a, b) = (path.example().to_lowercase(), other_path.example().to_lowercase());
     one == other && (a.starts_with(&b) || b.starts_with(&a))

@@ -34,7 +34,8 @@ pub struct Sync {
     /// Each day at this time, in the beamline's time zone
     #[serde(default, deserialize_with = "value::some_time_of_day")]
     pub at: Option<TimeOfDay>,
-    /// How often the destination is compared with what was sent, so that what was removed or changed there is sent again
+    /// How often the destination is compared with what was sent, so that what was removed or changed there is
+    /// sent again
     #[serde(default, deserialize_with = "shared::some_duration")]
     pub compare: Option<Duration>,
     /// How long a file must not have changed: it may still be written
@@ -52,7 +53,8 @@ pub struct Sync {
     /// Whether files keep their time of change
     #[serde(default = "value::yes")]
     pub preserve_times: bool,
-    /// Which files are sent: the first whose pattern fits decides, what none fits is sent; see [`globus_sync::walk::Filters`]
+    /// Which files are sent: the first whose pattern fits decides, what none fits is sent; see
+    /// [`globus_sync::walk::Filters`]
     #[serde(default)]
     pub filters: Vec<SyncFilter>,
     /// Time limit of one task
@@ -63,8 +65,8 @@ pub struct Sync {
     /// Who is mailed about what was sent and what failed
     #[serde(default, deserialize_with = "shared::addresses")]
     pub notify: Vec<EmailAddress>,
-    /// Whether the destination is shared with the experiment's people and they are mailed its link, once the first files
-    /// are there
+    /// Whether the destination is shared with the experiment's people and they are mailed its link, once the
+    /// first files are there
     #[serde(default)]
     pub share: bool,
     /// `[sync.clean_up]`; without it nothing is ever removed at the source
@@ -129,8 +131,8 @@ pub struct SyncSource {
     pub path: SyncPath,
     /// The same directory on this machine, where it is one
     pub local: Option<SyncPath>,
-    /// Whether only the facility's own accounts can write below the directory, so that no user can put links there.
-    /// Needed for an experiment's own directory without `local`
+    /// Whether only the facility's own accounts can write below the directory, so that no user can put links
+    /// there. Needed for an experiment's own directory without `local`
     #[serde(default)]
     pub trusted: bool,
 }

@@ -9,8 +9,9 @@ use std::fmt;
 /// What Transfer takes of a label, in characters.
 const LABEL_MAX: usize = 128;
 
-/// An absolute directory, the same for everyone or with a template over the experiment below it. What comes from the
-/// experiment becomes safe components (see [`PathTemplate`]), so no value can lead out of the fixed part.
+/// An absolute directory, the same for everyone or with a template over the experiment below it. What comes
+/// from the experiment becomes safe components (see [`PathTemplate`]), so no value can lead out of the fixed
+/// part.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct SyncPath {
@@ -70,15 +71,16 @@ impl TryFrom<String> for SyncPath {
             ));
         }
         let inner = text.trim_matches('/');
-        // A template can have a / in itself ({{ a / b }} can't be a path, {% if x %}/y{% endif %} can), so the fixed part ends
-        // with the last / before it begins.
+        // A template can have a / in itself ({{ a / b }} can't be a path, {% if x %}/y{% endif %} can), so
+        // the fixed part ends with the last / before it begins.
         let fixed = match inner.find('{') {
             Some(at) => inner[..at].rfind('/').map_or(0, |slash| slash + 1),
             None => inner.len(),
         };
         let (top, below) = inner.split_at(fixed);
         let top = top.trim_end_matches('/');
-        let bad = |part: &str| part.is_empty() || matches!(part, "." | "..") || part.contains(char::is_control);
+        let bad =
+            |part: &str| part.is_empty() || matches!(part, "." | "..") || part.contains(char::is_control);
         if !top.is_empty() && top.split('/').any(bad) {
             return Err(format!("{text:?} is no directory; it may have neither // nor . or .. in it"));
         }
@@ -101,7 +103,8 @@ impl LabelTemplate {
 
     /// The label: what the service doesn't take becomes `_`, and what the experiment lacks is left out.
     pub fn render(&self, experiment: Option<&Experiment>) -> String {
-        let known = |field: Field| experiment.and_then(|experiment| experiment.text(field)).unwrap_or_default();
+        let known =
+            |field: Field| experiment.and_then(|experiment| experiment.text(field)).unwrap_or_default();
         let values: BTreeMap<&str, String> = Field::ALL.map(|field| (field.key(), known(field))).into();
         // Tried when it was made, with every value there.
         let text = environment().render_str(&self.0, &values).unwrap_or_else(|_| self.0.clone());
@@ -130,7 +133,8 @@ impl TryFrom<String> for LabelTemplate {
         let template = environment.template_from_str(&text).map_err(wrong)?;
         let mut names: Vec<String> = template.undeclared_variables(false).into_iter().collect();
         names.sort();
-        if let Some(unknown) = names.iter().find(|name| !Field::ALL.iter().any(|field| field.key() == *name)) {
+        if let Some(unknown) = names.iter().find(|name| !Field::ALL.iter().any(|field| field.key() == *name))
+        {
             let known: Vec<&str> = Field::ALL.map(Field::key).into();
             return Err(format!("{unknown} is no field; a label may hold {}", known.join(", ")));
         }
@@ -197,8 +201,9 @@ mod tests {
     #[test]
     fn a_label_is_what_the_service_takes() {
         let template = |text: &str| LabelTemplate::try_from(text.to_owned());
-        let label =
-            template("2-BM raw: {{ pi_last_name }} {{ proposal_title }} {{ esaf }}").unwrap().render(Some(&li()));
+        let label = template("2-BM raw: {{ pi_last_name }} {{ proposal_title }} {{ esaf }}")
+            .unwrap()
+            .render(Some(&li()));
         assert!(label.starts_with("2-BM raw_ O_Neill") && label.is_ascii(), "{label}");
         assert!(!label.contains(['/', '$', '.', '(']), "{label}");
         assert_eq!(template(&"x".repeat(200)).unwrap().render(None).len(), 128);

@@ -31,7 +31,9 @@ impl fmt::Display for TimeOfDay {
     }
 }
 
-pub(super) fn some_time_of_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TimeOfDay>, D::Error> {
+pub(super) fn some_time_of_day<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<TimeOfDay>, D::Error> {
     let text = String::deserialize(deserializer)?;
     TimeOfDay::parse(&text).map(Some).map_err(de::Error::custom)
 }

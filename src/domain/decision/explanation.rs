@@ -1,9 +1,9 @@
 //! All ways to assign the puts of a window to runs.
 //!
-//! A state is the runs that may still continue, after some of the puts. Each put moves every state to one state for each
-//! run that may have put it. What a run has put matters only in so far as it is the present text, and complete runs matter
-//! only by the fields that they vouch for, so most states are equal and are merged. If there are still too many, the answer
-//! is that nothing is certain.
+//! A state is the runs that may still continue, after some of the puts. Each put moves every state to one
+//! state for each run that may have put it. What a run has put matters only in so far as it is the present
+//! text, and complete runs matter only by the fields that they vouch for, so most states are equal and are
+//! merged. If there are still too many, the answer is that nothing is certain.
 
 use super::order::Order;
 use super::put::{Put, Window, positive};
@@ -11,7 +11,8 @@ use crate::domain::{Field, UserInfo};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Beyond this many states the search ends without a result. Runs of ten fields that overlap need some dozens.
+/// Beyond this many states the search ends without a result. Runs of ten fields that overlap need some
+/// dozens.
 const MAX_STATES: usize = 2_000;
 
 /// How many runs are taken to be under way where nobody has observed.
@@ -20,7 +21,8 @@ const MAX_UNSEEN_RUNS: u8 = 2;
 /// What the explanations of a window have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Explained {
-    /// All of them contain a complete run whose values are the present ones; these fields belong to it in all of them
+    /// All of them contain a complete run whose values are the present ones; these fields belong to it in all
+    /// of them
     Whole(BTreeSet<Field>),
     /// Some do and some do not, or there are too many to tell
     Ambiguous,
@@ -57,14 +59,19 @@ struct State {
 type States = BTreeMap<State, Vec<usize>>;
 
 /// Explains the puts of `window` by `orders`; `present` are the texts of the PVs now.
-pub(super) fn explain(window: &Window, orders: &[&Order], present: &UserInfo, run_limit: Duration) -> Explained {
+pub(super) fn explain(
+    window: &Window,
+    orders: &[&Order],
+    present: &UserInfo,
+    run_limit: Duration,
+) -> Explained {
     let search = Search { puts: &window.puts, orders, present, run_limit };
     let empty = State { open: vec![], vouched: 0, unseen: 0 };
     let mut states: States = [(empty, vec![])].into();
     for (index, put) in window.puts.iter().enumerate() {
-        let unseen_possible = window
-            .unobserved
-            .is_some_and(|unobserved| positive(put.noticed.min(put.at).duration_since(unobserved.until)) < run_limit);
+        let unseen_possible = window.unobserved.is_some_and(|unobserved| {
+            positive(put.noticed.min(put.at).duration_since(unobserved.until)) < run_limit
+        });
         let mut next = States::new();
         for (state, last) in &states {
             search.advance(state, last, index, unseen_possible, &mut next);
@@ -82,8 +89,12 @@ pub(super) fn explain(window: &Window, orders: &[&Order], present: &UserInfo, ru
     }
     // A state without a vouching run leaves no common field.
     let common = states.keys().fold(u16::MAX, |common, state| common & state.vouched);
-    let fields: BTreeSet<Field> =
-        orders.iter().flat_map(|order| &order.puts).copied().filter(|field| common & bit(*field) != 0).collect();
+    let fields: BTreeSet<Field> = orders
+        .iter()
+        .flat_map(|order| &order.puts)
+        .copied()
+        .filter(|field| common & bit(*field) != 0)
+        .collect();
     if fields.is_empty() { Explained::Ambiguous } else { Explained::Whole(fields) }
 }
 
@@ -107,17 +118,28 @@ impl Search<'_> {
             if is_next && !is_repeated {
                 let mut rest = open.clone();
                 rest.remove(number);
-                let run = Open { done: run.done + 1, present: run.present && is_present, last: index, ..*run };
+                let run =
+                    Open { done: run.done + 1, present: run.present && is_present, last: index, ..*run };
                 self.add(state, rest, run, next);
             }
         }
         for (order, its) in self.orders.iter().enumerate() {
             let Some(place) = its.puts.iter().position(|field| *field == put.field) else { continue };
             if place == 0 {
-                self.add(state, open.clone(), Open { order, done: 1, present: is_present, last: index }, next);
+                self.add(
+                    state,
+                    open.clone(),
+                    Open { order, done: 1, present: is_present, last: index },
+                    next,
+                );
             } else if unseen_possible && state.unseen < MAX_UNSEEN_RUNS {
                 let state = State { unseen: state.unseen + 1, ..state.clone() };
-                self.add(&state, open.clone(), Open { order, done: place + 1, present: false, last: index }, next);
+                self.add(
+                    &state,
+                    open.clone(),
+                    Open { order, done: place + 1, present: false, last: index },
+                    next,
+                );
             }
         }
     }
@@ -145,7 +167,9 @@ impl Search<'_> {
         let state = State { open, vouched, unseen: state.unseen };
         match next.get_mut(&state) {
             // The later one may continue for longer: more explanations, never fewer.
-            Some(merged) => merged.iter_mut().zip(last).for_each(|(merged, last)| *merged = (*merged).max(last)),
+            Some(merged) => {
+                merged.iter_mut().zip(last).for_each(|(merged, last)| *merged = (*merged).max(last))
+            }
             None => drop(next.insert(state, last)),
         }
     }

@@ -1,15 +1,16 @@
 //! Decides whether the user-info PVs show one whole tagging run, or pieces of several.
 //!
-//! A tagging tool puts its fields one after the other, each once a run, always in the same order, and may die after any
-//! put. Two runs can overlap, so time alone can't separate them. Therefore the puts themselves are kept ([`Window`]) and
-//! every way to assign them to runs is tried (`explanation`): each run must be a prefix of a known order ([`Orders`]).
-//! A set is whole when every such explanation contains a complete run whose values are the present ones. Otherwise the
-//! set is held, and [`NotWhole`] says which put does not fit and what to do.
+//! A tagging tool puts its fields one after the other, each once a run, always in the same order, and may die
+//! after any put. Two runs can overlap, so time alone can't separate them. Therefore the puts themselves are
+//! kept ([`Window`]) and every way to assign them to runs is tried (`explanation`): each run must be a prefix
+//! of a known order ([`Orders`]). A set is whole when every such explanation contains a complete run whose
+//! values are the present ones. Otherwise the set is held, and [`NotWhole`] says which put does not fit and
+//! what to do.
 //!
-//! Three assumptions are made, and stated in docs/architecture.md: a run that has paused for `run_limit` puts no more,
-//! every put is observed, and every tool puts in a known order. Where the second one is known to be false (start of the
-//! service, lost connection, boot of an IOC, lost monitors), the window says so, and runs whose beginning nobody saw are
-//! part of every explanation.
+//! Three assumptions are made, and stated in docs/architecture.md: a run that has paused for `run_limit` puts
+//! no more, every put is observed, and every tool puts in a known order. Where the second one is known to be
+//! false (start of the service, lost connection, boot of an IOC, lost monitors), the window says so, and runs
+//! whose beginning nobody saw are part of every explanation.
 //!
 //! The module is pure: no clock, no I/O. The user-info watcher fills the window, the journal keeps it.
 
@@ -40,7 +41,8 @@ pub struct Watched {
     pub window: Window,
 }
 
-/// What decisions depend on beside the PVs. It is in the journal, since tools, IOCs and the service stop independently.
+/// What decisions depend on beside the PVs. It is in the journal, since tools, IOCs and the service stop
+/// independently.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DecisionState {
     /// The set that was accepted last, or the one that was found at the very first start
@@ -72,8 +74,8 @@ impl DecisionState {
         }
     }
 
-    /// Takes an order that may turn out to be a tool's: of a run that puts all fields as soon as it is seen, of one that
-    /// leaves out fields when an operator has approved it. Returns whether there is one.
+    /// Takes an order that may turn out to be a tool's: of a run that puts all fields as soon as it is seen,
+    /// of one that leaves out fields when an operator has approved it. Returns whether there is one.
     pub fn propose(&mut self, watched: &Watched, candidate: Option<Order>) -> bool {
         let (Some(order), Some(first)) = (candidate, watched.window.puts.first()) else { return false };
         self.orders.propose(order, first.at);

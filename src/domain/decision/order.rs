@@ -11,13 +11,15 @@ const MAX_ORDERS: usize = 6;
 pub struct Order {
     /// The fields in the order of the puts
     pub puts: Vec<Field>,
-    /// Configured fields that the tool never puts. Their values are of some other time, so they are treated as not set
+    /// Configured fields that the tool never puts. Their values are of some other time, so they are treated
+    /// as not set
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub leaves_out: BTreeSet<Field>,
 }
 
 impl Order {
-    /// An order of all of `configured`, or of some of them; `None` if a field is put twice or is not configured.
+    /// An order of all of `configured`, or of some of them; `None` if a field is put twice or is not
+    /// configured.
     pub fn new(puts: Vec<Field>, configured: &BTreeSet<Field>) -> Option<Order> {
         let fields: BTreeSet<Field> = puts.iter().copied().collect();
         (fields.len() == puts.len() && fields.is_subset(configured))
@@ -36,8 +38,8 @@ impl Order {
 
 /// The orders of a beamline's tools, learnt from their runs.
 ///
-/// The first order is learnt from the first whole run. Another one is known once it was seen twice: two tools that die
-/// can put each field once in what looks like an order of its own.
+/// The first order is learnt from the first whole run. Another one is known once it was seen twice: two tools
+/// that die can put each field once in what looks like an order of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Orders {
@@ -72,9 +74,9 @@ impl Orders {
         self.known.truncate(MAX_ORDERS);
     }
 
-    /// Remembers an order that was seen in the window that began at `seen`, e.g. of a run that leaves out fields and that
-    /// an operator has approved. Seen in two windows, it is known. The beginning of a known order is never learnt: a tool
-    /// that died there would pass.
+    /// Remembers an order that was seen in the window that began at `seen`, e.g. of a run that leaves out
+    /// fields and that an operator has approved. Seen in two windows, it is known. The beginning of a known
+    /// order is never learnt: a tool that died there would pass.
     pub fn propose(&mut self, order: Order, seen: Timestamp) {
         if self.known.iter().any(|known| *known == order || known.begins_with(&order)) {
             return;

@@ -20,8 +20,8 @@ pub struct Put {
 }
 
 impl Put {
-    /// The time since an earlier put: the shorter one of both clocks, since a run that may still continue must not be
-    /// taken for a dead one.
+    /// The time since an earlier put: the shorter one of both clocks, since a run that may still continue
+    /// must not be taken for a dead one.
     pub(super) fn pause_since(&self, earlier: &Put) -> Duration {
         let put = self.at.duration_since(earlier.at);
         let noticed = self.noticed.duration_since(earlier.noticed);
@@ -67,8 +67,8 @@ pub struct Window {
     pub unobserved: Option<Unobserved>,
     /// The puts, in their order
     pub puts: Vec<Put>,
-    /// Nothing was put for `run_limit`, so the next put begins another window. The puts are kept until then: they say
-    /// what the present values are worth
+    /// Nothing was put for `run_limit`, so the next put begins another window. The puts are kept until then:
+    /// they say what the present values are worth
     pub rested: bool,
 }
 
@@ -102,8 +102,8 @@ impl Window {
         SignedDuration::try_from(run_limit).ok().and_then(|limit| last.checked_add(limit).ok())
     }
 
-    /// Continues a window of an earlier process, after which nothing was put. Its clock says nothing about this one's, so
-    /// all pauses are counted from now.
+    /// Continues a window of an earlier process, after which nothing was put. Its clock says nothing about
+    /// this one's, so all pauses are counted from now.
     pub fn continue_at(mut self, now: Timestamp) -> Window {
         if !self.rested {
             for put in &mut self.puts {

@@ -142,18 +142,21 @@ impl<'a> Case<'a> {
         Order::new(last.iter().map(|put| put.field).collect(), &self.configured)
     }
 
-    /// Whether an order that no known tool has may be one of its own. The first one may; later ones must be seen twice,
-    /// since two known tools that die can put each field once.
+    /// Whether an order that no known tool has may be one of its own. The first one may; later ones must be
+    /// seen twice, since two known tools that die can put each field once.
     fn may_be_learnt(&self, tail: &Order) -> bool {
         let Some(first) = self.window.puts.first() else { return false };
         self.window.unobserved.is_none()
-            && (self.known.is_empty() || self.state.orders.was_seen_before(tail, first.at) || self.is_repeated(tail, 2))
+            && (self.known.is_empty()
+                || self.state.orders.was_seen_before(tail, first.at)
+                || self.is_repeated(tail, 2))
     }
 
     /// Whether the window is nothing but this order, at least `times` times.
     fn is_repeated(&self, order: &Order, times: usize) -> bool {
         let puts: Vec<Field> = self.window.puts.iter().map(|put| put.field).collect();
-        puts.len() >= times * order.puts.len() && puts.chunks(order.puts.len()).all(|chunk| *chunk == order.puts[..])
+        puts.len() >= times * order.puts.len()
+            && puts.chunks(order.puts.len()).all(|chunk| *chunk == order.puts[..])
     }
 
     /// Whether a run begins with this put. A window after a rest begins with one, whatever the order is.
@@ -181,7 +184,8 @@ impl<'a> Case<'a> {
                 return (Reason::Overlap { first: first.clone(), second: second.clone() }, None);
             }
         }
-        let missing: Vec<Field> = self.configured.iter().copied().filter(|field| !put.contains(field)).collect();
+        let missing: Vec<Field> =
+            self.configured.iter().copied().filter(|field| !put.contains(field)).collect();
         if !missing.is_empty() {
             let candidate = earlier.is_empty().then(|| self.order_that_leaves_out(&put)).flatten();
             return (Reason::Missing { since: began.at, put, missing }, candidate);
@@ -195,22 +199,26 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The order of a run that has put only some fields, if an operator who approves it may teach it: from a rest on, and
-    /// with all that says whose data it is.
+    /// The order of a run that has put only some fields, if an operator who approves it may teach it: from a
+    /// rest on, and with all that says whose data it is.
     fn order_that_leaves_out(&self, put: &[Field]) -> Option<Order> {
         let order = Order::new(put.to_vec(), &self.configured)?;
         let names_owner = [Field::REQUIRED.as_slice(), &[Field::ProposalNumber]].concat();
-        (self.window.unobserved.is_none() && names_owner.iter().all(|field| !order.leaves_out.contains(field)))
-            .then_some(order)
+        (self.window.unobserved.is_none()
+            && names_owner.iter().all(|field| !order.leaves_out.contains(field)))
+        .then_some(order)
     }
 
-    /// Tries another tagging of the same group right now, by any of the tools. Where that is not enough, a rest is.
+    /// Tries another tagging of the same group right now, by any of the tools. Where that is not enough, a
+    /// rest is.
     fn remedy(&self, reason: &Reason) -> Remedy {
         let Some(rests_at) = self.window.rests_at(self.run_limit).filter(|_| !self.window.rested) else {
             return Remedy::TagAgain;
         };
         let orders = match reason {
-            Reason::Missing { .. } if !self.known.is_empty() => self.known.iter().map(|its| its.puts.clone()).collect(),
+            Reason::Missing { .. } if !self.known.is_empty() => {
+                self.known.iter().map(|its| its.puts.clone()).collect()
+            }
             Reason::Missing { .. } | Reason::UnknownOrder { .. } => vec![self.likely_order()],
             Reason::Unobserved(_) | Reason::Overlap { .. } => return Remedy::TagAgainAfter(rests_at),
         };
@@ -257,7 +265,10 @@ impl NotWhole {
             Remedy::TagAgain => "Tag the group again".to_owned(),
             Remedy::TagAgainAfter(time) => format!("Tag the group again after {}", clock(time, zone)),
         };
-        format!("Not one whole tagging: {}. {remedy}, or Approve if every value is right", self.reason.sentence(zone))
+        format!(
+            "Not one whole tagging: {}. {remedy}, or Approve if every value is right",
+            self.reason.sentence(zone)
+        )
     }
 }
 

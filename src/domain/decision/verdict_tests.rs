@@ -9,7 +9,8 @@ use std::time::Duration;
 
 const RUN_LIMIT: Duration = Duration::from_secs(60);
 
-const ORDER: [Field; 5] = [Field::PiLastName, Field::PiEmail, Field::Esaf, Field::ProposalNumber, Field::YearMonth];
+const ORDER: [Field; 5] =
+    [Field::PiLastName, Field::PiEmail, Field::Esaf, Field::ProposalNumber, Field::YearMonth];
 
 /// PVs that are put one after the other, a second apart.
 struct Pvs {
@@ -23,14 +24,23 @@ impl Pvs {
         let reading = || Reading { text: "before".into(), time: None, invalid: false, possibly_cut: false };
         let readings = Readings(ORDER.into_iter().map(|field| (field, reading())).collect());
         let watched = Watched { readings, window: Window::at_rest() };
-        Pvs { now: Timestamp::UNIX_EPOCH, watched, state: DecisionState { orders, ..DecisionState::default() } }
+        Pvs {
+            now: Timestamp::UNIX_EPOCH,
+            watched,
+            state: DecisionState { orders, ..DecisionState::default() },
+        }
     }
 
     fn put(&mut self, fields: &[Field], text: &str) -> &mut Pvs {
         for field in fields {
             self.now += SignedDuration::from_secs(1);
             self.watched.readings.0.get_mut(field).unwrap().text = text.to_owned();
-            self.watched.window.put(Put { field: *field, text: text.into(), at: self.now, noticed: self.now });
+            self.watched.window.put(Put {
+                field: *field,
+                text: text.into(),
+                at: self.now,
+                noticed: self.now,
+            });
         }
         self
     }
@@ -84,7 +94,10 @@ fn a_tool_that_leaves_out_a_field_is_known_after_two_approvals() {
         // However often the same set is judged, it counts once.
         for _ in 0..judged {
             let held = pvs.held();
-            assert!(matches!(&held.reason, Reason::Missing { missing, .. } if *missing == [Field::Esaf]), "{held:?}");
+            assert!(
+                matches!(&held.reason, Reason::Missing { missing, .. } if *missing == [Field::Esaf]),
+                "{held:?}"
+            );
             pvs.approve();
         }
         pvs.rest();
@@ -129,7 +142,11 @@ fn a_run_that_pauses_for_less_than_the_limit_is_whole_and_one_that_pauses_longer
     for (pause, is_whole) in [(58, true), (61, false)] {
         let mut pvs = Pvs::new(known());
         pvs.put(&ORDER[..2], "a").now += SignedDuration::from_secs(pause);
-        assert_eq!(matches!(pvs.put(&ORDER[2..], "a").judge(), Wholeness::Whole { .. }), is_whole, "{pause} s");
+        assert_eq!(
+            matches!(pvs.put(&ORDER[2..], "a").judge(), Wholeness::Whole { .. }),
+            is_whole,
+            "{pause} s"
+        );
     }
 }
 
@@ -148,8 +165,8 @@ fn the_sentence_names_the_put_the_fields_and_what_helps() {
     let mut pvs = Pvs::new(known());
     assert_eq!(
         told(pvs.put(&ORDER[..1], "Li")),
-        "Not one whole tagging: the tagging of 00:00:01 has put only the PI last name. Tag the group again, or Approve if \
-         every value is right"
+        "Not one whole tagging: the tagging of 00:00:01 has put only the PI last name. Tag the group again, \
+         or Approve if every value is right"
     );
     assert!(
         told(pvs.put(&ORDER[1..4], "Li")).contains("00:00:01 has not put the year-month. Tag"),
@@ -162,7 +179,7 @@ fn the_sentence_names_the_put_the_fields_and_what_helps() {
     pvs.watched.window = Window::unobserved(Gap::Disconnected, pvs.now);
     assert_eq!(
         told(pvs.put(&ORDER, "Li")),
-        "Not one whole tagging: the connection to the IOC was restored at 00:00:00, and earlier puts may have been missed. \
-         Tag the group again after 00:01:05, or Approve if every value is right"
+        "Not one whole tagging: the connection to the IOC was restored at 00:00:00, and earlier puts may \
+         have been missed. Tag the group again after 00:01:05, or Approve if every value is right"
     );
 }

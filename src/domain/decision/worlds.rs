@@ -1,6 +1,6 @@
-//! Exhaustive search of small worlds: two and three tagging runs in all interleavings, each dead after any put, with rests,
-//! restarts of the service, boots of the IOC and puts that post no monitor. Whatever the schedule is, a set that is judged
-//! whole must be one group's.
+//! Exhaustive search of small worlds: two and three tagging runs in all interleavings, each dead after any
+//! put, with rests, restarts of the service, boots of the IOC and puts that post no monitor. Whatever the
+//! schedule is, a set that is judged whole must be one group's.
 
 use super::*;
 use crate::domain::{Field, Reading};
@@ -89,7 +89,8 @@ struct Search {
 
 impl World {
     fn new(fields: &[Field], before: Group, orders: Orders, runs: usize) -> World {
-        let texts: BTreeMap<Field, String> = fields.iter().copied().zip(before.chars().map(String::from)).collect();
+        let texts: BTreeMap<Field, String> =
+            fields.iter().copied().zip(before.chars().map(String::from)).collect();
         let mut world = World {
             now: Timestamp::UNIX_EPOCH,
             texts: texts.clone(),
@@ -115,11 +116,18 @@ impl World {
     fn read(&mut self) {
         for (field, at) in std::mem::take(&mut self.unseen) {
             if self.gets {
-                self.watched.window.put(Put { field, text: self.texts[&field].clone(), at, noticed: self.now });
+                self.watched.window.put(Put {
+                    field,
+                    text: self.texts[&field].clone(),
+                    at,
+                    noticed: self.now,
+                });
             }
         }
-        let reading = |text: &String| Reading { text: text.clone(), time: None, invalid: false, possibly_cut: false };
-        self.watched.readings = Readings(self.texts.iter().map(|(field, text)| (*field, reading(text))).collect());
+        let reading =
+            |text: &String| Reading { text: text.clone(), time: None, invalid: false, possibly_cut: false };
+        self.watched.readings =
+            Readings(self.texts.iter().map(|(field, text)| (*field, reading(text))).collect());
     }
 
     fn put(&mut self, field: Field, text: &str) {
@@ -191,7 +199,18 @@ impl Search {
     fn new(runs: Vec<Run>, fields: &'static [Field], before: Group) -> Search {
         let (count, longest) = (Count::default(), usize::MAX);
         let (compares, gets) = (false, false);
-        Search { fields, before, runs, disturbances: 0, rests: 0, longest, compares, gets, count, examples: vec![] }
+        Search {
+            fields,
+            before,
+            runs,
+            disturbances: 0,
+            rests: 0,
+            longest,
+            compares,
+            gets,
+            count,
+            examples: vec![],
+        }
     }
 
     fn groups(&self) -> impl Iterator<Item = Group> {
@@ -211,7 +230,10 @@ impl Search {
                 }
             }
         }
-        if puts > 0 && world.history.last() != Some(&Event::Rest) && made(|event| *event == Event::Rest) < self.rests {
+        if puts > 0
+            && world.history.last() != Some(&Event::Rest)
+            && made(|event| *event == Event::Rest) < self.rests
+        {
             events.push(Event::Rest);
         }
         if world.down {
@@ -244,7 +266,9 @@ impl Search {
                 self.count.whole += 1;
                 let is_of = |group: Group| {
                     let values = self.fields.iter().zip(group.chars().map(String::from));
-                    values.into_iter().all(|(field, text)| !fields.contains(field) || world.texts[field] == text)
+                    values
+                        .into_iter()
+                        .all(|(field, text)| !fields.contains(field) || world.texts[field] == text)
                 };
                 if !self.groups().any(is_of) {
                     self.count.wrong += 1;
@@ -262,8 +286,8 @@ impl Search {
         }
     }
 
-    /// Whether a whole run has just ended that nobody may hold: after a rest, after whole runs, or after a dead run of the
-    /// same group, which is tagged again.
+    /// Whether a whole run has just ended that nobody may hold: after a rest, after whole runs, or after a
+    /// dead run of the same group, which is tagged again.
     fn must_be_whole(&self, world: &World) -> bool {
         let since_rest = world.history.rsplit(|event| *event == Event::Rest).next().unwrap_or_default();
         let mut puts: Vec<usize> = vec![];
@@ -284,7 +308,10 @@ impl Search {
     /// Does what the screen advises: the group that was put last is tagged again.
     fn follow(&mut self, not_whole: &NotWhole, world: &World) {
         let mut world = world.clone();
-        let Some(Event::Put(last)) = world.history.iter().rfind(|event| matches!(event, Event::Put(_))) else { return };
+        let Some(Event::Put(last)) = world.history.iter().rfind(|event| matches!(event, Event::Put(_)))
+        else {
+            return;
+        };
         let run = self.runs[*last];
         self.count.advice += 1;
         if let Remedy::TagAgainAfter(time) = not_whole.remedy {
@@ -333,11 +360,13 @@ const FIRST: &[usize] = &[0, 1, 2, 3, 4];
 
 fn known(orders: &[&[usize]]) -> Orders {
     let all = BTreeSet::from(ORDER);
-    let order = |order: &&[usize]| Order::new(order.iter().map(|place| ORDER[*place]).collect(), &all).unwrap();
+    let order =
+        |order: &&[usize]| Order::new(order.iter().map(|place| ORDER[*place]).collect(), &all).unwrap();
     Orders::of(orders.iter().map(order).collect())
 }
 
-/// Values of two groups after `aaaam`: all different, or equal to those before or to each other's in some fields.
+/// Values of two groups after `aaaam`: all different, or equal to those before or to each other's in some
+/// fields.
 const PAIRS: [(Group, Group); 7] = [
     ("bbbbm", "bbbbm"),
     ("bbbbm", "ccccm"),
@@ -378,8 +407,8 @@ fn two_tools() {
     }
 }
 
-/// Where one tool begins with the field with which the other one ends, the last put of a whole run may also be the first
-/// one of another run. That is always held, and never wrong.
+/// Where one tool begins with the field with which the other one ends, the last put of a whole run may also
+/// be the first one of another run. That is always held, and never wrong.
 #[test]
 fn two_tools_that_no_sequence_of_puts_can_tell_apart() {
     const REVERSED: &[usize] = &[4, 3, 2, 1, 0];
@@ -409,19 +438,26 @@ fn three_runs() {
     for (b, c, d) in [("bbbbm", "ccccm", "ddddm"), ("abbbm", "ccbcm", "bcccn"), ("bbbbm", "bbbbm", "ccccm")] {
         for orders in [known(&[FIRST]), Orders::default()] {
             let runs = [b, c, d].map(|group| Run { group, order: FIRST });
-            let search =
-                Search { longest: if LARGE.is_some() { 11 } else { 8 }, ..Search::new(runs.to_vec(), &ORDER, "aaaam") };
+            let search = Search {
+                longest: if LARGE.is_some() { 11 } else { 8 },
+                ..Search::new(runs.to_vec(), &ORDER, "aaaam")
+            };
             search.run(&orders);
         }
     }
 }
 
-/// Records that post no monitor for an unchanged value, and gets in some of the pauses: a put that another one to the same
-/// PV hides before the next get can't be seen. Few worlds are wrong by that; MPST "Always" ends it.
+/// Records that post no monitor for an unchanged value, and gets in some of the pauses: a put that another
+/// one to the same PV hides before the next get can't be seen. Few worlds are wrong by that; MPST "Always"
+/// ends it.
 #[test]
 fn records_that_compare() {
     let runs = ["abbbn", "ccccn"].map(|group| Run { group, order: FIRST });
-    let search = |gets| Search { compares: true, gets, longest: 7, ..Search::new(runs.to_vec(), &ORDER, "aaaam") };
+    let search =
+        |gets| Search { compares: true, gets, longest: 7, ..Search::new(runs.to_vec(), &ORDER, "aaaam") };
     let [(without, _), (with, _)] = [false, true].map(|gets| search(gets).result(&known(&[FIRST])));
-    assert!(with.wrong > 0 && with.wrong < without.wrong && with.wrong * 500 < with.worlds, "{without:?} {with:?}");
+    assert!(
+        with.wrong > 0 && with.wrong < without.wrong && with.wrong * 500 < with.worlds,
+        "{without:?} {with:?}"
+    );
 }

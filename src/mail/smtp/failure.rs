@@ -17,7 +17,8 @@ pub(super) enum Stage {
     Recipient,
     /// DATA, answered before the message is sent
     Message,
-    /// The message itself: an error without the server's answer leaves open whether the server has accepted it
+    /// The message itself: an error without the server's answer leaves open whether the server has accepted
+    /// it
     Acceptance,
 }
 
@@ -31,12 +32,14 @@ impl SmtpServer {
     ) -> MailError {
         let server = self.shown();
         if let Some(advice) = certificate_advice(error) {
-            let message = format!("{server}: the mail server's TLS can't be trusted: {}. {advice}", cause(error));
+            let message =
+                format!("{server}: the mail server's TLS can't be trusted: {}. {advice}", cause(error));
             return MailError::new(MailErrorKind::Tls, message);
         }
         if causes(error).any(|cause| matches!(cause.downcast_ref(), Some(StreamError::Injected))) {
             let message = format!(
-                "{server}: STARTTLS failed: {}. Nothing was sent; ask whoever runs the mail server whether this is an attack",
+                "{server}: STARTTLS failed: {}. Nothing was sent; ask whoever runs the mail server whether \
+                 this is an attack",
                 cause(error)
             );
             return MailError::new(MailErrorKind::Tls, message);
@@ -47,9 +50,10 @@ impl SmtpServer {
         };
         let to = to.map(ToString::to_string).unwrap_or_default();
         let (kind, message) = match (stage, error.is_permanent()) {
-            (Stage::Recipient, true) => {
-                (MailErrorKind::RefusedRecipient, format!("{server}: {to} is refused: {said}. Correct the address"))
-            }
+            (Stage::Recipient, true) => (
+                MailErrorKind::RefusedRecipient,
+                format!("{server}: {to} is refused: {said}. Correct the address"),
+            ),
             (Stage::Sender, true) => (
                 MailErrorKind::RefusedMessage,
                 format!("{server}: the sender is refused: {said}. Correct email.from, or give a login"),
@@ -61,16 +65,18 @@ impl SmtpServer {
             (Stage::Login, true) => (
                 MailErrorKind::LoginRefused,
                 format!(
-                    "{server}: the login is refused: {said}. Correct email.transport.smtp's user and password_file"
+                    "{server}: the login is refused: {said}. Correct email.transport.smtp's user and \
+                     password_file"
                 ),
             ),
             (Stage::Tls, _) if error.status().is_none() => {
                 (MailErrorKind::TryLater, format!("{server}: STARTTLS failed: {said}"))
             }
             (Stage::Connect, _) => return self.unreachable(&said),
-            (Stage::Message | Stage::Acceptance, false) => {
-                (MailErrorKind::TryLater, format!("{server}: the message to {to} was not taken for now: {said}"))
-            }
+            (Stage::Message | Stage::Acceptance, false) => (
+                MailErrorKind::TryLater,
+                format!("{server}: the message to {to} was not taken for now: {said}"),
+            ),
             _ => (MailErrorKind::TryLater, format!("{server}: not now: {said}")),
         };
         MailError::new(kind, message)
@@ -87,8 +93,8 @@ impl SmtpServer {
     /// The error for a message that the server may have accepted.
     pub(super) fn unclear(&self, said: &str, to: &str) -> MailError {
         let message = format!(
-            "{}: it is unclear whether the mail server has accepted the message to {to}: {said}. Its log tells; a repetition \
-             carries the same Message-ID",
+            "{}: it is unclear whether the mail server has accepted the message to {to}: {said}. Its log \
+             tells; a repetition carries the same Message-ID",
             self.shown()
         );
         MailError::new(MailErrorKind::Unclear { pause: self.settings.repeat_after }, message)
@@ -97,7 +103,8 @@ impl SmtpServer {
 
 type Cause<'a> = &'a (dyn std::error::Error + 'static);
 
-/// The errors below an error, outermost first. An I/O error made of another one leaves that out of its sources.
+/// The errors below an error, outermost first. An I/O error made of another one leaves that out of its
+/// sources.
 fn causes(error: &lettre::transport::smtp::Error) -> impl Iterator<Item = Cause<'_>> {
     fn below(error: Cause<'_>) -> Option<Cause<'_>> {
         match error.downcast_ref::<std::io::Error>() {
@@ -115,7 +122,8 @@ fn certificate_advice(error: &lettre::transport::smtp::Error) -> Option<&'static
     Some(match tls {
         // A signature that does not fit: an authority of the same name with another key.
         rustls::Error::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature) => {
-            "Put the certificate of the authority that signed it into a PEM file and set email.transport.smtp.ca_file"
+            "Put the certificate of the authority that signed it into a PEM file and set \
+             email.transport.smtp.ca_file"
         }
         rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
             "It has expired: renew it on the server, and see that this machine's clock is right"
@@ -124,8 +132,9 @@ fn certificate_advice(error: &lettre::transport::smtp::Error) -> Option<&'static
             "Set email.transport.smtp.host to a name that is in the certificate"
         }
         rustls::Error::InvalidCertificate(_) => {
-            "Ask who runs the mail server for a certificate that is in order. One that is signed by itself must not be marked \
-             as an authority (openssl req -x509 -addext basicConstraints=critical,CA:FALSE)"
+            "Ask who runs the mail server for a certificate that is in order. One that is signed by itself \
+             must not be marked as an authority (openssl req -x509 -addext \
+             basicConstraints=critical,CA:FALSE)"
         }
         rustls::Error::InvalidMessage(_) => {
             "The server does not speak TLS there: security = \"starttls\" may be what it wants (port 587)"

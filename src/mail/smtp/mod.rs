@@ -30,8 +30,9 @@ const IDLE_MAX: Duration = Duration::from_secs(5);
 /// Limit for a kept connection's answer to NOOP, and for the server's answer to QUIT.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A mail server. lettre's own transport does not tell at which command a server refused, and so neither a wrong address
-/// from a refused message nor from a refused login; hence its connection is used, command by command.
+/// A mail server. lettre's own transport does not tell at which command a server refused, and so neither a
+/// wrong address from a refused message nor from a refused login; hence its connection is used, command by
+/// command.
 pub(super) struct SmtpServer {
     settings: Smtp,
     tls: Option<TlsParameters>,
@@ -71,7 +72,8 @@ impl SmtpServer {
                 if let Some(file) = &settings.ca_file {
                     let pem = std::fs::read(file)
                         .map_err(|error| setup(format!("can't read ca_file {}: {error}", file.display())))?;
-                    let none = || setup(format!("ca_file {} holds no certificate in PEM form", file.display()));
+                    let none =
+                        || setup(format!("ca_file {} holds no certificate in PEM form", file.display()));
                     let certificate = Certificate::from_pem(&pem).map_err(|_| none())?;
                     CertificateDer::pem_slice_iter(&pem).next().ok_or_else(none)?.map_err(|_| none())?;
                     builder = builder.add_root_certificate(certificate);
@@ -82,9 +84,16 @@ impl SmtpServer {
         Ok(SmtpServer { settings: settings.clone(), tls, login, idle: Arc::default() })
     }
 
-    pub(super) async fn send(&self, message: &ComposedMessage, to: &EmailAddress) -> Result<String, MailError> {
+    pub(super) async fn send(
+        &self,
+        message: &ComposedMessage,
+        to: &EmailAddress,
+    ) -> Result<String, MailError> {
         let recipient: Address = to.as_str().parse().map_err(|error| {
-            MailError::new(MailErrorKind::RefusedRecipient, format!("{to} can't be written to by SMTP: {error}"))
+            MailError::new(
+                MailErrorKind::RefusedRecipient,
+                format!("{to} can't be written to by SMTP: {error}"),
+            )
         })?;
         let what = format!("the message to {to}");
         let begin = async {
@@ -140,8 +149,10 @@ impl SmtpServer {
                 SmtpSecurity::Tls => "by TLS",
                 SmtpSecurity::None => "in the clear",
             };
-            let login =
-                self.login.as_ref().map_or("no login".to_owned(), |login| format!("logged in as {}", login.user));
+            let login = self
+                .login
+                .as_ref()
+                .map_or("no login".to_owned(), |login| format!("logged in as {}", login.user));
             let _ = timeout(SHORT_TIMEOUT, connection.quit()).await;
             Ok(format!("{} takes mail {private}, {login}", self.shown()))
         })
@@ -160,12 +171,16 @@ impl SmtpServer {
         format!("{}:{}", self.settings.host, self.port())
     }
 
-    async fn in_time<T>(&self, what: &str, work: impl Future<Output = Result<T, MailError>>) -> Result<T, MailError> {
+    async fn in_time<T>(
+        &self,
+        what: &str,
+        work: impl Future<Output = Result<T, MailError>>,
+    ) -> Result<T, MailError> {
         let limit = self.settings.timeout;
         timeout(limit, work).await.unwrap_or_else(|_| {
             let message = format!(
-                "{}: the mail server did not finish {what} within {limit:?}. See whether it answers; a longer limit is \
-                 email.transport.smtp.timeout",
+                "{}: the mail server did not finish {what} within {limit:?}. See whether it answers; a \
+                 longer limit is email.transport.smtp.timeout",
                 self.shown(),
             );
             Err(MailError::new(MailErrorKind::TryLater, message))
@@ -198,19 +213,23 @@ impl SmtpServer {
             }
             _ => Box::new(stream),
         };
-        let mut connection = AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(unreachable)?;
+        let mut connection =
+            AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(unreachable)?;
         if self.settings.security == SmtpSecurity::Starttls
             && let Some(tls) = &self.tls
         {
             if !connection.can_starttls() {
                 let message = format!(
-                    "{}: the mail server offers no STARTTLS, and nothing is sent in the clear. Try security = \"tls\" (port \
-                     465), or \"none\" if the network is trusted",
+                    "{}: the mail server offers no STARTTLS, and nothing is sent in the clear. Try security \
+                     = \"tls\" (port 465), or \"none\" if the network is trusted",
                     self.shown()
                 );
                 return Err(MailError::new(MailErrorKind::Tls, message));
             }
-            connection.starttls(tls.clone(), &hello).await.map_err(|error| self.explain(Stage::Tls, &error, None))?;
+            connection
+                .starttls(tls.clone(), &hello)
+                .await
+                .map_err(|error| self.explain(Stage::Tls, &error, None))?;
         }
         if let Some(login) = &self.login {
             self.log_in(&mut connection, login).await?;
@@ -239,8 +258,8 @@ impl SmtpServer {
             .map_err(|error| MailError::new(MailErrorKind::Setup, format!("{}: {error}", self.shown())))?;
         if connection.server_info().get_auth_mechanism(DEFAULT_MECHANISMS).is_none() {
             let message = format!(
-                "{}: the mail server offers no login that beamshare knows (PLAIN, LOGIN). Remove user and password_file, or use \
-                 another port or security",
+                "{}: the mail server offers no login that beamshare knows (PLAIN, LOGIN). Remove user and \
+                 password_file, or use another port or security",
                 self.shown()
             );
             return Err(MailError::new(MailErrorKind::LoginRefused, message));

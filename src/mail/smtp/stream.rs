@@ -12,9 +12,9 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// The largest amount of data accepted from a server for one message, in bytes, including the TLS handshake. A usual
-/// conversation needs less than 10 kB. lettre parses an answer anew with each of its lines, so the time grows with the
-/// square of this.
+/// The largest amount of data accepted from a server for one message, in bytes, including the TLS handshake.
+/// A usual conversation needs less than 10 kB. lettre parses an answer anew with each of its lines, so the
+/// time grows with the square of this.
 const RECEIVE_MAX: usize = 32 * 1024;
 
 /// The first byte of a TLS handshake (RFC 8446, 5.1); no SMTP command begins with it.
@@ -47,7 +47,9 @@ impl Allowance {
 pub(super) enum StreamError {
     #[error("the mail server sends without end: more than {} kB", RECEIVE_MAX / 1024)]
     TooMuch,
-    #[error("text came after the answer to STARTTLS and before TLS, as an attacker in the network would add it")]
+    #[error(
+        "text came after the answer to STARTTLS and before TLS, as an attacker in the network would add it"
+    )]
     Injected,
 }
 
@@ -59,8 +61,8 @@ impl From<StreamError> for io::Error {
 
 /// A TCP connection that yields at most one line at a time and a limited number of bytes.
 ///
-/// lettre reads through a buffer that it keeps when it starts TLS. Since that buffer never holds more than the line it
-/// asked for, nothing received before TLS can be taken for an answer after it.
+/// lettre reads through a buffer that it keeps when it starts TLS. Since that buffer never holds more than
+/// the line it asked for, nothing received before TLS can be taken for an answer after it.
 #[derive(Debug)]
 pub(super) struct BoundedStream {
     tcp: TcpStream,
@@ -82,7 +84,11 @@ impl BoundedStream {
 }
 
 impl AsyncRead for BoundedStream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.unread().is_empty() {
             let mut bytes = [0; 4096];
@@ -128,7 +134,8 @@ impl AsyncTokioStream for BoundedStream {
     }
 }
 
-/// TLS from the first byte on. lettre starts TLS on its own streams only, whose type it has marked as not meant for others.
+/// TLS from the first byte on. lettre starts TLS on its own streams only, whose type it has marked as not
+/// meant for others.
 #[derive(Debug)]
 #[expect(deprecated)]
 pub(super) struct TlsStream(AsyncNetworkStream);
@@ -146,7 +153,11 @@ impl TlsStream {
 }
 
 impl AsyncRead for TlsStream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let stream = Pin::new(&mut self.get_mut().0);
         let count = ready!(futures::io::AsyncRead::poll_read(stream, context, out.initialize_unfilled()))?;
         out.advance(count);

@@ -22,10 +22,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects, makes sure that the host is the known one, signs in and opens SFTP. `place` goes before each error.
+    /// Connects, makes sure that the host is the known one, signs in and opens SFTP. `place` goes before each
+    /// error.
     pub(super) fn open(target: &Target, place: &str, deadline: Instant) -> Result<Self, StepError> {
         let at = format!("{place} ({}@{}:{})", target.user, target.host, target.port);
-        let known_hosts = KnownHosts::read(&target.known_hosts).map_err(|why| never(format!("{at}: {why}")))?;
+        let known_hosts =
+            KnownHosts::read(&target.known_hosts).map_err(|why| never(format!("{at}: {why}")))?;
         let socket = connect(target, &at, deadline)?;
         let opened = Self::open_on(&socket, target, &known_hosts, &at, deadline);
         if opened.is_err() {
@@ -43,7 +45,8 @@ impl Connection {
         deadline: Instant,
     ) -> Result<(Session, Sftp, String, String), StepError> {
         let broken = |error: ssh2::Error| backoff(format!("{at}: SSH can't be started: {error}"));
-        let own = socket.try_clone().map_err(|error| backoff(format!("{at}: SSH can't be started: {error}")))?;
+        let own =
+            socket.try_clone().map_err(|error| backoff(format!("{at}: SSH can't be started: {error}")))?;
         let mut session = Session::new().map_err(broken)?;
         session.set_tcp_stream(own);
         prefer_known_keys(&session, known_hosts, target).map_err(broken)?;
@@ -97,9 +100,9 @@ pub(super) fn arm(session: &Session, deadline: Instant) {
 /// An error of the connection as an operator reads it.
 pub(super) fn sort(at: &str, action: &str, error: &ssh2::Error) -> StepError {
     match error.code() {
-        ssh2::ErrorCode::Session(TIMEOUT | SOCKET_TIMEOUT) => {
-            backoff(format!("{at}: no answer to {action} in time. The host may be hanging, or be no SSH server"))
-        }
+        ssh2::ErrorCode::Session(TIMEOUT | SOCKET_TIMEOUT) => backoff(format!(
+            "{at}: no answer to {action} in time. The host may be hanging, or be no SSH server"
+        )),
         ssh2::ErrorCode::Session(KEX_FAILURE) => never(format!(
             "{at}: {action} failed, the host and this machine have no algorithm in common: {}",
             error.message()
@@ -116,7 +119,9 @@ fn connect(target: &Target, at: &str, deadline: Instant) -> Result<TcpStream, St
     let addresses: Vec<SocketAddr> = (target.host.as_str(), target.port)
         .to_socket_addrs()
         .map_err(|error| {
-            backoff(format!("{at}: the host's address can't be found: {error}. Is the name right, is DNS up?"))
+            backoff(format!(
+                "{at}: the host's address can't be found: {error}. Is the name right, is DNS up?"
+            ))
         })?
         .collect();
     let mut failure = format!("{at}: the host has no address");
@@ -143,15 +148,20 @@ fn connect(target: &Target, at: &str, deadline: Instant) -> Result<TcpStream, St
     Err(backoff(failure))
 }
 
-/// Asks for the host's key of a type that is known before the others. Else a host known by one type would look changed when
-/// the server prefers another.
-fn prefer_known_keys(session: &Session, known_hosts: &KnownHosts, target: &Target) -> Result<(), ssh2::Error> {
+/// Asks for the host's key of a type that is known before the others. Else a host known by one type would
+/// look changed when the server prefers another.
+fn prefer_known_keys(
+    session: &Session,
+    known_hosts: &KnownHosts,
+    target: &Target,
+) -> Result<(), ssh2::Error> {
     let supported = session.supported_algs(MethodType::HostKey)?;
     let mut order: Vec<&str> = vec![];
     for name in names(target) {
         for kind in known_hosts.key_types(session, name)? {
             // One kind of RSA key signs in three ways (RFC 8332).
-            let ways: &[&str] = if kind == "ssh-rsa" { &["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"] } else { &[kind] };
+            let ways: &[&str] =
+                if kind == "ssh-rsa" { &["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"] } else { &[kind] };
             order.extend(supported.iter().filter(|way| ways.contains(way)));
         }
     }
@@ -164,18 +174,25 @@ fn prefer_known_keys(session: &Session, known_hosts: &KnownHosts, target: &Targe
 
 /// The names to look a host up by: with its port, then as ssh(1) does, without.
 fn names(target: &Target) -> impl Iterator<Item = &str> {
-    let plain = target.known_as.strip_prefix('[').and_then(|rest| rest.split_once("]:")).map(|(host, _)| host);
+    let plain =
+        target.known_as.strip_prefix('[').and_then(|rest| rest.split_once("]:")).map(|(host, _)| host);
     std::iter::once(target.known_as.as_str()).chain(plain)
 }
 
 /// Returns the type of the host's key where it is the known one.
-fn check_host_key(session: &Session, known_hosts: &KnownHosts, target: &Target, at: &str) -> Result<String, StepError> {
+fn check_host_key(
+    session: &Session,
+    known_hosts: &KnownHosts,
+    target: &Target,
+    at: &str,
+) -> Result<String, StepError> {
     let (key, _) = session.host_key().ok_or_else(|| backoff(format!("{at}: the host showed no key")))?;
     let kind = key_type(key).to_owned();
     let print = session.host_key_hash(HashType::Sha256).map(fingerprint).unwrap_or_default();
     let failed = |error: ssh2::Error| never(format!("{at}: the host's key can't be checked: {error}"));
     let verdict = known_hosts.check(session, &target.known_as, key).map_err(failed)?;
-    // Under the name without port only a match counts: another server on that machine may well have another key.
+    // Under the name without port only a match counts: another server on that machine may well have another
+    // key.
     let known_without_port = || -> Result<bool, ssh2::Error> {
         let plain = names(target).nth(1);
         plain.map_or(Ok(false), |name| Ok(known_hosts.check(session, name, key)? == Verdict::Known))
@@ -185,18 +202,20 @@ fn check_host_key(session: &Session, known_hosts: &KnownHosts, target: &Target, 
         Verdict::Known => Ok(kind),
         Verdict::Unknown if known_without_port().map_err(failed)? => Ok(kind),
         Verdict::Unknown => Err(never(format!(
-            "{at}: the host is unknown. It shows the {kind} key {print}. Compare that with the host's own (there: ssh-keygen \
-             -lf /etc/ssh/ssh_host_{}_key.pub), and if it is the same: ssh-keyscan -p {port} {host} >> {file}",
+            "{at}: the host is unknown. It shows the {kind} key {print}. Compare that with the host's own \
+             (there: ssh-keygen -lf /etc/ssh/ssh_host_{}_key.pub), and if it is the same: ssh-keyscan -p \
+             {port} {host} >> {file}",
             short(&kind),
         ))),
         Verdict::Changed(place) => Err(never(format!(
-            "{at}: THE HOST'S KEY HAS CHANGED. It shows the {kind} key {print}, {place} has another. Either the host was \
-             installed anew or someone stands between: a possible attack. Ask who looks after it; only then: ssh-keygen -R \
-             {:?} -f {file}, and ssh-keyscan -p {port} {host} >> {file}",
+            "{at}: THE HOST'S KEY HAS CHANGED. It shows the {kind} key {print}, {place} has another. Either \
+             the host was installed anew or someone stands between: a possible attack. Ask who looks after \
+             it; only then: ssh-keygen -R {:?} -f {file}, and ssh-keyscan -p {port} {host} >> {file}",
             target.known_as,
         ))),
         Verdict::Revoked(place) => Err(never(format!(
-            "{at}: the host shows the key {print}, which {place} revokes. Do not connect; ask its administrator"
+            "{at}: the host shows the key {print}, which {place} revokes. Do not connect; ask its \
+             administrator"
         ))),
     }
 }

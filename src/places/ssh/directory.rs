@@ -21,10 +21,10 @@ const END_OF_LIST: i32 = -16;
 /// More than any group file has; one that never ends must not fill the memory.
 const GROUP_FILE_LIMIT: u64 = 8 << 20;
 
-/// A directory on a host. SFTP v3 names files by their paths, so the check for links and the use are two calls, between which
-/// whoever can write in the parent could put a link there. Mode and group are therefore changed by an open handle only (see
-/// [`SshDirectory::open_itself`]), and a directory that beamshare makes is closed to others until it is ready
-/// ([`BEING_MADE`]).
+/// A directory on a host. SFTP v3 names files by their paths, so the check for links and the use are two
+/// calls, between which whoever can write in the parent could put a link there. Mode and group are therefore
+/// changed by an open handle only (see [`SshDirectory::open_itself`]), and a directory that beamshare makes
+/// is closed to others until it is ready ([`BEING_MADE`]).
 pub(super) struct SshDirectory<'a> {
     connection: &'a Connection,
     deadline: Instant,
@@ -32,8 +32,8 @@ pub(super) struct SshDirectory<'a> {
     at: &'a str,
     path: PathBuf,
     stat: FileStat,
-    /// Nobody but the owners can exchange this directory for another: no directory above it, from the top on, can be
-    /// written by its group or by others
+    /// Nobody but the owners can exchange this directory for another: no directory above it, from the top on,
+    /// can be written by its group or by others
     is_fixed: bool,
 }
 
@@ -55,20 +55,29 @@ impl<'a> SshDirectory<'a> {
         };
         directory.stat = directory.sftp().stat(top).map_err(|error| {
             if is_missing(&error) {
-                never(format!("{at}: top {} does not exist there: make it, or correct the place's top", top.display()))
+                never(format!(
+                    "{at}: top {} does not exist there: make it, or correct the place's top",
+                    top.display()
+                ))
             } else {
                 directory.error("look at", top, &error)
             }
         })?;
         if !directory.stat.is_dir() {
-            return Err(never(format!("{at}: top {} is no directory: correct the place's top", top.display())));
+            return Err(never(format!(
+                "{at}: top {} is no directory: correct the place's top",
+                top.display()
+            )));
         }
         Ok(directory)
     }
 
     /// How the session came about, for `check`.
     pub(super) fn signed_in(&self) -> String {
-        format!("host known by its {} key, signed in by {}", self.connection.known_by, self.connection.signed_in_by)
+        format!(
+            "host known by its {} key, signed in by {}",
+            self.connection.known_by, self.connection.signed_in_by
+        )
     }
 
     fn sftp(&self) -> &Sftp {
@@ -79,23 +88,27 @@ impl<'a> SshDirectory<'a> {
     fn error(&self, action: &str, path: &Path, error: &ssh2::Error) -> StepError {
         let tried = format!("{}: can't {action} {}", self.at, path.display());
         match error.code() {
-            ErrorCode::SFTP(PERMISSION_DENIED) => {
-                never(format!("{tried}: permission denied. Let the account write there, or correct the place's top"))
-            }
-            // The third version of SFTP, which OpenSSH speaks, has one word for disks that are full or read-only and more.
+            ErrorCode::SFTP(PERMISSION_DENIED) => never(format!(
+                "{tried}: permission denied. Let the account write there, or correct the place's top"
+            )),
+            // The third version of SFTP, which OpenSSH speaks, has one word for disks that are full or
+            // read-only and more.
             ErrorCode::SFTP(FAILURE) => backoff(format!(
                 "{tried}: the host says only \"failure\". See there whether the disk is full, or read-only"
             )),
             ErrorCode::SFTP(_) => never(format!("{tried}: {}", error.message())),
-            ErrorCode::Session(_) => sort(self.at, &format!("an attempt to {action} {}", path.display()), error),
+            ErrorCode::Session(_) => {
+                sort(self.at, &format!("an attempt to {action} {}", path.display()), error)
+            }
         }
     }
 
     /// Opens the directory itself, so that its rights are changed by its handle and not by its path.
     ///
-    /// SFTP v3 has no call that opens without following a link, and its directory handles can't change attributes. But
-    /// OpenSSH opens a directory like a file, for reading, and changes attributes by that handle with fchmod and fchown.
-    /// The handle is used only if it shows the directory that was looked at before, and the path still does.
+    /// SFTP v3 has no call that opens without following a link, and its directory handles can't change
+    /// attributes. But OpenSSH opens a directory like a file, for reading, and changes attributes by that
+    /// handle with fchmod and fchown. The handle is used only if it shows the directory that was looked at
+    /// before, and the path still does.
     ///
     /// `None` where the server can't do that and nobody could exchange the directory anyway.
     fn open_itself(&self) -> Result<Option<ssh2::File>, StepError> {
@@ -107,8 +120,9 @@ impl<'a> SshDirectory<'a> {
                     return Ok(None);
                 }
                 return Err(never(format!(
-                    "{}: can't give {} its rights safely: the host's SFTP server opens no directories, as OpenSSH does, and \
-                     group or others can write in a directory above it. Use OpenSSH there, or take that right away",
+                    "{}: can't give {} its rights safely: the host's SFTP server opens no directories, as \
+                     OpenSSH does, and group or others can write in a directory above it. Use OpenSSH \
+                     there, or take that right away",
                     self.at,
                     self.path.display()
                 )));
@@ -117,10 +131,12 @@ impl<'a> SshDirectory<'a> {
         };
         self.connection.arm(self.deadline);
         let by_handle = handle.stat().map_err(|error| self.error("look at", &self.path, &error))?;
-        let by_path = self.sftp().lstat(&self.path).map_err(|error| self.error("look at", &self.path, &error))?;
+        let by_path =
+            self.sftp().lstat(&self.path).map_err(|error| self.error("look at", &self.path, &error))?;
         if !is_same(&by_handle, &self.stat) || !is_same(&by_path, &self.stat) {
             return Err(backoff(format!(
-                "{}: {} was changed or exchanged for another directory while its rights were being set. See who writes there",
+                "{}: {} was changed or exchanged for another directory while its rights were being set. See \
+                 who writes there",
                 self.at,
                 self.path.display()
             )));
@@ -140,8 +156,8 @@ impl<'a> SshDirectory<'a> {
     fn set_error(&self, action: &str, error: &ssh2::Error) -> StepError {
         match error.code() {
             ErrorCode::SFTP(PERMISSION_DENIED) => never(format!(
-                "{}: can't {action}: permission denied. The directory {} belongs to user {}; have its owner or root put it \
-                 right, and see that the account is in the group",
+                "{}: can't {action}: permission denied. The directory {} belongs to user {}; have its owner \
+                 or root put it right, and see that the account is in the group",
                 self.at,
                 self.path.display(),
                 self.stat.uid.map_or_else(|| "?".to_owned(), |uid| uid.to_string()),
@@ -150,8 +166,8 @@ impl<'a> SshDirectory<'a> {
         }
     }
 
-    /// The number of a group of the host by its name or number. SFTP knows numbers only, so names are looked up in the
-    /// host's own group file.
+    /// The number of a group of the host by its name or number. SFTP knows numbers only, so names are looked
+    /// up in the host's own group file.
     fn group_id(&self, group: &str) -> Result<u32, StepError> {
         if let Ok(number) = group.parse() {
             return Ok(number);
@@ -166,8 +182,8 @@ impl<'a> SshDirectory<'a> {
             .map_err(|error| backoff(format!("{}: can't read /etc/group: {error}", self.at)))?;
         find_group(&String::from_utf8_lossy(&bytes), group).ok_or_else(|| {
             never(format!(
-                "{}: group {group} does not stand in the host's /etc/group. Make it there; or, where the group comes from LDAP, \
-                 give its number (there: getent group {group}) as the place's group",
+                "{}: group {group} does not stand in the host's /etc/group. Make it there; or, where the \
+                 group comes from LDAP, give its number (there: getent group {group}) as the place's group",
                 self.at
             ))
         })
@@ -201,10 +217,16 @@ impl Directory for SshDirectory<'_> {
         let Err(error) = self.sftp().mkdir(&path, BEING_MADE as i32) else { return Ok(()) };
         match error.code() {
             // Also the answer where someone has made it in the meantime.
-            ErrorCode::SFTP(FAILURE | FILE_ALREADY_EXISTS) if !matches!(self.entry(name)?, Entry::Missing) => Ok(()),
-            ErrorCode::SFTP(NO_SUCH_FILE | NO_SUCH_PATH) => {
-                Err(backoff(format!("{}: {} went away while {name} was made in it", self.at, self.path.display())))
+            ErrorCode::SFTP(FAILURE | FILE_ALREADY_EXISTS)
+                if !matches!(self.entry(name)?, Entry::Missing) =>
+            {
+                Ok(())
             }
+            ErrorCode::SFTP(NO_SUCH_FILE | NO_SUCH_PATH) => Err(backoff(format!(
+                "{}: {} went away while {name} was made in it",
+                self.at,
+                self.path.display()
+            ))),
             _ => Err(self.error("make directory", &path, &error)),
         }
     }
@@ -251,7 +273,11 @@ impl Directory for SshDirectory<'_> {
         let mut handle = self.open_itself()?;
         if let Some(gid) = other_group {
             let action = format!("give {} to group {gid}", self.path.display());
-            self.set(&mut handle, &action, FileStat { uid: self.stat.uid, gid: Some(gid), ..nothing.clone() })?;
+            self.set(
+                &mut handle,
+                &action,
+                FileStat { uid: self.stat.uid, gid: Some(gid), ..nothing.clone() },
+            )?;
         }
         if mode != present {
             let action = format!("give {} the mode {mode:04o}", self.path.display());
@@ -261,10 +287,11 @@ impl Directory for SshDirectory<'_> {
     }
 }
 
-/// Whether two looks were at the same directory, as far as SFTP v3 tells, which has no inodes: owner, group, mode, size and
-/// time of change.
+/// Whether two looks were at the same directory, as far as SFTP v3 tells, which has no inodes: owner, group,
+/// mode, size and time of change.
 fn is_same(one: &FileStat, other: &FileStat) -> bool {
-    (one.uid, one.gid, one.perm, one.size, one.mtime) == (other.uid, other.gid, other.perm, other.size, other.mtime)
+    (one.uid, one.gid, one.perm, one.size, one.mtime)
+        == (other.uid, other.gid, other.perm, other.size, other.mtime)
 }
 
 fn is_missing(error: &ssh2::Error) -> bool {

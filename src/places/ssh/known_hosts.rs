@@ -1,7 +1,8 @@
-//! Is the host the one that it was? The files of known hosts, plain, hashed and with ports, matched by libssh2.
+//! Is the host the one that it was? The files of known hosts, plain, hashed and with ports, matched by
+//! libssh2.
 //!
-//! Each line is given to libssh2 alone: one that it can't read (a key type of tomorrow) doesn't make the file unreadable,
-//! and which types a host is known by can be asked before connecting, hashed names too.
+//! Each line is given to libssh2 alone: one that it can't read (a key type of tomorrow) doesn't make the file
+//! unreadable, and which types a host is known by can be asked before connecting, hashed names too.
 
 use base64::Engine as _;
 use ssh2::{CheckResult, KnownHostFileKind, Session};
@@ -44,7 +45,9 @@ impl KnownHosts {
             match fs::read(file) {
                 Ok(bytes) => lines.extend(parse(file, &String::from_utf8_lossy(&bytes))),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(format!("can't read the known hosts of {}: {error}", file.display())),
+                Err(error) => {
+                    return Err(format!("can't read the known hosts of {}: {error}", file.display()));
+                }
             }
         }
         Ok(KnownHosts { lines, files: files.to_vec() })
@@ -60,8 +63,13 @@ impl KnownHosts {
         let mut types: Vec<&str> = vec![];
         for line in self.lines.iter().filter(|line| !line.revoked) {
             // A key that nobody has: any answer but "not found" says that the line is about this name.
-            let about = matches!(line.check(session, name, b"beamshare")?, CheckResult::Mismatch | CheckResult::Match);
-            if let Some(kind) = line.entry.split_whitespace().nth(1).filter(|kind| about && !types.contains(kind)) {
+            let about = matches!(
+                line.check(session, name, b"beamshare")?,
+                CheckResult::Mismatch | CheckResult::Match
+            );
+            if let Some(kind) =
+                line.entry.split_whitespace().nth(1).filter(|kind| about && !types.contains(kind))
+            {
                 types.push(kind);
             }
         }
@@ -82,7 +90,9 @@ impl KnownHosts {
             }
             match line.check(session, name, key)? {
                 CheckResult::Match => verdict = Verdict::Known,
-                CheckResult::Mismatch if verdict == Verdict::Unknown => verdict = Verdict::Changed(line.place.clone()),
+                CheckResult::Mismatch if verdict == Verdict::Unknown => {
+                    verdict = Verdict::Changed(line.place.clone())
+                }
                 _ => {}
             }
         }

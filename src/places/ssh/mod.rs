@@ -20,8 +20,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use target::{HostText, Target};
 
-/// How long a connection is kept for the next call: a delivery's calls follow each other at once, and a signed-in session
-/// saves each of them the handshake.
+/// How long a connection is kept for the next call: a delivery's calls follow each other at once, and a
+/// signed-in session saves each of them the handshake.
 const KEPT: Duration = Duration::from_secs(5);
 
 /// A top directory on a host.
@@ -50,7 +50,14 @@ impl SshPlace {
         Ok(SshPlace {
             name: place.name.clone(),
             bounded: Bounded::new(at.clone(), place.timeout),
-            work: Arc::new(Work { place: place.clone(), at, host: parsed, home, rights, kept: Mutex::new(None) }),
+            work: Arc::new(Work {
+                place: place.clone(),
+                at,
+                host: parsed,
+                home,
+                rights,
+                kept: Mutex::new(None),
+            }),
         })
     }
 
@@ -94,15 +101,16 @@ impl Work {
             && used.elapsed() < KEPT
         {
             let result = self.call_on(&connection, deadline, &call);
-            let failed_by_connection = matches!(&result, Err(StepError { retry, .. }) if *retry != Retry::Never);
+            let failed_by_connection =
+                matches!(&result, Err(StepError { retry, .. }) if *retry != Retry::Never);
             if !failed_by_connection {
                 *self.lock() = Some((connection, Instant::now()));
                 return result;
             }
             // The host may have ended it meanwhile. What was begun can be done again.
         }
-        let target =
-            Target::resolve(&self.host, &self.place, &self.home).map_err(|why| never(format!("{}: {why}", self.at)))?;
+        let target = Target::resolve(&self.host, &self.place, &self.home)
+            .map_err(|why| never(format!("{}: {why}", self.at)))?;
         let connection = Connection::open(&target, &self.place.name, deadline)?;
         let result = self.call_on(&connection, deadline, &call);
         if result.is_ok() {

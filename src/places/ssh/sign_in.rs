@@ -19,8 +19,14 @@ const PUBLICKEY_UNVERIFIED: i32 = -19;
 const METHOD_NONE: i32 = -17;
 const ALGORITHM_UNSUPPORTED: i32 = -51;
 
-/// Tries one after the other; returns which it was. Nothing that was tried stands in the error but names of files.
-pub(super) fn sign_in(session: &Session, target: &Target, at: &str, deadline: Instant) -> Result<String, StepError> {
+/// Tries one after the other; returns which it was. Nothing that was tried stands in the error but names of
+/// files.
+pub(super) fn sign_in(
+    session: &Session,
+    target: &Target,
+    at: &str,
+    deadline: Instant,
+) -> Result<String, StepError> {
     let mut attempts = Attempts { session, target, at, deadline, refused: vec![] };
     arm(session, deadline);
     let offered = match session.auth_methods(&target.user) {
@@ -50,11 +56,14 @@ pub(super) fn sign_in(session: &Session, target: &Target, at: &str, deadline: In
     {
         return Ok(format!("password of {}", file.display()));
     }
-    let tried =
-        if attempts.refused.is_empty() { "there was nothing to try".to_owned() } else { attempts.refused.join("; ") };
+    let tried = if attempts.refused.is_empty() {
+        "there was nothing to try".to_owned()
+    } else {
+        attempts.refused.join("; ")
+    };
     Err(never(format!(
-        "{at}: can't sign in: {tried}. The host takes {offered}. Put the public key into ~{}/.ssh/authorized_keys there, or set \
-         the place's key_file or password_file",
+        "{at}: can't sign in: {tried}. The host takes {offered}. Put the public key into \
+         ~{}/.ssh/authorized_keys there, or set the place's key_file or password_file",
         target.user
     )))
 }
@@ -125,7 +134,8 @@ impl Attempts<'_> {
             return self.judge(tried, &name);
         }
         if offered.contains("keyboard-interactive") {
-            let tried = self.session.userauth_keyboard_interactive(&self.target.user, &mut OnePassword(&password));
+            let tried =
+                self.session.userauth_keyboard_interactive(&self.target.user, &mut OnePassword(&password));
             return self.judge(tried, &name);
         }
         Ok(false)
@@ -138,7 +148,10 @@ impl Attempts<'_> {
             ErrorCode::Session(AUTHENTICATION_FAILED) => "was refused".to_owned(),
             // libssh2 says the same for a wrong key and for one that it can't open.
             ErrorCode::Session(PUBLICKEY_UNVERIFIED | FILE | METHOD_NONE | ALGORITHM_UNSUPPORTED) => {
-                format!("was refused, or needs a passphrase (then load it into an agent): {}", error.message())
+                format!(
+                    "was refused, or needs a passphrase (then load it into an agent): {}",
+                    error.message()
+                )
             }
             _ => return Err(sort(self.at, &format!("signing in by {name}"), &error)),
         };
@@ -159,8 +172,8 @@ impl KeyboardInteractivePrompt for OnePassword<'_> {
     }
 }
 
-/// libssh2 asks the agent without a time limit, and an agent forwarded from a laptop that sleeps never answers. So it is
-/// asked for its keys once before (draft-miller-ssh-agent, 4.4: length 1, message 11).
+/// libssh2 asks the agent without a time limit, and an agent forwarded from a laptop that sleeps never
+/// answers. So it is asked for its keys once before (draft-miller-ssh-agent, 4.4: length 1, message 11).
 fn agent_answers(socket: &Path) -> Result<(), String> {
     const LIMIT: Duration = Duration::from_secs(2);
     let ask = || {

@@ -36,7 +36,8 @@ impl Home {
     }
 }
 
-/// The configuration's `host`: `host`, `user@host`, `user@host:port`, `[v6 address]:port`, or an alias of ~/.ssh/config.
+/// The configuration's `host`: `host`, `user@host`, `user@host:port`, `[v6 address]:port`, or an alias of
+/// ~/.ssh/config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HostText {
     user: Option<String>,
@@ -66,9 +67,12 @@ impl std::str::FromStr for HostText {
             (rest, None)
         };
         let port = match port {
-            Some(port) => {
-                Some(port.parse().ok().filter(|port| *port != 0).ok_or_else(|| wrong("has a port that is no number"))?)
-            }
+            Some(port) => Some(
+                port.parse()
+                    .ok()
+                    .filter(|port| *port != 0)
+                    .ok_or_else(|| wrong("has a port that is no number"))?,
+            ),
             None => None,
         };
         // A leading "-" is an option to ssh-keyscan, which an error message tells the operator to run.
@@ -102,24 +106,34 @@ impl Target {
     pub(super) fn resolve(text: &HostText, place: &config::Place, home: &Home) -> Result<Self, String> {
         let params = query(&home.directory.join(".ssh/config"), &text.host, home)?;
         let option = |name: &str| params.unsupported_fields.get(name).filter(|values| !values.is_empty());
-        let is = |name: &str, value: &str| option(name).is_some_and(|values| values[0].eq_ignore_ascii_case(value));
+        let is = |name: &str, value: &str| {
+            option(name).is_some_and(|values| values[0].eq_ignore_ascii_case(value))
+        };
 
-        let jump =
-            params.proxy_jump.as_ref().and_then(|jump| jump.first()).filter(|jump| !jump.eq_ignore_ascii_case("none"));
+        let jump = params
+            .proxy_jump
+            .as_ref()
+            .and_then(|jump| jump.first())
+            .filter(|jump| !jump.eq_ignore_ascii_case("none"));
         if jump.is_some() || (option("proxycommand").is_some() && !is("proxycommand", "none")) {
             return Err(format!(
-                "~/.ssh/config reaches {} through another host (ProxyJump or ProxyCommand), which beamshare can't. Give a host \
-                 that this machine reaches directly, or forward a port to it and give that",
+                "~/.ssh/config reaches {} through another host (ProxyJump or ProxyCommand), which beamshare \
+                 can't. Give a host that this machine reaches directly, or forward a port to it and give \
+                 that",
                 text.host
             ));
         }
-        let host = params.host_name.as_deref().map_or_else(|| text.host.clone(), |name| name.replace("%h", &text.host));
+        let host = params
+            .host_name
+            .as_deref()
+            .map_or_else(|| text.host.clone(), |name| name.replace("%h", &text.host));
         let port = text.port.or(params.port).unwrap_or(22);
         let user = match text.user.clone().or(params.user) {
             Some(user) => user,
             None => this_account().ok_or("this account has no name; write user@host")?,
         };
-        let known_as = option("hostkeyalias").map_or_else(|| lookup_name(&host, port), |alias| alias[0].clone());
+        let known_as =
+            option("hostkeyalias").map_or_else(|| lookup_name(&host, port), |alias| alias[0].clone());
         let known_hosts = match (&place.known_hosts, option("userknownhostsfile")) {
             (Some(file), _) => vec![file.clone()],
             (None, Some(files)) => files.iter().map(|file| home.expand(file)).collect(),
@@ -182,8 +196,8 @@ fn query(file: &Path, host: &str, home: &Home) -> Result<HostParams, String> {
         })
 }
 
-/// What beamshare goes by. Other options are left out unread: ssh2-config takes several valid values of theirs for errors
-/// (`AddKeysToAgent confirm`), and one of them must not keep beamshare from a host.
+/// What beamshare goes by. Other options are left out unread: ssh2-config takes several valid values of
+/// theirs for errors (`AddKeysToAgent confirm`), and one of them must not keep beamshare from a host.
 const KEYWORDS: [&str; 14] = [
     "host",
     "include",
@@ -201,13 +215,15 @@ const KEYWORDS: [&str; 14] = [
     "proxycommand",
 ];
 
-/// The lines that count. ssh2-config takes a `Match` line for an unknown option and would apply what follows to the `Host`
-/// before it. Such blocks are left out: their conditions (`exec`, `localuser` …) aren't evaluated here.
+/// The lines that count. ssh2-config takes a `Match` line for an unknown option and would apply what follows
+/// to the `Host` before it. Such blocks are left out: their conditions (`exec`, `localuser` …) aren't
+/// evaluated here.
 fn lines_that_count(text: &str) -> String {
     let mut in_match = false;
     let mut kept = String::with_capacity(text.len());
     for line in text.lines() {
-        let keyword = line.trim_start().split(|c: char| c.is_whitespace() || c == '=').next().unwrap_or_default();
+        let keyword =
+            line.trim_start().split(|c: char| c.is_whitespace() || c == '=').next().unwrap_or_default();
         let keyword = keyword.to_ascii_lowercase();
         if keyword == "match" {
             in_match = true;
@@ -235,17 +251,23 @@ mod tests {
     #[test]
     fn host_texts() {
         assert_eq!(parsed("pg16"), (None, "pg16".into(), None));
-        assert_eq!(parsed("tomo@pg16.example.org:2222"), (Some("tomo".into()), "pg16.example.org".into(), Some(2222)));
+        assert_eq!(
+            parsed("tomo@pg16.example.org:2222"),
+            (Some("tomo".into()), "pg16.example.org".into(), Some(2222))
+        );
         assert_eq!(parsed("tomo@[fe80::1]:22"), (Some("tomo".into()), "fe80::1".into(), Some(22)));
         assert_eq!(parsed("fe80::1"), (None, "fe80::1".into(), None));
-        for wrong in ["", "a b", "a:x", "a:0", "a:70000", "tomo@", "[::1", "-oProxyCommand=x", "tomo@-x", "a\nb"] {
+        for wrong in
+            ["", "a b", "a:x", "a:0", "a:70000", "tomo@", "[::1", "-oProxyCommand=x", "tomo@-x", "a\nb"]
+        {
             assert!(wrong.parse::<HostText>().is_err(), "{wrong:?} was taken");
         }
     }
 
     #[test]
     fn a_match_block_does_not_leak_into_the_host_before_it() {
-        let text = "Host a\n Port 1\nMatch host b\n Port 2\n User wrong\nHost c\n Compression maybe\n Port=3\n";
+        let text =
+            "Host a\n Port 1\nMatch host b\n Port 2\n User wrong\nHost c\n Compression maybe\n Port=3\n";
         assert_eq!(lines_that_count(text), "Host a\n Port 1\n\n\n\nHost c\n\n Port=3\n");
     }
 }

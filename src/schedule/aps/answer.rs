@@ -1,4 +1,5 @@
-//! The service's documents, read leniently: any field may be missing, null, or a number where a text is expected.
+//! The service's documents, read leniently: any field may be missing, null, or a number where a text is
+//! expected.
 
 use super::super::text::{fitting, some_line};
 use super::super::time::{Edge, parse};
@@ -8,7 +9,11 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 /// The runs of `getAllRuns`, and what in it can't be read.
-pub(super) fn runs(url: &str, json: &Value, zone: &TimeZone) -> Result<(Vec<Run>, Vec<String>), ScheduleError> {
+pub(super) fn runs(
+    url: &str,
+    json: &Value,
+    zone: &TimeZone,
+) -> Result<(Vec<Run>, Vec<String>), ScheduleError> {
     let (mut runs, mut not_understood) = (vec![], vec![]);
     for (n, entry) in list(url, json)?.iter().enumerate() {
         let name = text(entry, "runName");
@@ -18,7 +23,9 @@ pub(super) fn runs(url: &str, json: &Value, zone: &TimeZone) -> Result<(Vec<Run>
         });
         match read {
             Ok(run) => runs.push(run),
-            Err(why) => not_understood.push(format!("run {}: {why}", name.unwrap_or(format!("number {}", n + 1)))),
+            Err(why) => {
+                not_understood.push(format!("run {}: {why}", name.unwrap_or(format!("number {}", n + 1))))
+            }
         }
     }
     Ok((runs, not_understood))
@@ -29,7 +36,8 @@ pub(super) fn runs(url: &str, json: &Value, zone: &TimeZone) -> Result<(Vec<Run>
 pub(super) struct Activities(Vec<Value>);
 
 impl Activities {
-    /// Of `findByRunNameAndScheduleName`: those of the first schedule; `None` where the run has no such schedule.
+    /// Of `findByRunNameAndScheduleName`: those of the first schedule; `None` where the run has no such
+    /// schedule.
     pub(super) fn of_schedules(url: &str, json: &Value) -> Result<Option<Activities>, ScheduleError> {
         match list(url, json)?.first() {
             None | Some(Value::Null) => Ok(None),
@@ -47,11 +55,13 @@ impl Activities {
     }
 }
 
-/// The beam times among the activities. What belongs to no proposal (maintenance, studies of the machine) is nobody's.
+/// The beam times among the activities. What belongs to no proposal (maintenance, studies of the machine) is
+/// nobody's.
 pub(super) fn schedule(run: Run, activities: &Activities, zone: &TimeZone) -> RunSchedule {
     let (mut beam_times, mut not_understood) = (vec![], vec![]);
     for activity in &activities.0 {
-        let Some(proposal) = activity.pointer("/beamtime/proposal").filter(|proposal| proposal.is_object()) else {
+        let Some(proposal) = activity.pointer("/beamtime/proposal").filter(|proposal| proposal.is_object())
+        else {
             continue;
         };
         match edges(activity, zone) {
@@ -82,25 +92,29 @@ fn read_proposal(json: &Value) -> Proposal {
         "N" | "NO" | "FALSE" => Some(false),
         _ => None,
     };
-    let kind =
-        json.get("proposalType").and_then(|kind| text(kind, "display").or_else(|| text(kind, "typeDescription")));
+    let kind = json
+        .get("proposalType")
+        .and_then(|kind| text(kind, "display").or_else(|| text(kind, "typeDescription")));
     let proposal = Proposal {
         number: number(json, "gupId"),
         title: text(json, "proposalTitle"),
         kind,
-        submitted: text(json, "submittedDate").map(|day| day.split('T').next().unwrap_or_default().to_owned()),
+        submitted: text(json, "submittedDate")
+            .map(|day| day.split('T').next().unwrap_or_default().to_owned()),
         proprietary: flag("proprietaryFlag"),
         mail_in: flag("mailInFlag"),
         experimenters: vec![],
     };
     let listed = json.get("experimenters").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    proposal.with_experimenters(listed.iter().filter(|person| person.is_object()).map(|person| Experimenter {
-        first_name: text(person, "firstName"),
-        last_name: text(person, "lastName"),
-        institution: text(person, "institution"),
-        badge: number(person, "badge"),
-        email: Contact::parse(text(person, "email").as_deref()),
-        pi: text(person, "piFlag").is_some_and(|flag| flag.eq_ignore_ascii_case("y")),
+    proposal.with_experimenters(listed.iter().filter(|person| person.is_object()).map(|person| {
+        Experimenter {
+            first_name: text(person, "firstName"),
+            last_name: text(person, "lastName"),
+            institution: text(person, "institution"),
+            badge: number(person, "badge"),
+            email: Contact::parse(text(person, "email").as_deref()),
+            pi: text(person, "piFlag").is_some_and(|flag| flag.eq_ignore_ascii_case("y")),
+        }
     }))
 }
 

@@ -58,8 +58,11 @@ impl Service {
     }
 
     pub(super) fn retries(&mut self, retries: usize, delay: Duration) {
-        self.backoff =
-            ExponentialBuilder::default().with_min_delay(delay).with_factor(2.0).with_max_times(retries).with_jitter();
+        self.backoff = ExponentialBuilder::default()
+            .with_min_delay(delay)
+            .with_factor(2.0)
+            .with_max_times(retries)
+            .with_jitter();
     }
 
     pub(super) fn url(&self) -> String {
@@ -88,7 +91,8 @@ impl Service {
             })
             .notify(|failure, delay| {
                 if let Failure::Passing { reason, .. } = failure {
-                    tracing::warn!(%url, "the scheduling service did not answer: {reason}; again in {delay:.1?}");
+                    tracing::warn!(%url, "the scheduling service did not answer: {reason}; again in \
+                                          {delay:.1?}");
                 }
             })
             .await;
@@ -130,7 +134,9 @@ impl Service {
             StatusCode::UNAUTHORIZED => {
                 refused("Check schedule.from.aps.user and the password in schedule.from.aps.password_file")
             }
-            StatusCode::FORBIDDEN => refused("Ask the facility to let this account see the beamline's schedule"),
+            StatusCode::FORBIDDEN => {
+                refused("Ask the facility to let this account see the beamline's schedule")
+            }
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
                 Err(Failure::Passing { reason: said(), wait })
             }
@@ -197,9 +203,10 @@ impl Service {
 fn client(url: &Url) -> Result<Client, ScheduleError> {
     let failed = |reason: String| ScheduleError::Setup { reason };
     // Given here and not installed for the process, so that other parts stay free to choose another one.
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(error.to_string()))?;
+    let builder =
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| failed(error.to_string()))?;
     let plain = url.scheme() == "http";
     let tls = match plain {
         // The configuration allows it on this machine's loopback alone, where no certificate is needed.

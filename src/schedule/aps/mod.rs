@@ -1,8 +1,9 @@
 //! The beam-time schedule of the Advanced Photon Source: a REST service with basic authentication.
 //!
-//! Two endpoints list a beamline's activities in a run. `schedule/findByRunNameAndScheduleName` is asked first, as `dmagic`
-//! does: it has what is scheduled, also where the beamline is the group's second choice, or the activity is not made
-//! final yet. Where the run has no schedule of the beamline's name, `activity/findByRunNameAndBeamlineId` is asked.
+//! Two endpoints list a beamline's activities in a run. `schedule/findByRunNameAndScheduleName` is asked
+//! first, as `dmagic` does: it has what is scheduled, also where the beamline is the group's second choice,
+//! or the activity is not made final yet. Where the run has no schedule of the beamline's name,
+//! `activity/findByRunNameAndBeamlineId` is asked.
 
 mod answer;
 mod http;
@@ -32,8 +33,8 @@ impl ApsSchedule {
         Ok(ApsSchedule { service: Service::new(config)?, beamline: config.beamline.clone(), zone })
     }
 
-    /// How often a request is tried again that was not answered or with a 5xx, and after how long at first (twice that each
-    /// time after); else twice, after a second.
+    /// How often a request is tried again that was not answered or with a 5xx, and after how long at first
+    /// (twice that each time after); else twice, after a second.
     pub fn with_retries(mut self, retries: usize, delay: Duration) -> ApsSchedule {
         self.service.retries(retries, delay);
         self
@@ -41,7 +42,8 @@ impl ApsSchedule {
 
     /// The activities of the beamline in a run.
     async fn activities(&self, run: &str) -> Result<Activities, ScheduleError> {
-        let scheduled = self.service.get(&["schedule", "findByRunNameAndScheduleName", run, &self.beamline]).await?;
+        let scheduled =
+            self.service.get(&["schedule", "findByRunNameAndScheduleName", run, &self.beamline]).await?;
         let found = match &scheduled {
             Answer::NotFound => None,
             Answer::Found { url, json } => Activities::of_schedules(url, json)?,

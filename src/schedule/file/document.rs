@@ -49,7 +49,9 @@ impl<'de> Deserialize<'de> for Text {
             Value::String(text) => Ok(Text(text)),
             Value::Integer(number) => Ok(Text(number.to_string())),
             Value::Datetime(time) => Ok(Text(time.to_string())),
-            other => Err(D::Error::custom(format!("a text is expected, not the {} {other}", other.type_str()))),
+            other => {
+                Err(D::Error::custom(format!("a text is expected, not the {} {other}", other.type_str())))
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
-//! A schedule kept by hand, for facilities without a service: TOML (`.toml`) or a table (`.csv`). docs/schedule.md shows
-//! both.
+//! A schedule kept by hand, for facilities without a service: TOML (`.toml`) or a table (`.csv`).
+//! docs/schedule.md shows both.
 //!
-//! It is read at each question, so an edit counts at once. People keep it, so it is read strictly: one mistake, and
-//! the file is refused with the line, rather than half of it believed.
+//! It is read at each question, so an edit counts at once. People keep it, so it is read strictly: one
+//! mistake, and the file is refused with the line, rather than half of it believed.
 
 mod document;
 mod table;
@@ -42,13 +42,14 @@ impl ScheduleSource for FileSchedule {
     async fn around(&self, _at: Timestamp) -> Result<RunSchedule, ScheduleError> {
         let file = self.file.clone();
         let read = tokio::task::spawn_blocking(move || read_trusted(&file)).await;
-        let text = read.unwrap_or_else(|error| Err(std::io::Error::other(error).into())).map_err(|error| {
-            let reason = match error {
-                FileError::Io { message, .. } => format!("can't read the schedule: {message}"),
-                error => format!("the schedule {error}"),
-            };
-            self.failed(Mistake { line: None, reason })
-        })?;
+        let text =
+            read.unwrap_or_else(|error| Err(std::io::Error::other(error).into())).map_err(|error| {
+                let reason = match error {
+                    FileError::Io { message, .. } => format!("can't read the schedule: {message}"),
+                    error => format!("the schedule {error}"),
+                };
+                self.failed(Mistake { line: None, reason })
+            })?;
         let text = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
         check_size(text.as_bytes()).map_err(|reason| self.failed(Mistake { line: None, reason }))?;
         let is_table = self.file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));

@@ -1,5 +1,5 @@
-//! A table with one row for each user, as a spreadsheet keeps it; rows with the same start, end and proposal are one
-//! beam time.
+//! A table with one row for each user, as a spreadsheet keeps it; rows with the same start, end and proposal
+//! are one beam time.
 
 use super::{ENTRIES_MAX, Entry, Mistake, User};
 use serde::Deserialize;
@@ -54,11 +54,17 @@ pub(super) fn read(text: &str) -> Result<Vec<Entry>, Mistake> {
     let headers = reader.headers().map_err(mistake)?.clone();
     let line = headers.position().map_or(1, csv::Position::line);
     if let Some(unknown) = headers.iter().find(|name| !COLUMNS.contains(name)) {
-        return Err(Mistake::at(line, format!("there is no column {unknown:?}; there are {}", COLUMNS.join(", "))));
+        return Err(Mistake::at(
+            line,
+            format!("there is no column {unknown:?}; there are {}", COLUMNS.join(", ")),
+        ));
     }
     for needed in ["start", "end"] {
         if !headers.iter().any(|name| name == needed) {
-            return Err(Mistake::at(line, format!("the column {needed} is missing; the first row names the columns")));
+            return Err(Mistake::at(
+                line,
+                format!("the column {needed} is missing; the first row names the columns"),
+            ));
         }
     }
     let mut entries: Vec<Entry> = vec![];
@@ -66,7 +72,10 @@ pub(super) fn read(text: &str) -> Result<Vec<Entry>, Mistake> {
         let record = record.map_err(mistake)?;
         if count == ENTRIES_MAX {
             let line = record.position().map_or(0, csv::Position::line);
-            return Err(Mistake::at(line, format!("there are more than {ENTRIES_MAX} rows; take old ones out")));
+            return Err(Mistake::at(
+                line,
+                format!("there are more than {ENTRIES_MAX} rows; take old ones out"),
+            ));
         }
         if record.iter().all(str::is_empty) {
             continue;
@@ -124,11 +133,18 @@ fn mistake(error: csv::Error) -> Mistake {
     let line = error.position().map(csv::Position::line);
     let reason = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("this row has {len} columns, the first has {expected_len}; a text with a comma in it needs quotes")
+            format!(
+                "this row has {len} columns, the first has {expected_len}; a text with a comma in it needs \
+                 quotes"
+            )
         }
         csv::ErrorKind::Deserialize { err, .. } => {
             let column = err.field().and_then(|field| usize::try_from(field).ok());
-            format!("column {}: {}", column.map_or("?".to_owned(), |column| (column + 1).to_string()), err.kind())
+            format!(
+                "column {}: {}",
+                column.map_or("?".to_owned(), |column| (column + 1).to_string()),
+                err.kind()
+            )
         }
         _ => error.to_string(),
     };

@@ -1,5 +1,6 @@
-//! The pairs of `[[sync]]` while the service runs: those of the present group, and those of earlier groups until all their
-//! files are sent. Different pairs run side by side; one that fails rests, and holds up no other.
+//! The pairs of `[[sync]]` while the service runs: those of the present group, and those of earlier groups
+//! until all their files are sent. Different pairs run side by side; one that fails rests, and holds up no
+//! other.
 
 mod pair;
 mod pair_status;
@@ -69,7 +70,8 @@ impl Syncs {
         Ok(syncs)
     }
 
-    /// Takes over other settings: what is under way is left to Globus, and followed by the same pair under them.
+    /// Takes over other settings: what is under way is left to Globus, and followed by the same pair under
+    /// them.
     pub async fn configure(&mut self, config: &Arc<Config>, journal: &Journal) -> Result<(), SyncError> {
         let engine = match config.sync.is_empty() {
             true => None,
@@ -113,14 +115,16 @@ impl Syncs {
     /// What the screen says; `None` where there is no `[[sync]]`.
     pub fn overview(&self) -> Option<Overview> {
         self.engine.as_ref()?;
-        let held = self.held.iter().map(|(name, why)| PairStatus::of(name.clone(), StepStatus::Failed, why.clone()));
+        let held =
+            self.held.iter().map(|(name, why)| PairStatus::of(name.clone(), StepStatus::Failed, why.clone()));
         let mut moved: Vec<_> = self.moved.iter().collect();
         moved.sort_by_key(|(id, _)| **id);
         let moved = moved.into_iter().map(|(_, moved)| moved.seen.borrow().clone());
         Some(Overview::of(moved.chain(held).collect()))
     }
 
-    /// Moves the pairs of this group, those that are the same for everyone, and what earlier groups have left.
+    /// Moves the pairs of this group, those that are the same for everyone, and what earlier groups have
+    /// left.
     async fn refresh(&mut self, present: Option<&ExperimentRow>) -> Result<(), SyncError> {
         let Some(engine) = self.engine.clone() else { return Ok(()) };
         let group = present.map(|row| row.id);
@@ -221,8 +225,8 @@ impl Beamline {
         self.serve_arrived().await
     }
 
-    /// Whether the group's delivery has found its directories to be its own. While something holds it, nothing is moved
-    /// into or out of them.
+    /// Whether the group's delivery has found its directories to be its own. While something holds it,
+    /// nothing is moved into or out of them.
     async fn may_move(&self, id: Uuid) -> Result<bool, JournalError> {
         let Some(last) = self.journal.last_whole_delivery(id).await? else { return Ok(false) };
         match last.state {
@@ -241,8 +245,8 @@ impl Beamline {
         }
     }
 
-    /// Shares copies whose first files have arrived since their group was served. What waits for the operator (a hold, an
-    /// abort) goes on with Run, which serves them too.
+    /// Shares copies whose first files have arrived since their group was served. What waits for the operator
+    /// (a hold, an abort) goes on with Run, which serves them too.
     async fn serve_arrived(&mut self) -> Result<(), JournalError> {
         let arrived = match self.deliverer.arrived_replicas().await {
             Ok(arrived) => arrived,

@@ -23,7 +23,8 @@ const LONGEST_REST: Duration = Duration::from_secs(30 * 60);
 const OTHERS: Duration = Duration::from_secs(2);
 /// How often to look for what is old enough to be removed at the source.
 const CLEAN_EVERY: Duration = Duration::from_secs(60 * 60);
-/// How long an earlier group's pair is looked after when all its files are sent: some are written after the beam time.
+/// How long an earlier group's pair is looked after when all its files are sent: some are written after the
+/// beam time.
 const LINGER: SignedDuration = SignedDuration::from_hours(24);
 /// How often to look for a source that is not there.
 const MISSING: Duration = Duration::from_secs(10);
@@ -87,7 +88,10 @@ impl PairRunner {
         if let Some(source) = local.filter(|_| follows) {
             let tree = Tree { source, filters: Arc::new(Filters::new(&settings.filters)) };
             let quiet = events::Options::default();
-            follower.spawn_local(follow(Follower::new(self.engine.manifest().clone(), self.id(), tree, quiet), sender));
+            follower.spawn_local(follow(
+                Follower::new(self.engine.manifest().clone(), self.id(), tree, quiet),
+                sender,
+            ));
         }
         let mut plan = Plan {
             schedule: Schedule::new(settings, self.engine.config().beamline.zone()),
@@ -113,8 +117,9 @@ impl PairRunner {
                 Next::Wait(until) => {
                     let pause = until.map(|until| until.duration_since(Timestamp::now()));
                     // A little late rather than a moment early.
-                    let pause =
-                        pause.map(|pause| Duration::try_from(pause).unwrap_or_default() + Duration::from_millis(5));
+                    let pause = pause.map(|pause| {
+                        Duration::try_from(pause).unwrap_or_default() + Duration::from_millis(5)
+                    });
                     tokio::select! {
                         Ok(()) = looked.changed() => {}
                         Ok(()) = self.present.changed() => {}
@@ -124,7 +129,10 @@ impl PairRunner {
                 }
             }
         }
-        tracing::info!(pair = self.pair.title(), "all is sent, and its group is gone: nothing more is looked for");
+        tracing::info!(
+            pair = self.pair.title(),
+            "all is sent, and its group is gone: nothing more is looked for"
+        );
         let _ = self.news.send(PairEvent::Finished(self.id()));
     }
 
@@ -149,13 +157,17 @@ impl PairRunner {
         if is_over && engine.close_if_finished(&self.pair).await? {
             return Ok(None);
         }
-        let after =
-            |pause: Duration| now.saturating_add(SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX));
+        let after = |pause: Duration| {
+            now.saturating_add(SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX))
+        };
         let soon = |pause| Ok(Some(Next::Wait(after(pause).ok())));
         if let Some(since) = self.pair.row.stopped_at {
             let since = since.to_zoned(engine.config().beamline.zone()).strftime("%Y-%m-%d %H:%M");
             let name = &self.pair.settings.name;
-            self.show(StepStatus::Pending, format!("stopped by hand at {since}; go on: beamshare sync run {name}"));
+            self.show(
+                StepStatus::Pending,
+                format!("stopped by hand at {since}; go on: beamshare sync run {name}"),
+            );
             return soon(OTHERS);
         }
         if *self.paused.borrow() {
@@ -182,8 +194,11 @@ impl PairRunner {
             return soon(MISSING);
         }
         // To be closed, at the latest.
-        let mut wake: Vec<Timestamp> =
-            (!present).then(|| now.checked_add(SignedDuration::from_hours(1)).ok()).into_iter().flatten().collect();
+        let mut wake: Vec<Timestamp> = (!present)
+            .then(|| now.checked_add(SignedDuration::from_hours(1)).ok())
+            .into_iter()
+            .flatten()
+            .collect();
         // By the clock; and once more for a group that has gone.
         let last = self.pair.row.walked_at.into_iter().chain(plan.last_run).max();
         if let Some(due) = plan.schedule.next(last.filter(|_| !plan.follows).or(plan.last_run), plan.began) {
@@ -206,8 +221,8 @@ impl PairRunner {
             plan.quiet_at = ready.oldest_waiting.and_then(|since| since.checked_add(quiet).ok());
             wake.extend(plan.quiet_at);
         }
-        if let Some(due) =
-            crate::sync::next_repair(self.pair.settings.compare, &self.pair.row).filter(|_| self.runs_by_itself())
+        if let Some(due) = crate::sync::next_repair(self.pair.settings.compare, &self.pair.row)
+            .filter(|_| self.runs_by_itself())
         {
             if due <= now && (!plan.follows || looked.walked) {
                 return Ok(Some(Next::Run { walk: false }));
@@ -310,7 +325,9 @@ impl PairRunner {
                 (StepStatus::Skipped, format!("by hand: beamshare sync run {name}"))
             }
             () if plan.follows && !looked.walked => (StepStatus::Running, "looking for files".to_owned()),
-            () if plan.quiet_at.is_some() => (StepStatus::Running, "waits until new files are quiet".to_owned()),
+            () if plan.quiet_at.is_some() => {
+                (StepStatus::Running, "waits until new files are quiet".to_owned())
+            }
             () if there > 0 => (StepStatus::Done, format!("{there} files are there")),
             () => (StepStatus::Pending, "no files yet".to_owned()),
         };
@@ -372,7 +389,8 @@ async fn follow(mut follower: Follower, looked: watch::Sender<SourceState>) {
         match follower.next().await {
             Ok(_) => looked.send_modify(|looked| *looked = SourceState { walked: true, trouble: None }),
             Err(error) => {
-                let missing = matches!(&error, WalkError::Top { source, .. } if source.kind() == ErrorKind::NotFound);
+                let missing =
+                    matches!(&error, WalkError::Top { source, .. } if source.kind() == ErrorKind::NotFound);
                 let told = match &error {
                     WalkError::Top { path, .. } if missing => {
                         format!("waits for the source {}: it is not there", path.display())

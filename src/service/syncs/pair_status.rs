@@ -60,7 +60,8 @@ impl Overview {
         let told = pairs.iter().filter(|pair| !pair.message.is_empty());
         let told: Vec<_> = told.map(|pair| format!("{}: {}", pair.title, pair.message)).collect();
         let sum = |of: fn(&SyncReport) -> u64| pairs.iter().map(|pair| of(&pair.report)).sum();
-        let active = pairs.iter().find(|pair| pair.report.state == SyncState::Active && pair.report.task.is_some());
+        let active =
+            pairs.iter().find(|pair| pair.report.state == SyncState::Active && pair.report.task.is_some());
         let active = active.or_else(|| pairs.iter().find(|pair| pair.report.task.is_some()));
         Overview {
             status: pairs.first().map_or(StepStatus::Skipped, |pair| pair.status),
@@ -93,7 +94,8 @@ mod tests {
         assert_eq!(overview.status, StepStatus::Failed);
         assert_eq!(overview.message, "raw: no space left; log: active; rec: 4 files sent");
         assert_eq!((overview.files, overview.files_total), (7, 14));
-        let earlier = |status| PairStatus { earlier: true, ..pair("raw (/2bm/2026-02/Xu)", status, "told", 9) };
+        let earlier =
+            |status| PairStatus { earlier: true, ..pair("raw (/2bm/2026-02/Xu)", status, "told", 9) };
         assert_eq!(Overview::of(vec![earlier(StepStatus::Done)]), Overview::of(vec![]));
         assert_eq!(Overview::of(vec![earlier(StepStatus::Failed)]).message, "raw (/2bm/2026-02/Xu): told");
         assert_eq!(Overview::of(vec![]).status, StepStatus::Skipped);

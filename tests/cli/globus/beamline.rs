@@ -8,11 +8,17 @@ fn what_beamshare_granted_is_deleted_only_on_request() {
     let beamline = Beamline::new();
     assert_eq!(beamline.act(&["share", "--yes"]).code, 0);
     let listed = beamline.act(&["permission", "list"]);
-    assert!(listed.out.contains("wei.li@example.org") && listed.out.contains("/2026-03/Li/"), "{}", listed.out);
+    assert!(
+        listed.out.contains("wei.li@example.org") && listed.out.contains("/2026-03/Li/"),
+        "{}",
+        listed.out
+    );
     let delete = ["permission", "delete", "wei.li@example.org", "/2026-03/Li"];
     let refused = beamline.act(&delete);
     assert_eq!(refused.code, 1, "{}", refused.out);
-    assert!(refused.err.contains("beamshare itself gave wei.li@example.org") && refused.err.contains("--yes"));
+    assert!(
+        refused.err.contains("beamshare itself gave wei.li@example.org") && refused.err.contains("--yes")
+    );
     assert!(beamline.act(&["permission", "list"]).out.contains("wei.li@example.org"));
     let ended = beamline.act(&[&delete[..], &["--yes"]].concat());
     assert_eq!(ended.code, 0, "{}", ended.err);

@@ -9,7 +9,9 @@ fn check_writes_a_transcript_that_names_nobody_and_compares_with_the_simulator()
     assert!(ended.out.contains("collection"), "{}{}", ended.out, ended.err);
     let text = std::fs::read_to_string(site.path("globus.transcript")).unwrap();
     assert!(text.lines().count() >= 4, "{text}");
-    for private in ["ada", "lovelace", "2-bm", "tomography", "127.0.0.1", &GUEST.to_string(), &NATIVE_APP.to_string()] {
+    for private in
+        ["ada", "lovelace", "2-bm", "tomography", "127.0.0.1", &GUEST.to_string(), &NATIVE_APP.to_string()]
+    {
         assert!(!text.to_lowercase().contains(private), "{private}: {text}");
     }
     let store = std::fs::read_to_string(site.store()).unwrap();

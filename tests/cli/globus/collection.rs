@@ -7,8 +7,10 @@ fn a_guest_collection_is_created_listed_and_deleted() {
     let site = Site::new().signed_in();
     std::fs::create_dir_all(site.path("mapped/2bm")).unwrap();
     let mapped = MAPPED.to_string();
-    let create = ["collection", "create-guest", &mapped, "/2bm", "2-BM users", "--description", "scans", "--private"];
-    // The sign-in has no token for the server yet: the message names the command that gets one, with everything in it.
+    let create =
+        ["collection", "create-guest", &mapped, "/2bm", "2-BM users", "--description", "scans", "--private"];
+    // The sign-in has no token for the server yet: the message names the command that gets one, with
+    // everything in it.
     let ended = site.act(&create);
     assert_eq!(ended.code, 1, "{}", ended.out);
     let server = site.globus.server_of(MAPPED).unwrap();
@@ -20,7 +22,10 @@ fn a_guest_collection_is_created_listed_and_deleted() {
 
     let made = site.json(&create);
     let id = made["id"].as_str().unwrap().to_owned();
-    assert_eq!((made["collection_base_path"].as_str(), made["public"].as_bool()), (Some("/2bm/"), Some(false)));
+    assert_eq!(
+        (made["collection_base_path"].as_str(), made["public"].as_bool()),
+        (Some("/2bm/"), Some(false))
+    );
     assert_eq!(site.act(&["endpoint", "mkdir", "/2026-03", "--collection", &id]).code, 0);
     assert!(site.path("mapped/2bm/2026-03").is_dir());
     let listed = site.act(&["collection", "list", &mapped, "--mine"]);

@@ -18,9 +18,16 @@ fn collections_are_found_and_shown() {
     assert!(matches!(some.code, 0 | 4), "{}", some.err);
 
     let shown = site.json(&["endpoint", "show"]);
-    assert_eq!((shown["display_name"].as_str(), shown["acl_editable"].as_bool()), (Some("2-BM data"), Some(true)));
+    assert_eq!(
+        (shown["display_name"].as_str(), shown["acl_editable"].as_bool()),
+        (Some("2-BM data"), Some(true))
+    );
     let table = site.act(&["endpoint", "show", &SHARED.to_string()]);
-    assert!(table.out.contains("Bob's scans") && table.out.contains("needs the role access manager"), "{}", table.out);
+    assert!(
+        table.out.contains("Bob's scans") && table.out.contains("needs the role access manager"),
+        "{}",
+        table.out
+    );
     let table = site.act(&["endpoint", "show", &MAPPED.to_string()]);
     assert!(table.out.contains("only guest collections have them"), "{}", table.out);
 }
@@ -51,9 +58,18 @@ fn directories_are_made_and_listed() {
     assert_eq!(ended.code, 1, "it is there");
     let ended = site.act(&["endpoint", "mkdir", "--parents", "/2026-03/Li/raw/"]);
     assert_eq!(ended.code, 0, "{}", ended.err);
-    assert!(ended.out.contains("made /2026-03/Li/raw/") && site.path("guest/2026-03/Li/raw").is_dir(), "{}", ended.out);
+    assert!(
+        ended.out.contains("made /2026-03/Li/raw/") && site.path("guest/2026-03/Li/raw").is_dir(),
+        "{}",
+        ended.out
+    );
     let ended = site.act(&["endpoint", "mkdir", "-p", "/2026-03/Li"]);
-    assert!(ended.code == 0 && ended.out.contains("there already: /2026-03/Li/"), "{}{}", ended.out, ended.err);
+    assert!(
+        ended.code == 0 && ended.out.contains("there already: /2026-03/Li/"),
+        "{}{}",
+        ended.out,
+        ended.err
+    );
 
     std::fs::write(site.path("guest/2026-03/scan.h5"), "12345").unwrap();
     std::fs::write(site.path("guest/2026-03/.hidden"), "").unwrap();
@@ -61,7 +77,8 @@ fn directories_are_made_and_listed() {
     assert!(table.out.contains("Li/") && table.out.contains("scan.h5"), "{}", table.out);
     assert!(!table.out.contains(".hidden"), "{}", table.out);
     let listed = site.json(&["endpoint", "ls", "/2026-03", "--all"]);
-    let names: Vec<_> = listed.as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap()).collect();
+    let names: Vec<_> =
+        listed.as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap()).collect();
     assert!(names.contains(&".hidden"), "{names:?}");
     let scan = listed.as_array().unwrap().iter().find(|entry| entry["name"] == "scan.h5").unwrap();
     assert_eq!((scan["size"].as_u64(), scan["type"].as_str()), (Some(5), Some("file")));

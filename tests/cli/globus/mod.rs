@@ -121,7 +121,8 @@ impl Site {
     fn json(&self, arguments: &[&str]) -> Value {
         let ended = self.act(&[arguments, &["--json"]].concat());
         assert_eq!(ended.code, 0, "{arguments:?}: {}{}", ended.out, ended.err);
-        serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", ended.out))
+        serde_json::from_str(&ended.out)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", ended.out))
     }
 
     /// `beamshare login` as this person, who opens each page that it prints.
@@ -189,7 +190,11 @@ impl Site {
 /// The program in this folder, for those who speak with it while it runs.
 fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_beamshare"));
-    command.current_dir(folder).env_remove("BEAMSHARE_CONFIG").env_remove("BEAMSHARE_LOG").env("NO_COLOR", "1");
+    command
+        .current_dir(folder)
+        .env_remove("BEAMSHARE_CONFIG")
+        .env_remove("BEAMSHARE_LOG")
+        .env("NO_COLOR", "1");
     command
 }
 

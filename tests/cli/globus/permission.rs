@@ -18,7 +18,11 @@ fn rules_are_made_listed_and_deleted() {
     site.json(&["permission", "create", "ma@example.org", "/2026-03/Ma", "--expires", "5d"]);
     let ending = |within: &str| -> Vec<String> {
         let listed = site.json(&["permission", "list", "--ending", within]);
-        assert_eq!(listed["used"].as_u64(), Some(before as u64 + 2), "all count, whatever is listed: {listed:#}");
+        assert_eq!(
+            listed["used"].as_u64(),
+            Some(before as u64 + 2),
+            "all count, whatever is listed: {listed:#}"
+        );
         let rules = listed["rules"].as_array().unwrap().iter();
         rules.map(|rule| rule["username"].as_str().unwrap().to_owned()).collect()
     };
@@ -46,7 +50,10 @@ fn rules_are_made_listed_and_deleted() {
     let table = site.act(&["permission", "list"]);
     assert!(table.out.contains(&format!("{} of 1000 access rules are used", before + 2)), "{}", table.out);
     let line = table.out.lines().find(|line| line.contains("li@example.org")).unwrap();
-    assert!(line.contains("/2026-03/Li/") && line.contains(id) && line.contains(&ends.to_string()[..4]), "{line}");
+    assert!(
+        line.contains("/2026-03/Li/") && line.contains(id) && line.contains(&ends.to_string()[..4]),
+        "{line}"
+    );
     assert!(table.out.contains("from a role"), "the access manager's: {}", table.out);
 
     // By username and path, and by id.

@@ -1,8 +1,8 @@
 use super::*;
 use globus_simulator::Fault;
 
-/// Every verb with the log at its fullest, while tokens are renewed and requests fail: no token, code or secret is in
-/// what they print.
+/// Every verb with the log at its fullest, while tokens are renewed and requests fail: no token, code or
+/// secret is in what they print.
 #[test]
 fn no_token_is_ever_printed() {
     let site = Site::new();

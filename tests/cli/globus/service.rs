@@ -28,7 +28,11 @@ fn a_secret_is_kept_only_when_it_works() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{SECRET}\n"), "the one that works stays");
 
     let me = site.json(&["whoami"]);
-    assert_eq!((me["sign_in"].as_str(), me["username"].as_str()), (Some("service"), Some(name.as_str())), "{me:#}");
+    assert_eq!(
+        (me["sign_in"].as_str(), me["username"].as_str()),
+        (Some("service"), Some(name.as_str())),
+        "{me:#}"
+    );
     let ended = site.act(&["logout"]);
     assert_eq!(ended.code, 2);
     assert!(ended.err.contains("globus.secret"), "{}", ended.err);
@@ -45,7 +49,8 @@ fn root_gives_the_secret_to_the_account_of_the_service() {
     site.sign_in_as_service();
     let file = site.path("beamshare.toml");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("path = \"journal.sqlite\"", "path = \"state/journal.sqlite\"")).unwrap();
+    std::fs::write(&file, text.replace("path = \"journal.sqlite\"", "path = \"state/journal.sqlite\""))
+        .unwrap();
     std::fs::create_dir(site.path("state")).unwrap();
     if chown(site.path("state"), Some(54_321), Some(54_322)).is_err() {
         return; // only root can give it away
@@ -66,7 +71,10 @@ fn a_typed_secret_is_not_shown() {
     let output = command.current_dir(site.folder.path()).env_remove("BEAMSHARE_CONFIG").output().unwrap();
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{shown}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(shown.contains("Secret (") && shown.contains("Signed in as") && !shown.contains(SECRET), "{shown}");
+    assert!(
+        shown.contains("Secret (") && shown.contains("Signed in as") && !shown.contains(SECRET),
+        "{shown}"
+    );
 }
 
 #[test]

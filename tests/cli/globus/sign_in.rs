@@ -12,13 +12,17 @@ fn a_person_signs_in_is_shown_and_signs_out_for_good() {
     let me = site.json(&["whoami"]);
     assert_eq!((me["sign_in"].as_str(), me["username"].as_str()), (Some("token_store"), Some(ADA)), "{me:#}");
     assert_eq!(me["id"], site.globus.identity(ADA).unwrap().to_string());
-    let linked: Vec<_> = me["identities"].as_array().unwrap().iter().map(|one| one["username"].as_str()).collect();
+    let linked: Vec<_> =
+        me["identities"].as_array().unwrap().iter().map(|one| one["username"].as_str()).collect();
     assert!(linked.contains(&Some(ADA_AT_HOME)), "{me:#}");
-    let transfer = me["tokens"].as_array().unwrap().iter().find(|token| token["service"] == "transfer.api.globus.org");
+    let transfer =
+        me["tokens"].as_array().unwrap().iter().find(|token| token["service"] == "transfer.api.globus.org");
     let transfer = transfer.unwrap();
     assert_eq!(transfer["scopes"][0], "urn:globus:auth:scope:transfer.api.globus.org:all");
     assert_eq!(transfer["renews"], true);
-    assert!(transfer["expires_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap() > jiff::Timestamp::now());
+    assert!(
+        transfer["expires_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap() > jiff::Timestamp::now()
+    );
     let table = site.act(&["whoami"]);
     for told in ["ada@example.org", "Ada Lovelace", "Ada King", "then renewed", "view_identities"] {
         assert!(table.out.contains(told), "{told}: {}", table.out);
@@ -45,7 +49,14 @@ fn a_person_signs_in_is_shown_and_signs_out_for_good() {
 fn the_browser_on_this_machine_finishes_the_login() {
     let site = Site::new();
     let mut command = login(&site);
-    command.args(["--local-server", "--session-identity", ADA, "--session-domain", "example.org", "--session-mfa"]);
+    command.args([
+        "--local-server",
+        "--session-identity",
+        ADA,
+        "--session-domain",
+        "example.org",
+        "--session-mfa",
+    ]);
     let (ended, links) = site.answer(command, |link| {
         let page: url::Url = link.parse().unwrap();
         let field = |name: &str| page.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
@@ -93,7 +104,9 @@ fn a_wrong_code_signs_nobody_in() {
     let ended = site.act_with_input(&["login"], "");
     assert_eq!(ended.code, 1);
     assert!(ended.err.contains("no code was given"), "{}", ended.err);
-    assert!(!site.store().exists() || !std::fs::read_to_string(site.store()).unwrap().contains("access_token"));
+    assert!(
+        !site.store().exists() || !std::fs::read_to_string(site.store()).unwrap().contains("access_token")
+    );
 }
 
 fn login(site: &Site) -> Command {
@@ -126,7 +139,12 @@ fn a_store_that_others_can_read_is_refused_before_anybody_opens_a_page() {
     for verb in ["login", "whoami", "logout"] {
         let ended = site.act_with_input(&[verb], "");
         assert_eq!(ended.code, 1, "{verb}");
-        assert!(ended.err.contains("chmod 600") && !ended.out.contains("http"), "{verb}: {}{}", ended.out, ended.err);
+        assert!(
+            ended.err.contains("chmod 600") && !ended.out.contains("http"),
+            "{verb}: {}{}",
+            ended.out,
+            ended.err
+        );
     }
 }
 
@@ -156,7 +174,10 @@ fn a_missing_consent_is_told_with_the_command_that_gives_it() {
 #[test]
 fn the_consent_of_a_mapped_collection_is_asked_for_at_once() {
     let site = Site::new();
-    site.configure(MAPPED, &format!("token_store = {{ client_id = \"{NATIVE_APP}\", file = \"tokens/store.json\" }}"));
+    site.configure(
+        MAPPED,
+        &format!("token_store = {{ client_id = \"{NATIVE_APP}\", file = \"tokens/store.json\" }}"),
+    );
     let (ended, links) = site.login(ADA, &[]);
     assert_eq!((ended.code, links), (0, 2), "{}{}", ended.out, ended.err);
     assert!(ended.out.contains("asks for your consent"), "{}", ended.out);
@@ -198,7 +219,11 @@ fn which_login_the_settings_want_is_told() {
     }
     let ended = site.act(&["whoami"]);
     assert_eq!(ended.code, 1);
-    assert!(ended.err.contains("put a valid token into") && !ended.err.contains("no token at all"), "{}", ended.err);
+    assert!(
+        ended.err.contains("put a valid token into") && !ended.err.contains("no token at all"),
+        "{}",
+        ended.err
+    );
 
     std::fs::write(site.path("beamshare.toml"), super::super::settings("x:")).unwrap();
     for verb in [&["login"][..], &["logout"], &["whoami"], &["endpoint", "show"], &["task", "list"]] {

@@ -25,10 +25,14 @@ fn tasks_are_listed_shown_and_awaited() {
     let ended = site.act(&["task", "wait", &bad, "--json"]);
     assert_eq!(ended.code, 1, "{}", ended.out);
     assert!(ended.err.contains("PERMISSION_DENIED"), "{}", ended.err);
-    assert_eq!(serde_json::from_str::<Value>(&ended.out).unwrap()["fatal_error"]["code"], "PERMISSION_DENIED");
+    assert_eq!(
+        serde_json::from_str::<Value>(&ended.out).unwrap()["fatal_error"]["code"],
+        "PERMISSION_DENIED"
+    );
 
     let listed = site.json(&["task", "list"]);
-    let labels: Vec<_> = listed.as_array().unwrap().iter().map(|task| task["label"].as_str().unwrap()).collect();
+    let labels: Vec<_> =
+        listed.as_array().unwrap().iter().map(|task| task["label"].as_str().unwrap()).collect();
     assert_eq!(labels, ["bad", "good"], "the latest first");
     assert_eq!(site.json(&["task", "list", "--status", "failed"]).as_array().unwrap().len(), 1);
     assert_eq!(site.json(&["task", "list", "-n", "1"]).as_array().unwrap().len(), 1);

@@ -1,5 +1,5 @@
-//! The functions that libca calls. Each runs on a thread of libca, under libca's callback lock, and only pushes into
-//! queues.
+//! The functions that libca calls. Each runs on a thread of libca, under libca's callback lock, and only
+//! pushes into queues.
 
 use std::collections::HashMap;
 use std::ffi::CStr;
@@ -19,14 +19,14 @@ use crate::sync::lock;
 use crate::value::{FieldType, Sample, until_nul};
 use crate::wire;
 
-/// The state of one channel, which its callbacks find through `ca_puser`. Created by libca's thread when it opens the
-/// channel, and freed by it after `ca_clear_channel`, after which no callback runs any more.
+/// The state of one channel, which its callbacks find through `ca_puser`. Created by libca's thread when it
+/// opens the channel, and freed by it after `ca_clear_channel`, after which no callback runs any more.
 pub(super) struct ChannelState {
     pub(super) id: u64,
     pub(super) queue: Arc<EventQueue>,
     pub(super) options: ChannelOptions,
-    /// DBR type of the samples that belong to the present connection, -1 without one: a record that changed its type
-    /// over an IOC's reboot may still send some in the old one.
+    /// DBR type of the samples that belong to the present connection, -1 without one: a record that changed
+    /// its type over an IOC's reboot may still send some in the old one.
     pub(super) requested: AtomicI64,
     /// Requests that libca has taken, by the number that travels through libca as the callback's argument
     pub(super) replies: Mutex<HashMap<usize, Reply>>,
@@ -53,11 +53,12 @@ unsafe fn access(chid: sys::chanId) -> Access {
     unsafe { Access { read: sys::ca_read_access(chid) != 0, write: sys::ca_write_access(chid) != 0 } }
 }
 
-/// The value that libca hands to a callback; `None` for anything but a DBR_TIME_… type of a size that is asked for.
+/// The value that libca hands to a callback; `None` for anything but a DBR_TIME_… type of a size that is
+/// asked for.
 ///
 /// # Safety
-/// `args.dbr` must be null or point to `args.count` elements of DBR type `args.type_`, as in a callback of libca whose
-/// message the guard has checked.
+/// `args.dbr` must be null or point to `args.count` elements of DBR type `args.type_`, as in a callback of
+/// libca whose message the guard has checked.
 unsafe fn sample(args: &sys::event_handler_args) -> Option<Sample> {
     let field_type = wire::field_type_of(args.type_)?;
     let count = usize::try_from(args.count).ok().filter(|count| *count <= wire::max_elements(field_type))?;
@@ -74,8 +75,8 @@ fn warn_unguarded() {
     static WARNED: AtomicBool = AtomicBool::new(false);
     if !guard::is_in_effect() && !WARNED.swap(true, Ordering::Relaxed) {
         tracing::error!(
-            "this libca can't be guarded: a hostile server can crash this process. Link libca of EPICS base 3.15 or \
-             7.0, dynamically and without -Bsymbolic"
+            "this libca can't be guarded: a hostile server can crash this process. Link libca of EPICS base \
+             3.15 or 7.0, dynamically and without -Bsymbolic"
         );
     }
 }

@@ -1,11 +1,11 @@
 //! Checks every message of a server before libca reads it.
 //!
-//! libca trusts servers: it converts as many elements as a message claims, whatever its payload holds; it calls a
-//! function by an index that the message names; and it takes an answer to a read for a monitor's, and frees it. Any
-//! host that answers a search could crash this process, or worse. libca hands each TCP message to one member function,
-//! `cac::executeResponse`. This module defines that symbol in the executable, so that the dynamic linker resolves
-//! libca's call to it (the mechanism by which malloc is replaced), checks the message, and calls libca's own. Name and
-//! arguments are those of EPICS base 3.14 to 7.0.
+//! libca trusts servers: it converts as many elements as a message claims, whatever its payload holds; it
+//! calls a function by an index that the message names; and it takes an answer to a read for a monitor's, and
+//! frees it. Any host that answers a search could crash this process, or worse. libca hands each TCP message
+//! to one member function, `cac::executeResponse`. This module defines that symbol in the executable, so that
+//! the dynamic linker resolves libca's call to it (the mechanism by which malloc is replaced), checks the
+//! message, and calls libca's own. Name and arguments are those of EPICS base 3.14 to 7.0.
 //!
 //! A message that fails the check ends the connection to its server.
 
@@ -50,7 +50,8 @@ mod command {
     pub(super) const SERVER_DISCONN: u16 = 27;
 }
 
-/// Status that stands for a successful write: see [`check`]. No server's status is let through with this value.
+/// Status that stands for a successful write: see [`check`]. No server's status is let through with this
+/// value.
 pub(super) const WRITE_DONE: i32 = 0x7EAC_0001;
 
 /// What is wrong with a message.
@@ -77,10 +78,12 @@ impl fmt::Display for Malformed {
 
 /// Checks a message, and changes it where libca's own handling would not be safe:
 ///
-/// - A monitor's value becomes the answer to a read: libca handles both alike, but looks there whether the id is a
-///   monitor's. Otherwise a value for the id of a read would be used after it was freed.
-/// - A write's answer becomes a read's with an error status ([`WRITE_DONE`] for success), for the same reason.
-/// - An error report ends with a NUL, and names no request: libca would drop a monitor of that id and keep using it.
+/// - A monitor's value becomes the answer to a read: libca handles both alike, but looks there whether the id
+///   is a monitor's. Otherwise a value for the id of a read would be used after it was freed.
+/// - A write's answer becomes a read's with an error status ([`WRITE_DONE`] for success), for the same
+///   reason.
+/// - An error report ends with a NUL, and names no request: libca would drop a monitor of that id and keep
+///   using it.
 fn check(header: &mut Header, payload: &mut [u8]) -> Result<(), Malformed> {
     match header.command {
         command::EVENT_ADD if header.payload_size == 0 => Ok(()), // confirms the end of a monitor
@@ -151,22 +154,31 @@ fn check_exception(payload: &mut [u8]) -> Result<(), Malformed> {
 /// Whether libca has called this guard.
 static IN_EFFECT: AtomicBool = AtomicBool::new(false);
 
-/// Whether libca calls this guard. It does from its first message on, unless it was linked with `-Bsymbolic`, or its
-/// version has no function of this name.
+/// Whether libca calls this guard. It does from its first message on, unless it was linked with `-Bsymbolic`,
+/// or its version has no function of this name.
 pub(super) fn is_in_effect() -> bool {
     IN_EFFECT.load(Ordering::Relaxed)
 }
 
 /// `bool cac::executeResponse(callbackManager &, tcpiiu &, const epicsTime &, caHdrLargeArray &, char *)`.
-type ExecuteResponse =
-    unsafe extern "C-unwind" fn(*mut c_void, *mut c_void, *mut c_void, *const c_void, *mut Header, *mut u8) -> bool;
+type ExecuteResponse = unsafe extern "C-unwind" fn(
+    *mut c_void,
+    *mut c_void,
+    *mut c_void,
+    *const c_void,
+    *mut Header,
+    *mut u8,
+) -> bool;
 
 /// libca's own function.
 fn execute_response() -> Option<ExecuteResponse> {
     static OWN: OnceLock<Option<ExecuteResponse>> = OnceLock::new();
-    const NAME: &CStr = c"_ZN3cac15executeResponseER15callbackManagerR6tcpiiuRK9epicsTimeR15caHdrLargeArrayPc";
+    const NAME: &CStr =
+        c"_ZN3cac15executeResponseER15callbackManagerR6tcpiiuRK9epicsTimeR15caHdrLargeArrayPc";
     // SAFETY: the next definition of this symbol is libca's, which has this type.
-    *OWN.get_or_init(|| next(NAME).map(|own| unsafe { std::mem::transmute::<*mut c_void, ExecuteResponse>(own) }))
+    *OWN.get_or_init(|| {
+        next(NAME).map(|own| unsafe { std::mem::transmute::<*mut c_void, ExecuteResponse>(own) })
+    })
 }
 
 /// The definition of a symbol in the libraries after the executable.
@@ -218,13 +230,17 @@ struct EnvironmentParameter {
     default: *const c_char,
 }
 
-/// Takes the place of libCom's function of this name, by which libca reads whether it may take messages of any size.
-/// Without a setting of the site it may not: otherwise a server that claims a payload of 4 GB fills the memory.
+/// Takes the place of libCom's function of this name, by which libca reads whether it may take messages of
+/// any size. Without a setting of the site it may not: otherwise a server that claims a payload of 4 GB fills
+/// the memory.
 ///
 /// # Safety
 /// Called by libca and libCom: `parameter` and `value` are valid.
 #[unsafe(export_name = "envGetBoolConfigParam")]
-unsafe extern "C" fn guarded_env_get_bool(parameter: *const EnvironmentParameter, value: *mut c_int) -> c_long {
+unsafe extern "C" fn guarded_env_get_bool(
+    parameter: *const EnvironmentParameter,
+    value: *mut c_int,
+) -> c_long {
     type Own = unsafe extern "C" fn(*const EnvironmentParameter, *mut c_int) -> c_long;
     const AUTO_ARRAY_BYTES: &CStr = c"EPICS_CA_AUTO_ARRAY_BYTES";
     // SAFETY: the caller's promise; the name is a C string; getenv as libCom itself calls it.
@@ -277,7 +293,10 @@ mod tests {
             (WRITE_DONE, sys::ECA_PUTFAIL),
         ] {
             let header = checked(answer(status), &mut []).unwrap();
-            assert_eq!((header.command, header.cid, header.count), (command::READ_NOTIFY, handed_on as u32, 0));
+            assert_eq!(
+                (header.command, header.cid, header.count),
+                (command::READ_NOTIFY, handed_on as u32, 0)
+            );
         }
     }
 

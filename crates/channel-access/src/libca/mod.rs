@@ -58,7 +58,8 @@ impl Libca {
         id
     }
 
-    /// Hands a request to libca's thread. If that has ended, the request is dropped, and with it the reply's sender.
+    /// Hands a request to libca's thread. If that has ended, the request is dropped, and with it the reply's
+    /// sender.
     pub(crate) fn send(&self, request: Request) {
         let _ = self.0.requests.send(request);
     }

@@ -1,8 +1,9 @@
 //! The CA repeater: one process of a host hears the IOCs' beacons and repeats them to all its clients.
 //!
-//! libca starts the program `caRepeater` for that, which Debian does not have: it would complain, and find an IOC that
-//! comes up late only by its own ever slower search. libca exports the repeater as a function, so a thread of ours can
-//! be the host's repeater. It serves every client of the host for as long as this process runs.
+//! libca starts the program `caRepeater` for that, which Debian does not have: it would complain, and find an
+//! IOC that comes up late only by its own ever slower search. libca exports the repeater as a function, so a
+//! thread of ours can be the host's repeater. It serves every client of the host for as long as this process
+//! runs.
 
 use std::ffi::c_void;
 use std::io::ErrorKind;

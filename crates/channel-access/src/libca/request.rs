@@ -46,8 +46,8 @@ pub(crate) enum Request {
     Get { id: u64, reply: Reply },
     /// Writes a value; answered when the record has processed.
     Put { id: u64, value: Value, reply: Reply },
-    /// Writes a value without an answer of the server, then creates the monitor anew, so that the server reads what
-    /// the monitor delivers after the put.
+    /// Writes a value without an answer of the server, then creates the monitor anew, so that the server
+    /// reads what the monitor delivers after the put.
     PutAndRenew { id: u64, value: Value, reply: Reply },
     /// Ends the thread.
     Stop,

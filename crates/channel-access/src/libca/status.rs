@@ -14,8 +14,12 @@ pub(crate) fn message(status: i32) -> String {
 /// What to do about a refusal, as the end of a message; empty where there is nothing specific.
 pub(crate) fn remedy(status: i32) -> &'static str {
     match status {
-        sys::ECA_NOWTACCESS => ". The IOC's access security does not let this user or host write: see its .acf file",
-        sys::ECA_NORDACCESS => ". The IOC's access security does not let this user or host read: see its .acf file",
+        sys::ECA_NOWTACCESS => {
+            ". The IOC's access security does not let this user or host write: see its .acf file"
+        }
+        sys::ECA_NORDACCESS => {
+            ". The IOC's access security does not let this user or host read: see its .acf file"
+        }
         sys::ECA_BADCOUNT => ". The record holds fewer elements: raise its NELM",
         sys::ECA_PUTFAIL => ". Is the record disabled (DISP), or the value none of its states?",
         _ => "",

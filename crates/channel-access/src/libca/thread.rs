@@ -1,8 +1,9 @@
 //! The one thread that owns libca's context and makes every blocking call into it.
 //!
-//! libca runs the callbacks (callbacks.rs) on threads of its own ("preemptive"), under a lock that `ca_clear_channel`
-//! and `ca_clear_subscription` take too. Two rules prevent a deadlock: callbacks only push into queues and never make a
-//! blocking call into libca, and no lock of this crate is held while calling into libca.
+//! libca runs the callbacks (callbacks.rs) on threads of its own ("preemptive"), under a lock that
+//! `ca_clear_channel` and `ca_clear_subscription` take too. Two rules prevent a deadlock: callbacks only push
+//! into queues and never make a blocking call into libca, and no lock of this crate is held while calling
+//! into libca.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, c_void};
@@ -22,8 +23,8 @@ use crate::sync::lock;
 use crate::value::Value;
 use crate::wire;
 
-/// Priority of the circuits that channels share, and of those of a channel's own. libca opens a circuit for each
-/// priority.
+/// Priority of the circuits that channels share, and of those of a channel's own. libca opens a circuit for
+/// each priority.
 const SHARED_CIRCUIT: u32 = sys::CA_PRIORITY_DEFAULT as u32;
 const OWN_CIRCUIT: u32 = 1;
 
@@ -64,7 +65,8 @@ struct LibcaThread {
     next_reply: usize,
 }
 
-/// Starts libca, reports the result to `started`, and serves requests on the calling thread until [`Request::Stop`].
+/// Starts libca, reports the result to `started`, and serves requests on the calling thread until
+/// [`Request::Stop`].
 pub(super) fn run(
     inbox: &mpsc::Receiver<Request>,
     to_self: mpsc::Sender<Request>,
@@ -87,7 +89,8 @@ fn start_libca() -> Result<(), CaError> {
     if status == sys::ECA_NORMAL {
         // libca's own handler prints to stderr and may end the process.
         // SAFETY: the context is this thread's; the handler uses no argument of its own.
-        let status = unsafe { sys::ca_add_exception_event(Some(callbacks::on_exception), std::ptr::null_mut()) };
+        let status =
+            unsafe { sys::ca_add_exception_event(Some(callbacks::on_exception), std::ptr::null_mut()) };
         if status == sys::ECA_NORMAL {
             return Ok(());
         }
@@ -156,7 +159,8 @@ impl LibcaThread {
         if status == sys::ECA_NORMAL {
             // SAFETY: `chid` was just created.
             unsafe { sys::ca_replace_access_rights_event(chid, Some(callbacks::on_access_rights)) };
-            self.channels.insert(id, Open { chid, state, subscription: std::ptr::null_mut(), subscribed: None });
+            self.channels
+                .insert(id, Open { chid, state, subscription: std::ptr::null_mut(), subscribed: None });
         } else {
             // SAFETY: libca created no channel, so no callback knows the state.
             drop(unsafe { Box::from_raw(state) });
@@ -198,7 +202,13 @@ impl LibcaThread {
             None => sys::ECA_DISCONN,
             // SAFETY: an open channel; the callback takes the number as its argument.
             Some(Wanted { dbr_type, count }) => unsafe {
-                sys::ca_array_get_callback(dbr_type, count, chid, Some(callbacks::on_reply), number as *mut c_void)
+                sys::ca_array_get_callback(
+                    dbr_type,
+                    count,
+                    chid,
+                    Some(callbacks::on_reply),
+                    number as *mut c_void,
+                )
             },
         };
         self.settle(id, number, status);
@@ -228,8 +238,9 @@ impl LibcaThread {
         };
         let bytes = wire::encode(value);
         // SAFETY: as in put().
-        let status =
-            unsafe { sys::ca_array_put(value.field_type() as _, value.len() as _, open.chid, bytes.as_ptr().cast()) };
+        let status = unsafe {
+            sys::ca_array_put(value.field_type() as _, value.len() as _, open.chid, bytes.as_ptr().cast())
+        };
         if status == sys::ECA_NORMAL {
             // Put, cancel and the new subscription go to the server over one connection, in this order.
             unsubscribe(open);
@@ -282,8 +293,8 @@ fn unsubscribe(open: &mut Open) {
 }
 
 fn close(open: Open) {
-    // SAFETY: the channel is ours and forgotten here; ca_clear_channel waits for a running callback to end, and none
-    // comes after it, so that the state can go.
+    // SAFETY: the channel is ours and forgotten here; ca_clear_channel waits for a running callback to end,
+    // and none comes after it, so that the state can go.
     unsafe {
         sys::ca_clear_channel(open.chid);
         drop(Box::from_raw(open.state));

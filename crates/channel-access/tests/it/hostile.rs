@@ -24,8 +24,12 @@ async fn good_pv_is_served(ca: &Context, name: &str) {
     assert_eq!(good.get(LIMIT).await.unwrap_or_else(|e| panic!("{e}")).value, Value::Long(vec![0]));
 }
 
-/// A bad PV of this type, whose server answers reads and monitors like this, costs its connection and nothing else.
-async fn costs_the_connection(native: (u16, u32), answer: impl Fn(&Message) -> Vec<u8> + Send + Sync + 'static) {
+/// A bad PV of this type, whose server answers reads and monitors like this, costs its connection and nothing
+/// else.
+async fn costs_the_connection(
+    native: (u16, u32),
+    answer: impl Fn(&Message) -> Vec<u8> + Send + Sync + 'static,
+) {
     let test = CaTest::new();
     let before = resident();
     let server = HostileServer::start(&test, native, move |message, _| {
@@ -76,20 +80,26 @@ async fn a_billion_doubles_for_a_text() {
 
 #[tokio::test]
 async fn a_value_of_a_type_that_was_not_asked_for() {
-    costs_the_connection((5, 1), |message| Message { data_type: 34, count: 1, ..message.answer(&[1; 8]) }.bytes())
-        .await;
+    costs_the_connection((5, 1), |message| {
+        Message { data_type: 34, count: 1, ..message.answer(&[1; 8]) }.bytes()
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_value_of_a_type_that_does_not_exist() {
-    costs_the_connection((5, 1), |message| Message { data_type: u16::MAX, ..message.answer(&[1; 8]) }.bytes()).await;
+    costs_the_connection((5, 1), |message| {
+        Message { data_type: u16::MAX, ..message.answer(&[1; 8]) }.bytes()
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn an_error_report_about_a_command_that_does_not_exist() {
     costs_the_connection((5, 1), |message| {
         let about = Message { command: u16::MAX, ..message.clone() }.bytes();
-        let report = Message { command: ERROR, payload: padded([&about[..16], b"text"].concat()), ..message.clone() };
+        let report =
+            Message { command: ERROR, payload: padded([&about[..16], b"text"].concat()), ..message.clone() };
         [report.bytes(), Message { command: 99, ..Message::default() }.bytes()].concat()
     })
     .await;
@@ -179,8 +189,12 @@ async fn endless_events_are_not_kept() {
         }
         (message.command == EVENT_ADD).then(|| {
             let cid = channel.load(Ordering::SeqCst);
-            let rights = |n: u32| Message { command: ACCESS_RIGHTS, cid, available: n % 4, ..Message::default() };
-            (0..300_000).flat_map(|n| rights(n).bytes()).chain(message.answer(&[0, 0, 0, 7]).bytes()).collect()
+            let rights =
+                |n: u32| Message { command: ACCESS_RIGHTS, cid, available: n % 4, ..Message::default() };
+            (0..300_000)
+                .flat_map(|n| rights(n).bytes())
+                .chain(message.answer(&[0, 0, 0, 7]).bytes())
+                .collect()
         })
     });
     let ca = Context::new().unwrap();
@@ -195,8 +209,8 @@ async fn endless_events_are_not_kept() {
     assert!(grown < 24_000_000, "{grown} bytes more");
 }
 
-/// What would make libca use memory that it has freed: a monitor's value for the id of a read, twice, and a write's
-/// answer for the id of a monitor.
+/// What would make libca use memory that it has freed: a monitor's value for the id of a read, twice, and a
+/// write's answer for the id of a monitor.
 #[tokio::test]
 async fn answers_for_the_id_of_another_request() {
     let test = CaTest::new();
@@ -300,8 +314,10 @@ async fn endless_disconnections_are_not_kept() {
     let test = CaTest::new();
     let _server = HostileServer::start(&test, (5, 1), move |message, _| match message.command {
         CREATE_CHAN => {
-            let rights = Message { command: ACCESS_RIGHTS, cid: message.cid, available: 3, ..Message::default() };
-            let created = Message { command: CREATE_CHAN, data_type: 5, count: 1, available: 1, ..rights.clone() };
+            let rights =
+                Message { command: ACCESS_RIGHTS, cid: message.cid, available: 3, ..Message::default() };
+            let created =
+                Message { command: CREATE_CHAN, data_type: 5, count: 1, available: 1, ..rights.clone() };
             let gone = Message { command: 27, cid: message.cid, ..Message::default() };
             Some([rights.bytes(), created.bytes(), gone.bytes()].concat())
         }

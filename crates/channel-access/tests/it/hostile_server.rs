@@ -1,5 +1,5 @@
-//! A Channel Access server for one test that answers every search, and then what the test wants: well-formed values for
-//! PVs whose name begins with `good`, anything else for the others.
+//! A Channel Access server for one test that answers every search, and then what the test wants: well-formed
+//! values for PVs whose name begins with `good`, anything else for the others.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -56,7 +56,8 @@ impl Message {
         bytes
     }
 
-    /// This value as the answer to this request, which has asked for as many elements as there are (0) or for some.
+    /// This value as the answer to this request, which has asked for as many elements as there are (0) or for
+    /// some.
     pub fn answer(&self, value: &[u8]) -> Message {
         Message {
             cid: NORMAL,
@@ -82,8 +83,8 @@ pub fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// What a server does with a client's message: it returns bytes to send, or `None` for the usual answer. What is too
-/// much for the memory it writes itself.
+/// What a server does with a client's message: it returns bytes to send, or `None` for the usual answer. What
+/// is too much for the memory it writes itself.
 type Answer = dyn Fn(&Message, &mut TcpStream) -> Option<Vec<u8>> + Send + Sync;
 
 /// The server; its threads end with the process.
@@ -177,10 +178,17 @@ fn talk(mut stream: TcpStream, native: (u16, u32), answer: &Answer) {
 fn usual(message: &Message, native: (u16, u32)) -> Option<Vec<u8>> {
     match message.command {
         CREATE_CHAN => {
-            let rights = Message { command: ACCESS_RIGHTS, cid: message.cid, available: 3, ..Message::default() };
+            let rights =
+                Message { command: ACCESS_RIGHTS, cid: message.cid, available: 3, ..Message::default() };
             let (data_type, count) = native;
-            let created =
-                Message { command: CREATE_CHAN, data_type, count, cid: message.cid, available: 1, ..rights.clone() };
+            let created = Message {
+                command: CREATE_CHAN,
+                data_type,
+                count,
+                cid: message.cid,
+                available: 1,
+                ..rights.clone()
+            };
             Some([rights.bytes(), created.bytes()].concat())
         }
         EVENT_ADD | READ_NOTIFY => Some(message.answer(&[0; 40][..size_of(message.data_type)]).bytes()),

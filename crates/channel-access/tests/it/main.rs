@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use channel_access::{Channel, Connection, Event, Sample};
 
-/// How long anything may take: an IOC is found within a second as a rule, but libca's search may take up to 25 s.
+/// How long anything may take: an IOC is found within a second as a rule, but libca's search may take up to
+/// 25 s.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// Waits for an event that `wanted` takes, and fails after [`LIMIT`].

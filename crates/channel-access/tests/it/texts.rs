@@ -76,8 +76,16 @@ async fn a_text_goes_through_every_kind_of_record() {
          \x20   print(pv, epics.PV(pv).get(as_string=True))\n",
     );
     let lines: Vec<_> = peer.lines().collect();
-    let expected =
-        ["chars Lee", "si Lee", "so Lee", "lso.VAL$ Lee", "strings ['Lee']", "mbbo GUP-2", "bo Yes", "li 1001583"];
+    let expected = [
+        "chars Lee",
+        "si Lee",
+        "so Lee",
+        "lso.VAL$ Lee",
+        "strings ['Lee']",
+        "mbbo GUP-2",
+        "bo Yes",
+        "li 1001583",
+    ];
     assert_eq!(lines, expected);
 }
 
@@ -95,7 +103,9 @@ async fn a_string_of_39_bytes_may_have_been_cut_and_a_long_string_is_whole() {
     ] {
         ca.channel(pv).unwrap().put(value, LIMIT).await.unwrap_or_else(|e| panic!("{e}"));
     }
-    for (pv, kept, possibly_cut) in [("so", 39, true), ("lso", 99, false), ("chars", 99, false), ("small", 8, true)] {
+    for (pv, kept, possibly_cut) in
+        [("so", 39, true), ("lso", 99, false), ("chars", 99, false), ("small", 8, true)]
+    {
         let expected = address[..kept.min(address.len())].to_owned();
         let channel = TextChannel::new(&ca, pv).unwrap();
         let got = channel.get(LIMIT).await.unwrap();

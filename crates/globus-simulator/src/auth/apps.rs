@@ -1,4 +1,5 @@
-//! Apps: the registration that the official command line makes for itself, and the documents of OpenID Connect.
+//! Apps: the registration that the official command line makes for itself, and the documents of OpenID
+//! Connect.
 
 use std::sync::Arc;
 

@@ -33,7 +33,9 @@ pub(crate) fn document(identity: &Identity) -> Value {
 
 /// Any token for Auth will do; so will an app's own credentials.
 fn authorized(state: &State, headers: &HeaderMap) -> Result<(), AuthError> {
-    bearer(state, headers).map(|_| ()).or_else(|refusal| client(state, headers, &[]).map(|_| ()).map_err(|_| refusal))
+    bearer(state, headers)
+        .map(|_| ())
+        .or_else(|refusal| client(state, headers, &[]).map(|_| ()).map_err(|_| refusal))
 }
 
 /// `GET /v2/api/identities?usernames=a,b&provision=true` or `?ids=`
@@ -50,7 +52,9 @@ pub(crate) async fn list(
     let wanted = match (&usernames, &ids) {
         (Some(wanted), None) | (None, Some(wanted)) => wanted,
         _ => {
-            return Err(AuthError::bad_request("Exactly one of the parameters usernames and ids must be given"));
+            return Err(AuthError::bad_request(
+                "Exactly one of the parameters usernames and ids must be given",
+            ));
         }
     };
     if wanted.len() > MOST {
@@ -151,7 +155,10 @@ pub(crate) async fn consents(
 }
 
 /// `GET /v2/api/identity_providers`
-pub(crate) async fn providers(Shared(world): Shared<Arc<World>>, headers: HeaderMap) -> Result<Json<Value>, AuthError> {
+pub(crate) async fn providers(
+    Shared(world): Shared<Arc<World>>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, AuthError> {
     authorized(&world.state(), &headers)?;
     Ok(Json(json!({"identity_providers": [provider()]})))
 }
@@ -198,6 +205,7 @@ pub(crate) fn pairs(query: Option<&str>) -> Vec<(String, String)> {
 }
 
 fn list_of(query: &[(String, String)], name: &str) -> Option<Vec<String>> {
-    field(query, name)
-        .map(|text| text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect())
+    field(query, name).map(|text| {
+        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    })
 }

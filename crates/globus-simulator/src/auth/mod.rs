@@ -68,7 +68,11 @@ pub(crate) fn bearer(state: &State, headers: &HeaderMap) -> Result<Token, AuthEr
 /// The app behind a call, by HTTP Basic or by `client_id` and `client_secret` in the form.
 ///
 /// A service must show its secret; a native app only says who it is.
-pub(crate) fn client(state: &State, headers: &HeaderMap, form: &[(String, String)]) -> Result<Uuid, AuthError> {
+pub(crate) fn client(
+    state: &State,
+    headers: &HeaderMap,
+    form: &[(String, String)],
+) -> Result<Uuid, AuthError> {
     let refused = |detail: &str| AuthError::oauth(StatusCode::UNAUTHORIZED, "invalid_client", detail);
     let (id, secret) = match basic(headers) {
         Some((id, secret)) => (id, Some(secret)),
@@ -80,8 +84,8 @@ pub(crate) fn client(state: &State, headers: &HeaderMap, form: &[(String, String
     let id = Uuid::parse_str(&id).map_err(|_| refused("The client id is not a UUID"))?;
     let app = state.apps.get(&id).ok_or_else(|| refused("No such client"))?;
     let right = match (&app.secret, secret) {
-        // RFC 6749, 2.3.1: both halves are form-encoded inside Basic. The crate `oauth2` does so, the Python SDK doesn't,
-        // and the service takes both.
+        // RFC 6749, 2.3.1: both halves are form-encoded inside Basic. The crate `oauth2` does so, the Python
+        // SDK doesn't, and the service takes both.
         (Some(expected), Some(secret)) => *expected == secret || *expected == form_decoded(&secret),
         (None, secret) => secret.is_none_or(|secret| secret.is_empty()),
         (Some(_), None) => false,

@@ -5,7 +5,8 @@ pub(crate) const TRANSFER_ALL: &str = "urn:globus:auth:scope:transfer.api.globus
 /// Everything that Groups offers.
 pub(crate) const GROUPS_ALL: &str = "urn:globus:auth:scope:groups.api.globus.org:all";
 /// Reading the caller's own groups.
-pub(crate) const GROUPS_VIEW: &str = "urn:globus:auth:scope:groups.api.globus.org:view_my_groups_and_memberships";
+pub(crate) const GROUPS_VIEW: &str =
+    "urn:globus:auth:scope:groups.api.globus.org:view_my_groups_and_memberships";
 /// Timers, whose resource server is known by its id.
 pub(crate) const TIMER: &str = "https://auth.globus.org/scopes/524230d7-ea86-4a52-8312-86065a9e0417/timer";
 pub(crate) const AUTH_SERVER: &str = "auth.globus.org";

@@ -24,7 +24,8 @@ struct Wish {
     scopes: Vec<super::scope::Scope>,
 }
 
-/// Everything that must be right before a person is asked. Such an error is shown and never redirected (RFC 6749, 4.1.2.1).
+/// Everything that must be right before a person is asked. Such an error is shown and never redirected (RFC
+/// 6749, 4.1.2.1).
 fn wish(state: &State, base: &str, query: &[(String, String)]) -> Result<Wish, String> {
     let client = field(query, "client_id").unwrap_or_default();
     let (client, app) = Uuid::parse_str(client)
@@ -32,8 +33,8 @@ fn wish(state: &State, base: &str, query: &[(String, String)]) -> Result<Wish, S
         .and_then(|id| state.apps.get(&id).map(|app| (id, app)))
         .ok_or_else(|| format!("There is no app with the client id '{client}'."))?;
     let redirect = field(query, "redirect_uri").unwrap_or_default();
-    let redirect =
-        Url::parse(redirect).map_err(|error| format!("The redirect_uri '{redirect}' is not a URL: {error}."))?;
+    let redirect = Url::parse(redirect)
+        .map_err(|error| format!("The redirect_uri '{redirect}' is not a URL: {error}."))?;
     let host = redirect.host_str().unwrap_or_default();
     let own = redirect.as_str().starts_with(&format!("{base}/"));
     if !own && !matches!(host, "localhost" | "127.0.0.1" | "[::1]") && redirect.scheme() != "https" {
@@ -45,7 +46,8 @@ fn wish(state: &State, base: &str, query: &[(String, String)]) -> Result<Wish, S
     if app.secret.is_none() && field(query, "code_challenge").is_none_or(str::is_empty) {
         return Err("A native app must send a code_challenge (PKCE).".to_owned());
     }
-    let scopes = token::scopes(state, field(query, "scope").unwrap_or_default()).map_err(|error| error.detail)?;
+    let scopes =
+        token::scopes(state, field(query, "scope").unwrap_or_default()).map_err(|error| error.detail)?;
     Ok(Wish { client, app: app.name.clone(), redirect, scopes })
 }
 
@@ -68,10 +70,10 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response {
     let html = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>\
-         body{{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;color:#1c2733}}\
-         h1{{font-size:1.4rem}}button{{font:inherit;padding:.5rem 1.2rem;margin:.3rem .5rem .3rem 0}}\
-         label{{display:block;margin:.4rem 0}}code,input.code{{font:1rem monospace;word-break:break-all}}\
-         input.code{{width:100%;padding:.6rem}}.note{{color:#5b6670;font-size:.9rem}}\
+         body{{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 \
+         1rem;color:#1c2733}}h1{{font-size:1.4rem}}button{{font:inherit;padding:.5rem 1.2rem;margin:.3rem \
+         .5rem .3rem 0}}label{{display:block;margin:.4rem 0}}code,input.code{{font:1rem \
+         monospace;word-break:break-all}}input.code{{width:100%;padding:.6rem}}.note{{color:#5b6670;font-size:.9rem}}\
          </style></head><body><h1>{title}</h1>{body}\
          <p class=\"note\">This is the Globus simulator on this machine, not globus.org. \
          It asks for no password.</p></body></html>"
@@ -118,7 +120,9 @@ pub(crate) async fn ask(Shared(world): Shared<Arc<World>>, RawQuery(query): RawQ
     let hidden: String = query
         .iter()
         .filter(|(key, _)| !matches!(key.as_str(), "username" | "decision"))
-        .map(|(key, value)| format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escaped(key), escaped(value)))
+        .map(|(key, value)| {
+            format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escaped(key), escaped(value))
+        })
         .collect();
     page(
         StatusCode::OK,
@@ -200,7 +204,8 @@ fn granted(form: &[(String, String)], client: Uuid, identity: Uuid) -> Authoriza
     }
 }
 
-/// A person opens the link that an app printed, chooses the account and allows it; the answer is the code to paste.
+/// A person opens the link that an app printed, chooses the account and allows it; the answer is the code to
+/// paste.
 pub(crate) fn allow(world: &World, link: &str, username: &str) -> Result<String, String> {
     let link = Url::parse(link).map_err(|error| format!("'{link}' is not a link: {error}"))?;
     let mut form: Vec<(String, String)> = link.query_pairs().into_owned().collect();
@@ -224,7 +229,8 @@ pub(crate) async fn show_code(RawQuery(query): RawQuery) -> Response {
             "Native app authorization code",
             &format!(
                 "<p>Copy this code and paste it where the app asks for it. It is good for ten minutes.</p>\
-                 <input class=\"code\" id=\"auth-code\" readonly value=\"{}\" onfocus=\"this.select()\" autofocus>",
+                 <input class=\"code\" id=\"auth-code\" readonly value=\"{}\" onfocus=\"this.select()\" \
+                 autofocus>",
                 escaped(code)
             ),
         ),

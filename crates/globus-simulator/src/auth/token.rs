@@ -66,7 +66,9 @@ pub(crate) async fn token(
             Some("client_credentials") => client_credentials(&world, caller, &form),
             Some("authorization_code") => authorization_code(&world, caller, &form),
             Some("refresh_token") => refresh(&world, caller, &form),
-            Some(other) => Err(refused("unsupported_grant_type", format!("Unsupported grant type '{other}'"))),
+            Some(other) => {
+                Err(refused("unsupported_grant_type", format!("Unsupported grant type '{other}'")))
+            }
             None => Err(refused("invalid_request", "Missing grant_type")),
         }
         .map(Json)
@@ -86,13 +88,23 @@ fn client_credentials(world: &World, caller: Uuid, form: &Form) -> Result<Value,
     let scopes = {
         let state = world.state();
         if state.apps.get(&caller).is_none_or(|app| app.secret.is_none()) {
-            return Err(refused("unauthorized_client", "A native app cannot use the client credentials grant"));
+            return Err(refused(
+                "unauthorized_client",
+                "A native app cannot use the client credentials grant",
+            ));
         }
         scopes(&state, field(form, "scope").unwrap_or_default())?
     };
     Ok(issue::tokens(
         world,
-        &Grant { client: caller, identity: caller, scopes: &scopes, offline: false, state: None, nonce: None },
+        &Grant {
+            client: caller,
+            identity: caller,
+            scopes: &scopes,
+            offline: false,
+            state: None,
+            nonce: None,
+        },
     ))
 }
 
@@ -155,7 +167,14 @@ fn refresh(world: &World, caller: Uuid, form: &Form) -> Result<Value, AuthError>
         .collect();
     let mut answer = issue::tokens(
         world,
-        &Grant { client: caller, identity: token.identity, scopes: &scopes, offline: false, state: None, nonce: None },
+        &Grant {
+            client: caller,
+            identity: token.identity,
+            scopes: &scopes,
+            offline: false,
+            state: None,
+            nonce: None,
+        },
     );
     // The refresh token stays valid and is returned again, as by the service.
     answer["refresh_token"] = text.into();

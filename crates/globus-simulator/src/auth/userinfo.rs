@@ -53,7 +53,10 @@ pub(crate) fn claims(state: &State, identity: Uuid, scopes: &[&str]) -> Value {
 }
 
 /// `GET /v2/oauth2/userinfo`
-pub(crate) async fn get(Shared(world): Shared<Arc<World>>, headers: HeaderMap) -> Result<Json<Value>, AuthError> {
+pub(crate) async fn get(
+    Shared(world): Shared<Arc<World>>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, AuthError> {
     let state = world.state();
     let token = bearer(&state, &headers)?;
     if !token.scopes.iter().any(|scope| scope == "openid") {

@@ -1,4 +1,5 @@
-//! What differs between two responses: status, headers, fields, types and codes. Values of people don't matter.
+//! What differs between two responses: status, headers, fields, types and codes. Values of people don't
+//! matter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,14 +109,21 @@ fn compare(path: &str, recorded: &Value, replayed: &Value, lines: &mut BTreeSet<
         (Value::String(recorded), Value::String(replayed)) => {
             let field = path.rsplit(['.', ']']).next().unwrap_or_default();
             if CODES.contains(&field) && recorded != replayed {
-                lines.insert(format!("{place}: '{recorded}' from the service, '{replayed}' from the simulator"));
+                lines.insert(format!(
+                    "{place}: '{recorded}' from the service, '{replayed}' from the simulator"
+                ));
             }
         }
         _ => {}
     }
 }
 
-fn objects(path: &str, recorded: &Map<String, Value>, replayed: &Map<String, Value>, lines: &mut BTreeSet<String>) {
+fn objects(
+    path: &str,
+    recorded: &Map<String, Value>,
+    replayed: &Map<String, Value>,
+    lines: &mut BTreeSet<String>,
+) {
     // Where fields are named by ids, as in the preferences of Groups, any of them stands for all.
     if let (Some(recorded), Some(replayed)) = (by_id(recorded), by_id(replayed)) {
         return compare(&format!("{path}{{id}}"), recorded, replayed, lines);
@@ -165,7 +173,8 @@ pub(super) fn headers(recorded: &Map<String, Value>, replayed: &BTreeMap<String,
             (None, _) => lines.push(format!("header {name}: only the service has it")),
             (Some(other), Some(value)) if name == "content-type" && kind(other) != kind(value) => {
                 let (value, other) = (kind(value), kind(other));
-                lines.push(format!("header {name}: '{value}' from the service, '{other}' from the simulator"));
+                lines
+                    .push(format!("header {name}: '{value}' from the service, '{other}' from the simulator"));
             }
             _ => {}
         }

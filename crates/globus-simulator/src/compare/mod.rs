@@ -1,5 +1,5 @@
-//! Compares a transcript of the real service with the simulator: the requests are replayed, and what differs between
-//! the responses is listed document by document.
+//! Compares a transcript of the real service with the simulator: the requests are replayed, and what differs
+//! between the responses is listed document by document.
 //!
 //! Nothing is sent anywhere: the requests go to the simulator's routes inside of this process.
 
@@ -46,11 +46,17 @@ impl fmt::Display for Comparison {
             writeln!(f, "not replayed: {line}")?;
         }
         let count: usize = self.differences.values().map(Vec::len).sum();
-        write!(f, "{} exchanges replayed, {count} differences in {} calls", self.replayed, self.differences.len())
+        write!(
+            f,
+            "{} exchanges replayed, {count} differences in {} calls",
+            self.replayed,
+            self.differences.len()
+        )
     }
 }
 
-/// Replays a transcript, as `globus-transfer-client` writes it, against a simulator whose files lie in `root`.
+/// Replays a transcript, as `globus-transfer-client` writes it, against a simulator whose files lie in
+/// `root`.
 ///
 /// # Errors
 /// When a line of the transcript can't be read, or the directories can't be made.

@@ -1,4 +1,5 @@
-//! Replays the requests in their order, with the ids that the simulator gives in the place of the recorded ones.
+//! Replays the requests in their order, with the ids that the simulator gives in the place of the recorded
+//! ones.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -28,7 +29,8 @@ pub(super) async fn replay(exchanges: &[Exchange], recorded: Recorded) -> Compar
             continue;
         };
         if exchange.path().contains("/oauth2/") && !exchange.path().ends_with("/userinfo") {
-            let scope = exchange.request.body.as_ref().and_then(|body| body.form.as_ref()?.get("scope")?.as_str());
+            let scope =
+                exchange.request.body.as_ref().and_then(|body| body.form.as_ref()?.get("scope")?.as_str());
             if let (Some(scope), true) = (scope, exchange.succeeded()) {
                 consent(&recorded.world, scope);
             }
@@ -37,7 +39,9 @@ pub(super) async fn replay(exchanges: &[Exchange], recorded: Recorded) -> Compar
         }
         let server = recorded.world.state().servers.keys().next().copied();
         let Some(request) = request(exchange, &ids, server) else {
-            comparison.left_out.push(format!("{} {call}: the request cannot be built again", exchange.number));
+            comparison
+                .left_out
+                .push(format!("{} {call}: the request cannot be built again", exchange.number));
             continue;
         };
         let response = match router.clone().oneshot(request).await {
@@ -56,7 +60,9 @@ pub(super) async fn replay(exchanges: &[Exchange], recorded: Recorded) -> Compar
             && answer.status < 300
             && status == 404
         {
-            comparison.left_out.push(format!("{} {call}: {stranger} is from before the transcript", exchange.number));
+            comparison
+                .left_out
+                .push(format!("{} {call}: {stranger} is from before the transcript", exchange.number));
             continue;
         }
         comparison.replayed += 1;
@@ -77,13 +83,19 @@ pub(super) async fn replay(exchanges: &[Exchange], recorded: Recorded) -> Compar
     comparison
 }
 
-fn compare(answer: &Answer, status: u16, headers: &BTreeMap<String, String>, document: Option<&Value>) -> Vec<String> {
+fn compare(
+    answer: &Answer,
+    status: u16,
+    headers: &BTreeMap<String, String>,
+    document: Option<&Value>,
+) -> Vec<String> {
     let mut lines = Vec::new();
     if answer.status != status {
         lines.push(format!("status: {} from the service, {status} from the simulator", answer.status));
     }
     lines.extend(differences::headers(&answer.headers, headers));
-    let code = |document: Option<&Value>| document.and_then(|document| document["code"].as_str().map(str::to_owned));
+    let code =
+        |document: Option<&Value>| document.and_then(|document| document["code"].as_str().map(str::to_owned));
     let recorded = answer.body.as_ref().and_then(|body| body.json.as_ref());
     if (answer.status < 300) != (status < 300) {
         // A success and a refusal have no fields to compare.

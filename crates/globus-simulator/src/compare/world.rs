@@ -1,4 +1,5 @@
-//! The world that a transcript was recorded in, as far as its documents tell: accounts, collections, files, rules.
+//! The world that a transcript was recorded in, as far as its documents tell: accounts, collections, files,
+//! rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -25,7 +26,8 @@ pub(super) fn consent(world: &World, text: &str) {
     let Ok(scopes) = scope::parse(text) else { return };
     let identity = world.state().tokens.get(token(Service::Transfer)).map(|token| token.identity);
     if let Some(identity) = identity {
-        let grant = issue::Grant { client: APP, identity, scopes: &scopes, offline: false, state: None, nonce: None };
+        let grant =
+            issue::Grant { client: APP, identity, scopes: &scopes, offline: false, state: None, nonce: None };
         issue::consent(&mut world.state(), &grant);
     }
 }
@@ -68,7 +70,8 @@ pub(super) fn build(exchanges: &[Exchange], root: &Path) -> Result<Recorded, Err
     }
     // Tokens of an app, so that consents can be missing until the transcript asks for them.
     state.tokens.values_mut().for_each(|token| token.client = Some(APP));
-    let known = state.collections.keys().chain(state.identities.keys()).chain(state.groups.keys()).copied().collect();
+    let known =
+        state.collections.keys().chain(state.identities.keys()).chain(state.groups.keys()).copied().collect();
     Ok(Recorded { world: World::new("https://simulator.example.org".to_owned(), state), known })
 }
 
@@ -110,15 +113,18 @@ fn accounts(seed: &mut Seed, exchanges: &[Exchange], documents: &[&Value]) -> St
             known.entry(id).or_insert_with(|| account(id, username, document));
         }
     }
-    let userinfo = exchanges.iter().filter(|one| one.path().ends_with("/userinfo")).find_map(Exchange::document);
-    let caller = userinfo.and_then(|document| Some((id(document, "sub")?, document))).map(|(id, document)| {
-        let username = document["preferred_username"].as_str().unwrap_or(SOMEBODY);
-        known.entry(id).or_insert_with(|| account(id, username, document)).username.clone()
-    });
+    let userinfo =
+        exchanges.iter().filter(|one| one.path().ends_with("/userinfo")).find_map(Exchange::document);
+    let caller =
+        userinfo.and_then(|document| Some((id(document, "sub")?, document))).map(|(id, document)| {
+            let username = document["preferred_username"].as_str().unwrap_or(SOMEBODY);
+            known.entry(id).or_insert_with(|| account(id, username, document)).username.clone()
+        });
     let caller = caller.unwrap_or_else(|| SOMEBODY.to_owned());
     // Two ids of one username would be two accounts with one name.
     let mut usernames = BTreeSet::new();
-    seed.accounts = known.into_values().filter(|account| usernames.insert(account.username.to_lowercase())).collect();
+    seed.accounts =
+        known.into_values().filter(|account| usernames.insert(account.username.to_lowercase())).collect();
     if !usernames.contains(&caller.to_lowercase()) {
         seed.accounts.push(Account::new(&caller, "Somebody"));
     }
@@ -136,12 +142,18 @@ fn collections(seed: &mut Seed, exchanges: &[Exchange], documents: &[&Value], ca
             continue;
         }
         let kind = if entity.ends_with("guest_collection") { Kind::Guest } else { Kind::Mapped };
-        let roles: Vec<&str> =
-            document["my_effective_roles"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let roles: Vec<&str> = document["my_effective_roles"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         let owner = if roles.contains(&"administrator") { caller } else { "owner-of-the-rest@example.org" };
         let name = document["display_name"].as_str().unwrap_or("collection");
         let mut made = Collection { kind, ..Collection::mapped(own, name, own.to_string(), owner) };
-        for role in roles.iter().filter(|role| crate::state::ROLES.contains(*role) && **role != "administrator") {
+        for role in
+            roles.iter().filter(|role| crate::state::ROLES.contains(*role) && **role != "administrator")
+        {
             made = made.role(caller, role);
         }
         made.personal = entity.starts_with("GCP");
@@ -152,7 +164,9 @@ fn collections(seed: &mut Seed, exchanges: &[Exchange], documents: &[&Value], ca
         made.server = (!made.personal).then(|| id(document, "owner_id")).flatten();
         found.entry(own).or_insert(made);
     }
-    let about = exchanges.iter().filter(|one| one.service() == Service::Transfer && one.path().contains("/endpoint/"));
+    let about = exchanges
+        .iter()
+        .filter(|one| one.service() == Service::Transfer && one.path().contains("/endpoint/"));
     for own in about.filter(|one| one.succeeded()).filter_map(Exchange::path_id) {
         found.entry(own).or_insert_with(|| Collection::guest(own, "collection", own.to_string(), caller));
     }
@@ -188,7 +202,8 @@ fn missing_consents(refusal: &Value) -> Vec<Uuid> {
 
 /// The access rules that lists show, but for those that the transcript itself creates.
 fn rules(found: &mut BTreeMap<Uuid, Collection>, exchanges: &[Exchange], seed: &Seed) {
-    let created: BTreeSet<&str> = exchanges.iter().filter_map(|one| one.document()?["access_id"].as_str()).collect();
+    let created: BTreeSet<&str> =
+        exchanges.iter().filter_map(|one| one.document()?["access_id"].as_str()).collect();
     for exchange in exchanges.iter().filter(|one| one.path().ends_with("/access_list")) {
         let Some(collection) = exchange.path_id().and_then(|id| found.get_mut(&id)) else { continue };
         let listed = exchange.document().and_then(|document| document["DATA"].as_array());
@@ -202,12 +217,22 @@ fn rules(found: &mut BTreeMap<Uuid, Collection>, exchanges: &[Exchange], seed: &
                 _ => continue,
             };
             let is_known = principal.contains('_')
-                || seed.accounts.iter().any(|account| account.id.is_some_and(|id| id.to_string() == principal));
-            let (Some(path), Some(permissions)) = (rule["path"].as_str(), rule["permissions"].as_str()) else {
+                || seed
+                    .accounts
+                    .iter()
+                    .any(|account| account.id.is_some_and(|id| id.to_string() == principal));
+            let (Some(path), Some(permissions)) = (rule["path"].as_str(), rule["permissions"].as_str())
+            else {
                 continue;
             };
-            let twice = collection.rules.iter().any(|other| other.path == path && other.principal == principal);
-            if is_known && !twice && path.starts_with('/') && path.ends_with('/') && collection.kind == Kind::Guest {
+            let twice =
+                collection.rules.iter().any(|other| other.path == path && other.principal == principal);
+            if is_known
+                && !twice
+                && path.starts_with('/')
+                && path.ends_with('/')
+                && collection.kind == Kind::Guest
+            {
                 *collection = collection.clone().rule(&principal, path, permissions);
             }
         }
@@ -293,7 +318,8 @@ fn files(exchanges: &[Exchange], collection: Uuid, directory: &Path) -> Result<(
     };
     for exchange in exchanges {
         let own = exchange.path_id() == Some(collection);
-        let asked = exchange.request.query.iter().find(|(name, _)| name == "path").map(|(_, path)| path.as_str());
+        let asked =
+            exchange.request.query.iter().find(|(name, _)| name == "path").map(|(_, path)| path.as_str());
         let (Some(document), path) = (exchange.document(), exchange.path()) else { continue };
         let sent = |field: &str| exchange.sent().and_then(|sent| sent[field].as_str()).unwrap_or_default();
         if own && path.ends_with("/ls") && exchange.succeeded() {

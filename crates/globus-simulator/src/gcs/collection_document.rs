@@ -103,7 +103,9 @@ pub(super) fn apply(of: &mut Collection, given: &Map<String, Value>) -> Result<(
             None => {}
             Some(Value::Null) => *place = None,
             Some(Value::String(text)) => *place = Some(text.clone()),
-            Some(other) => return Err(GcsError::unprocessable(format!("{field} must be a text, not {other}"))),
+            Some(other) => {
+                return Err(GcsError::unprocessable(format!("{field} must be a text, not {other}")));
+            }
         }
     }
     for (field, place) in [
@@ -116,7 +118,9 @@ pub(super) fn apply(of: &mut Collection, given: &Map<String, Value>) -> Result<(
         match given.get(field) {
             None | Some(Value::Null) => {}
             Some(Value::Bool(value)) => *place = *value,
-            Some(other) => return Err(GcsError::unprocessable(format!("{field} must be true or false, not {other}"))),
+            Some(other) => {
+                return Err(GcsError::unprocessable(format!("{field} must be true or false, not {other}")));
+            }
         }
     }
     if let Some(keywords) = given.get("keywords").and_then(Value::as_array) {

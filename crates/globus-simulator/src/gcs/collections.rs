@@ -37,7 +37,8 @@ pub(super) async fn list(session: GcsSession, RawQuery(query): RawQuery) -> Resu
     let query = pairs(query.as_deref());
     let state = session.world.state();
     let server = session.server(&state)?;
-    let filters: Vec<&str> = field(&query, "filter").unwrap_or_default().split(',').filter(|f| !f.is_empty()).collect();
+    let filters: Vec<&str> =
+        field(&query, "filter").unwrap_or_default().split(',').filter(|f| !f.is_empty()).collect();
     let host = field(&query, "mapped_collection_id");
     let asked = field(&query, "include").is_some_and(|include| include.contains("private_policies"));
     let mut found = Vec::new();
@@ -69,7 +70,8 @@ pub(super) async fn get(session: GcsSession, Path(id): Path<String>) -> Result<R
     Ok(success(StatusCode::OK, "success", Some(document(session.server(&state)?, found, private))))
 }
 
-/// `POST /collections`: a guest collection by whoever has a mapped one, a mapped collection by an administrator.
+/// `POST /collections`: a guest collection by whoever has a mapped one, a mapped collection by an
+/// administrator.
 pub(super) async fn create(session: GcsSession, given: String) -> Result<Response, GcsError> {
     let given = body(&given, "collection")?;
     let mut state = session.world.state();
@@ -77,7 +79,9 @@ pub(super) async fn create(session: GcsSession, given: String) -> Result<Respons
         Some("guest") => guest(&session, &state, &given)?,
         Some("mapped") => mapped(&session, &state, &given)?,
         other => {
-            return Err(GcsError::unprocessable(format!("collection_type must be guest or mapped, not {other:?}")));
+            return Err(GcsError::unprocessable(format!(
+                "collection_type must be guest or mapped, not {other:?}"
+            )));
         }
     };
     if !given.contains_key("display_name") {
@@ -107,7 +111,9 @@ fn guest(session: &GcsSession, state: &State, given: &Map<String, Value>) -> Res
     }
     consent(session, state, host)?;
     if !host.allow_guests {
-        return Err(GcsError::denied(format!("The mapped collection {host_id} does not allow guest collections")));
+        return Err(GcsError::denied(format!(
+            "The mapped collection {host_id} does not allow guest collections"
+        )));
     }
     if let Some(domains) = session.caller.missing_domains(state, host) {
         return Err(GcsError::denied(
@@ -129,7 +135,10 @@ fn guest(session: &GcsSession, state: &State, given: &Map<String, Value>) -> Res
     }
     let path = base_path(given)?;
     if Sandbox::open(&host.directory, Some(path.as_str())).is_err() {
-        return Err(GcsError::not_found(format!("No directory {} on the collection {host_id}", path.as_str())));
+        return Err(GcsError::not_found(format!(
+            "No directory {} on the collection {host_id}",
+            path.as_str()
+        )));
     }
     Ok(host.new_guest(owner, path.as_directory(), Some(credential)))
 }
@@ -139,7 +148,8 @@ fn consent(session: &GcsSession, state: &State, host: &Collection) -> Result<(),
     let path = [scope::manage_collections(session.server), scope::data_access(host.id)];
     let caller = &session.caller;
     // A token of the seed has no app behind it, so no consent that could be missing.
-    if !host.data_access || caller.client.is_none() || state.consented(caller.client, caller.identity, &path) {
+    if !host.data_access || caller.client.is_none() || state.consented(caller.client, caller.identity, &path)
+    {
         return Ok(());
     }
     let scopes = json!([format!("{}[{}]", path[0], path[1])]);
@@ -158,10 +168,13 @@ fn mapped(session: &GcsSession, state: &State, given: &Map<String, Value>) -> Re
     if !server.gateways.contains_key(&gateway) {
         return Err(GcsError::unprocessable(format!("No storage gateway {gateway}")));
     }
-    let storage =
-        state.collections.values().find(|of| of.kind == Kind::Mapped && of.server == Some(session.server)).ok_or_else(
-            || GcsError::unprocessable("The simulated endpoint has no storage: seed a mapped collection"),
-        )?;
+    let storage = state
+        .collections
+        .values()
+        .find(|of| of.kind == Kind::Mapped && of.server == Some(session.server))
+        .ok_or_else(|| {
+            GcsError::unprocessable("The simulated endpoint has no storage: seed a mapped collection")
+        })?;
     let path = base_path(given)?;
     let directory = storage.directory.join(path.relative());
     if Sandbox::open(&storage.directory, Some(path.as_str())).is_err() {
@@ -169,11 +182,22 @@ fn mapped(session: &GcsSession, state: &State, given: &Map<String, Value>) -> Re
     }
     let owner = optional_id(given, "identity_id")?.unwrap_or(session.caller.identity);
     let blank = storage.new_guest(owner, "/".to_owned(), None);
-    Ok(Collection { kind: Kind::Mapped, host: None, host_path: None, directory, gateway: Some(gateway), ..blank })
+    Ok(Collection {
+        kind: Kind::Mapped,
+        host: None,
+        host_path: None,
+        directory,
+        gateway: Some(gateway),
+        ..blank
+    })
 }
 
 /// `PATCH /collections/{id}`: the fields that are given.
-pub(super) async fn update(session: GcsSession, Path(id): Path<String>, given: String) -> Result<Response, GcsError> {
+pub(super) async fn update(
+    session: GcsSession,
+    Path(id): Path<String>,
+    given: String,
+) -> Result<Response, GcsError> {
     let given = body(&given, "collection")?;
     let mut state = session.world.state();
     let found = find(&session, &state, &id)?;
@@ -197,7 +221,9 @@ pub(super) async fn delete(session: GcsSession, Path(id): Path<String>) -> Resul
     }
     let found = found.id;
     if state.collections.values().any(|other| other.host == Some(found)) {
-        return Err(GcsError::conflict(format!("Collection {id} has guest collections, which must be deleted first")));
+        return Err(GcsError::conflict(format!(
+            "Collection {id} has guest collections, which must be deleted first"
+        )));
     }
     state.remove_collection(found);
     Ok(success(StatusCode::OK, &format!("Deleted Collection {id}"), None))

@@ -49,7 +49,8 @@ pub(super) async fn list(session: GcsSession, RawQuery(query): RawQuery) -> Resu
     let server = session.server(&state)?;
     let gateway = field(&query, "storage_gateway");
     let mine = server.credentials.values().filter(|one| {
-        session.caller.set.contains(&one.identity) && gateway.is_none_or(|wanted| one.gateway.to_string() == wanted)
+        session.caller.set.contains(&one.identity)
+            && gateway.is_none_or(|wanted| one.gateway.to_string() == wanted)
     });
     page(mine.map(|one| (one.id, document(one))).collect(), &query)
 }
@@ -109,13 +110,20 @@ pub(super) fn own_identity(session: &GcsSession, identity: Uuid) -> Result<(), G
 
 /// Whether the caller may log in on a collection of the gateway, or the gateway has none yet.
 fn may_log_in(session: &GcsSession, state: &State, gateway: Uuid) -> bool {
-    let mut on_gateway =
-        state.collections.values().filter(|of| of.kind == Kind::Mapped && of.gateway == Some(gateway)).peekable();
+    let mut on_gateway = state
+        .collections
+        .values()
+        .filter(|of| of.kind == Kind::Mapped && of.gateway == Some(gateway))
+        .peekable();
     on_gateway.peek().is_none() || on_gateway.any(|of| session.caller.missing_domains(state, of).is_none())
 }
 
 /// `PATCH /user_credentials/{id}`: the fields that are given.
-pub(super) async fn update(session: GcsSession, Path(id): Path<String>, given: String) -> Result<Response, GcsError> {
+pub(super) async fn update(
+    session: GcsSession,
+    Path(id): Path<String>,
+    given: String,
+) -> Result<Response, GcsError> {
     let given = body(&given, "user_credential")?;
     let mut state = session.world.state();
     let id = find(&session, session.server(&state)?, &id)?.id;

@@ -23,7 +23,8 @@ pub(super) async fn info(
     Extension(ServerId(id)): Extension<ServerId>,
 ) -> Result<Json<Value>, GcsError> {
     let state = world.state();
-    let server = state.servers.get(&id).ok_or_else(|| GcsError::not_found("There is no Connect Server here"))?;
+    let server =
+        state.servers.get(&id).ok_or_else(|| GcsError::not_found("There is no Connect Server here"))?;
     let data = json!([
         {
             "DATA_TYPE": "info#1.0.0",

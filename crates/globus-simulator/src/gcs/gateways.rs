@@ -42,8 +42,14 @@ fn document(gateway: &Gateway, private: bool) -> Value {
 }
 
 /// Whether the policies are asked for, and may be seen.
-fn private(session: &GcsSession, state: &State, server: &Server, query: &[(String, String)]) -> Result<bool, GcsError> {
-    let asked = crate::auth::field(query, "include").is_some_and(|include| include.contains("private_policies"));
+fn private(
+    session: &GcsSession,
+    state: &State,
+    server: &Server,
+    query: &[(String, String)],
+) -> Result<bool, GcsError> {
+    let asked =
+        crate::auth::field(query, "include").is_some_and(|include| include.contains("private_policies"));
     if asked && !session.administers(state, server) {
         return Err(GcsError::denied("Only administrators of the endpoint may see private policies"));
     }
@@ -101,7 +107,11 @@ pub(super) async fn create(session: GcsSession, given: String) -> Result<Respons
 }
 
 /// `PATCH /storage_gateways/{id}`: the fields that are given.
-pub(super) async fn update(session: GcsSession, Path(id): Path<String>, given: String) -> Result<Response, GcsError> {
+pub(super) async fn update(
+    session: GcsSession,
+    Path(id): Path<String>,
+    given: String,
+) -> Result<Response, GcsError> {
     let given = body(&given, "storage_gateway")?;
     let mut state = session.world.state();
     let id = find(session.administered(&state)?, &id)?.id;
@@ -119,7 +129,9 @@ pub(super) async fn delete(session: GcsSession, Path(id): Path<String>) -> Resul
     let id = find(session.administered(&state)?, &id)?.id;
     let used = state.collections.values().any(|of| of.kind == Kind::Mapped && of.gateway == Some(id));
     if used {
-        return Err(GcsError::conflict(format!("Storage gateway {id} has collections, which must be deleted first")));
+        return Err(GcsError::conflict(format!(
+            "Storage gateway {id} has collections, which must be deleted first"
+        )));
     }
     let server = session.server_mut(&mut state)?;
     server.gateways.remove(&id);

@@ -35,7 +35,8 @@ pub(crate) fn router(world: &Arc<World>, server: Uuid) -> Router<Arc<World>> {
         .route("/api/info", named("gcs_info", get(endpoint::info)))
         .route(
             "/api/endpoint",
-            named("gcs_endpoint_get", get(endpoint::get)).merge(named("gcs_endpoint_update", patch(endpoint::update))),
+            named("gcs_endpoint_get", get(endpoint::get))
+                .merge(named("gcs_endpoint_update", patch(endpoint::update))),
         )
         .route(
             "/api/collections",
@@ -50,7 +51,8 @@ pub(crate) fn router(world: &Arc<World>, server: Uuid) -> Router<Arc<World>> {
         )
         .route(
             "/api/storage_gateways",
-            named("gcs_gateway_list", get(gateways::list)).merge(named("gcs_gateway_create", post(gateways::create))),
+            named("gcs_gateway_list", get(gateways::list))
+                .merge(named("gcs_gateway_create", post(gateways::create))),
         )
         .route(
             "/api/storage_gateways/{id}",
@@ -116,7 +118,10 @@ impl GcsSession {
     }
 
     fn server_mut<'a>(&self, state: &'a mut State) -> Result<&'a mut Server, GcsError> {
-        state.servers.get_mut(&self.server).ok_or_else(|| GcsError::not_found("There is no Connect Server here"))
+        state
+            .servers
+            .get_mut(&self.server)
+            .ok_or_else(|| GcsError::not_found("There is no Connect Server here"))
     }
 
     /// Whether the caller administers the endpoint: its owner, and those with the role.
@@ -137,8 +142,9 @@ impl GcsSession {
 
 /// The JSON object of a request, whose `DATA_TYPE` must be a version of the given one.
 fn body(text: &str, data_type: &str) -> Result<Map<String, Value>, GcsError> {
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| GcsError::new(StatusCode::BAD_REQUEST, "bad_request", format!("Invalid JSON: {error}")))?;
+    let value: Value = serde_json::from_str(text).map_err(|error| {
+        GcsError::new(StatusCode::BAD_REQUEST, "bad_request", format!("Invalid JSON: {error}"))
+    })?;
     let Value::Object(fields) = value else {
         return Err(GcsError::unprocessable("The body is no JSON object"));
     };
@@ -170,14 +176,13 @@ fn optional_id(fields: &Map<String, Value>, name: &str) -> Result<Option<Uuid>, 
 /// One page of a list: those after the marker, which is the id of the last one before.
 fn page(items: Vec<(Uuid, Value)>, query: &[(String, String)]) -> Result<Json<Value>, GcsError> {
     const MOST: usize = 1000;
-    let size = match field(query, "page_size") {
-        None => 100,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|size| (1..=MOST).contains(size))
-            .ok_or_else(|| GcsError::unprocessable(format!("page_size must be 1 to {MOST}, not '{text}'")))?,
-    };
+    let size =
+        match field(query, "page_size") {
+            None => 100,
+            Some(text) => text.parse().ok().filter(|size| (1..=MOST).contains(size)).ok_or_else(|| {
+                GcsError::unprocessable(format!("page_size must be 1 to {MOST}, not '{text}'"))
+            })?,
+        };
     let start = match field(query, "marker").filter(|marker| !marker.is_empty()) {
         None => 0,
         Some(marker) => items

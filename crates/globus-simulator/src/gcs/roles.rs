@@ -27,7 +27,12 @@ fn document((collection, role): &Place) -> Value {
 }
 
 fn owner(of: Uuid, principal: Uuid) -> Role {
-    Role { id: Uuid::new_v5(&of, b"owner"), principal_type: "identity".to_owned(), principal, role: "owner".to_owned() }
+    Role {
+        id: Uuid::new_v5(&of, b"owner"),
+        principal_type: "identity".to_owned(),
+        principal,
+        role: "owner".to_owned(),
+    }
 }
 
 /// Every role of the endpoint and its collections that the caller may see.
@@ -36,7 +41,8 @@ fn visible(session: &GcsSession, state: &State) -> Result<Vec<Place>, GcsError> 
     let whole = session.administers(state, server);
     let mine = |role: &Role| session.caller.holds(state, role);
     let on_endpoint = std::iter::once(owner(server.id, server.owner)).chain(server.roles.iter().cloned());
-    let mut all: Vec<Place> = on_endpoint.filter(|role| whole || mine(role)).map(|role| (None, role)).collect();
+    let mut all: Vec<Place> =
+        on_endpoint.filter(|role| whole || mine(role)).map(|role| (None, role)).collect();
     for of in state.collections.values().filter(|of| of.server == Some(session.server)) {
         let whole = whole || session.caller.administers(state, of);
         let roles = std::iter::once(owner(of.id, of.owner)).chain(of.roles.iter().cloned());
@@ -59,7 +65,8 @@ pub(super) async fn list(session: GcsSession, RawQuery(query): RawQuery) -> Resu
     let wanted = field(&query, "collection_id");
     let whole = field(&query, "include").is_some_and(|include| include.contains("all_roles"));
     let roles = visible(&session, &state)?.into_iter().filter(|(collection, role)| {
-        collection.map(|id| id.to_string()).as_deref() == wanted && (whole || session.caller.holds(&state, role))
+        collection.map(|id| id.to_string()).as_deref() == wanted
+            && (whole || session.caller.holds(&state, role))
     });
     page(roles.map(|place| (place.1.id, document(&place))).collect(), &query)
 }
@@ -81,7 +88,8 @@ fn changeable<'a>(
         session.administered(state)?;
         return Ok(&mut session.server_mut(state)?.roles);
     };
-    let found: Option<&Collection> = state.collections.get(&id).filter(|of| of.server == Some(session.server));
+    let found: Option<&Collection> =
+        state.collections.get(&id).filter(|of| of.server == Some(session.server));
     let missing = || GcsError::not_found(format!("No collection {id}"));
     let found = found.ok_or_else(missing)?;
     if !session.caller.administers(state, found) && !session.administers(state, session.server(state)?) {
@@ -96,7 +104,10 @@ pub(super) async fn create(session: GcsSession, given: String) -> Result<Respons
     let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default();
     let role = text("role");
     if !ROLES.contains(&role) {
-        return Err(GcsError::unprocessable(format!("role must be one of {}, not '{role}'", ROLES.join(", "))));
+        return Err(GcsError::unprocessable(format!(
+            "role must be one of {}, not '{role}'",
+            ROLES.join(", ")
+        )));
     }
     let collection = optional_id(&given, "collection")?;
     let mut state = session.world.state();
@@ -122,7 +133,9 @@ fn principal(state: &State, urn: &str) -> Result<(String, Uuid), GcsError> {
             _ => false,
         })
         .map(|(kind, id)| (kind.to_owned(), id))
-        .ok_or_else(|| GcsError::unprocessable(format!("principal '{urn}' is no URN of an identity or group")))
+        .ok_or_else(|| {
+            GcsError::unprocessable(format!("principal '{urn}' is no URN of an identity or group"))
+        })
 }
 
 /// `DELETE /roles/{id}`

@@ -62,7 +62,8 @@ fn memberships(state: &State, group: &Group, wanted: impl Fn(&Uuid) -> bool) -> 
 }
 
 fn sees_members(session: &GroupsSession, group: &Group) -> bool {
-    let needed = if group.policies["group_members_visibility"] == "members" { Rank::Member } else { Rank::Manager };
+    let needed =
+        if group.policies["group_members_visibility"] == "members" { Rank::Member } else { Rank::Manager };
     session.rank(group) >= needed
 }
 
@@ -82,7 +83,12 @@ pub(super) async fn mine(session: GroupsSession, RawQuery(query): RawQuery) -> J
     let statuses: Vec<&str> = statuses.split(',').collect();
     let state = session.world.state();
     let mine = state.groups.values().filter(|group| {
-        session.caller.set.iter().filter_map(|id| group.members.get(id)).any(|one| statuses.contains(&one.status))
+        session
+            .caller
+            .set
+            .iter()
+            .filter_map(|id| group.members.get(id))
+            .any(|one| statuses.contains(&one.status))
     });
     Json(mine.map(|group| document(&session, &state, group, &["my_memberships", "policies"])).collect())
 }
@@ -114,7 +120,9 @@ fn apply(group: &mut Group, given: &Map<String, Value>) -> Result<(), AuthError>
     if given.contains_key("name") {
         group.name = name(given)?;
     }
-    for (field, place) in [("description", &mut group.description), ("terms_and_conditions", &mut group.terms)] {
+    for (field, place) in
+        [("description", &mut group.description), ("terms_and_conditions", &mut group.terms)]
+    {
         if let Some(value) = given.get(field) {
             *place = value.as_str().map(str::to_owned);
         }

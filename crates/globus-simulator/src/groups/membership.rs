@@ -68,7 +68,10 @@ fn apply(
     let status = current.as_ref().map_or("none", |member| member.status);
     match status_before(action) {
         Some(needed) if status != needed => {
-            return Err(("INVALID_STATUS", format!("The membership of {identity} is {status}, not {needed}")));
+            return Err((
+                "INVALID_STATUS",
+                format!("The membership of {identity} is {status}, not {needed}"),
+            ));
         }
         None if status == "active" => {
             return Err(("ALREADY_ACTIVE", format!("{identity} is already a member of the group")));
@@ -77,8 +80,14 @@ fn apply(
     }
     let role_now = current.as_ref().map_or("member", |member| member.role);
     let last_admin = role_now == "admin"
-        && group.members.values().filter(|member| member.role == "admin" && member.status == "active").count() == 1;
-    let gives_up = matches!(action, "leave" | "remove") || (action == "change_role" && role(item)? != "admin");
+        && group
+            .members
+            .values()
+            .filter(|member| member.role == "admin" && member.status == "active")
+            .count()
+            == 1;
+    let gives_up =
+        matches!(action, "leave" | "remove") || (action == "change_role" && role(item)? != "admin");
     if status == "active" && last_admin && gives_up {
         return Err(("LAST_ADMIN", format!("{identity} is the last administrator of the group")));
     }

@@ -71,7 +71,10 @@ impl FromRequestParts<Arc<World>> for GroupsSession {
         let token = access_token(&state, &parts.headers).map_err(|_| AuthError::unauthorized())?;
         let has = |wanted: &str| token.scopes.iter().any(|name| name == wanted);
         if !has(scope::GROUPS_ALL) && !has(scope::GROUPS_VIEW) {
-            return Err(AuthError::forbidden(format!("The token does not have the scope {}", scope::GROUPS_ALL)));
+            return Err(AuthError::forbidden(format!(
+                "The token does not have the scope {}",
+                scope::GROUPS_ALL
+            )));
         }
         let (caller, read_only) = (state.caller(&token), !has(scope::GROUPS_ALL));
         drop(state);
@@ -101,10 +104,14 @@ impl GroupsSession {
     /// The caller's highest rank in a group, by any linked identity.
     fn rank(&self, group: &Group) -> Rank {
         let mine = self.caller.set.iter().filter(|id| group.has(id));
-        mine.filter_map(|id| group.members.get(id)).map(|member| rank(member.role)).max().unwrap_or(Rank::None)
+        mine.filter_map(|id| group.members.get(id))
+            .map(|member| rank(member.role))
+            .max()
+            .unwrap_or(Rank::None)
     }
 
-    /// The group with this id, if the caller may know of it: a member in any state, or everybody for a visible one.
+    /// The group with this id, if the caller may know of it: a member in any state, or everybody for a
+    /// visible one.
     fn group<'a>(&self, state: &'a State, id: &str) -> Result<&'a Group, AuthError> {
         Uuid::parse_str(id)
             .ok()
@@ -117,7 +124,12 @@ impl GroupsSession {
     }
 
     /// Like [`Self::group`], to change it, for those of a rank.
-    fn group_mut<'a>(&self, state: &'a mut State, id: &str, needed: Rank) -> Result<&'a mut Group, AuthError> {
+    fn group_mut<'a>(
+        &self,
+        state: &'a mut State,
+        id: &str,
+        needed: Rank,
+    ) -> Result<&'a mut Group, AuthError> {
         let found = self.group(state, id)?;
         if self.read_only || self.rank(found) < needed {
             return Err(AuthError::forbidden(format!("You are not allowed to change the group {id}")));

@@ -9,7 +9,10 @@ use super::{GroupsSession, Rank, body, not_found, unprocessable};
 use crate::reply::AuthError;
 
 /// `GET /v2/groups/{id}/policies`
-pub(super) async fn policies(session: GroupsSession, Path(id): Path<String>) -> Result<Json<Value>, AuthError> {
+pub(super) async fn policies(
+    session: GroupsSession,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, AuthError> {
     let state = session.world.state();
     Ok(Json(json!(session.group(&state, &id)?.policies)))
 }
@@ -107,12 +110,11 @@ pub(super) async fn set_subscription_admin_verified(
     let given = body(&given)?;
     let verified = match given.get("subscription_admin_verified_id") {
         None | Some(Value::Null) => None,
-        Some(value) => Some(
-            value
-                .as_str()
-                .and_then(|text| Uuid::parse_str(text).ok())
-                .ok_or_else(|| unprocessable(format!("subscription_admin_verified_id is no UUID: {value}")))?,
-        ),
+        Some(value) => {
+            Some(value.as_str().and_then(|text| Uuid::parse_str(text).ok()).ok_or_else(|| {
+                unprocessable(format!("subscription_admin_verified_id is no UUID: {value}"))
+            })?)
+        }
     };
     let mut state = session.world.state();
     let group = session.group_mut(&mut state, &id, Rank::Admin)?;
@@ -121,9 +123,13 @@ pub(super) async fn set_subscription_admin_verified(
 }
 
 /// `GET /v2/subscription_info/{id}`: the group that has the subscription.
-pub(super) async fn by_subscription(session: GroupsSession, Path(id): Path<String>) -> Result<Json<Value>, AuthError> {
+pub(super) async fn by_subscription(
+    session: GroupsSession,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, AuthError> {
     let state = session.world.state();
-    let found = state.groups.values().find(|group| group.subscription.is_some_and(|one| one.to_string() == id));
+    let found =
+        state.groups.values().find(|group| group.subscription.is_some_and(|one| one.to_string() == id));
     let group = found.ok_or_else(|| not_found(&id))?;
     Ok(Json(json!({
         "group_id": group.id,

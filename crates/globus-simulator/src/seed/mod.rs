@@ -1,7 +1,7 @@
 //! The initial state of a simulator: accounts, apps, groups, servers, collections, tokens.
 //!
-//! A program reads it from a TOML file; a test builds it in code. Nothing in it guards anything real, so its secrets are
-//! plain text; `Debug` omits them all the same, so that a search for leaked secrets finds none.
+//! A program reads it from a TOML file; a test builds it in code. Nothing in it guards anything real, so its
+//! secrets are plain text; `Debug` omits them all the same, so that a search for leaked secrets finds none.
 
 use std::time::Duration;
 
@@ -176,7 +176,8 @@ pub struct Group {
     pub subscription: Option<Uuid>,
 }
 
-/// A Globus Connect Server. Mapped collections that name none are on the first one, which is made when absent.
+/// A Globus Connect Server. Mapped collections that name none are on the first one, which is made when
+/// absent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
@@ -243,7 +244,11 @@ impl GivenToken {
     /// A token for Auth (identities, userinfo), valid for two days.
     #[must_use]
     pub fn auth(token: &str, account: &str) -> Self {
-        Self::scoped(token, account, "openid profile email urn:globus:auth:scope:auth.globus.org:view_identities")
+        Self::scoped(
+            token,
+            account,
+            "openid profile email urn:globus:auth:scope:auth.globus.org:view_identities",
+        )
     }
 
     fn scoped(token: &str, account: &str, scopes: &str) -> Self {

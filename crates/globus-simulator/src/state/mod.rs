@@ -82,7 +82,8 @@ pub(crate) struct Caller {
     pub set: BTreeSet<Uuid>,
     /// The app that the token was issued to; none for a token of the seed.
     pub client: Option<Uuid>,
-    /// The scopes above Transfer's by which the call comes: none for a direct one, that of Timers for a timer's.
+    /// The scopes above Transfer's by which the call comes: none for a direct one, that of Timers for a
+    /// timer's.
     pub through: Vec<String>,
 }
 
@@ -245,7 +246,8 @@ impl Collection {
 }
 
 /// The roles that can be given on a collection.
-pub(crate) const ROLES: [&str; 4] = ["administrator", "access_manager", "activity_manager", "activity_monitor"];
+pub(crate) const ROLES: [&str; 4] =
+    ["administrator", "access_manager", "activity_manager", "activity_monitor"];
 
 #[derive(Debug, Clone)]
 pub(crate) struct Role {
@@ -332,7 +334,11 @@ impl State {
         let Some(identity) = self.identities.get(&id) else {
             return BTreeSet::from([id]);
         };
-        self.identities.values().filter(|other| other.person == identity.person).map(|other| other.id).collect()
+        self.identities
+            .values()
+            .filter(|other| other.person == identity.person)
+            .map(|other| other.id)
+            .collect()
     }
 
     /// The account that a token acts for.
@@ -358,9 +364,9 @@ impl State {
     /// Whether the account lets the app have the last scope of `path` beneath the others.
     pub fn consented(&self, client: Option<Uuid>, identity: Uuid, path: &[String]) -> bool {
         client.is_some_and(|client| {
-            self.consents
-                .iter()
-                .any(|consent| consent.client == client && consent.identity == identity && consent.path == path)
+            self.consents.iter().any(|consent| {
+                consent.client == client && consent.identity == identity && consent.path == path
+            })
         })
     }
 }

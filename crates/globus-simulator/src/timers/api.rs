@@ -61,7 +61,10 @@ pub(super) async fn create(session: TimersSession, given: String) -> Result<Resp
     let given = parsed(&given)?;
     let timer = &given["timer"];
     if timer["timer_type"] != "transfer" {
-        return Err(TimersError::field(&["timer", "timer_type"], "the simulator has timers of transfers only"));
+        return Err(TimersError::field(
+            &["timer", "timer_type"],
+            "the simulator has timers of transfers only",
+        ));
     }
     let shortest = session.world.state().limits.timer_seconds;
     let schedule = schedule::read(&timer["schedule"], shortest)?;
@@ -152,7 +155,9 @@ pub(super) async fn update(
     if given.get("schedule").is_some() {
         timer.schedule = schedule::read(&given["schedule"], shortest)?;
     }
-    if let (Some(interval), Schedule::Recurring { seconds, .. }) = (given["interval"].as_u64(), &mut timer.schedule) {
+    if let (Some(interval), Schedule::Recurring { seconds, .. }) =
+        (given["interval"].as_u64(), &mut timer.schedule)
+    {
         if interval < shortest {
             return Err(TimersError::field(&["interval"], format!("must be at least {shortest}")));
         }
@@ -164,7 +169,10 @@ pub(super) async fn update(
 }
 
 /// `DELETE /jobs/{id}`
-pub(super) async fn delete(session: TimersSession, Path(id): Path<String>) -> Result<Json<Value>, TimersError> {
+pub(super) async fn delete(
+    session: TimersSession,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, TimersError> {
     let mut state = session.world.state();
     let timer = session.timer(&state, &id)?;
     let (id, answer) = (timer.id, document::job(timer));
@@ -173,7 +181,10 @@ pub(super) async fn delete(session: TimersSession, Path(id): Path<String>) -> Re
 }
 
 /// `POST /jobs/{id}/pause`
-pub(super) async fn pause(session: TimersSession, Path(id): Path<String>) -> Result<Json<Value>, TimersError> {
+pub(super) async fn pause(
+    session: TimersSession,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, TimersError> {
     let mut state = session.world.state();
     let timer = session.timer_mut(&mut state, &id)?;
     if timer.state == TimerState::Ended {
@@ -184,7 +195,8 @@ pub(super) async fn pause(session: TimersSession, Path(id): Path<String>) -> Res
     Ok(Json(json!({"message": format!("Successfully paused job {id}.")})))
 }
 
-/// `POST /jobs/{id}/resume`: by the credentials of this call, when a requirement was not met or the call says so.
+/// `POST /jobs/{id}/resume`: by the credentials of this call, when a requirement was not met or the call says
+/// so.
 pub(super) async fn resume(
     session: TimersSession,
     Path(id): Path<String>,
@@ -194,7 +206,11 @@ pub(super) async fn resume(
     let mut state = session.world.state();
     let timer = session.timer_mut(&mut state, &id)?;
     let TimerState::Inactive(reason) = &timer.state else {
-        return Err(TimersError::new(StatusCode::CONFLICT, "CONFLICT", format!("The timer {id} is not paused")));
+        return Err(TimersError::new(
+            StatusCode::CONFLICT,
+            "CONFLICT",
+            format!("The timer {id} is not paused"),
+        ));
     };
     if given["update_credentials"].as_bool().unwrap_or(reason["cause"] == "globus_auth_requirements") {
         timer.caller = session.caller.clone();

@@ -46,7 +46,9 @@ pub(super) fn timer(of: &Timer) -> Value {
 /// The document of a job.
 pub(super) fn job(of: &Timer) -> Value {
     let (start, interval, stop_after) = match &of.schedule {
-        Schedule::Once { at } => (at.unwrap_or(of.submitted), Value::Null, json!({"date": null, "n_runs": 1})),
+        Schedule::Once { at } => {
+            (at.unwrap_or(of.submitted), Value::Null, json!({"date": null, "n_runs": 1}))
+        }
         Schedule::Recurring { start, seconds, end } => {
             let stop_after = match end {
                 End::Never => Value::Null,

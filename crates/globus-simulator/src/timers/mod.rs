@@ -50,8 +50,9 @@ impl FromRequestParts<Arc<World>> for TimersSession {
 
     async fn from_request_parts(parts: &mut Parts, world: &Arc<World>) -> Result<Self, TimersError> {
         let state = world.state();
-        let token = access_token(&state, &parts.headers)
-            .map_err(|refusal| TimersError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", refusal.message()))?;
+        let token = access_token(&state, &parts.headers).map_err(|refusal| {
+            TimersError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", refusal.message())
+        })?;
         if !token.scopes.iter().any(|name| name == scope::TIMER) {
             let message = format!("The token does not have the scope {}", scope::TIMER);
             return Err(TimersError::new(StatusCode::FORBIDDEN, "FORBIDDEN", message));

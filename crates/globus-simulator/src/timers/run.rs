@@ -1,4 +1,5 @@
-//! Running timers: each has a loop of its own that sleeps until the next run, and wakes when the timer is changed.
+//! Running timers: each has a loop of its own that sleeps until the next run, and wakes when the timer is
+//! changed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +43,8 @@ async fn run(world: Arc<World>, id: Uuid) {
 
 type Changes = tokio::sync::watch::Receiver<u64>;
 
-/// How long it is to the next run, which is none while the timer is paused; nothing when it has ended or is gone.
+/// How long it is to the next run, which is none while the timer is paused; nothing when it has ended or is
+/// gone.
 fn next(world: &World, id: Uuid) -> Option<(Option<Duration>, Changes)> {
     let mut state = world.state();
     let timer = state.timers.get_mut(&id)?;
@@ -68,7 +70,8 @@ fn carry_out(world: &Arc<World>, id: Uuid) {
             let mut body = timer.body.clone();
             if body["label"].is_null() {
                 let name = timer.name.as_deref().unwrap_or("timer");
-                let name: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).take(100).collect();
+                let name: String =
+                    name.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).take(100).collect();
                 body["label"] = json!(format!("{name}, run {}", timer.runs + 1));
             }
             (timer.caller.clone(), body)

@@ -21,9 +21,9 @@ pub(super) fn read(given: &Value, shortest: u64) -> Result<Schedule, TimersError
         Some("once") => Ok(Schedule::Once { at: at(&given["datetime"], "datetime")? }),
         Some("recurring") => {
             let seconds =
-                given["interval_seconds"].as_u64().filter(|seconds| *seconds >= shortest).ok_or_else(|| {
-                    TimersError::field(&place("interval_seconds"), format!("must be at least {shortest}"))
-                })?;
+                given["interval_seconds"].as_u64().filter(|seconds| *seconds >= shortest).ok_or_else(
+                    || TimersError::field(&place("interval_seconds"), format!("must be at least {shortest}")),
+                )?;
             let end = &given["end"];
             let end = match end["condition"].as_str() {
                 None if end.is_null() => End::Never,
@@ -76,7 +76,11 @@ pub(super) fn next(schedule: &Schedule, runs: u64, now: Timestamp) -> Option<Tim
             let step = i64::try_from(*seconds).unwrap_or(i64::MAX).max(1);
             let late = now.as_second().saturating_sub(start.as_second()).max(0);
             // The first run is at the start itself; a later one is the first step that lies ahead.
-            let steps = if runs == 0 && late == 0 { 0 } else { late / step + i64::from(runs > 0 || late % step != 0) };
+            let steps = if runs == 0 && late == 0 {
+                0
+            } else {
+                late / step + i64::from(runs > 0 || late % step != 0)
+            };
             let ahead = steps.checked_mul(step).map(SignedDuration::from_secs)?;
             let next = start.checked_add(ahead).ok()?;
             let next = if runs == 0 && late < step { *start } else { next };

@@ -132,10 +132,9 @@ fn expiration(given: &Value) -> Result<Option<Timestamp>, TransferError> {
     if value.is_null() {
         return Ok(None);
     }
-    let at = value
-        .as_str()
-        .and_then(parse_time)
-        .ok_or_else(|| TransferError::bad_request(format!("expiration_date {value} is not an ISO 8601 time")))?;
+    let at = value.as_str().and_then(parse_time).ok_or_else(|| {
+        TransferError::bad_request(format!("expiration_date {value} is not an ISO 8601 time"))
+    })?;
     if at <= Timestamp::now() {
         return Err(TransferError::bad_request("expiration_date must be in the future"));
     }
@@ -163,7 +162,8 @@ fn path(given: &Value) -> Result<String, TransferError> {
 fn principal(state: &State, given: &Value) -> Result<(String, String), TransferError> {
     let kind = text(given, "principal_type")?;
     let principal = given["principal"].as_str().unwrap_or_default();
-    let unknown = |what: &str| TransferError::bad_request(format!("Invalid principal '{principal}': no such {what}"));
+    let unknown =
+        |what: &str| TransferError::bad_request(format!("Invalid principal '{principal}': no such {what}"));
     match kind {
         "identity" => Uuid::parse_str(principal)
             .ok()
@@ -175,7 +175,9 @@ fn principal(state: &State, given: &Value) -> Result<(String, String), TransferE
             .filter(|id| state.groups.contains_key(id))
             .map(|id| (kind.to_owned(), id.to_string()))
             .ok_or_else(|| unknown("group")),
-        "all_authenticated_users" | "anonymous" if principal.is_empty() => Ok((kind.to_owned(), String::new())),
+        "all_authenticated_users" | "anonymous" if principal.is_empty() => {
+            Ok((kind.to_owned(), String::new()))
+        }
         "all_authenticated_users" | "anonymous" => {
             Err(TransferError::bad_request(format!("principal must be empty for principal_type '{kind}'")))
         }
@@ -207,10 +209,13 @@ pub(crate) async fn create(
         expires: expiration(&given)?,
     };
     let most = state.limits.rules;
-    let collection = state.collections.get_mut(&found).ok_or_else(|| TransferError::endpoint_not_found(&id))?;
+    let collection =
+        state.collections.get_mut(&found).ok_or_else(|| TransferError::endpoint_not_found(&id))?;
     collection.rules.retain(|rule| rule.live(now));
     let twin = collection.rules.iter().any(|other| {
-        other.path == rule.path && other.principal == rule.principal && other.principal_type == rule.principal_type
+        other.path == rule.path
+            && other.principal == rule.principal
+            && other.principal_type == rule.principal_type
     });
     if twin {
         return Err(TransferError::conflict(
@@ -277,7 +282,13 @@ pub(crate) async fn update(
     if let Some(expires) = expires {
         found.expires = expires;
     }
-    Ok(result(StatusCode::OK, "result", "Updated", format!("Access rule '{rule}' updated successfully"), json!({})))
+    Ok(result(
+        StatusCode::OK,
+        "result",
+        "Updated",
+        format!("Access rule '{rule}' updated successfully"),
+        json!({}),
+    ))
 }
 
 /// `DELETE /endpoint/{id}/access/{rule}`
@@ -295,5 +306,11 @@ pub(crate) async fn delete(
     if collection.rules.len() == before {
         return Err(no_rule(&rule));
     }
-    Ok(result(StatusCode::OK, "result", "Deleted", format!("Access rule '{rule}' deleted successfully"), json!({})))
+    Ok(result(
+        StatusCode::OK,
+        "result",
+        "Deleted",
+        format!("Access rule '{rule}' deleted successfully"),
+        json!({}),
+    ))
 }

@@ -69,10 +69,13 @@ pub(crate) async fn list(Session { world, caller }: Session) -> Result<Json<Valu
 }
 
 /// `POST /bookmark`
-pub(crate) async fn create(Session { world, caller }: Session, given: String) -> Result<Response, TransferError> {
+pub(crate) async fn create(
+    Session { world, caller }: Session,
+    given: String,
+) -> Result<Response, TransferError> {
     // The official tools send no DATA_TYPE here.
-    let given: Value =
-        serde_json::from_str(&given).map_err(|error| TransferError::bad_request(format!("Invalid JSON: {error}")))?;
+    let given: Value = serde_json::from_str(&given)
+        .map_err(|error| TransferError::bad_request(format!("Invalid JSON: {error}")))?;
     let mut state = world.state();
     let name = checked_name(&given)?;
     let path = checked_path(&given)?;
@@ -129,5 +132,11 @@ pub(crate) async fn delete(
     let mut state = world.state();
     let at = find(&state, &caller, &id)?;
     state.bookmarks.remove(at);
-    Ok(result(StatusCode::OK, "result", "Deleted", format!("Bookmark '{id}' deleted successfully"), json!({})))
+    Ok(result(
+        StatusCode::OK,
+        "result",
+        "Deleted",
+        format!("Bookmark '{id}' deleted successfully"),
+        json!({}),
+    ))
 }

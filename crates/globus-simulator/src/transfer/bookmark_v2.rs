@@ -62,7 +62,10 @@ pub(crate) async fn list(Session { world, caller }: Session) -> Json<Value> {
 }
 
 /// `POST /v2/bookmarks`
-pub(crate) async fn create(Session { world, caller }: Session, given: String) -> Result<Response, TransferError> {
+pub(crate) async fn create(
+    Session { world, caller }: Session,
+    given: String,
+) -> Result<Response, TransferError> {
     let given = parsed(&given)?;
     let mut state = world.state();
     let attributes = &given["data"]["attributes"];
@@ -71,7 +74,8 @@ pub(crate) async fn create(Session { world, caller }: Session, given: String) ->
     let id = given["data"]["relationships"]["collection"]["data"]["id"].as_str().unwrap_or_default();
     let endpoint = collection(&state, &caller, id)?.id;
     taken(&state, &caller, &name)?;
-    let bookmark = Bookmark { id: Uuid::new_v4(), owner: caller.identity, name, endpoint, path, pinned: false };
+    let bookmark =
+        Bookmark { id: Uuid::new_v4(), owner: caller.identity, name, endpoint, path, pinned: false };
     let answer = json!({"data": data(&bookmark), "meta": meta()});
     state.bookmarks.push(bookmark);
     Ok((StatusCode::CREATED, Json(answer)).into_response())

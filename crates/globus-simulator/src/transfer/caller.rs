@@ -71,7 +71,11 @@ impl Caller {
     }
 
     /// The live access rules that count for the caller.
-    pub fn rules<'a>(&'a self, state: &'a State, collection: &'a Collection) -> impl Iterator<Item = &'a Rule> {
+    pub fn rules<'a>(
+        &'a self,
+        state: &'a State,
+        collection: &'a Collection,
+    ) -> impl Iterator<Item = &'a Rule> {
         let now = Timestamp::now();
         collection
             .rules
@@ -81,7 +85,9 @@ impl Caller {
 
     /// Whether the caller may know that the collection exists.
     pub fn sees(&self, state: &State, collection: &Collection) -> bool {
-        collection.public || !self.roles(state, collection).is_empty() || self.rules(state, collection).next().is_some()
+        collection.public
+            || !self.roles(state, collection).is_empty()
+            || self.rules(state, collection).next().is_some()
     }
 
     /// What the caller may do with a path. On a mapped collection the file system decides, not rules.
@@ -100,10 +106,16 @@ impl Caller {
             .unwrap_or(Permission::None)
     }
 
-    /// Whether the caller can log in at all: the `data_access` consent, an allowed identity, an account there.
+    /// Whether the caller can log in at all: the `data_access` consent, an allowed identity, an account
+    /// there.
     ///
     /// `operation` is the name in the error code, such as `DirListing` or `Mkdir`.
-    pub fn may_enter(&self, state: &State, collection: &Collection, operation: &str) -> Result<(), TransferError> {
+    pub fn may_enter(
+        &self,
+        state: &State,
+        collection: &Collection,
+        operation: &str,
+    ) -> Result<(), TransferError> {
         self.consent(state, collection)?;
         match self.missing_domains(state, collection) {
             Some(domains) => Err(login_failed(state, self, collection, operation, &domains)),
@@ -184,7 +196,8 @@ fn login_failed(
         &format!("ExternalError.{operation}Failed.LoginFailed"),
         format!(
             "Command Failed: Error (login)\nEndpoint: {} ({})\nServer: 127.0.0.1:443\n\
-             Message: Login Failed\n---\nDetails: 530-Login incorrect. : GlobusError: v=1 c=LOGIN_DENIED\\r\\n\
+             Message: Login Failed\n---\nDetails: 530-Login incorrect. : GlobusError: v=1 \
+             c=LOGIN_DENIED\\r\\n\
              530-GridFTP-Message: {reason}\\r\\n530-GridFTP-JSON-Result: {result}\\r\\n530 End.\\r\\n\n",
             collection.name, collection.id,
         ),

@@ -90,10 +90,14 @@ pub(crate) async fn delete(
     Ok(result(StatusCode::OK, "result", "Deleted", "Endpoint deleted successfully", json!({})))
 }
 
-/// `POST /shared_endpoint`: a guest collection on a directory of a Globus Connect Personal, owned by the caller.
+/// `POST /shared_endpoint`: a guest collection on a directory of a Globus Connect Personal, owned by the
+/// caller.
 ///
 /// On a Connect Server, guest collections are made through its own manager API.
-pub(crate) async fn share(Session { world, caller }: Session, given: String) -> Result<Response, TransferError> {
+pub(crate) async fn share(
+    Session { world, caller }: Session,
+    given: String,
+) -> Result<Response, TransferError> {
     let given = body(&given, "shared_endpoint")?;
     let mut state = world.state();
     let id = create_guest(

@@ -172,7 +172,8 @@ fn common(canonical_name: &str, owner: Uuid, id: Uuid) -> Map<String, Value> {
         "high_assurance",
         "non_functional",
     ];
-    let mut document: Map<String, Value> = NULL.iter().map(|field| ((*field).to_owned(), Value::Null)).collect();
+    let mut document: Map<String, Value> =
+        NULL.iter().map(|field| ((*field).to_owned(), Value::Null)).collect();
     document.extend(FALSE.iter().map(|field| ((*field).to_owned(), Value::Bool(false))));
     merge(
         &mut document,

@@ -46,8 +46,10 @@ pub(crate) fn document(dir: &Dir, path: &std::path::Path, name: &str) -> io::Res
     let own = dir.symlink_metadata(path)?;
     let link = own.file_type().is_symlink();
     let metadata = if link { dir.metadata(path).unwrap_or_else(|_| own.clone()) } else { own.clone() };
-    let target =
-        link.then(|| dir.read_link_contents(path).ok()).flatten().map(|target| target.to_string_lossy().into_owned());
+    let target = link
+        .then(|| dir.read_link_contents(path).ok())
+        .flatten()
+        .map(|target| target.to_string_lossy().into_owned());
     Ok(json!({
         "DATA_TYPE": "file",
         "name": name,

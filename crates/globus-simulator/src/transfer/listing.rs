@@ -52,11 +52,13 @@ impl Filter {
     /// Reads one filter; several in one query must all hold, so their conditions add up.
     pub fn add(&mut self, text: &str) -> Result<(), TransferError> {
         for part in text.split('/').filter(|part| !part.is_empty()) {
-            let (field, tests) = part
-                .split_once(':')
-                .ok_or_else(|| TransferError::bad_request(format!("Invalid filter '{part}': no ':' in it")))?;
+            let (field, tests) = part.split_once(':').ok_or_else(|| {
+                TransferError::bad_request(format!("Invalid filter '{part}': no ':' in it"))
+            })?;
             if !FIELDS.contains(&field) {
-                return Err(TransferError::bad_request(format!("Invalid filter: there is no field '{field}'")));
+                return Err(TransferError::bad_request(format!(
+                    "Invalid filter: there is no field '{field}'"
+                )));
             }
             // Of a time, two values are the ends of a range, each of which may be open.
             if let ("last_modified", Some((from, to))) = (field, tests.split_once(',')) {
@@ -157,7 +159,9 @@ pub(crate) fn order(files: &mut [Value], orderby: Option<&str>) -> Result<(), Tr
             Some(word) if word.eq_ignore_ascii_case("asc") => false,
             Some(word) if word.eq_ignore_ascii_case("desc") => true,
             Some(word) => {
-                return Err(TransferError::bad_request(format!("Invalid orderby: '{word}' is neither ASC nor DESC")));
+                return Err(TransferError::bad_request(format!(
+                    "Invalid orderby: '{word}' is neither ASC nor DESC"
+                )));
             }
         };
         if !FIELDS.contains(&field) {
@@ -188,8 +192,7 @@ mod tests {
 
     #[test]
     fn filters_as_the_service_reads_them() {
-        let file =
-            json!({"name": "Scan_01.h5", "type": "file", "size": 700, "last_modified": "2026-03-04 05:06:07+00:00"});
+        let file = json!({"name": "Scan_01.h5", "type": "file", "size": 700, "last_modified": "2026-03-04 05:06:07+00:00"});
         for (filter, expected) in [
             ("name:Scan_01.h5", true),
             ("name:~scan*.H5", true),
@@ -219,7 +222,9 @@ mod tests {
             json!({"name": "z", "type": "dir", "size": 4096}),
         ];
         order(&mut files, None).unwrap();
-        let names = |files: &[Value]| files.iter().map(|f| f["name"].as_str().unwrap().to_owned()).collect::<String>();
+        let names = |files: &[Value]| {
+            files.iter().map(|f| f["name"].as_str().unwrap().to_owned()).collect::<String>()
+        };
         assert_eq!(names(&files), "zab");
         order(&mut files, Some("size DESC")).unwrap();
         assert_eq!(names(&files), "zab");

@@ -41,7 +41,11 @@ impl FromRequestParts<Arc<World>> for Session {
 
     async fn from_request_parts(parts: &mut Parts, world: &Arc<World>) -> Result<Self, TransferError> {
         let token = access_token(&world.state(), &parts.headers).map_err(|refusal| {
-            TransferError::new(StatusCode::UNAUTHORIZED, "ClientError.AuthenticationFailed", refusal.message())
+            TransferError::new(
+                StatusCode::UNAUTHORIZED,
+                "ClientError.AuthenticationFailed",
+                refusal.message(),
+            )
         })?;
         if !token.scopes.iter().any(|name| name == scope::TRANSFER_ALL) {
             return Err(TransferError::new(
@@ -56,17 +60,27 @@ impl FromRequestParts<Arc<World>> for Session {
 }
 
 /// The collection with this id, for its administrators.
-pub(crate) fn administered<'a>(state: &'a State, caller: &Caller, id: &str) -> Result<&'a Collection, TransferError> {
+pub(crate) fn administered<'a>(
+    state: &'a State,
+    caller: &Caller,
+    id: &str,
+) -> Result<&'a Collection, TransferError> {
     let found = collection(state, caller, id)?;
     if caller.administers(state, found) {
         Ok(found)
     } else {
-        Err(TransferError::permission_denied(format!("You do not have the administrator role on endpoint '{id}'")))
+        Err(TransferError::permission_denied(format!(
+            "You do not have the administrator role on endpoint '{id}'"
+        )))
     }
 }
 
 /// The collection with this id, if the caller may know of it.
-pub(crate) fn collection<'a>(state: &'a State, caller: &Caller, id: &str) -> Result<&'a Collection, TransferError> {
+pub(crate) fn collection<'a>(
+    state: &'a State,
+    caller: &Caller,
+    id: &str,
+) -> Result<&'a Collection, TransferError> {
     let collection = Uuid::parse_str(id)
         .ok()
         .and_then(|id| state.collections.get(&id))
@@ -106,12 +120,16 @@ pub(crate) fn body(text: &str, data_type: &str) -> Result<Value, TransferError> 
 
 /// A text field that must be there.
 pub(crate) fn text<'a>(body: &'a Value, field: &str) -> Result<&'a str, TransferError> {
-    body[field].as_str().ok_or_else(|| TransferError::bad_request(format!("Missing or invalid field '{field}'")))
+    body[field]
+        .as_str()
+        .ok_or_else(|| TransferError::bad_request(format!("Missing or invalid field '{field}'")))
 }
 
 /// A number of a query, such as `limit`, or its default; refused when it is not a number.
 pub(crate) fn number(query: &[(String, String)], name: &str, default: usize) -> Result<usize, TransferError> {
     crate::auth::field(query, name).map_or(Ok(default), |text| {
-        text.parse().map_err(|_| TransferError::bad_request(format!("Parameter {name} must be a number, not '{text}'")))
+        text.parse().map_err(|_| {
+            TransferError::bad_request(format!("Parameter {name} must be a number, not '{text}'"))
+        })
     })
 }

@@ -35,7 +35,10 @@ fn enter(world: &World, caller: Caller, id: &str, operation: &str) -> Result<Ent
         TransferError::new(
             StatusCode::BAD_GATEWAY,
             "EndpointError",
-            format!("Endpoint Error, the directory of '{}' ({}) can't be opened: {error}", found.name, found.id),
+            format!(
+                "Endpoint Error, the directory of '{}' ({}) can't be opened: {error}",
+                found.name, found.id
+            ),
         )
     })?;
     touch(&mut state, &caller, &found);
@@ -105,8 +108,13 @@ fn list(world: &World, caller: Caller, id: &str, query: &[(String, String)]) -> 
     let entered = enter(world, caller, id, "DirListing")?;
     let given = field(query, "path").unwrap_or("/~/");
     let path = entered.path(given)?;
-    let attempt =
-        Attempt { collection: &entered.collection, verb: "list", noun: "DirListing", command: "MLSC", path: &path };
+    let attempt = Attempt {
+        collection: &entered.collection,
+        verb: "list",
+        noun: "DirListing",
+        command: "MLSC",
+        path: &path,
+    };
     entered.allow(world, &path, Permission::Read, &attempt)?;
     let hidden = !matches!(field(query, "show_hidden"), Some("0" | "false" | "False"));
     let mut filter = Filter::default();
@@ -156,10 +164,16 @@ pub(crate) async fn stat(
     on_disk(move || {
         let query = pairs(query.as_deref());
         let entered = enter(&world, caller, &id, "DirListing")?;
-        let given = field(&query, "path").ok_or_else(|| TransferError::bad_request("Missing parameter 'path'"))?;
+        let given =
+            field(&query, "path").ok_or_else(|| TransferError::bad_request("Missing parameter 'path'"))?;
         let path = entered.path(given)?;
-        let attempt =
-            Attempt { collection: &entered.collection, verb: "list", noun: "DirListing", command: "MLST", path: &path };
+        let attempt = Attempt {
+            collection: &entered.collection,
+            verb: "list",
+            noun: "DirListing",
+            command: "MLST",
+            path: &path,
+        };
         // The service's code for a missing path differs here from that of ls.
         let renamed = |mut error: TransferError| {
             if error.code == "ClientError.NotFound" {
@@ -185,8 +199,13 @@ pub(crate) async fn mkdir(
         let given = body(&given, "mkdir")?;
         let entered = enter(&world, caller, &id, "Mkdir")?;
         let path = entered.path(text(&given, "path")?)?;
-        let attempt =
-            Attempt { collection: &entered.collection, verb: "mkdir", noun: "Mkdir", command: "MKD", path: &path };
+        let attempt = Attempt {
+            collection: &entered.collection,
+            verb: "mkdir",
+            noun: "Mkdir",
+            command: "MKD",
+            path: &path,
+        };
         entered.allow(&world, &path, Permission::Write, &attempt)?;
         if path.is_top() {
             return Err(attempt.exists());
@@ -214,8 +233,13 @@ pub(crate) async fn rename(
         let entered = enter(&world, caller, &id, "Rename")?;
         let old = entered.path(text(&given, "old_path")?)?;
         let new = entered.path(text(&given, "new_path")?)?;
-        let attempt =
-            |path, command| Attempt { collection: &entered.collection, verb: "rename", noun: "Rename", command, path };
+        let attempt = |path, command| Attempt {
+            collection: &entered.collection,
+            verb: "rename",
+            noun: "Rename",
+            command,
+            path,
+        };
         let (from, to) = (attempt(&old, "RNFR"), attempt(&new, "RNTO"));
         entered.allow(&world, &old, Permission::Write, &from)?;
         entered.allow(&world, &new, Permission::Write, &to)?;

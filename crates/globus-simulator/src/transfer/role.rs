@@ -44,8 +44,11 @@ pub(crate) async fn list(
     let state = world.state();
     let found = collection(&state, &caller, &id)?;
     let whole = caller.administers(&state, found);
-    let roles: Vec<Value> =
-        all(found).iter().filter(|role| whole || caller.set.contains(&role.principal)).map(document).collect();
+    let roles: Vec<Value> = all(found)
+        .iter()
+        .filter(|role| whole || caller.set.contains(&role.principal))
+        .map(document)
+        .collect();
     Ok(Json(json!({"DATA_TYPE": "role_list", "DATA": roles})))
 }
 

@@ -25,8 +25,11 @@ pub(crate) async fn search(
     let query = pairs(query.as_deref());
     let state = world.state();
     let scope = field(&query, "filter_scope").unwrap_or("all");
-    let words: Vec<String> =
-        field(&query, "filter_fulltext").unwrap_or_default().split_whitespace().map(str::to_lowercase).collect();
+    let words: Vec<String> = field(&query, "filter_fulltext")
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_lowercase)
+        .collect();
     if scope == "all" && words.is_empty() && field(&query, "filter_owner_id").is_none() {
         return Err(TransferError::bad_request("filter_fulltext is required when filter_scope is 'all'"));
     }
@@ -94,12 +97,15 @@ fn in_scope(state: &State, caller: &Caller, of: &Collection, scope: &str) -> Res
         "shared-by-me" => owned && of.kind == Kind::Guest,
         "shared-with-me" => !owned && shared_with(state, caller, of),
         "recently-used" => of.used_by.iter().any(|id| caller.set.contains(id)),
-        "in-use" => {
-            state.tasks.values().any(|task| task.active() && task.uses(of.id) && caller.set.contains(&task.owner))
-        }
+        "in-use" => state
+            .tasks
+            .values()
+            .any(|task| task.active() && task.uses(of.id) && caller.set.contains(&task.owner)),
         "administered-by-me" => caller.administers(state, of),
         "hide-no-permissions" => {
-            of.kind == Kind::Mapped || !caller.roles(state, of).is_empty() || caller.rules(state, of).next().is_some()
+            of.kind == Kind::Mapped
+                || !caller.roles(state, of).is_empty()
+                || caller.rules(state, of).next().is_some()
         }
         other => {
             return Err(TransferError::bad_request(format!("Unknown filter_scope '{other}'")));
@@ -117,13 +123,16 @@ fn filtered(state: &State, of: &Collection, query: &[(String, String)]) -> Resul
     let id = |name: &str| -> Result<Option<Uuid>, TransferError> {
         field(query, name)
             .map(|text| {
-                state.resolve(text).ok_or_else(|| TransferError::bad_request(format!("{name} '{text}' is not an id")))
+                state
+                    .resolve(text)
+                    .ok_or_else(|| TransferError::bad_request(format!("{name} '{text}' is not an id")))
             })
             .transpose()
     };
     let owner = id("filter_owner_id")?.is_none_or(|owner| owner == of.owner);
     let host = id("filter_host_endpoint")?.is_none_or(|host| Some(host) == of.host);
-    let entity = field(query, "filter_entity_type").is_none_or(|wanted| wanted == endpoint_document::entity_type(of));
+    let entity =
+        field(query, "filter_entity_type").is_none_or(|wanted| wanted == endpoint_document::entity_type(of));
     // Every simulated collection works.
     let works = !matches!(field(query, "filter_non_functional"), Some("1" | "true" | "True"));
     Ok(owner && host && entity && works)
@@ -149,7 +158,8 @@ pub(crate) async fn my_guests(
     })))
 }
 
-/// `GET /endpoint/{id}/shared_endpoint_list`: all guest collections, for an administrator, in pages by `next_token`.
+/// `GET /endpoint/{id}/shared_endpoint_list`: all guest collections, for an administrator, in pages by
+/// `next_token`.
 pub(crate) async fn guests(
     Session { world, caller }: Session,
     Path(id): Path<String>,
@@ -162,11 +172,14 @@ pub(crate) async fn guests(
     let after = match field(&query, "next_token") {
         None => None,
         Some(text) => Some(
-            Uuid::parse_str(text).map_err(|_| TransferError::bad_request(format!("Invalid next_token '{text}'")))?,
+            Uuid::parse_str(text)
+                .map_err(|_| TransferError::bad_request(format!("Invalid next_token '{text}'")))?,
         ),
     };
-    let mut left =
-        state.collections.values().filter(|of| of.host == Some(host) && after.is_none_or(|after| of.id > after));
+    let mut left = state
+        .collections
+        .values()
+        .filter(|of| of.host == Some(host) && after.is_none_or(|after| of.id > after));
     let page: Vec<&Collection> = left.by_ref().take(most).collect();
     let next = if left.next().is_some() { page.last().map(|of| of.id.to_string()) } else { None };
     let documents: Vec<Value> = page

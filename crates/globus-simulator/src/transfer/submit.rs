@@ -84,7 +84,10 @@ pub(crate) fn accept(
         let mut state = world.state();
         if let Some(earlier) = state.submissions.get(&submission) {
             if earlier.owner != caller.identity {
-                return Err(TransferError::conflict("Conflict", "This submission_id belongs to another user"));
+                return Err(TransferError::conflict(
+                    "Conflict",
+                    "This submission_id belongs to another user",
+                ));
             }
             if let Some(task) = earlier.task {
                 return Ok(("Duplicate", task));
@@ -258,7 +261,9 @@ fn items(given: &Value, kind: Kind) -> Result<Vec<Item>, TransferError> {
                 algorithm: None,
                 link: false,
             }),
-            (_, other) => Err(TransferError::bad_request(format!("DATA_TYPE {other:?} is no item of a {word}"))),
+            (_, other) => {
+                Err(TransferError::bad_request(format!("DATA_TYPE {other:?} is no item of a {word}")))
+            }
         })
         .collect()
 }
@@ -290,7 +295,9 @@ fn options(given: &Value) -> Result<Options, TransferError> {
                 .as_u64()
                 .and_then(|level| u8::try_from(level).ok())
                 .filter(|level| *level <= 3)
-                .ok_or_else(|| TransferError::bad_request(format!("sync_level must be 0 to 3, not {value}")))?,
+                .ok_or_else(|| {
+                    TransferError::bad_request(format!("sync_level must be 0 to 3, not {value}"))
+                })?,
         ),
     };
     let links = match given["recursive_symlinks"].as_str() {

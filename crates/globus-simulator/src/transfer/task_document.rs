@@ -124,11 +124,15 @@ fn end(state: &State, side: &str, id: Option<Uuid>, base_path: Option<String>) -
 }
 
 /// The deepest directory that holds all items, for a task that was submitted with `store_base_path_info`.
-fn base_path<'a>(task: &'a Task, path: impl Fn(&'a crate::state::task::Item) -> &'a String) -> Option<String> {
+fn base_path<'a>(
+    task: &'a Task,
+    path: impl Fn(&'a crate::state::task::Item) -> &'a String,
+) -> Option<String> {
     let mut items = task.items.iter().map(path).filter(|path| !path.is_empty());
     let first = items.next().filter(|_| task.options.store_base_path_info)?;
-    let directory =
-        |path: &str| path.trim_end_matches('/').rsplit_once('/').map_or(String::new(), |(up, _)| up.to_owned());
+    let directory = |path: &str| {
+        path.trim_end_matches('/').rsplit_once('/').map_or(String::new(), |(up, _)| up.to_owned())
+    };
     let mut common = directory(first);
     for other in items {
         while !other.starts_with(&format!("{common}/")) && !common.is_empty() {

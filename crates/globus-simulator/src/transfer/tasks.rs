@@ -32,7 +32,10 @@ fn find<'a>(state: &'a State, caller: &Caller, id: &str) -> Result<&'a Task, Tra
 
 fn find_mut<'a>(state: &'a mut State, caller: &Caller, id: &str) -> Result<&'a mut Task, TransferError> {
     let found = find(state, caller, id)?.id;
-    state.tasks.get_mut(&found).ok_or_else(|| TransferError::not_found("TaskNotFound", format!("No such task '{id}'")))
+    state
+        .tasks
+        .get_mut(&found)
+        .ok_or_else(|| TransferError::not_found("TaskNotFound", format!("No such task '{id}'")))
 }
 
 /// All tasks, oldest first.
@@ -108,7 +111,9 @@ fn passes(task: &Task, filter: &str) -> Result<bool, TransferError> {
             "request_time" => within(Some(task.requested), value)?,
             "completion_time" => within(task.completed, value)?,
             other => {
-                return Err(TransferError::bad_request(format!("Invalid filter: there is no field '{other}'")));
+                return Err(TransferError::bad_request(format!(
+                    "Invalid filter: there is no field '{other}'"
+                )));
             }
         };
     }
@@ -119,8 +124,9 @@ fn passes(task: &Task, filter: &str) -> Result<bool, TransferError> {
 fn clauses(filter: &str) -> Vec<String> {
     let mut clauses: Vec<String> = Vec::new();
     for part in filter.split('/').filter(|part| !part.is_empty()) {
-        let begins =
-            part.split_once(':').is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+        let begins = part
+            .split_once(':')
+            .is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
         match clauses.last_mut() {
             Some(last) if !begins => {
                 last.push('/');
@@ -168,7 +174,9 @@ fn order(tasks: &mut [&Task], orderby: Option<&str>) -> Result<(), TransferError
             "label" => tasks.sort_by_key(|task| task.label.clone()),
             "type" => tasks.sort_by_key(|task| task.kind as u8),
             other => {
-                return Err(TransferError::bad_request(format!("Invalid orderby: there is no field '{other}'")));
+                return Err(TransferError::bad_request(format!(
+                    "Invalid orderby: there is no field '{other}'"
+                )));
             }
         }
         if words.next().is_some_and(|word| word.eq_ignore_ascii_case("desc")) {
@@ -249,8 +257,12 @@ pub(crate) async fn events(
             return Err(TransferError::bad_request(format!("Invalid filter '{other}'")));
         }
     };
-    let found: Vec<_> =
-        task.events.iter().rev().filter(|event| errors.is_none_or(|errors| errors == event.is_error)).collect();
+    let found: Vec<_> = task
+        .events
+        .iter()
+        .rev()
+        .filter(|event| errors.is_none_or(|errors| errors == event.is_error))
+        .collect();
     let limit = number(&query, "limit", 10)?.min(PAGE);
     let offset = number(&query, "offset", 0)?;
     let page: Vec<Value> = found
@@ -278,7 +290,8 @@ pub(crate) async fn events(
     })))
 }
 
-/// `GET /task/{id}/pause_info`: nothing is ever paused by a rule here, only by an activity manager of the destination.
+/// `GET /task/{id}/pause_info`: nothing is ever paused by a rule here, only by an activity manager of the
+/// destination.
 pub(crate) async fn pause_info(
     Session { world, caller }: Session,
     Path(id): Path<String>,

@@ -40,7 +40,8 @@ async fn a_service_gets_a_token_for_each_service_it_asks_for() {
     let other = &answer["other_tokens"][0];
     assert_eq!(other["resource_server"], "transfer.api.globus.org");
     assert!(other.get("refresh_token").is_none(), "a service gets no refresh token");
-    let (status, endpoint) = beamline.get(other["access_token"].as_str().unwrap(), &format!("/endpoint/{GUEST}")).await;
+    let (status, endpoint) =
+        beamline.get(other["access_token"].as_str().unwrap(), &format!("/endpoint/{GUEST}")).await;
     assert_eq!((status, &endpoint["acl_editable"]), (StatusCode::OK, &json!(true)));
 }
 
@@ -90,7 +91,10 @@ async fn identities_of_many_in_one_call() {
     assert_eq!((&found[1]["status"], &found[1]["email"]), (&json!("unused"), &Value::Null));
     let again = identities(&beamline, "service-auth", &[("usernames", "NEW@else.org")]).await.1;
     assert_eq!(again["identities"][0]["id"], found[1]["id"], "provisioned once, found ever after");
-    assert_eq!(beamline.simulator.identity("new@else.org").unwrap().to_string(), found[1]["id"].as_str().unwrap());
+    assert_eq!(
+        beamline.simulator.identity("new@else.org").unwrap().to_string(),
+        found[1]["id"].as_str().unwrap()
+    );
 }
 
 #[tokio::test]
@@ -109,7 +113,8 @@ async fn what_the_identities_call_refuses() {
     }
     let unsaid = identities(&beamline, "service-auth", &[("usernames", "who@b.org")]).await.1;
     assert_eq!(unsaid["identities"], json!([]), "nobody is provisioned unasked");
-    let nobody = identities(&beamline, "service-auth", &[("usernames", "no address"), ("provision", "true")]).await.1;
+    let nobody =
+        identities(&beamline, "service-auth", &[("usernames", "no address"), ("provision", "true")]).await.1;
     assert_eq!(nobody["identities"], json!([]));
 }
 
@@ -119,7 +124,10 @@ async fn an_expired_token_is_refused_and_introspected_as_inactive() {
     assert_eq!(beamline.get("service-transfer", "/bookmark_list").await.0, StatusCode::OK);
     beamline.simulator.expire_tokens();
     let (status, refusal) = beamline.get("service-transfer", "/bookmark_list").await;
-    assert_eq!((status, &refusal["code"]), (StatusCode::UNAUTHORIZED, &json!("ClientError.AuthenticationFailed")));
+    assert_eq!(
+        (status, &refusal["code"]),
+        (StatusCode::UNAUTHORIZED, &json!("ClientError.AuthenticationFailed"))
+    );
     let answer: Value = beamline
         .http
         .post(beamline.simulator.auth_url().join("/v2/oauth2/token/introspect").unwrap())
@@ -140,7 +148,11 @@ async fn a_native_app_cannot_act_for_itself() {
     let response = beamline
         .http
         .post(beamline.simulator.auth_url().join("/v2/oauth2/token").unwrap())
-        .form(&[("grant_type", "client_credentials"), ("scope", TRANSFER), ("client_id", &NATIVE.to_string())])
+        .form(&[
+            ("grant_type", "client_credentials"),
+            ("scope", TRANSFER),
+            ("client_id", &NATIVE.to_string()),
+        ])
         .send()
         .await
         .unwrap();

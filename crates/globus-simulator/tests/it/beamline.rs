@@ -83,7 +83,13 @@ impl Beamline {
     }
 
     /// A call to Transfer; the answer with its status.
-    pub async fn transfer(&self, token: &str, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+    pub async fn transfer(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
         let url = format!("{}{path}", self.simulator.transfer_url());
         let mut request = self.http.request(method, url).bearer_auth(token);
         if !body.is_null() {

@@ -90,7 +90,8 @@ async fn cut_before_and_after_being_carried_out() {
 async fn hanging_and_delay() {
     let beamline = Beamline::start(seed()).await;
     beamline.simulator.fault(Fault::hang("mkdir"));
-    let hung = tokio::time::timeout(Duration::from_millis(300), beamline.mkdir("service-transfer", "/x")).await;
+    let hung =
+        tokio::time::timeout(Duration::from_millis(300), beamline.mkdir("service-transfer", "/x")).await;
     assert!(hung.is_err(), "it answered");
     assert!(!beamline.path("share/x").exists());
     beamline.simulator.fault(Fault::delay("mkdir", 1));
@@ -151,7 +152,11 @@ async fn a_fault_with_any_body() {
 async fn a_wrong_method_is_refused_with_a_document() {
     let beamline = Beamline::start(seed()).await;
     let (status, refusal) = beamline.post("service-transfer", &format!("/endpoint/{GUEST}"), json!({})).await;
-    assert_eq!((status.as_u16(), &refusal["code"]), (405, &json!("ClientError.MethodNotAllowed")), "{refusal}");
+    assert_eq!(
+        (status.as_u16(), &refusal["code"]),
+        (405, &json!("ClientError.MethodNotAllowed")),
+        "{refusal}"
+    );
     let url = beamline.simulator.auth_url().join("/v2/oauth2/userinfo").unwrap();
     let refusal: Value = beamline.http.delete(url).send().await.unwrap().json().await.unwrap();
     assert_eq!(refusal["errors"][0]["status"], "405", "{refusal}");

@@ -26,7 +26,8 @@ async fn a_listing_has_every_field() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!((&listing["DATA_TYPE"], &listing["endpoint"]), (&json!("file_list"), &json!(GUEST)));
     let file = &listing["DATA"][0];
-    let known = json!({"DATA_TYPE": "file", "name": "hello.txt", "type": "file", "size": 5, "link_target": null});
+    let known =
+        json!({"DATA_TYPE": "file", "name": "hello.txt", "type": "file", "size": 5, "link_target": null});
     for (field, value) in known.as_object().unwrap() {
         assert_eq!(&file[field], value, "{field}");
     }
@@ -45,7 +46,10 @@ async fn pages_filters_and_orders() {
     std::fs::create_dir(open.join("z")).unwrap();
     let path = ("path", "/open");
     assert_eq!(names(&ls(&beamline, &[path]).await.1), ["z", ".hidden", "a.h5", "b.h5", "hello.txt"]);
-    assert_eq!(names(&ls(&beamline, &[path, ("show_hidden", "false")]).await.1), ["z", "a.h5", "b.h5", "hello.txt"]);
+    assert_eq!(
+        names(&ls(&beamline, &[path, ("show_hidden", "false")]).await.1),
+        ["z", "a.h5", "b.h5", "hello.txt"]
+    );
     assert_eq!(
         names(&ls(&beamline, &[path, ("filter", "name:~*.h5"), ("orderby", "size DESC")]).await.1),
         ["a.h5", "b.h5"]
@@ -125,7 +129,10 @@ async fn who_has_no_account_on_a_mapped_collection() {
     let beamline = Beamline::start(seed().collection(only)).await;
     let ls = format!("/operation/endpoint/{}/ls?path=/", Uuid::from_u128(9));
     let (status, refusal) = beamline.get("ada-transfer", &ls).await;
-    assert_eq!((status.as_u16(), &refusal["code"]), (502, &json!("ExternalError.DirListingFailed.LoginFailed")));
+    assert_eq!(
+        (status.as_u16(), &refusal["code"]),
+        (502, &json!("ExternalError.DirListingFailed.LoginFailed"))
+    );
     assert_eq!(beamline.get("service-transfer", &ls).await.0, StatusCode::OK);
 }
 

@@ -88,8 +88,14 @@ async fn guest_collections_belong_to_those_who_make_them() {
     let change = json!({"DATA_TYPE": "collection#1.0.0", "display_name": "mine"});
     assert_eq!(manager.call("bob-gcs", Method::PATCH, &one, change.clone()).await.0, 403);
     assert_eq!(manager.call("bob-gcs", Method::DELETE, &one, Value::Null).await.0, 403);
-    assert!(manager.get("bob-gcs", &one).await.1["data"][0].get("collection_base_path").is_none(), "not for everybody");
-    assert_eq!(manager.call("ada-gcs", Method::PATCH, &one, change).await.1["data"][0]["display_name"], "mine");
+    assert!(
+        manager.get("bob-gcs", &one).await.1["data"][0].get("collection_base_path").is_none(),
+        "not for everybody"
+    );
+    assert_eq!(
+        manager.call("ada-gcs", Method::PATCH, &one, change).await.1["data"][0]["display_name"],
+        "mine"
+    );
     assert_eq!(manager.call("ada-gcs", Method::DELETE, &one, Value::Null).await.0, 200);
     assert_eq!(manager.get("ada-gcs", &one).await.0, 404);
     assert!(manager.beamline.path("detector/raw/0.h5").exists(), "files stay");
@@ -109,7 +115,8 @@ async fn whoever_cannot_log_in_makes_nothing() {
     let gateway = manager.get("bob-gcs", "storage_gateways").await.1["data"][0]["id"].clone();
     let body = json!({"DATA_TYPE": "user_credential#1.0.0", "storage_gateway_id": gateway});
     assert_eq!(manager.call("bob-gcs", Method::POST, "user_credentials", body).await.0, 403);
-    let (status, refusal) = manager.call("bob-gcs", Method::POST, "collections", guest(&Uuid::nil().to_string())).await;
+    let (status, refusal) =
+        manager.call("bob-gcs", Method::POST, "collections", guest(&Uuid::nil().to_string())).await;
     assert_eq!(
         (status, &refusal["authorization_parameters"]["session_required_single_domain"]),
         (403, &json!(["example.org"])),
@@ -136,7 +143,11 @@ async fn what_is_no_collection() {
         let mut wrong = good.clone();
         wrong[field] = value.clone();
         let (got, refusal) = manager.call("ada-gcs", Method::POST, "collections", wrong).await;
-        assert_eq!((got, &refusal["http_response_code"]), (status, &json!(status)), "{field} {value}: {refusal}");
+        assert_eq!(
+            (got, &refusal["http_response_code"]),
+            (status, &json!(status)),
+            "{field} {value}: {refusal}"
+        );
     }
     let listed = manager.get("ada-gcs", "collections?filter=created_by_me").await.1;
     assert_eq!(listed["data"], json!([]), "nothing was made");

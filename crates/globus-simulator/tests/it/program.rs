@@ -105,8 +105,15 @@ async fn faults_and_counts_by_http() {
     assert_eq!(beamline.get("late", "/bookmark_list").await.0, StatusCode::OK);
     beamline.http.post(admin("tokens/expire")).send().await.unwrap();
     assert_eq!(beamline.get("late", "/bookmark_list").await.0, StatusCode::UNAUTHORIZED);
-    let rules: Value =
-        beamline.http.get(admin(&format!("collections/{GUEST}/rules"))).send().await.unwrap().json().await.unwrap();
+    let rules: Value = beamline
+        .http
+        .get(admin(&format!("collections/{GUEST}/rules")))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(rules["rules"][0]["path"], "/open/");
 }
 
@@ -136,7 +143,10 @@ async fn compare_lists_differences_and_tells_by_its_exit_code() {
     other["owner"] = json!("name-1");
     let (code, out, _) = run(line(&other)).await;
     assert_eq!(code, Some(1), "{out}");
-    assert!(out.starts_with("GET /v0.10/bookmark_list\n  owner: only the service has this field (a text)\n"), "{out}");
+    assert!(
+        out.starts_with("GET /v0.10/bookmark_list\n  owner: only the service has this field (a text)\n"),
+        "{out}"
+    );
     let (code, _, err) = run("nonsense".to_owned()).await;
     assert!(code == Some(2) && err.contains("line 1"), "{err}");
 }

@@ -35,7 +35,11 @@ async fn scopes() {
         ("ada-transfer", "filter_scope=in-use", vec![]),
         ("ada-transfer", "filter_fulltext=beamline&limit=1&offset=1", vec![&guest]),
     ] {
-        assert_eq!(found(&beamline, token, query).await, expected.into_iter().cloned().collect::<Vec<_>>(), "{query}");
+        assert_eq!(
+            found(&beamline, token, query).await,
+            expected.into_iter().cloned().collect::<Vec<_>>(),
+            "{query}"
+        );
     }
     beamline.mkdir("service-transfer", "/x").await;
     assert_eq!(found(&beamline, "service-transfer", "filter_scope=recently-used").await, [guest]);
@@ -102,15 +106,25 @@ async fn guest_collections_come_and_go() {
     );
     let other = beamline.post("service-transfer", "/shared_endpoint", make("/", LAPTOP)).await.0;
     assert_eq!(other, StatusCode::CREATED);
-    let listed =
-        beamline.get("service-transfer", &format!("/endpoint/{LAPTOP}/shared_endpoint_list?max_results=1")).await.1;
+    let listed = beamline
+        .get("service-transfer", &format!("/endpoint/{LAPTOP}/shared_endpoint_list?max_results=1"))
+        .await
+        .1;
     let token = listed["next_token"].as_str().expect("there are two");
     let next = format!("/endpoint/{LAPTOP}/shared_endpoint_list?max_results=1&next_token={token}");
     assert!(beamline.get("service-transfer", &next).await.1["next_token"].is_null());
-    let host = beamline.transfer("service-transfer", Method::DELETE, &format!("/endpoint/{LAPTOP}"), Value::Null).await;
+    let host = beamline
+        .transfer("service-transfer", Method::DELETE, &format!("/endpoint/{LAPTOP}"), Value::Null)
+        .await;
     assert_eq!(host.1["code"], "Conflict", "it has guest collections");
-    assert_eq!(beamline.transfer("service-transfer", Method::DELETE, &path, Value::Null).await.0.as_u16(), 403);
-    assert_eq!(beamline.transfer("ada-transfer", Method::DELETE, &path, Value::Null).await.1["code"], "Deleted");
+    assert_eq!(
+        beamline.transfer("service-transfer", Method::DELETE, &path, Value::Null).await.0.as_u16(),
+        403
+    );
+    assert_eq!(
+        beamline.transfer("ada-transfer", Method::DELETE, &path, Value::Null).await.1["code"],
+        "Deleted"
+    );
     assert!(beamline.path("detector/raw/0.h5").exists(), "files stay");
 }
 
@@ -130,7 +144,10 @@ async fn the_documents_have_the_fields_of_the_service() {
         (&json!("GCSv5_endpoint"), &document["gcs_manager_url"])
     );
     let personal = beamline.get("service-transfer", &format!("/endpoint/{LAPTOP}")).await.1;
-    assert_eq!((&personal["entity_type"], &personal["gcp_connected"]), (&json!("GCP_mapped_collection"), &json!(true)));
+    assert_eq!(
+        (&personal["entity_type"], &personal["gcp_connected"]),
+        (&json!("GCP_mapped_collection"), &json!(true))
+    );
     let found = beamline.get("ada-transfer", "/endpoint_search?filter_fulltext=beamline").await.1;
     assert_eq!(found["DATA"][0]["_rank"], 1.0);
 }
@@ -142,7 +159,8 @@ async fn who_administers_the_host_is_a_restricted_administrator_of_its_guest_col
     let beamline = Beamline::start(seed().collection(ada)).await;
     let document = beamline.get("service-transfer", &format!("/endpoint/{guest}")).await.1;
     assert_eq!(document["my_effective_roles"], json!(["restricted_administrator"]));
-    let (status, refusal) = beamline.get("service-transfer", &format!("/operation/endpoint/{guest}/ls?path=/")).await;
+    let (status, refusal) =
+        beamline.get("service-transfer", &format!("/operation/endpoint/{guest}/ls?path=/")).await;
     assert_eq!((status.as_u16(), &refusal["code"]), (403, &json!("EndpointPermissionDenied")), "no data");
     let own = beamline.get("ada-transfer", &format!("/endpoint/{guest}")).await.1;
     assert!(!own["my_effective_roles"].as_array().unwrap().contains(&json!("restricted_administrator")));
@@ -154,7 +172,8 @@ async fn a_refused_login_says_what_the_session_lacks() {
     seed.collections[0].data_access = false;
     seed.collections[0].domains = vec!["facility.example".to_owned()];
     let beamline = Beamline::start(seed).await;
-    let (status, refusal) = beamline.get("ada-transfer", &format!("/operation/endpoint/{MAPPED}/ls?path=/")).await;
+    let (status, refusal) =
+        beamline.get("ada-transfer", &format!("/operation/endpoint/{MAPPED}/ls?path=/")).await;
     assert_eq!(
         (status.as_u16(), &refusal["code"]),
         (502, &json!("ExternalError.DirListingFailed.LoginFailed")),
@@ -166,7 +185,10 @@ async fn a_refused_login_says_what_the_session_lacks() {
     let message = refusal["message"].as_str().unwrap();
     let line = message.split("530-GridFTP-JSON-Result: ").nth(1).unwrap().split("\\r\\n").next().unwrap();
     let result: Value = serde_json::from_str(line).unwrap();
-    assert_eq!((&result["code"], &result["authorization_parameters"]), (&json!("permission_denied"), &lacking));
+    assert_eq!(
+        (&result["code"], &result["authorization_parameters"]),
+        (&json!("permission_denied"), &lacking)
+    );
 }
 
 #[tokio::test]

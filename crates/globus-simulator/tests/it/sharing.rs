@@ -105,7 +105,11 @@ async fn an_expired_rule_is_gone() {
     for _ in 0..500 {
         if beamline.get("ada-transfer", &ls).await.0 == StatusCode::FORBIDDEN {
             assert!(jiff::Timestamp::now() >= at, "it was taken away too early");
-            assert_eq!(create(&beamline, rule("/a/")).await.0, StatusCode::CREATED, "its place is free again");
+            assert_eq!(
+                create(&beamline, rule("/a/")).await.0,
+                StatusCode::CREATED,
+                "its place is free again"
+            );
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -132,7 +136,8 @@ async fn only_those_with_the_role_manage_rules() {
     let (status, answer) = beamline.post("ada-transfer", &access(), rule("/a/")).await;
     assert_eq!((status.as_u16(), &answer["code"]), (403, &json!("PermissionDenied")));
     let role = json!({"DATA_TYPE": "role", "principal_type": "identity", "principal": ADA, "role": "access_manager"});
-    let (status, made) = beamline.post("service-transfer", &format!("/endpoint/{GUEST}/role"), role.clone()).await;
+    let (status, made) =
+        beamline.post("service-transfer", &format!("/endpoint/{GUEST}/role"), role.clone()).await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
     let again = beamline.post("service-transfer", &format!("/endpoint/{GUEST}/role"), role.clone()).await;
     assert_eq!((again.0, &again.1["code"]), (StatusCode::CONFLICT, &json!("Exists")));

@@ -25,7 +25,12 @@ async fn ask(beamline: &Beamline, query: &[(&str, String)]) -> Response {
     beamline.http.get(url).send().await.unwrap()
 }
 
-async fn decide(beamline: &Beamline, mut form: Vec<(&str, String)>, decision: &str, username: &str) -> Response {
+async fn decide(
+    beamline: &Beamline,
+    mut form: Vec<(&str, String)>,
+    decision: &str,
+    username: &str,
+) -> Response {
     form.push(("decision", decision.to_owned()));
     form.push(("username", username.to_owned()));
     let url = beamline.simulator.auth_url().join("/v2/oauth2/authorize").unwrap();
@@ -48,7 +53,8 @@ async fn the_page_offers_people_and_says_what_is_asked() {
 async fn back_to_the_app_with_code_or_refusal() {
     let beamline = Beamline::start(seed()).await;
     for (decision, key) in [("allow", "code"), ("deny", "error")] {
-        let response = decide(&beamline, query("http://localhost:1/done?a=b"), decision, "ada@example.org").await;
+        let response =
+            decide(&beamline, query("http://localhost:1/done?a=b"), decision, "ada@example.org").await;
         assert_eq!(response.status(), StatusCode::SEE_OTHER);
         let target = Url::parse(response.headers()["location"].to_str().unwrap()).unwrap();
         assert_eq!((target.host_str(), target.path()), (Some("localhost"), "/done"));
@@ -70,8 +76,10 @@ async fn what_is_shown_as_wrong_and_never_redirected() {
         ("scope", "nonsense"),
         ("code_challenge", ""),
     ] {
-        let wrong: Vec<_> =
-            good.iter().map(|(key, old)| (*key, if *key == name { value.to_owned() } else { old.clone() })).collect();
+        let wrong: Vec<_> = good
+            .iter()
+            .map(|(key, old)| (*key, if *key == name { value.to_owned() } else { old.clone() }))
+            .collect();
         assert_eq!(ask(&beamline, &wrong).await.status(), StatusCode::BAD_REQUEST, "{name}={value}");
         let posted = decide(&beamline, wrong, "allow", "ada@example.org").await;
         assert_eq!(posted.status(), StatusCode::BAD_REQUEST, "{name}={value}");
@@ -86,7 +94,9 @@ async fn without_a_browser() {
     let mut link = beamline.simulator.auth_url().join("/v2/oauth2/authorize").unwrap();
     link.query_pairs_mut().extend_pairs(query("http://localhost:1/")).append_pair("access_type", "offline");
     let simulator = &beamline.simulator;
-    assert!(simulator.sign_in(link.as_str(), "nobody@example.org").unwrap_err().to_string().contains("nobody"));
+    assert!(
+        simulator.sign_in(link.as_str(), "nobody@example.org").unwrap_err().to_string().contains("nobody")
+    );
     assert!(simulator.sign_in("not a link", "ada@example.org").is_err());
     // The verifier doesn't fit the challenge, which is told only to who has a code that is known.
     for code in [
@@ -113,7 +123,8 @@ async fn without_a_browser() {
             ("code_verifier", "wrong"),
         ];
         let url = simulator.auth_url().join("/v2/oauth2/token").unwrap();
-        let answer: serde_json::Value = beamline.http.post(url).form(&form).send().await.unwrap().json().await.unwrap();
+        let answer: serde_json::Value =
+            beamline.http.post(url).form(&form).send().await.unwrap().json().await.unwrap();
         assert!(answer["error_description"].as_str().unwrap().contains("code_verifier"), "{answer}");
     }
 }

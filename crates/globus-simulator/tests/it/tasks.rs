@@ -51,8 +51,10 @@ async fn filter_rules_links_and_what_is_too_much() {
         (&done["files_transferred"], &done["symlinks"], &done["directories"]),
         (&json!(2), &json!(2), &json!(2))
     );
-    let mut names: Vec<_> =
-        fs::read_dir(&there).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(&there)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     assert_eq!(names, ["0.h5", "first", "out", "sub"], "hello.txt was too much");
     assert_eq!(fs::read_link(there.join("first")).unwrap().to_str(), Some("0.h5"));
@@ -102,21 +104,24 @@ async fn a_file_that_comes_later_is_transferred_then() {
     fs::write(beamline.path("detector/raw/late.h5"), "at last").unwrap();
     let done = beamline.ended(&task).await;
     assert_eq!((&done["status"], &done["bytes_transferred"]), (&json!("SUCCEEDED"), &json!(7)));
-    let events = beamline.get("service-transfer", &format!("/task/{task}/event_list?filter=is_error:1")).await.1;
+    let events =
+        beamline.get("service-transfer", &format!("/task/{task}/event_list?filter=is_error:1")).await.1;
     assert_eq!(events["DATA"][0]["code"], "FILE_NOT_FOUND");
 }
 
 #[tokio::test]
 async fn a_hundred_thousand_items_and_not_one_more() {
     let beamline = Beamline::start(seed()).await;
-    let items = |count: usize| (0..count).map(|n| item(&format!("/raw/none{n}"), "/open/x")).collect::<Vec<_>>();
+    let items =
+        |count: usize| (0..count).map(|n| item(&format!("/raw/none{n}"), "/open/x")).collect::<Vec<_>>();
     let task = beamline.submit("transfer", transfer(items(100_000))).await;
     let busy = beamline.until(&task, |task| task["faults"].as_u64() >= Some(100_000)).await;
     assert_eq!(busy["subtasks_total"], 100_000);
     beamline.post("service-transfer", &format!("/task/{task}/cancel"), Value::Null).await;
     let events = beamline.get("service-transfer", &format!("/task/{task}/event_list")).await.1;
     assert!(events["total"].as_u64() < Some(50), "one event a round: {}", events["total"]);
-    let body = with(transfer(items(100_001)), json!({"DATA_TYPE": "transfer", "submission_id": Uuid::new_v4()}));
+    let body =
+        with(transfer(items(100_001)), json!({"DATA_TYPE": "transfer", "submission_id": Uuid::new_v4()}));
     let (status, answer) = beamline.post("service-transfer", "/transfer", body).await;
     assert_eq!((status.as_u16(), &answer["code"]), (400, &json!("ClientError.BadRequest.TooManyItems")));
 }
@@ -128,7 +133,10 @@ async fn a_wrong_external_checksum_fails_the_task() {
     wrong["external_checksum"] = json!("0".repeat(64));
     wrong["checksum_algorithm"] = json!("SHA256");
     let done = beamline.ended(&beamline.submit("transfer", transfer(vec![wrong])).await).await;
-    assert_eq!((&done["status"], &done["fatal_error"]["code"]), (&json!("FAILED"), &json!("VERIFY_CHECKSUM")));
+    assert_eq!(
+        (&done["status"], &done["fatal_error"]["code"]),
+        (&json!("FAILED"), &json!("VERIFY_CHECKSUM"))
+    );
     assert_eq!(done["subtasks_failed"], 1);
 }
 
@@ -143,7 +151,10 @@ async fn full_collections() {
         "DATA": [item("/raw/0.h5", "/0.h5"), item("/raw/1.h5", "/1.h5")],
     });
     let done = beamline.ended(&beamline.submit("transfer", body).await).await;
-    assert_eq!((&done["fatal_error"]["code"], &done["files_transferred"]), (&json!("QUOTA_EXCEEDED"), &json!(1)));
+    assert_eq!(
+        (&done["fatal_error"]["code"], &done["files_transferred"]),
+        (&json!("QUOTA_EXCEEDED"), &json!(1))
+    );
 }
 
 #[tokio::test]
@@ -155,7 +166,10 @@ async fn deadlines_labels_and_cancelling() {
     assert_eq!(beamline.get("service-transfer", &path).await.1["deadline"], "2099-01-01T00:00:00+00:00");
     // Others neither see nor cancel it.
     assert_eq!(beamline.get("ada-transfer", &path).await.1["code"], "TaskNotFound");
-    assert_eq!(beamline.post("ada-transfer", &format!("{path}/cancel"), Value::Null).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        beamline.post("ada-transfer", &format!("{path}/cancel"), Value::Null).await.0,
+        StatusCode::NOT_FOUND
+    );
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2);
     let body = json!({"DATA_TYPE": "task", "deadline": soon.to_string(), "label": "hurry"});
     assert_eq!(beamline.transfer("service-transfer", Method::PUT, &path, body).await.0, StatusCode::OK);
@@ -232,7 +246,8 @@ async fn deletions() {
     }
     let left: Vec<_> = fs::read_dir(beamline.path("share/d")).unwrap().collect();
     assert_eq!(left.len(), 2, "c.h5 and e");
-    let done = beamline.ended(&beamline.submit("delete", erase("/d", json!({"recursive": true}))).await).await;
+    let done =
+        beamline.ended(&beamline.submit("delete", erase("/d", json!({"recursive": true}))).await).await;
     assert_eq!((&done["status"], &done["type"]), (&json!("SUCCEEDED"), &json!("DELETE")));
     assert!(!beamline.path("share/d").exists() && beamline.path("share/open").exists());
 }
@@ -269,7 +284,10 @@ async fn successful_transfers_and_skipped_errors_come_in_pages() {
     let pages = Limits { page: 2, ..Limits::default() };
     let beamline = Beamline::start(Seed { limits: pages, ..seed() }).await;
     let body = with(
-        transfer(vec![with(item("/raw/", "/open/"), json!({"recursive": true})), item("/raw/none", "/open/none")]),
+        transfer(vec![
+            with(item("/raw/", "/open/"), json!({"recursive": true})),
+            item("/raw/none", "/open/none"),
+        ]),
         json!({"skip_source_errors": true}),
     );
     let task = beamline.submit("transfer", body).await;
@@ -326,7 +344,11 @@ async fn tasks_by_status_label_and_time() {
     let few = beamline.get("service-transfer", &format!("/task/{}?fields=status,faults", ids[0])).await.1;
     assert_eq!(few, json!({"status": "SUCCEEDED", "faults": 0}));
     for wrong in ["filter=color:red", "filter=status", "orderby=color", "limit=0"] {
-        assert_eq!(beamline.get("service-transfer", &format!("/task_list?{wrong}")).await.0.as_u16(), 400, "{wrong}");
+        assert_eq!(
+            beamline.get("service-transfer", &format!("/task_list?{wrong}")).await.0.as_u16(),
+            400,
+            "{wrong}"
+        );
     }
 }
 
@@ -337,7 +359,10 @@ async fn tasks_that_fail_or_stall_by_order() {
     beamline.simulator.fault(Fault::task_fail("transfer", "ENDPOINT_ERROR"));
     beamline.simulator.fault(Fault::task_stall("transfer").nth(2));
     let done = beamline.ended(&beamline.submit("transfer", body()).await).await;
-    assert_eq!((&done["status"], &done["fatal_error"]["description"]), (&json!("FAILED"), &json!("endpoint error")));
+    assert_eq!(
+        (&done["status"], &done["fatal_error"]["description"]),
+        (&json!("FAILED"), &json!("endpoint error"))
+    );
     let stalled = beamline.submit("transfer", body()).await;
     beamline.until(&stalled, |task| task["nice_status"] == "CONNECT_FAILED").await;
     let third = beamline.ended(&beamline.submit("transfer", body()).await).await;
@@ -356,7 +381,10 @@ async fn the_document_of_a_task_names_both_ends_and_the_owner() {
     );
     let done = beamline.ended(&beamline.submit("transfer", body).await).await;
     assert_eq!(done["owner_string"], format!("{SERVICE}@clients.auth.globus.org"));
-    assert_eq!((&done["source_base_path"], &done["destination_base_path"]), (&json!("/raw/"), &json!("/open/")));
+    assert_eq!(
+        (&done["source_base_path"], &done["destination_base_path"]),
+        (&json!("/raw/"), &json!("/open/"))
+    );
     assert_eq!(
         (&done["source_mapped_collection_id"], &done["destination_mapped_collection_id"]),
         (&Value::Null, &json!(crate::beamline::MAPPED))

@@ -32,7 +32,8 @@ impl Run<'_> {
         let mut shown = HashMap::new();
         let mut offset = 0;
         loop {
-            let ls = || client.transfer().ls(collection, path.clone()).show_hidden(true).offset(offset).send();
+            let ls =
+                || client.transfer().ls(collection, path.clone()).show_hidden(true).offset(offset).send();
             let listing = self.ask(ls).await?;
             match listing {
                 Ok(listing) => {
@@ -42,7 +43,9 @@ impl Run<'_> {
                         None => return Ok(Ok(Some(shown))),
                     }
                 }
-                Err(error) if *error.kind() == ErrorKind::NotFound && error.code() != Some("EndpointNotFound") => {
+                Err(error)
+                    if *error.kind() == ErrorKind::NotFound && error.code() != Some("EndpointNotFound") =>
+                {
                     return Ok(Ok(None));
                 }
                 Err(error) => return Ok(Err(self.engine.explain(&error))),
@@ -88,11 +91,13 @@ fn judge<'a>(file: &FileRow, source: &'a Shown, destination: &'a Shown, known: &
     };
     let as_sent = entry(source, "source")?.is_some_and(|entry| {
         let seconds = entry.last_modified.map(|time| time.as_second());
-        entry.size == file.stat.size && seconds == Some(seconds_of(file.stat.mtime)) && entry.link_target.is_none()
+        entry.size == file.stat.size
+            && seconds == Some(seconds_of(file.stat.mtime))
+            && entry.link_target.is_none()
     });
     if !as_sent {
-        let why =
-            "the source collection does not show it as it was sent (changed, or source.local is another directory)";
+        let why = "the source collection does not show it as it was sent (changed, or source.local is \
+                   another directory)";
         return Err(why.to_owned());
     }
     match entry(destination, "destination")? {
@@ -107,8 +112,8 @@ fn judge<'a>(file: &FileRow, source: &'a Shown, destination: &'a Shown, known: &
     }
 }
 
-/// Whether a file of this time at the destination can be what the task wrote: it has the source's time, or, where the task
-/// did not keep times, one at which the task was under way.
+/// Whether a file of this time at the destination can be what the task wrote: it has the source's time, or,
+/// where the task did not keep times, one at which the task was under way.
 fn was_written(at: Timestamp, file: &FileRow, between: Option<&SentBetween>) -> bool {
     let Some(between) = between else { return false };
     if between.preserves_times {

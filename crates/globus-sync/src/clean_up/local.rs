@@ -18,7 +18,10 @@ pub(super) struct Top(OwnedFd);
 impl Top {
     /// An error says what is wrong with it.
     pub fn open(source: &SourceDirectory) -> Result<Top, String> {
-        source.open().map(Top).map_err(|error| format!("can't open the source {}: {error}", source.path().display()))
+        source
+            .open()
+            .map(Top)
+            .map_err(|error| format!("can't open the source {}: {error}", source.path().display()))
     }
 
     fn directory(&self, below: &Path) -> Result<OwnedFd, Errno> {
@@ -67,13 +70,16 @@ fn not_opened(errno: Errno) -> String {
     format!("its directory can't be opened without following links: {errno}")
 }
 
-/// A first look at files of one directory, before anything is written down. A file that is gone is in neither list.
+/// A first look at files of one directory, before anything is written down. A file that is gone is in neither
+/// list.
 ///
-/// With each file comes when the task was begun that sent it. One that was made later is another file, which has got the
-/// inode of the one that was sent, and its time (`rsync -t`, `tar`); where the file system tells when files are made.
+/// With each file comes when the task was begun that sent it. One that was made later is another file, which
+/// has got the inode of the one that was sent, and its time (`rsync -t`, `tar`); where the file system tells
+/// when files are made.
 pub(super) fn look(top: &SourceDirectory, files: Vec<(Option<Timestamp>, FileRow)>) -> Judged {
     let (mut go, mut stay) = (vec![], vec![]);
-    let directory = files.first().and_then(|(_, file)| file.path.parent()).unwrap_or(Path::new("")).to_owned();
+    let directory =
+        files.first().and_then(|(_, file)| file.path.parent()).unwrap_or(Path::new("")).to_owned();
     let at = match Top::open(top).and_then(|top| top.directory(&directory).map_err(not_opened)) {
         Ok(at) => at,
         Err(why) => return (go, files.into_iter().map(|(_, file)| (file.path, why.clone())).collect()),
@@ -93,8 +99,8 @@ pub(super) fn look(top: &SourceDirectory, files: Vec<(Option<Timestamp>, FileRow
     (go, stay)
 }
 
-/// Removes what was written down, each after one more look, then the directory and those above it as far as they became
-/// empty by that. Returns how each ended, and how many directories went.
+/// Removes what was written down, each after one more look, then the directory and those above it as far as
+/// they became empty by that. Returns how each ended, and how many directories went.
 pub(super) fn remove(
     top: &SourceDirectory,
     directory: &Path,
@@ -103,9 +109,12 @@ pub(super) fn remove(
     let opened = Top::open(top).and_then(|top| Ok((top.directory(directory).map_err(not_opened)?, top)));
     let (at, top) = match opened {
         Ok(opened) => opened,
-        Err(why) => return (rows.iter().map(|row| (row.clone(), RemovalEnd::Kept(why.clone()))).collect(), 0),
+        Err(why) => {
+            return (rows.iter().map(|row| (row.clone(), RemovalEnd::Kept(why.clone()))).collect(), 0);
+        }
     };
-    let end = |row: &RemovalRow| match row.path.file_name().map(|name| remove_one(at.as_fd(), name, row.stat)) {
+    let end = |row: &RemovalRow| match row.path.file_name().map(|name| remove_one(at.as_fd(), name, row.stat))
+    {
         Some(Ok(())) => RemovalEnd::Removed,
         Some(Err(why)) => RemovalEnd::Kept(why),
         None => RemovalEnd::Kept("it has no name".to_owned()),
@@ -120,7 +129,8 @@ fn remove_one(at: BorrowedFd<'_>, name: &OsStr, sent: Stat) -> Result<(), String
     if is_as_sent(at, name, sent)?.is_none() {
         return Ok(());
     }
-    // Held open and leased until it is gone, so that nobody begins to write into it between the last look and the end.
+    // Held open and leased until it is gone, so that nobody begins to write into it between the last look and
+    // the end.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let _held = match fs::openat(at, name, flags, Mode::empty()) {
         Ok(file) => match writers(file.as_fd()) {
@@ -128,14 +138,16 @@ fn remove_one(at: BorrowedFd<'_>, name: &OsStr, sent: Stat) -> Result<(), String
             Writers::Some => return Err("a program has it open for writing".to_owned()),
             Writers::NotTold => {
                 return Err(
-                    "it is another account's, and whether a program has it open can't be told: give beamshare the \
-                            capability CAP_LEASE, as the service's unit does"
+                    "it is another account's, and whether a program has it open can't be told: give \
+                     beamshare the capability CAP_LEASE, as the service's unit does"
                         .to_owned(),
                 );
             }
         },
         Err(Errno::ACCESS | Errno::PERM) => {
-            return Err("this account can't read it, so whether a program has it open can't be told".to_owned());
+            return Err(
+                "this account can't read it, so whether a program has it open can't be told".to_owned()
+            );
         }
         Err(Errno::NOENT) => return Ok(()),
         Err(Errno::LOOP) => return Err(CHANGED.to_owned()),
@@ -163,11 +175,11 @@ enum Writers {
     NoLeases,
 }
 
-/// Takes a read lease: the kernel refuses it while any program has the file open for writing, and makes one that comes later
-/// wait until it is given back, when `file` is closed.
+/// Takes a read lease: the kernel refuses it while any program has the file open for writing, and makes one
+/// that comes later wait until it is given back, when `file` is closed.
 fn writers(file: BorrowedFd<'_>) -> Writers {
-    // A program that wants to write while we hold the lease makes the kernel send us a signal: SIGURG, which does nothing
-    // where it isn't asked for, in place of SIGIO, which would end us.
+    // A program that wants to write while we hold the lease makes the kernel send us a signal: SIGURG, which
+    // does nothing where it isn't asked for, in place of SIGIO, which would end us.
     const F_SETSIG: libc::c_int = 10;
     // SAFETY: fcntl with a descriptor that is open and with numbers touches no memory of ours.
     let leased = unsafe {
@@ -212,7 +224,8 @@ mod tests {
         let at = Top::open(&source).unwrap();
         let At::File(_, stat) = at_name(at.0.as_fd(), OsStr::new("file")).unwrap() else { panic!() };
         let judged = |begun_at: Timestamp| {
-            let file = FileRow { path: "file".into(), stat, state: FileState::Sent, task: None, sent_by: None };
+            let file =
+                FileRow { path: "file".into(), stat, state: FileState::Sent, task: None, sent_by: None };
             let (go, stay) = look(&source, vec![(Some(begun_at), file)]);
             (go.len(), stay.into_iter().map(|(_, why)| why).collect::<String>())
         };

@@ -1,15 +1,19 @@
-//! Removing at the source what was sent: only a file of which everything says that it is whole at the destination.
+//! Removing at the source what was sent: only a file of which everything says that it is whole at the
+//! destination.
 //!
-//! The manifest proposes files that the service listed in the successful transfers of a task with checksums, that were sent
-//! long enough ago, and that nobody has seen change since. Then, directory by directory, Globus is asked what is there
-//! now: the source must show the same size and time (so a wrong `local` removes nothing), the destination the same
-//! size, in a file that was written by then. Then the file itself is looked at, the removal is written down, and only then the file goes.
+//! The manifest proposes files that the service listed in the successful transfers of a task with checksums,
+//! that were sent long enough ago, and that nobody has seen change since. Then, directory by directory,
+//! Globus is asked what is there now: the source must show the same size and time (so a wrong `local` removes
+//! nothing), the destination the same size, in a file that was written by then. Then the file itself is
+//! looked at, the removal is written down, and only then the file goes.
 
 pub(crate) mod listing;
 mod local;
 mod remote;
 
-use super::manifest::{FileRow, FileState, NewRemoval, RemovalEnd, RemovalRow, SentBetween, TaskNumber, unblocked};
+use super::manifest::{
+    FileRow, FileState, NewRemoval, RemovalEnd, RemovalRow, SentBetween, TaskNumber, unblocked,
+};
 use super::openat::SourceDirectory;
 use super::transfer::{Control, Engine, Error, Halt, Options, Progress, Run, SyncReport, SyncState, amount};
 use crate::CleanUp;
@@ -72,8 +76,9 @@ impl CleanUpReport {
 pub type OnRemoval<'a> = &'a mut (dyn FnMut(&Path) + Send);
 
 impl Engine {
-    /// Removes at the pair's source what may go, by `[sync.clean_up]`; in a dry run only tells it. `on_removal` is called for
-    /// each file that goes (or would). The caller holds the pair's lock, but for a dry run.
+    /// Removes at the pair's source what may go, by `[sync.clean_up]`; in a dry run only tells it.
+    /// `on_removal` is called for each file that goes (or would). The caller holds the pair's lock, but for a
+    /// dry run.
     ///
     /// # Errors
     /// Where the pair has no `clean_up`, or Globus or the source can't be asked.
@@ -87,7 +92,8 @@ impl Engine {
         on_removal: OnRemoval<'_>,
     ) -> Result<CleanUpReport, Error> {
         let Some(settings) = &pair.settings.clean_up else {
-            let message = format!("pair {} has no [sync.clean_up], so nothing is ever removed", pair.settings.name);
+            let message =
+                format!("pair {} has no [sync.clean_up], so nothing is ever removed", pair.settings.name);
             return Err(Error::Failed(message));
         };
         let mut run = Run::new(self, pair, options, control, Progress::new(report));
@@ -154,7 +160,10 @@ impl Run<'_> {
 
     async fn known(&self) -> Result<Known, Halt> {
         let (manifest, pair) = (self.engine.manifest(), self.pair.row.id);
-        Ok(Known { tasks: manifest.sent_between(pair).await?, alike: manifest.directories_alike(pair).await? })
+        Ok(Known {
+            tasks: manifest.sent_between(pair).await?,
+            alike: manifest.directories_alike(pair).await?,
+        })
     }
 
     async fn remove_what_may_go(
@@ -184,13 +193,16 @@ impl Run<'_> {
             judged += page.files.len() as u64;
             let groups = by_directory(page.files);
             match &local {
-                None => self.remove_remote(groups, &known, &mut report, &mut reasons, &mut *on_removal).await?,
+                None => {
+                    self.remove_remote(groups, &known, &mut report, &mut reasons, &mut *on_removal).await?
+                }
                 Some(top) => {
                     for group in groups {
                         if !dry_run {
                             self.go_on().await?;
                         }
-                        self.remove_local(top, group, &known, &mut report, &mut reasons, &mut *on_removal).await?;
+                        self.remove_local(top, group, &known, &mut report, &mut reasons, &mut *on_removal)
+                            .await?;
                         if !dry_run && report.removed > 0 {
                             report.enough_free = self.enough_free(settings)?;
                             if report.enough_free.is_some() {
@@ -202,7 +214,12 @@ impl Run<'_> {
             }
             cursor = page.next;
             if cursor.is_none() {
-                self.tell_the_others(judged - if dry_run { 0 } else { report.removed }, settings, &mut reasons).await?;
+                self.tell_the_others(
+                    judged - if dry_run { 0 } else { report.removed },
+                    settings,
+                    &mut reasons,
+                )
+                .await?;
                 break;
             }
         }
@@ -223,15 +240,29 @@ impl Run<'_> {
         Ok((free >= below).then_some(free))
     }
 
-    /// Why the files stay that the manifest does not even propose; `judged` are those that it did and that are still there.
-    async fn tell_the_others(&mut self, judged: u64, settings: &CleanUp, reasons: &mut Reasons) -> Result<(), Halt> {
+    /// Why the files stay that the manifest does not even propose; `judged` are those that it did and that
+    /// are still there.
+    async fn tell_the_others(
+        &mut self,
+        judged: u64,
+        settings: &CleanUp,
+        reasons: &mut Reasons,
+    ) -> Result<(), Halt> {
         let counts = self.engine.manifest().counts(self.pair.row.id).await?;
         let sent = counts.files(FileState::Sent).saturating_sub(judged);
-        reasons.add(format!("sent less than {:?} ago, or without comparing checksums", settings.keep), sent, None);
+        reasons.add(
+            format!("sent less than {:?} ago, or without comparing checksums", settings.keep),
+            sent,
+            None,
+        );
         reasons.add("not sent yet, or changed since", counts.files(FileState::New), None);
         reasons.add("being sent", counts.files(FileState::Sending), None);
         let present = counts.files(FileState::Present);
-        reasons.add("the destination had it before beamshare sent anything, so nothing was verified", present, None);
+        reasons.add(
+            "the destination had it before beamshare sent anything, so nothing was verified",
+            present,
+            None,
+        );
         let unsendable = FileState::ALL.into_iter().filter(|state| matches!(state, FileState::Unsendable(_)));
         reasons.add("can't be sent", unsendable.map(|state| counts.files(state)).sum(), None);
         Ok(())

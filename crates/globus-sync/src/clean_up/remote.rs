@@ -1,7 +1,9 @@
-//! Removing on a collection: by a Globus delete task for exactly the files that a fresh listing shows as they were sent.
+//! Removing on a collection: by a Globus delete task for exactly the files that a fresh listing shows as they
+//! were sent.
 
 use super::super::manifest::{
-    End, FileRow, FileState, NewRemoval, NewTask, RemovalEnd, RemovalRow, Rest, TaskNumber, TaskRow, TaskState,
+    End, FileRow, FileState, NewRemoval, NewTask, RemovalEnd, RemovalRow, Rest, TaskNumber, TaskRow,
+    TaskState,
 };
 use super::super::transfer::{Halt, Run, SyncState, with_slash};
 use super::listing::{Shown, seconds_of};
@@ -79,9 +81,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A deletion that a killed run left behind. It is handed in again, under its own id, only if clean-up is still on, the
-    /// pair isn't stopped, and every file is gone or as it was at both ends: it may never have reached Globus, and would only
-    /// begin now.
+    /// A deletion that a killed run left behind. It is handed in again, under its own id, only if clean-up is
+    /// still on, the pair isn't stopped, and every file is gone or as it was at both ends: it may never have
+    /// reached Globus, and would only begin now.
     pub(crate) async fn finish_deletion(&mut self, task: TaskRow) -> Result<(), Halt> {
         let rows = self.engine.manifest().unfinished_removals(self.pair.row.id).await?;
         let rows: Vec<RemovalRow> = rows.into_iter().filter(|row| row.task == Some(task.number)).collect();
@@ -94,7 +96,10 @@ impl Run<'_> {
             };
             if let Some(why) = why {
                 let words = format!("beamshare was ended before Globus answered, and {why}");
-                return self.end_deletion(task.number, TaskState::Failed, rows, Some(words)).await.map(|_| ());
+                return self
+                    .end_deletion(task.number, TaskState::Failed, rows, Some(words))
+                    .await
+                    .map(|_| ());
             }
         }
         self.delete(task, rows).await.map(|_| ())
@@ -126,7 +131,11 @@ impl Run<'_> {
     }
 
     /// Hands the deletion in, follows it, and finds out what went.
-    async fn delete(&mut self, task: TaskRow, rows: Vec<RemovalRow>) -> Result<Vec<(RemovalRow, RemovalEnd)>, Halt> {
+    async fn delete(
+        &mut self,
+        task: TaskRow,
+        rows: Vec<RemovalRow>,
+    ) -> Result<Vec<(RemovalRow, RemovalEnd)>, Halt> {
         let request: Request = match serde_json::from_value(task.request.clone()) {
             Ok(request) => request,
             Err(error) => {
@@ -207,7 +216,8 @@ impl Run<'_> {
                 Ok(entries) => {
                     Ok(entries.as_ref().and_then(|entries| entries.get(name)).map_or(There::Gone, |entry| {
                         let seconds = entry.last_modified.map(|time| time.as_second());
-                        let as_sent = entry.size == row.stat.size && seconds == Some(seconds_of(row.stat.mtime));
+                        let as_sent =
+                            entry.size == row.stat.size && seconds == Some(seconds_of(row.stat.mtime));
                         if as_sent { There::AsSent } else { There::Other }
                     }))
                 }

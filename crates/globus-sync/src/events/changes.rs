@@ -1,10 +1,11 @@
 //! What the kernel tells of changes below a directory, gathered for a moment.
 //!
-//! Straight on `notify`, with a gathering of our own. Its debouncers don't fit: `notify-debouncer-full` says nothing of a file
-//! that was made and removed within its time, which a walk may have seen in between, and takes quadratic time over the
-//! removal of many files; `notify-debouncer-mini` passes over the word that events were lost. Watches are set directory by
-//! directory by the walk, each before the directory is read, so that nothing falls between; `notify`'s recursive watch looks
-//! at every file of the tree once more, and can't say where it stopped.
+//! Straight on `notify`, with a gathering of our own. Its debouncers don't fit: `notify-debouncer-full` says
+//! nothing of a file that was made and removed within its time, which a walk may have seen in between, and
+//! takes quadratic time over the removal of many files; `notify-debouncer-mini` passes over the word that
+//! events were lost. Watches are set directory by directory by the walk, each before the directory is read,
+//! so that nothing falls between; `notify`'s recursive watch looks at every file of the tree once more, and
+//! can't say where it stopped.
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{Config, ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -43,7 +44,8 @@ pub enum Rescan {
 pub enum Unwatched {
     /// The kernel's limit is reached
     #[error(
-        "the kernel's limit of watched directories is reached (fs.inotify.max_user_watches{}); raise it with sysctl",
+        "the kernel's limit of watched directories is reached (fs.inotify.max_user_watches{}); raise it \
+         with sysctl",
         limit.map(|limit| format!(" = {limit}")).unwrap_or_default()
     )]
     Limit {
@@ -94,7 +96,8 @@ impl Changes {
         Ok(Changes { top: top.to_owned(), shared, watcher: Mutex::new(watcher) })
     }
 
-    /// Watches one directory below the top, not what is below it. To be called before it is read. Blocks for a moment.
+    /// Watches one directory below the top, not what is below it. To be called before it is read. Blocks for
+    /// a moment.
     pub fn watch(&self, directory: &Path) {
         // Joined with the empty path it would end with a slash, and so would all that is told of it.
         let path = if directory.as_os_str().is_empty() { self.top.clone() } else { self.top.join(directory) };
@@ -104,7 +107,8 @@ impl Changes {
         }
     }
 
-    /// Waits for changes, and then for `gather` longer, so that what comes together is told together. Cancel-safe.
+    /// Waits for changes, and then for `gather` longer, so that what comes together is told together.
+    /// Cancel-safe.
     pub async fn next(&self, gather: Duration) -> Changed {
         loop {
             let since = self.shared.lock().since;

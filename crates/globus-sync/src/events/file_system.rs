@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-/// What `statfs` calls file systems whose files others change without this machine's kernel seeing it: the magic numbers of
-/// Linux (`linux/magic.h`) and of those that are not in it (Lustre, GPFS, BeeGFS, PanFS).
+/// What `statfs` calls file systems whose files others change without this machine's kernel seeing it: the
+/// magic numbers of Linux (`linux/magic.h`) and of those that are not in it (Lustre, GPFS, BeeGFS, PanFS).
 const REMOTE: [(u32, &str); 18] = [
     (0x6969, "NFS"),
     (0xFE53_4D42, "SMB"),
@@ -25,7 +25,8 @@ const REMOTE: [(u32, &str); 18] = [
     (0x7461_636F, "OCFS2"),
 ];
 
-/// The kind of file system that the directory is on, where that gives no events for what other machines change.
+/// The kind of file system that the directory is on, where that gives no events for what other machines
+/// change.
 pub(super) fn without_events(directory: &Path) -> Option<&'static str> {
     let magic = rustix::fs::statfs(directory).ok()?.f_type as u32;
     REMOTE.iter().find(|(number, _)| *number == magic).map(|(_, name)| *name)

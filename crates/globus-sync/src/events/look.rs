@@ -70,8 +70,8 @@ pub(super) fn look(
     Ok(Inspection { changes: comparison.tallied(), directories })
 }
 
-/// What stands at a path; the inode is added to `linked` where the file has other names. The parent that was opened last is
-/// kept: paths come directory by directory.
+/// What stands at a path; the inode is added to `linked` where the file has other names. The parent that was
+/// opened last is kept: paths come directory by directory.
 fn at(
     top: BorrowedFd<'_>,
     path: &Path,

@@ -1,5 +1,5 @@
-//! How changes are found: by the kernel's events where the file system gives them, and by walks where it doesn't, at the
-//! beginning, now and then, and whenever events were lost.
+//! How changes are found: by the kernel's events where the file system gives them, and by walks where it
+//! doesn't, at the beginning, now and then, and whenever events were lost.
 
 mod changes;
 mod file_system;
@@ -23,7 +23,8 @@ pub struct Options {
     pub gather: Duration,
     /// From one whole walk to the next where there are events: they may have told not all
     pub rewalk: Duration,
-    /// From one whole walk to the next where there are none. A walk that takes long pauses ten times as long at least.
+    /// From one whole walk to the next where there are none. A walk that takes long pauses ten times as long
+    /// at least.
     pub poll: Duration,
     /// How often to look whether the top directory is (still) there and the same
     pub top: Duration,
@@ -122,11 +123,12 @@ impl Follower {
         self.due = Instant::now();
     }
 
-    /// Waits until something has come into the manifest. Cancel-safe: what is not in the manifest yet is looked at by the
-    /// next call.
+    /// Waits until something has come into the manifest. Cancel-safe: what is not in the manifest yet is
+    /// looked at by the next call.
     ///
     /// # Errors
-    /// The source is not there or can't be read, or the manifest not be written; the next call waits and tries again.
+    /// The source is not there or can't be read, or the manifest not be written; the next call waits and
+    /// tries again.
     pub async fn next(&mut self) -> Result<Update, WalkError> {
         loop {
             if !self.pending.is_empty() && !self.anew {
@@ -176,11 +178,12 @@ impl Follower {
             self.changes = None;
             self.pending.clear();
             let tree = self.tree.clone();
-            let watching = super::manifest::unblocked(move || match file_system::without_events(&tree.source.path()) {
-                Some(kind) => Err(format!("{} gives no events for what other machines change", kind)),
-                None => Changes::new(&tree.source.path())
-                    .map_err(|error| format!("no watcher can be had: {error}{}", remedy(&error))),
-            });
+            let watching =
+                super::manifest::unblocked(move || match file_system::without_events(&tree.source.path()) {
+                    Some(kind) => Err(format!("{} gives no events for what other machines change", kind)),
+                    None => Changes::new(&tree.source.path())
+                        .map_err(|error| format!("no watcher can be had: {error}{}", remedy(&error))),
+                });
             match watching.await {
                 Ok(changes) => self.changes = Some(Arc::new(changes)),
                 Err(why) => self.see(DetectionMode::Walks(why)),
@@ -194,7 +197,8 @@ impl Follower {
         let top = identity(&self.tree).await;
         // Until it has ended: a walk that is dropped halfway has not set all watches.
         self.anew = true;
-        let report = walk::part(&self.manifest, self.pair, &self.tree, vec![PathBuf::new()], self.watch()).await?;
+        let report =
+            walk::part(&self.manifest, self.pair, &self.tree, vec![PathBuf::new()], self.watch()).await?;
         (self.anew, self.top, self.took) = (false, top, report.took);
         self.check_watches();
         let pause = match self.seeing {
@@ -206,11 +210,13 @@ impl Follower {
     }
 
     async fn apply(&mut self) -> Result<ChangeCounts, WalkError> {
-        let (manifest, pair, tree, paths) = (self.manifest.clone(), self.pair, self.tree.clone(), self.pending.clone());
+        let (manifest, pair, tree, paths) =
+            (self.manifest.clone(), self.pair, self.tree.clone(), self.pending.clone());
         let looked = super::manifest::unblocked(move || look::look(&manifest, pair, &tree, paths)).await?;
         let mut tallied = looked.changes;
         if !looked.directories.is_empty() {
-            let report = walk::part(&self.manifest, self.pair, &self.tree, looked.directories, self.watch()).await?;
+            let report =
+                walk::part(&self.manifest, self.pair, &self.tree, looked.directories, self.watch()).await?;
             tallied += report.tallied;
             self.check_watches();
         }
@@ -243,7 +249,9 @@ impl Follower {
             let top = path.display();
             match &seeing {
                 DetectionMode::Events => tracing::info!("{top}: changes are seen by events again"),
-                DetectionMode::Walks(why) => tracing::warn!("{top}: changes are seen by walks, now and then: {why}"),
+                DetectionMode::Walks(why) => {
+                    tracing::warn!("{top}: changes are seen by walks, now and then: {why}")
+                }
             }
             self.seeing = seeing;
         }

@@ -28,8 +28,10 @@ impl World {
             local: None,
         };
         let pair = manifest.open_pair(&pair).await.unwrap().id;
-        let tree =
-            Tree { source: SourceDirectory::fixed(folder.path().join("top")), filters: Arc::new(Filters::default()) };
+        let tree = Tree {
+            source: SourceDirectory::fixed(folder.path().join("top")),
+            filters: Arc::new(Filters::default()),
+        };
         let follower = Follower::new(manifest.clone(), pair, tree, options);
         World { follower, manifest, pair, folder }
     }
@@ -66,7 +68,8 @@ async fn events_that_the_kernel_lost_are_made_up_for_by_a_walk() {
     fs::create_dir(world.path("d")).unwrap();
     world.next().await;
     // The kernel keeps so many events for a reader that does not come.
-    let kept: usize = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap().trim().parse().unwrap();
+    let kept: usize =
+        fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap().trim().parse().unwrap();
     let changes = world.follower.changes.clone().unwrap();
     let files = {
         let _stuck = changes.shared().lock();

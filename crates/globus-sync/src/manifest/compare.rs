@@ -11,11 +11,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Rows of the manifest that are looked at in one go; a directory of a million files is never in memory as rows.
+/// Rows of the manifest that are looked at in one go; a directory of a million files is never in memory as
+/// rows.
 const PAGE: usize = 4096;
 
-/// How long a row stays whose file is gone, in seconds: 90 days. A file system that is only unmounted comes back with the
-/// same inodes, and its files need not be compared with the destination again.
+/// How long a row stays whose file is gone, in seconds: 90 days. A file system that is only unmounted comes
+/// back with the same inodes, and its files need not be compared with the destination again.
 const KEEP_GONE: i64 = 90 * 24 * 60 * 60;
 
 /// How a change came to light.
@@ -62,7 +63,13 @@ pub struct Comparison {
 impl Manifest {
     /// Begins a pass over the pair's files.
     pub fn comparison(&self, pair: PairId, found: Found) -> Comparison {
-        Comparison { manifest: self.clone(), pair, found, seen: HashSet::new(), tallied: ChangeCounts::default() }
+        Comparison {
+            manifest: self.clone(),
+            pair,
+            found,
+            seen: HashSet::new(),
+            tallied: ChangeCounts::default(),
+        }
     }
 }
 
@@ -77,8 +84,8 @@ impl Comparison {
         })
     }
 
-    /// Compares single paths with what stands there. A path that was a directory and is none takes what was below it along;
-    /// what is in a directory is to be told by listings.
+    /// Compares single paths with what stands there. A path that was a directory and is none takes what was
+    /// below it along; what is in a directory is to be told by listings.
     pub fn paths(&mut self, paths: &[(PathBuf, At)]) -> Result<(), ManifestError> {
         self.commit(|pass| {
             for (path, at) in paths {
@@ -88,14 +95,15 @@ impl Comparison {
         })
     }
 
-    /// All known files with these inodes. Reads the pair's whole table: for the few files that have several names.
+    /// All known files with these inodes. Reads the pair's whole table: for the few files that have several
+    /// names.
     pub(crate) fn files_of(&self, inodes: &HashSet<u64>) -> Result<Vec<FileRow>, ManifestError> {
         let pair = self.pair;
         self.manifest.transaction(TransactionBehavior::Deferred, Durable::Now, |transaction| {
             let mut files = Vec::new();
             let mut statement = transaction.prepare_cached(
-                "SELECT file.inode, directory.path, name, size, mtime, ctime, inode, state, task, sent_by FROM directory JOIN file ON file.directory = directory.id \
-                 WHERE pair = ?1 AND gone IS NULL",
+                "SELECT file.inode, directory.path, name, size, mtime, ctime, inode, state, task, sent_by \
+                 FROM directory JOIN file ON file.directory = directory.id WHERE pair = ?1 AND gone IS NULL",
             )?;
             let mut rows = statement.query([pair.0])?;
             while let Some(row) = rows.next()? {
@@ -107,8 +115,9 @@ impl Comparison {
         })
     }
 
-    /// Ends a walk of the trees below these directories (the empty path: the whole): the files of directories that did not
-    /// come as a listing are gone, but for those at or below a path of `unread`, of which nothing is known.
+    /// Ends a walk of the trees below these directories (the empty path: the whole): the files of directories
+    /// that did not come as a listing are gone, but for those at or below a path of `unread`, of which
+    /// nothing is known.
     pub fn finish(mut self, walked: &[PathBuf], unread: &[PathBuf]) -> Result<ChangeCounts, ManifestError> {
         let seen = std::mem::take(&mut self.seen);
         let unread: HashSet<&Path> = unread.iter().map(PathBuf::as_path).collect();
@@ -123,8 +132,8 @@ impl Comparison {
             }
             // Files that were to be sent may be gone.
             pass.transaction.execute(
-                "UPDATE directory SET has_new = EXISTS (SELECT 1 FROM file WHERE directory = id AND state = 0) \
-                 WHERE pair = ?1 AND has_new = 1",
+                "UPDATE directory SET has_new = EXISTS (SELECT 1 FROM file WHERE directory = id AND state = \
+                 0) WHERE pair = ?1 AND has_new = 1",
                 [pass.pair.0],
             )?;
             let whole = walked.iter().any(|directory| directory.as_os_str().is_empty());
@@ -142,7 +151,10 @@ impl Comparison {
         self.tallied
     }
 
-    fn commit(&mut self, work: impl FnOnce(&mut Pass<'_>) -> rusqlite::Result<()>) -> Result<(), ManifestError> {
+    fn commit(
+        &mut self,
+        work: impl FnOnce(&mut Pass<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), ManifestError> {
         let (pair, found) = (self.pair, self.found);
         let now = Timestamp::now();
         let (tallied, seen) =
@@ -208,7 +220,9 @@ impl Pass<'_> {
             let (changes, rows) = self.merge(id, listing, &mut next, &mut last, utf8)?;
             for change in changes {
                 new |= match change {
-                    Change::Insert(index) => listing.get(index).map_or(Ok(false), |e| self.insert(id, e, utf8))?,
+                    Change::Insert(index) => {
+                        listing.get(index).map_or(Ok(false), |e| self.insert(id, e, utf8))?
+                    }
                     Change::Update(index, known) => {
                         listing.get(index).map_or(Ok(false), |e| self.update(id, e, utf8, known))?
                     }
@@ -229,8 +243,8 @@ impl Pass<'_> {
         if new { self.set_has_new(id) } else { Ok(()) }
     }
 
-    /// Compares one page of rows, from the name after `last` on, with the listing from `next` on; returns what is to be
-    /// changed and how many rows the page had.
+    /// Compares one page of rows, from the name after `last` on, with the listing from `next` on; returns
+    /// what is to be changed and how many rows the page had.
     fn merge(
         &self,
         directory: i64,
@@ -241,14 +255,19 @@ impl Pass<'_> {
     ) -> rusqlite::Result<(Vec<Change>, usize)> {
         let mut changes = Vec::new();
         let mut statement = self.transaction.prepare_cached(
-            "SELECT name, size, mtime, ctime, inode, state, gone, sent_by FROM file WHERE directory = ?1 AND name > ?2 \
-             ORDER BY name LIMIT ?3",
+            "SELECT name, size, mtime, ctime, inode, state, gone, sent_by FROM file WHERE directory = ?1 \
+             AND name > ?2 ORDER BY name LIMIT ?3",
         )?;
         let mut rows = statement.query(params![directory, last.as_slice(), PAGE as i64])?;
         let mut count = 0;
         while let Some(row) = rows.next()? {
             let name = row.get_ref(0)?.as_blob()?;
-            let known = Known { stat: read_stat(row, 1)?, state: row.get(5)?, gone: row.get(6)?, sent_by: row.get(7)? };
+            let known = Known {
+                stat: read_stat(row, 1)?,
+                state: row.get(5)?,
+                gone: row.get(6)?,
+                sent_by: row.get(7)?,
+            };
             count += 1;
             if count == PAGE {
                 *last = name.to_owned();
@@ -345,7 +364,13 @@ impl Pass<'_> {
     }
 
     /// Whether the file is to be sent.
-    fn update(&mut self, directory: i64, entry: Entry<'_>, utf8: bool, known: Known) -> rusqlite::Result<bool> {
+    fn update(
+        &mut self,
+        directory: i64,
+        entry: Entry<'_>,
+        utf8: bool,
+        known: Known,
+    ) -> rusqlite::Result<bool> {
         let first = first_state(entry, utf8);
         let Stat { size, mtime, ctime, inode } = entry.stat;
         if known.gone.is_none() {
@@ -359,8 +384,8 @@ impl Pass<'_> {
             return Ok(false);
         }
         self.tallied.changed += 1;
-        // Only the ctime: other rights, another name, or other content with the time set back. Its content is compared by
-        // checksum, and where that is the same the file still counts as sent.
+        // Only the ctime: other rights, another name, or other content with the time set back. Its content is
+        // compared by checksum, and where that is the same the file still counts as sent.
         let only_ctime = Stat { ctime: known.stat.ctime, ..entry.stat } == known.stat;
         let sent_by = known.sent_by.filter(|_| only_ctime);
         let (state, gone) = match (known.state, first) {
@@ -371,8 +396,9 @@ impl Pass<'_> {
         };
         self.transaction
             .prepare_cached(
-                "UPDATE file SET size = ?3, mtime = ?4, ctime = ?5, inode = ?6, state = ?7, since = ?8, gone = ?9, \
-                 sent_by = ?10, task = CASE ?7 WHEN 1 THEN task END WHERE directory = ?1 AND name = ?2",
+                "UPDATE file SET size = ?3, mtime = ?4, ctime = ?5, inode = ?6, state = ?7, since = ?8, \
+                 gone = ?9, sent_by = ?10, task = CASE ?7 WHEN 1 THEN task END WHERE directory = ?1 AND \
+                 name = ?2",
             )?
             .execute(params![
                 directory,
@@ -411,7 +437,8 @@ impl Pass<'_> {
 
     fn directory_gone(&mut self, id: i64) -> rusqlite::Result<()> {
         let mut count = self.transaction.prepare_cached(
-            "SELECT state, count(*), sum(size) FROM file WHERE directory = ?1 AND gone IS NULL GROUP BY state",
+            "SELECT state, count(*), sum(size) FROM file WHERE directory = ?1 AND gone IS NULL GROUP BY \
+             state",
         )?;
         let mut rows = count.query([id])?;
         while let Some(row) = rows.next()? {
@@ -432,8 +459,8 @@ impl Pass<'_> {
         let removed = self
             .transaction
             .prepare_cached(
-                "DELETE FROM directory WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM file WHERE directory = ?1) \
-                 AND NOT EXISTS (SELECT 1 FROM task_file WHERE directory = ?1)",
+                "DELETE FROM directory WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM file WHERE directory = \
+                 ?1) AND NOT EXISTS (SELECT 1 FROM task_file WHERE directory = ?1)",
             )?
             .execute([id])?;
         if removed > 0 {
@@ -443,12 +470,18 @@ impl Pass<'_> {
     }
 
     fn known(&self, directory: i64, name: &[u8]) -> rusqlite::Result<Option<Known>> {
-        let sql = "SELECT size, mtime, ctime, inode, state, gone, sent_by FROM file WHERE directory = ?1 AND name = ?2";
+        let sql = "SELECT size, mtime, ctime, inode, state, gone, sent_by FROM file WHERE directory = ?1 \
+                   AND name = ?2";
         let mut statement = self.transaction.prepare_cached(sql)?;
         let mut rows = statement.query(params![directory, name])?;
         rows.next()?
             .map(|row| {
-                Ok(Known { stat: read_stat(row, 0)?, state: row.get(4)?, gone: row.get(5)?, sent_by: row.get(6)? })
+                Ok(Known {
+                    stat: read_stat(row, 0)?,
+                    state: row.get(4)?,
+                    gone: row.get(5)?,
+                    sent_by: row.get(6)?,
+                })
             })
             .transpose()
     }
@@ -460,7 +493,8 @@ impl Pass<'_> {
             .prepare_cached(
                 "SELECT id, path FROM directory WHERE pair = ?1 AND ?2 = x'' \
                  UNION ALL SELECT id, path FROM directory WHERE pair = ?1 AND ?2 <> x'' AND path = ?2 \
-                 UNION ALL SELECT id, path FROM directory WHERE pair = ?1 AND ?2 <> x'' AND path >= ?3 AND path < ?4",
+                 UNION ALL SELECT id, path FROM directory WHERE pair = ?1 AND ?2 <> x'' AND path >= ?3 AND \
+                 path < ?4",
             )?
             .query_map(params![self.pair.0, path, from, to], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect()

@@ -83,7 +83,10 @@ impl ToSql for FileState {
 impl FromSql for FileState {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let code = value.as_i64()?;
-        usize::try_from(code).ok().and_then(|code| FileState::ALL.get(code).copied()).ok_or_else(|| out_of_range(code))
+        usize::try_from(code)
+            .ok()
+            .and_then(|code| FileState::ALL.get(code).copied())
+            .ok_or_else(|| out_of_range(code))
     }
 }
 
@@ -142,15 +145,21 @@ pub struct Ready {
     pub files: Vec<FileRow>,
     /// The limit ended the search: there may be more
     pub more: bool,
-    /// Of the new files that have not been quiet long enough, the one that was left alone first: since then. Known only
-    /// where there is no `more`.
+    /// Of the new files that have not been quiet long enough, the one that was left alone first: since then.
+    /// Known only where there is no `more`.
     pub oldest_waiting: Option<Timestamp>,
 }
 
 impl Manifest {
-    /// New files that have not changed since that moment, at most so many. A file's quiet begins with the event or the
-    /// walk that last saw it change; what a walk finds for the first time has been quiet since its mtime.
-    pub async fn ready(&self, pair: PairId, quiet_since: Timestamp, limit: Limit) -> Result<Ready, ManifestError> {
+    /// New files that have not changed since that moment, at most so many. A file's quiet begins with the
+    /// event or the walk that last saw it change; what a walk finds for the first time has been quiet since
+    /// its mtime.
+    pub async fn ready(
+        &self,
+        pair: PairId,
+        quiet_since: Timestamp,
+        limit: Limit,
+    ) -> Result<Ready, ManifestError> {
         self.read(move |transaction| ready(transaction, pair, quiet_since.as_millisecond(), limit)).await
     }
 
@@ -158,7 +167,8 @@ impl Manifest {
     pub async fn counts(&self, pair: PairId) -> Result<Counts, ManifestError> {
         self.read(move |transaction| {
             let mut counts = Counts::default();
-            let mut statement = transaction.prepare_cached("SELECT state, files, bytes FROM tally WHERE pair = ?1")?;
+            let mut statement =
+                transaction.prepare_cached("SELECT state, files, bytes FROM tally WHERE pair = ?1")?;
             let mut rows = statement.query([pair.0])?;
             while let Some(row) = rows.next()? {
                 let code = row.get::<_, FileState>(0)?.code() as usize;
@@ -171,15 +181,22 @@ impl Manifest {
     }
 
     /// Up to `limit` files in this state, for a message that names some.
-    pub async fn examples(&self, pair: PairId, state: FileState, limit: usize) -> Result<Vec<FileRow>, ManifestError> {
+    pub async fn examples(
+        &self,
+        pair: PairId,
+        state: FileState,
+        limit: usize,
+    ) -> Result<Vec<FileRow>, ManifestError> {
         self.read(move |transaction| {
             transaction
                 .prepare_cached(
-                    "SELECT directory.path, file.name, size, mtime, ctime, inode, state, task, sent_by FROM directory \
-                     JOIN file ON file.directory = directory.id \
+                    "SELECT directory.path, file.name, size, mtime, ctime, inode, state, task, sent_by FROM \
+                     directory JOIN file ON file.directory = directory.id \
                      WHERE pair = ?1 AND state = ?2 AND gone IS NULL LIMIT ?3",
                 )?
-                .query_map(params![pair.0, state, limit as i64], |row| read_file(row, row.get_ref(0)?.as_blob()?, 1))?
+                .query_map(params![pair.0, state, limit as i64], |row| {
+                    read_file(row, row.get_ref(0)?.as_blob()?, 1)
+                })?
                 .collect()
         })
         .await
@@ -192,7 +209,8 @@ impl Manifest {
             let (directory, name) = split(&path);
             let mut statement = transaction.prepare_cached(
                 "SELECT directory.path, name, size, mtime, ctime, inode, state, task, sent_by FROM directory \
-                 JOIN file ON file.directory = directory.id WHERE pair = ?1 AND directory.path = ?2 AND name = ?3",
+                 JOIN file ON file.directory = directory.id WHERE pair = ?1 AND directory.path = ?2 AND \
+                 name = ?3",
             )?;
             let mut rows = statement.query(params![pair.0, directory, name])?;
             rows.next()?.map(|row| read_file(row, row.get_ref(0)?.as_blob()?, 1)).transpose()
@@ -200,13 +218,14 @@ impl Manifest {
         .await
     }
 
-    /// Holds back new files that have a name outside of the pair's directory, where they are still as they were read.
+    /// Holds back new files that have a name outside of the pair's directory, where they are still as they
+    /// were read.
     pub async fn hold_hard_links(&self, pair: PairId, files: Vec<FileRow>) -> Result<(), ManifestError> {
         self.write(move |transaction| {
             let mut tally = Tally::default();
             let mut hold = transaction.prepare_cached(
-                "UPDATE file SET state = ?1 WHERE directory = (SELECT id FROM directory WHERE pair = ?2 AND path = ?3) \
-                 AND name = ?4 AND state = 0 AND gone IS NULL AND inode = ?5",
+                "UPDATE file SET state = ?1 WHERE directory = (SELECT id FROM directory WHERE pair = ?2 AND \
+                 path = ?3) AND name = ?4 AND state = 0 AND gone IS NULL AND inode = ?5",
             )?;
             let held = FileState::Unsendable(Unsendable::HardLink);
             for file in files {
@@ -221,8 +240,8 @@ impl Manifest {
         .await
     }
 
-    /// Forgets all files of the pair, so that the next walk finds them new and the next task compares them all with the
-    /// destination. What was sent, by which task, and what was removed stays in the history.
+    /// Forgets all files of the pair, so that the next walk finds them new and the next task compares them
+    /// all with the destination. What was sent, by which task, and what was removed stays in the history.
     ///
     /// # Errors
     /// [`ManifestError::TaskUnderWay`] while a task has not ended.
@@ -243,11 +262,16 @@ impl Manifest {
     }
 }
 
-fn ready(transaction: &Transaction<'_>, pair: PairId, quiet_since: i64, limit: Limit) -> rusqlite::Result<Ready> {
+fn ready(
+    transaction: &Transaction<'_>,
+    pair: PairId,
+    quiet_since: i64,
+    limit: Limit,
+) -> rusqlite::Result<Ready> {
     let mut ready = Ready::default();
     let (mut bytes, mut waiting) = (0_u64, i64::MAX);
-    let mut directories =
-        transaction.prepare_cached("SELECT id, path FROM directory WHERE pair = ?1 AND has_new = 1 ORDER BY path")?;
+    let mut directories = transaction
+        .prepare_cached("SELECT id, path FROM directory WHERE pair = ?1 AND has_new = 1 ORDER BY path")?;
     let mut files = transaction.prepare_cached(
         "SELECT name, size, mtime, ctime, inode, state, task, sent_by, since FROM file \
          WHERE directory = ?1 AND state = 0 AND gone IS NULL",

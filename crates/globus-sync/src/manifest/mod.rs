@@ -1,14 +1,16 @@
-//! What was moved: one SQLite file beside the journal, with a row a file. Not in the journal's own file: a million rows
-//! written at once must never make the journal wait.
+//! What was moved: one SQLite file beside the journal, with a row a file. Not in the journal's own file: a
+//! million rows written at once must never make the journal wait.
 //!
-//! A file is `new`, then `sending` (in a task that has not ended), then `sent` (the service lists it in the successful
-//! transfers) or `present` (the task succeeded and the service had nothing to copy). What can't be sent is `unsendable`.
-//! A walk or an event that finds another size, mtime or inode makes it `new` again; while a task has it, the row follows
-//! the file and [`Manifest::end_task`] compares it with what was submitted.
+//! A file is `new`, then `sending` (in a task that has not ended), then `sent` (the service lists it in the
+//! successful transfers) or `present` (the task succeeded and the service had nothing to copy). What can't be
+//! sent is `unsendable`. A walk or an event that finds another size, mtime or inode makes it `new` again;
+//! while a task has it, the row follows the file and [`Manifest::end_task`] compares it with what was
+//! submitted.
 //!
-//! Calls are async and run on tokio's threads for blocking work; a call that is dropped is still carried out. What the
-//! engine writes is on the disk when the call returns (`synchronous=FULL`); a walk's commits may be lost with the power,
-//! and the next walk makes them again. Every process that writes holds the pair's lock; any may read.
+//! Calls are async and run on tokio's threads for blocking work; a call that is dropped is still carried out.
+//! What the engine writes is on the disk when the call returns (`synchronous=FULL`); a walk's commits may be
+//! lost with the power, and the next walk makes them again. Every process that writes holds the pair's lock;
+//! any may read.
 
 mod compare;
 mod file;
@@ -48,7 +50,8 @@ const FROM_1: &str = include_str!("layout_2.sql");
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// The file or its folder can't be made or opened
-    #[error("manifest {}: {source}; the account that runs beamshare must be able to write the file and its folder", path.display())]
+    #[error("manifest {}: {source}; the account that runs beamshare must be able to write the file and its \
+             folder", path.display())]
     File {
         /// The file
         path: PathBuf,
@@ -57,8 +60,8 @@ pub enum ManifestError {
     },
     /// The file was written by a newer beamshare
     #[error(
-        "manifest {} has layout {version}, newer than this beamshare knows ({LAYOUT}); run the newer beamshare, or move \
-         the file away (all files are then compared with the destination once more)",
+        "manifest {} has layout {version}, newer than this beamshare knows ({LAYOUT}); run the newer \
+         beamshare, or move the file away (all files are then compared with the destination once more)",
         path.display()
     )]
     Newer {
@@ -131,7 +134,8 @@ impl Manifest {
         let path = path.to_owned();
         unblocked(move || {
             make_file(&path).map_err(|source| ManifestError::File { path: path.clone(), source })?;
-            let mut connection = connect(&path).map_err(|source| ManifestError::Sql { path: path.clone(), source })?;
+            let mut connection =
+                connect(&path).map_err(|source| ManifestError::Sql { path: path.clone(), source })?;
             migrate(&mut connection, &path)?;
             Ok(Manifest { path: Arc::new(path), connection: Arc::new(Mutex::new(connection)) })
         })
@@ -191,7 +195,8 @@ impl Manifest {
     fn sql(&self, source: rusqlite::Error) -> ManifestError {
         match source {
             rusqlite::Error::FromSqlConversionFailure(_, _, inner) if inner.is::<task::UnderWay>() => {
-                let task = inner.downcast_ref::<task::UnderWay>().map_or(TaskNumber(0), |under_way| under_way.0);
+                let task =
+                    inner.downcast_ref::<task::UnderWay>().map_or(TaskNumber(0), |under_way| under_way.0);
                 ManifestError::TaskUnderWay { path: self.path.to_path_buf(), task }
             }
             source => ManifestError::Sql { path: self.path.to_path_buf(), source },
@@ -199,8 +204,9 @@ impl Manifest {
     }
 }
 
-/// Creates the file (mode 0600) and its folder (0700) where they are missing. An existing file is not even opened: closing any
-/// descriptor of it would drop all POSIX locks that this process holds on it, SQLite's among them.
+/// Creates the file (mode 0600) and its folder (0700) where they are missing. An existing file is not even
+/// opened: closing any descriptor of it would drop all POSIX locks that this process holds on it, SQLite's
+/// among them.
 fn make_file(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -266,7 +272,10 @@ fn moment(time: Timestamp) -> String {
 }
 
 /// A column whose text is parsed.
-fn parsed<T: FromStr<Err: Error + Send + Sync + 'static>>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
+fn parsed<T: FromStr<Err: Error + Send + Sync + 'static>>(
+    row: &Row<'_>,
+    column: &str,
+) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     text.parse().map_err(|error: T::Err| conversion(row, column, Box::new(error)))
 }

@@ -65,18 +65,18 @@ pub struct PairRow {
 }
 
 impl Manifest {
-    /// The pair of this source and destination, made where it is new. What it is called, whose it is and its local
-    /// directory are brought up to date, and a closed pair is open again; its files stay what they are.
+    /// The pair of this source and destination, made where it is new. What it is called, whose it is and its
+    /// local directory are brought up to date, and a closed pair is open again; its files stay what they are.
     pub async fn open_pair(&self, pair: &NewPair) -> Result<PairRow, ManifestError> {
         let pair = pair.clone();
         self.write(move |transaction| {
             let row = transaction
                 .prepare_cached(
-                    "INSERT INTO pair (name, experiment, source_collection, source_path, destination_collection, \
-                     destination_path, local, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
-                     ON CONFLICT (source_collection, source_path, destination_collection, destination_path) \
-                     DO UPDATE SET name = excluded.name, experiment = excluded.experiment, local = excluded.local, \
-                     closed_at = NULL RETURNING *",
+                    "INSERT INTO pair (name, experiment, source_collection, source_path, \
+                     destination_collection, destination_path, local, created_at) VALUES (?1, ?2, ?3, ?4, \
+                     ?5, ?6, ?7, ?8) ON CONFLICT (source_collection, source_path, destination_collection, \
+                     destination_path) DO UPDATE SET name = excluded.name, experiment = \
+                     excluded.experiment, local = excluded.local, closed_at = NULL RETURNING *",
                 )?
                 .query_row(
                     params![

@@ -1,8 +1,8 @@
 use super::file::{Tally, joined, read_file, split};
 use super::task::{self, Directories};
 use super::{
-    FileRow, FileState, Manifest, ManifestError, NewTask, PairId, TaskKind, TaskNumber, TaskRow, moment, now, parsed,
-    some_parsed,
+    FileRow, FileState, Manifest, ManifestError, NewTask, PairId, TaskKind, TaskNumber, TaskRow, moment, now,
+    parsed, some_parsed,
 };
 use crate::walk::Stat;
 use jiff::Timestamp;
@@ -82,8 +82,8 @@ pub enum RemovalEnd {
 }
 
 impl Manifest {
-    /// Files that a verified task sent, which ended before that moment, and that nobody has seen change since: a page of
-    /// up to `limit`. Whoever removes one must look at it first.
+    /// Files that a verified task sent, which ended before that moment, and that nobody has seen change
+    /// since: a page of up to `limit`. Whoever removes one must look at it first.
     pub async fn deletable(
         &self,
         pair: PairId,
@@ -94,12 +94,12 @@ impl Manifest {
         self.read(move |transaction| {
             let from = from.unwrap_or(Cursor { directory: 0, name: Vec::new() });
             let mut statement = transaction.prepare_cached(
-                "SELECT directory.path, file.name, file.size, file.mtime, file.ctime, file.inode, file.state, file.task, file.sent_by, \
-                 directory.id \
-                 FROM directory JOIN file ON file.directory = directory.id JOIN task ON task.number = file.task \
-                 WHERE directory.pair = ?1 AND directory.id >= ?2 AND (directory.id > ?2 OR file.name > ?3) \
-                 AND file.state = 2 AND file.gone IS NULL AND task.verified AND task.ended_at < ?4 \
-                 ORDER BY directory.id, file.name LIMIT ?5",
+                "SELECT directory.path, file.name, file.size, file.mtime, file.ctime, file.inode, \
+                 file.state, file.task, file.sent_by, directory.id \
+                 FROM directory JOIN file ON file.directory = directory.id JOIN task ON task.number = \
+                 file.task WHERE directory.pair = ?1 AND directory.id >= ?2 AND (directory.id > ?2 OR \
+                 file.name > ?3) AND file.state = 2 AND file.gone IS NULL AND task.verified AND \
+                 task.ended_at < ?4 ORDER BY directory.id, file.name LIMIT ?5",
             )?;
             let arguments = params![pair.0, from.directory, from.name, moment(sent_before), limit as i64];
             let mut rows = statement.query(arguments)?;
@@ -117,8 +117,14 @@ impl Manifest {
         .await
     }
 
-    /// Files that are sent or were present, and are still at the source: a page of up to `limit`, directory by directory.
-    pub async fn moved(&self, pair: PairId, from: Option<Cursor>, limit: usize) -> Result<Deletable, ManifestError> {
+    /// Files that are sent or were present, and are still at the source: a page of up to `limit`, directory
+    /// by directory.
+    pub async fn moved(
+        &self,
+        pair: PairId,
+        from: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Deletable, ManifestError> {
         self.read(move |transaction| {
             let from = from.unwrap_or(Cursor { directory: 0, name: Vec::new() });
             let mut statement = transaction.prepare_cached(
@@ -146,7 +152,8 @@ impl Manifest {
             let mut tally = Tally::default();
             let mut directory_of = Directories::new(transaction, pair)?;
             let mut again = transaction.prepare_cached(
-                "UPDATE file SET state = 0 WHERE directory = ?1 AND name = ?2 AND state = ?3 AND gone IS NULL",
+                "UPDATE file SET state = 0 WHERE directory = ?1 AND name = ?2 AND state = ?3 AND gone IS \
+                 NULL",
             )?;
             let mut has_new = transaction.prepare_cached("UPDATE directory SET has_new = 1 WHERE id = ?1")?;
             for file in files {
@@ -164,23 +171,30 @@ impl Manifest {
     }
 
     /// When the pair's verified tasks were under way that have ended.
-    pub async fn sent_between(&self, pair: PairId) -> Result<HashMap<TaskNumber, SentBetween>, ManifestError> {
+    pub async fn sent_between(
+        &self,
+        pair: PairId,
+    ) -> Result<HashMap<TaskNumber, SentBetween>, ManifestError> {
         self.read(move |transaction| {
             let mut statement = transaction.prepare_cached(
-                "SELECT number, begun_at, ended_at, coalesce(json_extract(request, '$.preserve_times'), 0) AS preserves \
-                 FROM task WHERE pair = ?1 AND verified AND ended_at IS NOT NULL",
+                "SELECT number, begun_at, ended_at, coalesce(json_extract(request, '$.preserve_times'), 0) \
+                 AS preserves FROM task WHERE pair = ?1 AND verified AND ended_at IS NOT NULL",
             )?;
             let between = |row: &Row<'_>| {
                 let (begun_at, ended_at) = (parsed(row, "begun_at")?, parsed(row, "ended_at")?);
-                Ok((TaskNumber(row.get(0)?), SentBetween { begun_at, ended_at, preserves_times: row.get("preserves")? }))
+                Ok((
+                    TaskNumber(row.get(0)?),
+                    SentBetween { begun_at, ended_at, preserves_times: row.get("preserves")? },
+                ))
             };
             statement.query_map([pair.0], between)?.collect()
         })
         .await
     }
 
-    /// Directories with files of which the pair has another whose path differs in capitals alone. Where the destination does
-    /// not tell capitals apart, they are one there, and files of one name have replaced each other.
+    /// Directories with files of which the pair has another whose path differs in capitals alone. Where the
+    /// destination does not tell capitals apart, they are one there, and files of one name have replaced each
+    /// other.
     pub async fn directories_alike(&self, pair: PairId) -> Result<HashSet<PathBuf>, ManifestError> {
         self.read(move |transaction| {
             let mut statement = transaction.prepare_cached(
@@ -198,9 +212,9 @@ impl Manifest {
         .await
     }
 
-    /// Writes down what is about to be removed, before it is: those of the files that are `sent` by a verified task and
-    /// have the size, mtime, ctime and inode that they had then. With a task, it is a Globus delete task of the pair, to be
-    /// submitted; it is none where no file is left.
+    /// Writes down what is about to be removed, before it is: those of the files that are `sent` by a
+    /// verified task and have the size, mtime, ctime and inode that they had then. With a task, it is a
+    /// Globus delete task of the pair, to be submitted; it is none where no file is left.
     ///
     /// # Errors
     /// [`super::ManifestError::TaskUnderWay`] where a task is given and the pair has one that has not ended.
@@ -219,9 +233,10 @@ impl Manifest {
             let mut directory_of = Directories::new(transaction, pair)?;
             let mut write = transaction.prepare_cached(
                 "INSERT INTO removed (pair, path, size, mtime, ctime, inode, sent_by, task, begun_at) \
-                 SELECT ?1, ?2, size, mtime, ctime, inode, file.task, ?3, ?4 FROM file JOIN task ON task.number = file.task \
-                 WHERE directory = ?5 AND name = ?6 AND file.state = 2 AND gone IS NULL AND task.verified \
-                 AND task.ended_at IS NOT NULL AND size = ?7 AND mtime = ?8 AND ctime = ?9 AND inode = ?10 RETURNING *",
+                 SELECT ?1, ?2, size, mtime, ctime, inode, file.task, ?3, ?4 FROM file JOIN task ON \
+                 task.number = file.task WHERE directory = ?5 AND name = ?6 AND file.state = 2 AND gone IS \
+                 NULL AND task.verified AND task.ended_at IS NOT NULL AND size = ?7 AND mtime = ?8 AND \
+                 ctime = ?9 AND inode = ?10 RETURNING *",
             )?;
             for NewRemoval { path, stat } in files {
                 let (directory, name) = split(&path);
@@ -276,7 +291,9 @@ impl Manifest {
                     RemovalEnd::Kept(words) => ("kept", Some(words.as_str())),
                 };
                 let mut rows = write.query(params![number.0, pair.0, now(), outcome, words])?;
-                let Some(path) = rows.next()?.map(|row| row.get::<_, Vec<u8>>(0)).transpose()? else { continue };
+                let Some(path) = rows.next()?.map(|row| row.get::<_, Vec<u8>>(0)).transpose()? else {
+                    continue;
+                };
                 drop(rows);
                 if end == RemovalEnd::Removed {
                     let path = joined(b"", &path);
@@ -303,8 +320,12 @@ impl Manifest {
 
     /// The newest removals, newest first.
     pub async fn removals(&self, pair: PairId, limit: usize) -> Result<Vec<RemovalRow>, ManifestError> {
-        self.removed_rows("SELECT * FROM removed WHERE pair = ?1 ORDER BY number DESC LIMIT ?2", pair, limit as i64)
-            .await
+        self.removed_rows(
+            "SELECT * FROM removed WHERE pair = ?1 ORDER BY number DESC LIMIT ?2",
+            pair,
+            limit as i64,
+        )
+        .await
     }
 
     async fn removed_rows(
@@ -321,7 +342,12 @@ impl Manifest {
 }
 
 /// Takes a removed file out of the manifest, unless something new has come in its place.
-fn forget(transaction: &Transaction<'_>, directory: i64, name: &[u8], tally: &mut Tally) -> rusqlite::Result<()> {
+fn forget(
+    transaction: &Transaction<'_>,
+    directory: i64,
+    name: &[u8],
+    tally: &mut Tally,
+) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
         "DELETE FROM file WHERE directory = ?1 AND name = ?2 AND state = 2 RETURNING size, gone IS NOT NULL",
     )?;

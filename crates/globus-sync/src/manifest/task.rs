@@ -134,8 +134,9 @@ pub enum Rest {
 }
 
 impl Manifest {
-    /// Writes a transfer task down, before it is submitted, with those of the files that are still new and as they were
-    /// read, and the directories on the way to them; the files are `sending` from now on. None where no file is left.
+    /// Writes a transfer task down, before it is submitted, with those of the files that are still new and as
+    /// they were read, and the directories on the way to them; the files are `sending` from now on. None
+    /// where no file is left.
     ///
     /// # Errors
     /// [`ManifestError::TaskUnderWay`] where the pair has a task that has not ended.
@@ -156,14 +157,18 @@ impl Manifest {
                  AND size = ?6 AND mtime = ?7 AND ctime = ?8 AND inode = ?9 AND gone IS NULL",
             )?;
             let mut keep = transaction.prepare_cached(
-                "INSERT INTO task_file (task, directory, name, size, mtime, ctime, inode) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO task_file (task, directory, name, size, mtime, ctime, inode) VALUES (?1, ?2, \
+                 ?3, ?4, ?5, ?6, ?7)",
             )?;
             for FileRow { path, stat, .. } in files {
                 let (directory, name) = split(&path);
                 let Some(directory) = directory_of.find(directory)? else { continue };
                 let (size, inode) = (stat.size as i64, stat.inode as i64);
                 let (new, sending) = (FileState::New, FileState::Sending);
-                if take.execute(params![sending, number.0, directory, name, new, size, stat.mtime, stat.ctime, inode])? == 0 {
+                if take.execute(params![
+                    sending, number.0, directory, name, new, size, stat.mtime, stat.ctime, inode
+                ])? == 0
+                {
                     continue;
                 }
                 keep.execute(params![number.0, directory, name, size, stat.mtime, stat.ctime, inode])?;
@@ -182,7 +187,13 @@ impl Manifest {
             )?;
             for TaskDirectory { path, identity } in directories {
                 let DirectoryIdentity { device, inode, ctime } = identity;
-                way.execute(params![number.0, path.as_os_str().as_bytes(), device as i64, inode as i64, ctime])?;
+                way.execute(params![
+                    number.0,
+                    path.as_os_str().as_bytes(),
+                    device as i64,
+                    inode as i64,
+                    ctime
+                ])?;
             }
             set_has_new(transaction, with_new)?;
             tally.write(transaction, pair)?;
@@ -199,7 +210,8 @@ impl Manifest {
     pub async fn task_submitted(&self, task: TaskNumber, task_id: Uuid) -> Result<(), ManifestError> {
         self.write(move |transaction| {
             transaction.execute(
-                "UPDATE task SET task_id = ?2, state = ?3, submitted_at = ?4 WHERE number = ?1 AND ended_at IS NULL",
+                "UPDATE task SET task_id = ?2, state = ?3, submitted_at = ?4 WHERE number = ?1 AND ended_at \
+                 IS NULL",
                 params![task.0, task_id.to_string(), TaskState::Active.word(), now()],
             )?;
             Ok(())
@@ -247,8 +259,8 @@ impl Manifest {
         .await
     }
 
-    /// The directories on the way to the files of a task that has not ended, by their paths below the fixed part of the
-    /// source's path.
+    /// The directories on the way to the files of a task that has not ended, by their paths below the fixed
+    /// part of the source's path.
     pub async fn task_directories(
         &self,
         task: TaskNumber,
@@ -269,8 +281,13 @@ impl Manifest {
         .await
     }
 
-    /// The submission id under which files are deleted that the task copied from elsewhere; `None` takes it away.
-    pub async fn set_recall(&self, task: TaskNumber, submission_id: Option<Uuid>) -> Result<(), ManifestError> {
+    /// The submission id under which files are deleted that the task copied from elsewhere; `None` takes it
+    /// away.
+    pub async fn set_recall(
+        &self,
+        task: TaskNumber,
+        submission_id: Option<Uuid>,
+    ) -> Result<(), ManifestError> {
         self.write(move |transaction| {
             let id = submission_id.map(|id| id.to_string());
             transaction
@@ -280,9 +297,9 @@ impl Manifest {
         .await
     }
 
-    /// A page of the task's successful transfers, paths below the pair's top. A file that has changed since it was
-    /// submitted is new again. What is not of this task is passed over; the same page twice changes nothing. Returns how
-    /// many files are the task's.
+    /// A page of the task's successful transfers, paths below the pair's top. A file that has changed since
+    /// it was submitted is new again. What is not of this task is passed over; the same page twice changes
+    /// nothing. Returns how many files are the task's.
     pub async fn mark_sent(&self, task: TaskNumber, paths: Vec<PathBuf>) -> Result<u64, ManifestError> {
         self.write(move |transaction| {
             let Some(row) = find(transaction, task)? else { return Ok(0) };
@@ -308,8 +325,8 @@ impl Manifest {
         .await
     }
 
-    /// Files of the task that the service could not read, paths below the pair's top: they are new again, whatever becomes of
-    /// the rest. Returns how many are the task's.
+    /// Files of the task that the service could not read, paths below the pair's top: they are new again,
+    /// whatever becomes of the rest. Returns how many are the task's.
     pub async fn mark_skipped(&self, task: TaskNumber, paths: Vec<PathBuf>) -> Result<u64, ManifestError> {
         self.write(move |transaction| {
             let Some(row) = find(transaction, task)? else { return Ok(0) };
@@ -328,11 +345,13 @@ impl Manifest {
         .await
     }
 
-    /// Ends a task: the files that were not marked as sent become what `rest` says, or new where they have changed.
-    /// Ending it again changes nothing.
+    /// Ends a task: the files that were not marked as sent become what `rest` says, or new where they have
+    /// changed. Ending it again changes nothing.
     pub async fn end_task(&self, task: TaskNumber, end: End) -> Result<(), ManifestError> {
         self.write(move |transaction| {
-            let Some(row) = find(transaction, task)?.filter(|row| row.ended_at.is_none()) else { return Ok(()) };
+            let Some(row) = find(transaction, task)?.filter(|row| row.ended_at.is_none()) else {
+                return Ok(());
+            };
             let mut settle = Settle::new(transaction, task)?;
             let rest = match end.rest {
                 Rest::New => FileState::New,
@@ -357,7 +376,8 @@ impl Manifest {
             )?;
             if end.state == TaskState::Succeeded && row.kind == TaskKind::Transfer {
                 transaction.execute(
-                    "UPDATE pair SET first_success_at = coalesce(first_success_at, ?2), last_success_at = ?2 WHERE id = ?1",
+                    "UPDATE pair SET first_success_at = coalesce(first_success_at, ?2), last_success_at = \
+                     ?2 WHERE id = ?1",
                     params![row.pair.0, now],
                 )?;
             }
@@ -385,16 +405,16 @@ impl<'t> Settle<'t> {
             task,
             by_checksum: false,
             read: transaction.prepare_cached(
-                "SELECT file.size, file.mtime, file.ctime, file.inode, was.size, was.mtime, was.ctime, was.inode, \
-                 file.gone IS NOT NULL, file.sent_by IS NOT NULL \
+                "SELECT file.size, file.mtime, file.ctime, file.inode, was.size, was.mtime, was.ctime, \
+                 was.inode, file.gone IS NOT NULL, file.sent_by IS NOT NULL \
                  FROM task_file AS was JOIN file USING (directory, name) \
                  WHERE was.task = ?1 AND directory = ?2 AND name = ?3 AND file.state = 1",
             )?,
             write: transaction.prepare_cached(
                 "UPDATE file SET state = ?3, task = CASE WHEN ?4 THEN sent_by ELSE task END, \
                  sent_by = CASE ?3 WHEN 2 THEN CASE WHEN ?4 THEN sent_by \
-                 ELSE (SELECT number FROM task WHERE number = file.task AND verified) END WHEN 0 THEN sent_by END \
-                 WHERE directory = ?1 AND name = ?2",
+                 ELSE (SELECT number FROM task WHERE number = file.task AND verified) END WHEN 0 THEN \
+                 sent_by END WHERE directory = ?1 AND name = ?2",
             )?,
             remove: transaction.prepare_cached("DELETE FROM file WHERE directory = ?1 AND name = ?2")?,
             tally: Tally::default(),
@@ -443,13 +463,17 @@ impl UnderWay {
     /// Fails where there is one.
     pub(super) fn check(transaction: &Transaction<'_>, pair: PairId) -> rusqlite::Result<()> {
         let number = transaction
-            .query_row("SELECT number FROM task WHERE pair = ?1 AND ended_at IS NULL", [pair.0], |row| row.get(0))
+            .query_row("SELECT number FROM task WHERE pair = ?1 AND ended_at IS NULL", [pair.0], |row| {
+                row.get(0)
+            })
             .optional()?;
         match number {
             None => Ok(()),
-            Some(number) => {
-                Err(rusqlite::Error::FromSqlConversionFailure(0, Type::Integer, Box::new(UnderWay(TaskNumber(number)))))
-            }
+            Some(number) => Err(rusqlite::Error::FromSqlConversionFailure(
+                0,
+                Type::Integer,
+                Box::new(UnderWay(TaskNumber(number))),
+            )),
         }
     }
 }
@@ -479,13 +503,17 @@ pub(super) fn insert(
 }
 
 pub(super) fn find(transaction: &Transaction<'_>, task: TaskNumber) -> rusqlite::Result<Option<TaskRow>> {
-    transaction.prepare_cached("SELECT * FROM task WHERE number = ?1")?.query_row([task.0], read_task).optional()
+    transaction
+        .prepare_cached("SELECT * FROM task WHERE number = ?1")?
+        .query_row([task.0], read_task)
+        .optional()
 }
 
 /// Says anew which of these directories hold new files.
 fn set_has_new(transaction: &Transaction<'_>, directories: BTreeSet<i64>) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
-        "UPDATE directory SET has_new = EXISTS (SELECT 1 FROM file WHERE directory = ?1 AND state = 0) WHERE id = ?1",
+        "UPDATE directory SET has_new = EXISTS (SELECT 1 FROM file WHERE directory = ?1 AND state = 0) \
+         WHERE id = ?1",
     )?;
     for directory in directories {
         statement.execute([directory])?;
@@ -493,7 +521,8 @@ fn set_has_new(transaction: &Transaction<'_>, directories: BTreeSet<i64>) -> rus
     Ok(())
 }
 
-/// The numbers of a pair's directories. Files come directory by directory, so the last one is often the next one.
+/// The numbers of a pair's directories. Files come directory by directory, so the last one is often the next
+/// one.
 pub(super) struct Directories<'t> {
     pair: PairId,
     find: rusqlite::CachedStatement<'t>,

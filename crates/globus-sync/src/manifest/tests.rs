@@ -56,7 +56,8 @@ impl World {
 
     async fn begin(&self) -> TaskRow {
         let ready = self.ready().await;
-        let (task, files) = self.manifest.begin_task(self.pair, task(), ready.clone(), vec![]).await.unwrap().unwrap();
+        let (task, files) =
+            self.manifest.begin_task(self.pair, task(), ready.clone(), vec![]).await.unwrap().unwrap();
         assert_eq!(files.len(), ready.len());
         task
     }
@@ -80,8 +81,8 @@ impl World {
             .read(move |transaction| {
                 transaction
                     .prepare(
-                        "SELECT state, count(*), sum(size) FROM file JOIN directory ON directory.id = directory \
-                         WHERE pair = ?1 AND gone IS NULL GROUP BY state",
+                        "SELECT state, count(*), sum(size) FROM file JOIN directory ON directory.id = \
+                         directory WHERE pair = ?1 AND gone IS NULL GROUP BY state",
                     )?
                     .query_map([pair.0], |row| {
                         Ok((row.get(0)?, row.get::<_, i64>(1)? as u64, row.get::<_, i64>(2)? as u64))
@@ -229,8 +230,12 @@ async fn one_task_a_pair_with_what_is_still_new_and_as_it_was_read() {
     world.walk(&[("a", 1, 1), ("b", 1, 2), ("c", 1, 3)]);
     let read = world.ready().await;
     world.walk(&[("a", 5, 1), ("c", 1, 3)]);
-    let (task_row, files) =
-        world.manifest.begin_task(world.pair, task(), read.clone(), vec![]).await.unwrap().expect("c is as it was");
+    let (task_row, files) = world
+        .manifest
+        .begin_task(world.pair, task(), read.clone(), vec![])
+        .await
+        .unwrap()
+        .expect("c is as it was");
     assert_eq!(files.iter().map(|file| file.path.as_path()).collect::<Vec<_>>(), [Path::new("c")]);
     assert_eq!(world.manifest.unfinished_task(world.pair).await.unwrap().as_ref(), Some(&task_row));
     let refused = world.manifest.begin_task(world.pair, task(), world.ready().await, vec![]).await;
@@ -244,7 +249,9 @@ async fn one_task_a_pair_with_what_is_still_new_and_as_it_was_read() {
     world.end(&task_row, &[], Rest::New).await;
     assert_eq!(world.manifest.unfinished_task(world.pair).await.unwrap(), None);
     assert_eq!(names(&world.ready().await), ["a", "c"]);
-    assert!(world.manifest.begin_task(world.pair, task(), vec![read[1].clone()], vec![]).await.unwrap().is_none());
+    assert!(
+        world.manifest.begin_task(world.pair, task(), vec![read[1].clone()], vec![]).await.unwrap().is_none()
+    );
     assert_eq!(world.manifest.tasks(world.pair, 9).await.unwrap().len(), 1, "a task without files is none");
 }
 
@@ -298,7 +305,8 @@ async fn what_cant_be_sent_is_counted_and_never_taken() {
         [2, 1, 1]
     );
     assert_eq!(names(&world.ready().await), ["line\nbreak"]);
-    let named = world.manifest.examples(world.pair, FileState::Unsendable(Unsendable::Name), 9).await.unwrap();
+    let named =
+        world.manifest.examples(world.pair, FileState::Unsendable(Unsendable::Name), 9).await.unwrap();
     assert_eq!(named.len(), 2);
     // A link takes the place of a file that is being sent: it is not taken for the file.
     let task = world.begin().await;
@@ -346,8 +354,12 @@ async fn only_what_a_verified_task_sent_and_nobody_touched_is_removed() {
     world.end(&first, &["a", "b"], Rest::Present).await;
     world.walk(&files);
     let unverified = NewTask { verified: false, ..task() };
-    let (second, _) =
-        world.manifest.begin_task(world.pair, unverified, world.ready().await, vec![]).await.unwrap().unwrap();
+    let (second, _) = world
+        .manifest
+        .begin_task(world.pair, unverified, world.ready().await, vec![])
+        .await
+        .unwrap()
+        .unwrap();
     world.end(&second, &["d/e"], Rest::New).await;
     assert_eq!(names(&deletable(9).await), ["a", "b"]);
     assert_eq!(deletable(1).await, deletable(9).await, "page by page");

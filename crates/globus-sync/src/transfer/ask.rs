@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 impl Run<'_> {
-    /// What Globus answers. Failures that can pass are tried again, until `patience` is over; the wait ends at once when
-    /// an operator interferes.
+    /// What Globus answers. Failures that can pass are tried again, until `patience` is over; the wait ends
+    /// at once when an operator interferes.
     ///
     /// The inner error is a failure that can't pass: the caller knows what it means.
     pub(crate) async fn ask<T, F: Future<Output = globus::Result<T>>>(
@@ -31,7 +31,8 @@ impl Run<'_> {
                 return Err(Halt::Away(format!("{explained}. The next run goes on")));
             }
             tracing::warn!(pair = self.name(), "{explained}; tried again in {pause:.0?}");
-            self.progress.say(SyncState::Away, format!("{explained}; tried again in {:.0} s", pause.as_secs_f64()));
+            self.progress
+                .say(SyncState::Away, format!("{explained}; tried again in {:.0} s", pause.as_secs_f64()));
             self.pause(pause).await?;
         }
     }

@@ -1,5 +1,6 @@
-//! Files that a task may have copied from elsewhere, because a user exchanged a directory or a file on the way to them for a
-//! link while it ran. They leave the destination before anything else happens with the task.
+//! Files that a task may have copied from elsewhere, because a user exchanged a directory or a file on the
+//! way to them for a link while it ran. They leave the destination before anything else happens with the
+//! task.
 
 use super::super::manifest::{Place, TaskRow, unblocked};
 use super::super::openat::DirectoryIdentity;
@@ -47,12 +48,13 @@ impl Foreign {
     pub fn sentence(&self) -> Option<String> {
         let what = match self.exchanged.first() {
             Some(first) => format!(
-                "{} files were copied while a directory or file on the way to them was exchanged, so they may be another \
-                 group's; they are removed at the destination (e.g. {first:?})",
+                "{} files were copied while a directory or file on the way to them was exchanged, so they \
+                 may be another group's; they are removed at the destination (e.g. {first:?})",
                 self.exchanged.len()
             ),
             None if self.source_replaced => {
-                "a directory on the way to the source was exchanged for another while Globus copied".to_owned()
+                "a directory on the way to the source was exchanged for another while Globus copied"
+                    .to_owned()
             }
             None => return None,
         };
@@ -61,11 +63,12 @@ impl Foreign {
 }
 
 impl Run<'_> {
-    /// Removes files from the destination that the task may have copied from elsewhere. When this returns they are gone.
+    /// Removes files from the destination that the task may have copied from elsewhere. When this returns
+    /// they are gone.
     ///
     /// # Errors
-    /// Where the source can't be looked at or the files not be removed. The task must not be ended then: the next run tries
-    /// again.
+    /// Where the source can't be looked at or the files not be removed. The task must not be ended then: the
+    /// next run tries again.
     pub(super) async fn recall_foreign(
         &mut self,
         task: &TaskRow,
@@ -102,15 +105,18 @@ impl Run<'_> {
         }
         if let Some(first) = foreign.exchanged.first() {
             let count = foreign.exchanged.len();
-            tracing::error!(pair = self.name(), "{count} files may be another group's, e.g. {first:?}: removing them");
+            tracing::error!(
+                pair = self.name(),
+                "{count} files may be another group's, e.g. {first:?}: removing them"
+            );
         }
         if !remove.is_empty() {
             self.remove_at_destination(task, request, &remove).await?;
         }
         if foreign.replaced > 0 {
             self.remarks.push(format!(
-                "{} files were replaced or removed at the source while Globus copied them; their copies are removed, and what \
-                 is there now is sent",
+                "{} files were replaced or removed at the source while Globus copied them; their copies are \
+                 removed, and what is there now is sent",
                 foreign.replaced
             ));
         }
@@ -120,8 +126,11 @@ impl Run<'_> {
     /// Whether the directories on the way to a source of this machine are those of the beginning.
     pub(super) async fn is_source_in_place(&self, way: &HashMap<PathBuf, DirectoryIdentity>) -> bool {
         let Some(source) = self.pair.local.clone().filter(|_| !way.is_empty()) else { return true };
-        let way: HashMap<_, _> =
-            way.iter().filter(|(path, _)| source.below.starts_with(path)).map(|(p, i)| (p.clone(), *i)).collect();
+        let way: HashMap<_, _> = way
+            .iter()
+            .filter(|(path, _)| source.below.starts_with(path))
+            .map(|(p, i)| (p.clone(), *i))
+            .collect();
         // An error is no answer: the look at the end tells.
         unblocked(move || inspection::is_source_in_place(&source, &way)).await.unwrap_or(true)
     }
@@ -140,7 +149,8 @@ impl Run<'_> {
         let path = source.path();
         unblocked(move || inspection::doubtful(&source, &files, &way)).await.map_err(|error| {
             Halt::Failed(format!(
-                "can't look at the source directory {} after a transfer: {error}; what was sent counts when that works again",
+                "can't look at the source directory {} after a transfer: {error}; what was sent counts when \
+                 that works again",
                 path.display()
             ))
         })
@@ -148,7 +158,9 @@ impl Run<'_> {
 
     /// Whether a copied file has the content of the group's own file.
     async fn is_own(&self, path: &Path, checksum: Option<Checksum>) -> bool {
-        let Some((source, (checksum, algorithm))) = self.pair.local.clone().zip(checksum) else { return false };
+        let Some((source, (checksum, algorithm))) = self.pair.local.clone().zip(checksum) else {
+            return false;
+        };
         let path = path.to_owned();
         unblocked(move || inspection::has_checksum(&source, &path, &algorithm, &checksum)).await
     }
@@ -161,8 +173,10 @@ impl Run<'_> {
     ) -> Result<(), Halt> {
         let (collection, top) = request.destination.clone();
         let place = Place { collection, path: top.clone() };
-        self.progress.say(SyncState::CleaningUp, format!("removing {} files at the destination", files.len()));
-        // One that was submitted before a kill is followed first: it must not run when the files are sent anew.
+        self.progress
+            .say(SyncState::CleaningUp, format!("removing {} files at the destination", files.len()));
+        // One that was submitted before a kill is followed first: it must not run when the files are sent
+        // anew.
         let mut pending = task.recall_submission_id;
         for _ in 0..ATTEMPTS {
             let id = match pending.take() {
@@ -181,8 +195,8 @@ impl Run<'_> {
             return Ok(());
         }
         Err(Halt::Failed(format!(
-            "{} files below {top} on collection {collection} may be another group's and can't be removed (e.g. {:?}); remove \
-             them by hand, or let the account do it. Nothing more is sent until then",
+            "{} files below {top} on collection {collection} may be another group's and can't be removed \
+             (e.g. {:?}); remove them by hand, or let the account do it. Nothing more is sent until then",
             files.len(),
             files[0]
         )))

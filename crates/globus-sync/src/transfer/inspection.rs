@@ -1,10 +1,11 @@
 //! Looks at files of a source on this machine: right before they are sent, and when Globus has copied them.
 //!
-//! Globus opens a file by its path, and follows links. A user who can write in the source can put another group's data under
-//! that path while the task runs, and take it away again. A name can't be exchanged without changing the ctime of the
-//! directory that has it, and a renamed file or directory changes its own ctime. So a path led to the same file throughout
-//! the task if, at its end, each directory on the way and the file have the inodes that they had before, and of each
-//! directory and the entry in it that the path goes through at least one has kept its ctime.
+//! Globus opens a file by its path, and follows links. A user who can write in the source can put another
+//! group's data under that path while the task runs, and take it away again. A name can't be exchanged
+//! without changing the ctime of the directory that has it, and a renamed file or directory changes its own
+//! ctime. So a path led to the same file throughout the task if, at its end, each directory on the way and
+//! the file have the inodes that they had before, and of each directory and the entry in it that the path
+//! goes through at least one has kept its ctime.
 
 use super::super::manifest::{FileRow, TaskDirectory, TaskFile};
 use super::super::openat::{Descent, DirectoryIdentity, SourceDirectory, open_directory};
@@ -65,7 +66,8 @@ fn look(descent: &mut Descent, source: &SourceDirectory, path: &Path) -> Option<
 pub(super) enum Doubt {
     /// The file, or its directory, is not there any more
     Gone,
-    /// The file was written or replaced while names on the way to it changed: programs that rename files do that
+    /// The file was written or replaced while names on the way to it changed: programs that rename files do
+    /// that
     Replaced,
     /// The file is as it was, and names on the way to it have changed
     AsItWas,
@@ -73,8 +75,8 @@ pub(super) enum Doubt {
     Linked,
 }
 
-/// Those files of an ended task whose paths may have led elsewhere meanwhile. `before` has the directories as they were when
-/// the task began.
+/// Those files of an ended task whose paths may have led elsewhere meanwhile. `before` has the directories as
+/// they were when the task began.
 ///
 /// # Errors
 /// Where the fixed part of the source can't be opened: nothing is known.
@@ -126,7 +128,9 @@ enum Way {
 fn judge_file(now: Option<(At, u32)>, was: Stat, way: Way, same_names: bool) -> Option<Doubt> {
     match now {
         None | Some((At::Nothing, _)) => Some(Doubt::Gone),
-        Some((At::File(Kind::File, now), _)) if now == was => (way == Way::Suspicious).then_some(Doubt::AsItWas),
+        Some((At::File(Kind::File, now), _)) if now == was => {
+            (way == Way::Suspicious).then_some(Doubt::AsItWas)
+        }
         Some((At::File(Kind::File, now), _)) if now.inode == was.inode && same_names => None,
         Some((At::File(Kind::Link, _), _)) => Some(Doubt::Linked),
         Some(_) => Some(Doubt::Replaced),
@@ -163,11 +167,9 @@ pub(super) fn is_source_in_place(
     if descent.enter(&source.below).is_err() {
         return Ok(false);
     }
-    Ok(descent
-        .identities
-        .iter()
-        .skip(1)
-        .all(|(path, now)| before.get(path).is_some_and(|was| (was.device, was.inode) == (now.device, now.inode))))
+    Ok(descent.identities.iter().skip(1).all(|(path, now)| {
+        before.get(path).is_some_and(|was| (was.device, was.inode) == (now.device, now.inode))
+    }))
 }
 
 /// Whether a file of the source, reached without following links and with no second name, has this checksum.

@@ -36,7 +36,10 @@ impl Run<'_> {
         if !unread.is_empty() {
             let some = unread.iter().take(NAMES_TOLD).map(|(path, why)| format!("{path:?}: {why}"));
             let some = some.collect::<Vec<_>>().join(", ");
-            let remark = format!("{} directories can't be read, so nothing new of them is sent ({some})", unread.len());
+            let remark = format!(
+                "{} directories can't be read, so nothing new of them is sent ({some})",
+                unread.len()
+            );
             // A second look of one run says the same.
             if !self.remarks.contains(&remark) {
                 self.remarks.push(remark);
@@ -75,7 +78,10 @@ impl Run<'_> {
             for entry in entries.values() {
                 // A name with a slash would be another file's path.
                 if matches!(entry.name.as_str(), "" | "." | "..") || entry.name.contains('/') {
-                    unread.push((directory.clone(), format!("the listing has the impossible name {:?}", entry.name)));
+                    unread.push((
+                        directory.clone(),
+                        format!("the listing has the impossible name {:?}", entry.name),
+                    ));
                     continue;
                 }
                 let link = entry.link_target.is_some();
@@ -89,8 +95,13 @@ impl Run<'_> {
                     _ => Kind::Special,
                 };
                 if kind != Kind::File || filters.wants(OsStr::new(&entry.name)) {
-                    let mtime = entry.last_modified.map_or(0, |time| time.as_second().saturating_mul(1_000_000_000));
-                    listing.push(OsStr::new(&entry.name), kind, Stat { size: entry.size, mtime, ctime: 0, inode: 0 });
+                    let mtime =
+                        entry.last_modified.map_or(0, |time| time.as_second().saturating_mul(1_000_000_000));
+                    listing.push(
+                        OsStr::new(&entry.name),
+                        kind,
+                        Stat { size: entry.size, mtime, ctime: 0, inode: 0 },
+                    );
                 }
             }
             listing.sort();
@@ -103,7 +114,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A component of a source on a collection that is a symbolic link below the fixed part of its path, as a sentence.
+    /// A component of a source on a collection that is a symbolic link below the fixed part of its path, as a
+    /// sentence.
     pub(super) async fn link_on_the_way(&mut self) -> Result<Option<String>, Halt> {
         let source = self.pair.row.pair.source.clone();
         let fixed = self.pair.settings.fixed_source.clone();
@@ -118,8 +130,8 @@ impl Run<'_> {
             match entries.get(name) {
                 Some(entry) if entry.link_target.is_some() || entry.kind.contains("link") => {
                     return Ok(Some(format!(
-                        "{} on collection {} is a symbolic link, which may lead to another group's data; make a directory \
-                         of it",
+                        "{} on collection {} is a symbolic link, which may lead to another group's data; \
+                         make a directory of it",
                         above.path, source.collection
                     )));
                 }
@@ -129,14 +141,15 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// Looks at files that are about to be sent once more: the walk can be hours ago. `None` where some have changed, which
-    /// the manifest knows then.
+    /// Looks at files that are about to be sent once more: the walk can be hours ago. `None` where some have
+    /// changed, which the manifest knows then.
     pub(super) async fn look_again(&mut self, files: &[FileRow]) -> Result<Option<Vec<TaskDirectory>>, Halt> {
         let Some(source) = self.pair.local.clone() else { return Ok(Some(vec![])) };
         let (known, path) = (files.to_vec(), source.path());
         let inspection = unblocked(move || inspection::inspect(&source, &known)).await;
-        let Inspection { changed, linked, directories } = inspection
-            .map_err(|error| Halt::Failed(format!("can't read the source directory {}: {error}", path.display())))?;
+        let Inspection { changed, linked, directories } = inspection.map_err(|error| {
+            Halt::Failed(format!("can't read the source directory {}: {error}", path.display()))
+        })?;
         let held = self.hold_hard_links(linked).await?;
         if changed.is_empty() {
             return Ok((!held).then_some(directories));

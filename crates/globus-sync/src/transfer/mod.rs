@@ -46,7 +46,8 @@ pub struct Options {
     pub by_hand: bool,
     /// Compare the whole source with the manifest first; without it, only what events told is known
     pub walk: bool,
-    /// Wait, once, for files that changed a moment ago. Without it, [`Ended::waiting_until`] says when they can go.
+    /// Wait, once, for files that changed a moment ago. Without it, [`Ended::waiting_until`] says when they
+    /// can go.
     pub wait_for_quiet: bool,
     /// How long a service may be away before the run ends; the next run goes on
     pub patience: Duration,

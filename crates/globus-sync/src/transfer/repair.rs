@@ -36,7 +36,8 @@ impl Run<'_> {
                 let entries = match self.shown(&destination, directory).await? {
                     Ok(entries) => entries.unwrap_or_default(),
                     Err(why) => {
-                        self.remarks.push(format!("{directory:?} can't be compared with the destination: {why}"));
+                        self.remarks
+                            .push(format!("{directory:?} can't be compared with the destination: {why}"));
                         continue;
                     }
                 };
@@ -57,7 +58,8 @@ impl Run<'_> {
         self.engine.manifest().set_compared(self.pair.row.id).await?;
         if let Some(example) = example {
             let remark = format!(
-                "{count} files were missing or changed at the destination (e.g. {example:?}) and are sent again"
+                "{count} files were missing or changed at the destination (e.g. {example:?}) and are sent \
+                 again"
             );
             tracing::warn!(pair = self.name(), "{remark}");
             self.remarks.push(remark);
@@ -65,13 +67,15 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Whether a file of the destination is what was sent, as far as a listing tells. What the destination had before may
-    /// differ in what the pair's `level` does not compare.
+    /// Whether a file of the destination is what was sent, as far as a listing tells. What the destination
+    /// had before may differ in what the pair's `level` does not compare.
     fn is_as_moved(&self, file: &FileRow, entry: &FileEntry) -> bool {
         let settings: &PairSettings = &self.pair.settings;
         let sent = file.state == FileState::Sent;
         entry.kind == "file"
             && (entry.size == file.stat.size || (!sent && settings.level == SyncLevel::Exists))
-            && (!sent || !settings.preserve_times || entry.last_modified.is_none_or(|at| has_time_of(at, file)))
+            && (!sent
+                || !settings.preserve_times
+                || entry.last_modified.is_none_or(|at| has_time_of(at, file)))
     }
 }

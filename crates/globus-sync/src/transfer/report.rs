@@ -62,7 +62,8 @@ pub struct SyncReport {
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunResult {
-    /// Everything that could be sent is at the destination; `sent` of [`Ended`] says whether there was anything
+    /// Everything that could be sent is at the destination; `sent` of [`Ended`] says whether there was
+    /// anything
     Done,
     /// Stopped by an operator; the next run by hand goes on
     Stopped,
@@ -87,7 +88,8 @@ pub struct Ended {
     pub present: u64,
     /// Files not sent because they changed a moment ago; the next run can send them at this time
     pub waiting_until: Option<jiff::Timestamp>,
-    /// What else a person should know: files that can't be sent, directories that can't be read, mails that failed
+    /// What else a person should know: files that can't be sent, directories that can't be read, mails that
+    /// failed
     pub remarks: Vec<String>,
     /// What clean-up did, where it is on
     pub clean_up: Option<crate::CleanUpReport>,
@@ -96,7 +98,8 @@ pub struct Ended {
 impl Ended {
     /// The end as one sentence.
     pub fn sentence(&self) -> String {
-        let remarks = if self.remarks.is_empty() { String::new() } else { format!("; {}", self.remarks.join("; ")) };
+        let remarks =
+            if self.remarks.is_empty() { String::new() } else { format!("; {}", self.remarks.join("; ")) };
         match &self.result {
             RunResult::Done if self.sent == 0 => match self.waiting_until {
                 None => format!("nothing new{remarks}"),

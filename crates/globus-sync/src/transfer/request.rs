@@ -39,7 +39,8 @@ impl Request {
 
     /// The task with these files. One whose path is no UTF-8 can't be in a task, and so never is.
     pub fn task(&self, submission_id: Uuid, files: &[TaskFile]) -> TransferTask {
-        let deadline = SignedDuration::try_from(Duration::from_secs(self.deadline)).unwrap_or(SignedDuration::MAX);
+        let deadline =
+            SignedDuration::try_from(Duration::from_secs(self.deadline)).unwrap_or(SignedDuration::MAX);
         let mut task = TransferTask::new(self.source.0, self.destination.0)
             .submission_id(submission_id)
             .label(self.label.clone())

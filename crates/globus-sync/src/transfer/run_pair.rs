@@ -27,8 +27,9 @@ pub(crate) struct Run<'e> {
 }
 
 impl Engine {
-    /// Runs a pair: what is left of an earlier run first, then what is new, then clean-up, where it is on. Dropping the
-    /// future leaves a task to Globus; the next run follows it. The caller holds the pair's lock.
+    /// Runs a pair: what is left of an earlier run first, then what is new, then clean-up, where it is on.
+    /// Dropping the future leaves a task to Globus; the next run follows it. The caller holds the pair's
+    /// lock.
     ///
     /// # Errors
     /// Where nothing could be begun, since the manifest can't be used. What goes wrong later is in
@@ -62,7 +63,9 @@ impl Engine {
             Err(Halt::Left) => RunResult::Left,
             Err(Halt::Failed(why)) => RunResult::Failed(why),
             Err(Halt::Away(why)) => RunResult::Away(why),
-            Err(Halt::Error(Error::Manifest(error))) if error.can_pass() => RunResult::Away(error.to_string()),
+            Err(Halt::Error(Error::Manifest(error))) if error.can_pass() => {
+                RunResult::Away(error.to_string())
+            }
             Err(Halt::Error(error)) => RunResult::Failed(error.to_string()),
         };
         let ended = Ended {
@@ -105,7 +108,13 @@ impl Engine {
 }
 
 impl<'e> Run<'e> {
-    pub fn new(engine: &'e Engine, pair: &'e Pair, options: &'e Options, control: Control, progress: Progress) -> Self {
+    pub fn new(
+        engine: &'e Engine,
+        pair: &'e Pair,
+        options: &'e Options,
+        control: Control,
+        progress: Progress,
+    ) -> Self {
         let (remarks, waiting_until) = (vec![], None);
         Run { engine, pair, options, control, progress, sent: (0, 0), present: 0, remarks, waiting_until }
     }
@@ -154,7 +163,8 @@ impl Run<'_> {
     /// Whether this run compares the destination with what was sent.
     fn repairs(&self) -> bool {
         self.options.repair
-            || super::next_repair(self.pair.settings.compare, &self.pair.row).is_some_and(|due| due <= Timestamp::now())
+            || super::next_repair(self.pair.settings.compare, &self.pair.row)
+                .is_some_and(|due| due <= Timestamp::now())
     }
 
     /// Sends what is new, task by task.
@@ -212,13 +222,16 @@ impl Run<'_> {
             let submission_id = self.submission_id().await?;
             let (source, destination) = (&self.pair.row.pair.source, &self.pair.row.pair.destination);
             let mut request = Request::new(source, destination, &self.pair.settings);
-            // Only the ctime of some has changed since they were sent: sizes and times can't tell whether the content has.
+            // Only the ctime of some has changed since they were sent: sizes and times can't tell whether the
+            // content has.
             if self.repairs() || ready.files.iter().any(|file| file.sent_by.is_some()) {
                 request.level = SyncLevel::Checksum;
             }
             let request = serde_json::to_value(&request).map_err(|error| Halt::Failed(error.to_string()))?;
             let task = NewTask { submission_id, request, verified: self.pair.settings.verify };
-            if let Some((task, _)) = manifest.begin_task(self.pair.row.id, task, ready.files, directories).await? {
+            if let Some((task, _)) =
+                manifest.begin_task(self.pair.row.id, task, ready.files, directories).await?
+            {
                 return Ok(Some(task));
             }
         }
@@ -237,7 +250,10 @@ impl Run<'_> {
         let manifest = &self.engine.manifest;
         let counts = manifest.counts(self.pair.row.id).await?;
         for (state, what) in [
-            (FileState::Unsendable(Unsendable::Name), "a name that is no UTF-8, which Globus can't take: rename"),
+            (
+                FileState::Unsendable(Unsendable::Name),
+                "a name that is no UTF-8, which Globus can't take: rename",
+            ),
             (FileState::Unsendable(Unsendable::Special), "sockets, pipes or devices"),
             (
                 FileState::Unsendable(Unsendable::HardLink),

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// How often a task is looked at, at first and later on: Transfer allows a few requests a second to each account.
+/// How often a task is looked at, at first and later on: Transfer allows a few requests a second to each
+/// account.
 const FIRST_LOOK: Duration = Duration::from_millis(250);
 const LATER_LOOKS: Duration = Duration::from_secs(5);
 
@@ -63,7 +64,8 @@ impl Run<'_> {
                 let transfer = request.task(task.submission_id, &files);
                 drop(files);
                 let client = self.engine.client().clone();
-                let answer = self.ask(|| async { client.transfer().submit_transfer(transfer.clone()).await }).await?;
+                let answer =
+                    self.ask(|| async { client.transfer().submit_transfer(transfer.clone()).await }).await?;
                 match answer {
                     Ok(submitted) => {
                         self.engine.manifest().task_submitted(task.number, submitted.task_id).await?;
@@ -78,7 +80,8 @@ impl Run<'_> {
         let outcome = match self.follow(id, Some(&way)).await? {
             Some(outcome) => outcome,
             None => {
-                let words = format!("Globus does not know the task {id} any more; its files are compared once more");
+                let words =
+                    format!("Globus does not know the task {id} any more; its files are compared once more");
                 self.recall_foreign(&task, &request, Copied::Unknown).await?;
                 return self.give_up(&task, words).await;
             }
@@ -86,8 +89,8 @@ impl Run<'_> {
         self.settle(&task, id, &request, outcome).await
     }
 
-    /// The service did not take it. Where that says nothing about this task (a sign-in has ended), it stays to be handed
-    /// in again under its own id: an answer may have been lost before.
+    /// The service did not take it. Where that says nothing about this task (a sign-in has ended), it stays
+    /// to be handed in again under its own id: an answer may have been lost before.
     async fn refused(&mut self, task: &TaskRow, error: &globus::Error) -> Result<(), Halt> {
         let explained = self.engine.explain(error);
         let says_nothing = matches!(
@@ -105,15 +108,16 @@ impl Run<'_> {
         }
     }
 
-    /// Nothing of the task can be known: all its files are new again, and compared with the destination by the next one.
+    /// Nothing of the task can be known: all its files are new again, and compared with the destination by
+    /// the next one.
     async fn give_up(&mut self, task: &TaskRow, words: String) -> Result<(), Halt> {
         let end = End { state: TaskState::Failed, rest: Rest::New, faults: 0, words: Some(words.clone()) };
         self.engine.manifest().end_task(task.number, end).await?;
         Err(Halt::Failed(words))
     }
 
-    /// Follows a task to its end; none where the service does not know it. It is cancelled as soon as a directory on the way
-    /// to the source is not one of `way` any more.
+    /// Follows a task to its end; none where the service does not know it. It is cancelled as soon as a
+    /// directory on the way to the source is not one of `way` any more.
     pub(crate) async fn follow(
         &mut self,
         id: Uuid,
@@ -166,9 +170,14 @@ impl Run<'_> {
             loop {
                 match client.transfer().task(id).get().await {
                     Err(error) if error.is_transient() && began.elapsed() < self.options.patience => {
-                        tokio::time::sleep(error.retry_after().unwrap_or(LATER_LOOKS).min(self.options.patience)).await;
+                        tokio::time::sleep(
+                            error.retry_after().unwrap_or(LATER_LOOKS).min(self.options.patience),
+                        )
+                        .await;
                     }
-                    Err(error) if error.is_transient() => return Err(Halt::Away(self.engine.explain(&error))),
+                    Err(error) if error.is_transient() => {
+                        return Err(Halt::Away(self.engine.explain(&error)));
+                    }
                     other => return Ok(other),
                 }
             }
@@ -194,7 +203,9 @@ impl Run<'_> {
                 Err(error) if *error.kind() == ErrorKind::NotFound => return Ok(()),
                 Err(error) => {
                     let explained = self.engine.explain(&error);
-                    return Err(Halt::Failed(format!("the task {id} can't be cancelled and goes on: {explained}")));
+                    return Err(Halt::Failed(format!(
+                        "the task {id} can't be cancelled and goes on: {explained}"
+                    )));
                 }
             }
         }
@@ -218,19 +229,21 @@ impl Run<'_> {
             });
             let words = words.filter(|words| !words.is_empty()).unwrap_or_else(says);
             let message = format!(
-                "paused by who manages the collection: {words}. It goes on when they let it; beamshare sync stop cancels it"
+                "paused by who manages the collection: {words}. It goes on when they let it; beamshare sync \
+                 stop cancels it"
             );
             return (SyncState::Paused, message);
         }
         if task.status == TaskStatus::Inactive {
             let message = format!(
-                "Globus waits for a person: {}. Renew the credential at app.globus.org/activity/{id}; beamshare sync stop \
-                 cancels it",
+                "Globus waits for a person: {}. Renew the credential at app.globus.org/activity/{id}; \
+                 beamshare sync stop cancels it",
                 says()
             );
             return (SyncState::Inactive, message);
         }
-        let ok = task.nice_status.as_deref().is_none_or(|nice| nice.is_empty() || nice.eq_ignore_ascii_case("ok"));
+        let ok =
+            task.nice_status.as_deref().is_none_or(|nice| nice.is_empty() || nice.eq_ignore_ascii_case("ok"));
         match ok {
             true => (SyncState::Active, "Globus copies".to_owned()),
             false => (SyncState::Active, format!("Globus is in trouble and tries again: {}", says())),
@@ -286,7 +299,13 @@ impl Run<'_> {
     }
 
     /// Writes down what became of each file. What was copied from elsewhere leaves the destination first.
-    async fn settle(&mut self, task: &TaskRow, id: Uuid, request: &Request, outcome: Outcome) -> Result<(), Halt> {
+    async fn settle(
+        &mut self,
+        task: &TaskRow,
+        id: Uuid,
+        request: &Request,
+        outcome: Outcome,
+    ) -> Result<(), Halt> {
         let succeeded = outcome.state == TaskState::Succeeded;
         self.progress.say(SyncState::Active, "reading which files were copied");
         let Successful { copied, strange } = match self.successful(id, request).await? {
@@ -297,10 +316,12 @@ impl Run<'_> {
                 return self.refused(task, &error).await;
             }
         };
-        let foreign = self.recall_foreign(task, request, Copied::Listed { files: &copied, all: succeeded }).await?;
+        let foreign =
+            self.recall_foreign(task, request, Copied::Listed { files: &copied, all: succeeded }).await?;
         self.engine.manifest().mark_skipped(task.number, foreign.again.clone()).await?;
         // Of a task that did not succeed, only what is listed with its checksum counts.
-        let sent = copied.into_iter().filter(|(_, checksum)| succeeded || checksum.is_some()).map(|(path, _)| path);
+        let sent =
+            copied.into_iter().filter(|(_, checksum)| succeeded || checksum.is_some()).map(|(path, _)| path);
         let sent: Vec<PathBuf> = sent.collect();
         for page in sent.chunks(PAGE) {
             self.engine.manifest().mark_sent(task.number, page.to_vec()).await?;
@@ -327,7 +348,8 @@ impl Run<'_> {
         self.progress.task_ended(if succeeded { task.files } else { files });
         if strange > 0 {
             let remark = format!(
-                "{strange} files of Globus's list have other paths than were asked for; none of them is removed"
+                "{strange} files of Globus's list have other paths than were asked for; none of them is \
+                 removed"
             );
             self.remarks.push(remark);
         }
@@ -339,7 +361,11 @@ impl Run<'_> {
     }
 
     /// The service's list of what was copied.
-    async fn successful(&mut self, id: Uuid, request: &Request) -> Result<Result<Successful, globus::Error>, Halt> {
+    async fn successful(
+        &mut self,
+        id: Uuid,
+        request: &Request,
+    ) -> Result<Result<Successful, globus::Error>, Halt> {
         let client = self.engine.client().clone();
         // A page that fails begins the list anew.
         self.ask(|| async {
@@ -377,7 +403,8 @@ impl Run<'_> {
             Ok(skipped) => skipped,
             Err(error) => return Ok(Err(error)),
         };
-        let paths: Vec<PathBuf> = skipped.iter().filter_map(|skip| request.below_source(&skip.source_path)).collect();
+        let paths: Vec<PathBuf> =
+            skipped.iter().filter_map(|skip| request.below_source(&skip.source_path)).collect();
         let count = self.engine.manifest().mark_skipped(number, paths).await?;
         // One that is gone at the source is no news: files are moved and deleted while data is taken.
         let trouble: Vec<&globus::SkippedError> =

@@ -21,7 +21,8 @@ impl Filters {
         )
     }
 
-    /// Whether a file of this name is sent. A name that is no UTF-8 is compared with its strange bytes replaced.
+    /// Whether a file of this name is sent. A name that is no UTF-8 is compared with its strange bytes
+    /// replaced.
     pub fn wants(&self, name: &OsStr) -> bool {
         if self.0.is_empty() {
             return true;

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 pub struct Stat {
     /// Bytes
     pub size: u64,
-    /// Time of the last change of its content: nanoseconds since 1970 (UTC). A remote listing knows whole seconds.
+    /// Time of the last change of its content: nanoseconds since 1970 (UTC). A remote listing knows whole
+    /// seconds.
     pub mtime: i64,
-    /// Time of the last status change, which no user can set: nanoseconds since 1970. 0 where the file is not on this machine.
+    /// Time of the last status change, which no user can set: nanoseconds since 1970. 0 where the file is not
+    /// on this machine.
     pub ctime: i64,
     /// 0 where the file is not on this machine
     pub inode: u64,
@@ -38,8 +40,8 @@ impl Kind {
     }
 }
 
-/// The files of one directory, in the order of their names' bytes. 40 bytes a file beside the name: a directory of a
-/// million files is one listing.
+/// The files of one directory, in the order of their names' bytes. 40 bytes a file beside the name: a
+/// directory of a million files is one listing.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
     directory: PathBuf,
@@ -87,7 +89,8 @@ impl Listing {
         true
     }
 
-    /// Puts the files in order. A name that came twice (a directory can change while it is read) stays once, as seen last.
+    /// Puts the files in order. A name that came twice (a directory can change while it is read) stays once,
+    /// as seen last.
     pub fn sort(&mut self) {
         let names = &self.names;
         let name = |slot: &Slot| &names[slot.start as usize..][..slot.length as usize];

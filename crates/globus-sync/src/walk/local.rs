@@ -1,6 +1,7 @@
-//! A parallel walk of a tree on this machine. Crates for it (`ignore`, `jwalk`) hand out entries one by one in any order,
-//! by paths that follow whatever link is put on the way, and say of an error neither whose files are unknown now; here a
-//! directory comes whole or not at all, and no more than a bounded number of files is in memory.
+//! A parallel walk of a tree on this machine. Crates for it (`ignore`, `jwalk`) hand out entries one by one
+//! in any order, by paths that follow whatever link is put on the way, and say of an error neither whose
+//! files are unknown now; here a directory comes whole or not at all, and no more than a bounded number of
+//! files is in memory.
 
 use super::{Filters, Listing, read};
 use crate::openat;
@@ -142,13 +143,21 @@ impl Board {
         }
     }
 
-    fn directory_read(&self, path: PathBuf, read: rustix::io::Result<(Listing, u64)>, directories: Vec<PathBuf>) {
+    fn directory_read(
+        &self,
+        path: PathBuf,
+        read: rustix::io::Result<(Listing, u64)>,
+        directories: Vec<PathBuf>,
+    ) {
         let mut state = self.lock();
         state.directories.extend(directories);
         self.work.notify_all();
         match read {
             Ok((listing, filtered)) => {
-                while state.waiting_files > 0 && state.waiting_files + listing.len() > WAITING_FILES && !state.stopped {
+                while state.waiting_files > 0
+                    && state.waiting_files + listing.len() > WAITING_FILES
+                    && !state.stopped
+                {
                     state.blocked += 1;
                     self.found.notify_all();
                     state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);

@@ -75,8 +75,8 @@ pub struct WalkReport {
     pub took: Duration,
 }
 
-/// Walks the whole tree and brings the pair's files in the manifest up to date. Where it is dropped the walk ends, with
-/// nothing taken for gone.
+/// Walks the whole tree and brings the pair's files in the manifest up to date. Where it is dropped the walk
+/// ends, with nothing taken for gone.
 pub async fn refresh(manifest: &Manifest, pair: PairId, tree: &Tree) -> Result<WalkReport, WalkError> {
     part(manifest, pair, tree, vec![PathBuf::new()], Arc::new(|_| {})).await
 }
@@ -84,8 +84,8 @@ pub async fn refresh(manifest: &Manifest, pair: PairId, tree: &Tree) -> Result<W
 /// Called for each directory before it is read.
 pub(crate) type Before = Arc<dyn Fn(&Path) + Send + Sync>;
 
-/// Walks these directories and all below them; none may be below another. Where one is not a directory any more, its
-/// files are gone.
+/// Walks these directories and all below them; none may be below another. Where one is not a directory any
+/// more, its files are gone.
 pub(crate) async fn part(
     manifest: &Manifest,
     pair: PairId,

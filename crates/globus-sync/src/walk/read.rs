@@ -10,8 +10,8 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Reads the open directory `path`: its files in order, and how many the filters keep back. The directories in it, below
-/// the tree's top, are added to `directories`. What vanishes meanwhile is not in it.
+/// Reads the open directory `path`: its files in order, and how many the filters keep back. The directories
+/// in it, below the tree's top, are added to `directories`. What vanishes meanwhile is not in it.
 ///
 /// # Errors
 /// Nothing is known of any of its files: a part must not be taken for the whole.
@@ -73,7 +73,8 @@ pub(crate) fn look(directory: BorrowedFd<'_>, name: &CStr) -> Result<At> {
     look_linked(directory, name).map(|(at, _)| at)
 }
 
-/// Looks at a name as [`look`] does, on NFS at the server, and returns how many names (hard links) the file has.
+/// Looks at a name as [`look`] does, on NFS at the server, and returns how many names (hard links) the file
+/// has.
 pub(crate) fn look_fresh(directory: BorrowedFd<'_>, name: &OsStr) -> Result<(At, u32)> {
     let stat = match fresh_stat(directory, name) {
         Ok(stat) => stat,

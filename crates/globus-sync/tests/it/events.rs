@@ -106,7 +106,8 @@ async fn a_file_that_is_being_written_waits() {
 async fn a_top_that_goes_and_comes() {
     let world = World::new().await;
     fs::remove_dir(world.path("")).unwrap();
-    let options = Options { top: Duration::from_millis(50), gather: Duration::from_millis(20), ..Options::default() };
+    let options =
+        Options { top: Duration::from_millis(50), gather: Duration::from_millis(20), ..Options::default() };
     let mut follower = Follower::new(world.manifest.clone(), world.pair, world.tree.clone(), options);
     let error = follower.next().await.unwrap_err();
     assert!(matches!(error, WalkError::Top { .. }), "{error}");

@@ -25,8 +25,8 @@ fn path() -> impl Strategy<Value = PathBuf> {
         .prop_map(|names| names.iter().collect())
 }
 
-/// Without hard links: of a file that was written under a name that is gone before anyone looks, the kernel says nothing
-/// under its other names, so that only a walk can see it.
+/// Without hard links: of a file that was written under a name that is gone before anyone looks, the kernel
+/// says nothing under its other names, so that only a walk can see it.
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         4 => (path(), 0..20_usize).prop_map(|(path, size)| Operation::Write(path, size)),
@@ -55,7 +55,9 @@ impl Operation {
         let at = |path: &PathBuf| world.path(path);
         let parent = |path: &PathBuf| fs::create_dir_all(at(path).parent().unwrap());
         let _ = match self {
-            Operation::Write(path, size) => parent(path).and_then(|()| fs::write(at(path), "x".repeat(*size))),
+            Operation::Write(path, size) => {
+                parent(path).and_then(|()| fs::write(at(path), "x".repeat(*size)))
+            }
             Operation::Append(path) => fs::OpenOptions::new()
                 .append(true)
                 .open(at(path))

@@ -102,8 +102,12 @@ impl World {
     /// What follows the tree; walks only when they are asked for, so that what is found is found by events.
     pub async fn follow(&self) -> Follower {
         let never = Duration::from_secs(24 * 60 * 60);
-        let options =
-            Options { gather: Duration::from_millis(20), rewalk: never, poll: never, top: Duration::from_millis(200) };
+        let options = Options {
+            gather: Duration::from_millis(20),
+            rewalk: never,
+            poll: never,
+            top: Duration::from_millis(200),
+        };
         self.follow_with(options).await
     }
 

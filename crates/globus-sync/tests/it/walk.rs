@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 async fn names_are_bytes() {
     let world = World::new().await;
     let long = "x".repeat(255);
-    for name in ["two words", "line\nbreak", " ", "-rf", "..x", "*", "\"", "'", "%41", "\u{1F980}", "\\", &long] {
+    for name in
+        ["two words", "line\nbreak", " ", "-rf", "..x", "*", "\"", "'", "%41", "\u{1F980}", "\\", &long]
+    {
         world.write(name, name);
         world.write(Path::new("below").join(name).join("file"), name);
     }
@@ -41,7 +43,8 @@ async fn links_are_not_followed_and_special_files_not_sent() {
     symlink("..", world.path("d/loop")).unwrap();
     symlink("nowhere", world.path("broken")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(world.path("socket")).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, world.path("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, world.path("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .unwrap();
     let report = world.walk().await;
     assert_eq!((report.files, report.bytes, report.links, report.special), (2, 10, 4, 2));
     assert_eq!(world.known().await, world.there());
@@ -58,7 +61,8 @@ async fn links_are_not_followed_and_special_files_not_sent() {
 #[tokio::test]
 async fn filters_are_for_files_and_not_for_directories() {
     let world =
-        World::filtered(&[SyncFilter::Include("keep*".to_owned()), SyncFilter::Exclude("*.tmp".to_owned())]).await;
+        World::filtered(&[SyncFilter::Include("keep*".to_owned()), SyncFilter::Exclude("*.tmp".to_owned())])
+            .await;
     for file in ["a.tmp", "keep.tmp", "d.tmp/x", "d.tmp/y.tmp", "z"] {
         world.write(file, "x");
     }
@@ -88,7 +92,8 @@ fn what_cant_be_read_is_told_and_not_taken_for_gone() {
     assert_eq!(runtime().block_on(world.known()), world.there());
 }
 
-/// Runs it without the right to read what is not one's own to read. New threads have what the thread has that makes them.
+/// Runs it without the right to read what is not one's own to read. New threads have what the thread has that
+/// makes them.
 fn without_rights<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
     std::thread::scope(|scope| {
@@ -127,7 +132,8 @@ async fn a_tree_deeper_than_a_path_can_be() {
         let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
         at = rustix::fs::openat(&at, &name, flags, 0.into()).unwrap().into();
     }
-    rustix::fs::openat(&at, "file", rustix::fs::OFlags::CREATE | rustix::fs::OFlags::WRONLY, 0o600.into()).unwrap();
+    rustix::fs::openat(&at, "file", rustix::fs::OFlags::CREATE | rustix::fs::OFlags::WRONLY, 0o600.into())
+        .unwrap();
     let report = world.walk().await;
     assert_eq!((report.files, report.directories, report.unread.len()), (1, 31, 0));
     assert_eq!(world.known().await.keys().next().unwrap().components().count(), 31);

@@ -1,10 +1,12 @@
 //! What the examples share: a client for the real Globus, or for the addresses in `GLOBUS_AUTH_URL`,
-//! `GLOBUS_TRANSFER_URL`, `GLOBUS_GROUPS_URL` and `GLOBUS_TIMERS_URL`. A `globus-simulator` prints its own: Transfer is
-//! below it at `v0.10`, Groups at `v2`.
+//! `GLOBUS_TRANSFER_URL`, `GLOBUS_GROUPS_URL` and `GLOBUS_TIMERS_URL`. A `globus-simulator` prints its own:
+//! Transfer is below it at `v0.10`, Groups at `v2`.
 
 use std::error::Error;
 
-use globus_transfer_client::{Authorizer, ClientCredentials, GlobusClient, GlobusClientBuilder, Service, TokenStore};
+use globus_transfer_client::{
+    Authorizer, ClientCredentials, GlobusClient, GlobusClientBuilder, Service, TokenStore,
+};
 
 /// The file that the example `sign_in` writes.
 pub const STORE: &str = "globus-tokens.json";
@@ -17,7 +19,9 @@ pub fn builder() -> Result<GlobusClientBuilder, Box<dyn Error>> {
     if let Ok(url) = std::env::var("GLOBUS_TRANSFER_URL") {
         builder = builder.transfer_url(url.parse()?);
     }
-    for (variable, service) in [("GLOBUS_GROUPS_URL", Service::groups()), ("GLOBUS_TIMERS_URL", Service::timers())] {
+    for (variable, service) in
+        [("GLOBUS_GROUPS_URL", Service::groups()), ("GLOBUS_TIMERS_URL", Service::timers())]
+    {
         if let Ok(url) = std::env::var(variable) {
             builder = builder.service_url(&service, url.parse()?);
         }
@@ -31,7 +35,9 @@ pub fn builder() -> Result<GlobusClientBuilder, Box<dyn Error>> {
 pub fn client() -> Result<GlobusClient, Box<dyn Error>> {
     let variable = |name: &str| std::env::var(name).ok();
     let authorizer = match (variable("GLOBUS_CLIENT_ID"), variable("GLOBUS_CLIENT_SECRET")) {
-        (Some(id), Some(secret)) => Authorizer::client_credentials(ClientCredentials::new(id.parse()?, secret)),
+        (Some(id), Some(secret)) => {
+            Authorizer::client_credentials(ClientCredentials::new(id.parse()?, secret))
+        }
         _ => match variable("GLOBUS_ACCESS_TOKEN") {
             Some(token) => Authorizer::access_token(token),
             None => Authorizer::stored(TokenStore::at(STORE), "default"),

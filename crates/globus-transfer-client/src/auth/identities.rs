@@ -13,7 +13,8 @@ use crate::http::Call;
 use crate::lenient;
 use crate::service::Service;
 
-/// How many identities one request looks up, as in the Python SDK's `IdentityMap`: more make the URL too long.
+/// How many identities one request looks up, as in the Python SDK's `IdentityMap`: more make the URL too
+/// long.
 const BATCH: usize = 100;
 
 /// One identity of Globus Auth.
@@ -176,8 +177,10 @@ impl<'a> IdentitiesHandler<'a> {
     /// ```
     pub fn by_usernames<S: AsRef<str>>(self, usernames: &[S]) -> GetIdentities<'a> {
         let mut seen = HashSet::new();
-        let wanted =
-            usernames.iter().map(|name| name.as_ref().trim().to_owned()).filter(|name| seen.insert(fold(name)));
+        let wanted = usernames
+            .iter()
+            .map(|name| name.as_ref().trim().to_owned())
+            .filter(|name| seen.insert(fold(name)));
         GetIdentities::new(self.core, "usernames", wanted.collect())
     }
 
@@ -230,8 +233,8 @@ impl<'a> GetIdentities<'a> {
         self
     }
 
-    /// Sets whether a username without an identity gets one, so that data can be shared with people who have never signed
-    /// in to Globus; not by default.
+    /// Sets whether a username without an identity gets one, so that data can be shared with people who have
+    /// never signed in to Globus; not by default.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -258,11 +261,18 @@ impl<'a> GetIdentities<'a> {
     /// # }
     /// ```
     pub async fn send(self) -> Result<Identities> {
-        let operation =
-            format!("look up {} {}", self.wanted.len(), if self.key == "ids" { "identities" } else { "usernames" });
+        let operation = format!(
+            "look up {} {}",
+            self.wanted.len(),
+            if self.key == "ids" { "identities" } else { "usernames" }
+        );
         // A comma separates usernames in the request, so one inside a name would ask for another person.
         if let Some(bad) = self.wanted.iter().find(|name| name.is_empty() || name.contains(',')) {
-            return Err(Error::local(ErrorKind::InvalidRequest, operation, format!("{bad:?} can't be a username")));
+            return Err(Error::local(
+                ErrorKind::InvalidRequest,
+                operation,
+                format!("{bad:?} can't be a username"),
+            ));
         }
         let mut found = Identities::default();
         for batch in self.wanted.chunks(BATCH) {

@@ -15,7 +15,8 @@ use crate::http::{Call, Credentials};
 use crate::service::Service;
 #[cfg(feature = "oauth")]
 use crate::signin::{
-    ClientCredentials, ConfidentialApp, LoopbackSignIn, NativeApp, PendingSignIn, SignIn, Tokens, dependent_tokens,
+    ClientCredentials, ConfidentialApp, LoopbackSignIn, NativeApp, PendingSignIn, SignIn, Tokens,
+    dependent_tokens,
 };
 
 pub use consents::Consent;
@@ -72,12 +73,16 @@ impl<'a> AuthHandler<'a> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn identity_providers_by_domains<S: AsRef<str>>(self, domains: &[S]) -> Result<Vec<IdentityProvider>> {
+    pub async fn identity_providers_by_domains<S: AsRef<str>>(
+        self,
+        domains: &[S],
+    ) -> Result<Vec<IdentityProvider>> {
         let domains: Vec<String> = domains.iter().map(|domain| domain.as_ref().to_owned()).collect();
         providers::get(self.core, "domains", &domains).await
     }
 
-    /// Lists the consents that an identity has given. Needs [`Scope::view_consents`](crate::Scope::view_consents).
+    /// Lists the consents that an identity has given. Needs
+    /// [`Scope::view_consents`](crate::Scope::view_consents).
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, identity: uuid::Uuid)
@@ -95,7 +100,8 @@ impl<'a> AuthHandler<'a> {
     /// Returns the signed-in account.
     ///
     /// # Errors
-    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) when the token doesn't have the scope `openid`.
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) when the token doesn't have the scope
+    /// `openid`.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), globus_transfer_client::Error> {
@@ -136,7 +142,8 @@ impl<'a> AuthHandler<'a> {
         self.core.send_as(&call, Credentials::None).await?.json(&call.operation)
     }
 
-    /// Returns what Globus Auth knows about a token, asked by the registered application that it was issued for.
+    /// Returns what Globus Auth knows about a token, asked by the registered application that it was issued
+    /// for.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), Box<dyn std::error::Error>> {
@@ -167,7 +174,12 @@ impl<'a> AuthHandler<'a> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn revoke(self, client_id: Uuid, secret: Option<&SecretString>, token: &SecretString) -> Result<()> {
+    pub async fn revoke(
+        self,
+        client_id: Uuid,
+        secret: Option<&SecretString>,
+        token: &SecretString,
+    ) -> Result<()> {
         let url = self.core.auth_endpoint(&["v2", "oauth2", "token", "revoke"])?;
         let id = client_id.to_string();
         let fields = [("token", token.expose_secret()), ("client_id", id.as_str())];
@@ -242,8 +254,8 @@ impl AuthHandler<'_> {
         sign_in.revoke(&self.core.transport).await
     }
 
-    /// Exchanges a token that `service` received for tokens of the services that it depends on. Without scopes, Globus
-    /// Auth issues all that the token allows.
+    /// Exchanges a token that `service` received for tokens of the services that it depends on. Without
+    /// scopes, Globus Auth issues all that the token allows.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, service: globus_transfer_client::ClientCredentials)

@@ -5,10 +5,11 @@ use serde_json::{Map, Value};
 
 use crate::lenient;
 
-/// What a sign-in must satisfy before a rejected call can succeed: the `authorization_parameters` of an error.
+/// What a sign-in must satisfy before a rejected call can succeed: the `authorization_parameters` of an
+/// error.
 ///
-/// Pass it to [`NativeApp::satisfying`](crate::NativeApp::satisfying) to start the sign-in that is asked for. The format
-/// is that of the "Globus Auth Requirements Errors" of the Python SDK.
+/// Pass it to [`NativeApp::satisfying`](crate::NativeApp::satisfying) to start the sign-in that is asked for.
+/// The format is that of the "Globus Auth Requirements Errors" of the Python SDK.
 ///
 /// ```no_run
 /// # async fn example(client: globus_transfer_client::GlobusClient, app: globus_transfer_client::NativeApp,

@@ -1,9 +1,9 @@
 //! Reads the body of an error response.
 //!
-//! Globus uses three formats: Transfer's `{"code", "message", "request_id"}`, JSON:API's
-//! `{"errors": [{"id", "code", "title", "detail"}]}` of Auth, and OAuth's `{"error", "error_description"}` of the
-//! token endpoint, which Auth also adds to the second. A Connect Server adds the result of its own API to the lines of
-//! its FTP reply, which Transfer quotes in `message`.
+//! Globus uses three formats: Transfer's `{"code", "message", "request_id"}`, JSON:API's `{"errors": [{"id",
+//! "code", "title", "detail"}]}` of Auth, and OAuth's `{"error", "error_description"}` of the token endpoint,
+//! which Auth also adds to the second. A Connect Server adds the result of its own API to the lines of its
+//! FTP reply, which Transfer quotes in `message`.
 
 use serde_json::Value;
 
@@ -43,7 +43,8 @@ impl Parsed {
     }
 
     fn read_object(body: &Value) -> Self {
-        let mut errors: Vec<&Value> = body["errors"].as_array().map(|all| all.iter().collect()).unwrap_or_default();
+        let mut errors: Vec<&Value> =
+            body["errors"].as_array().map(|all| all.iter().collect()).unwrap_or_default();
         // Timers has one error as an object, and lists what is wrong with a document in `detail`.
         errors.extend(Some(&body["error"]).filter(|error| error.is_object()));
         errors.extend(body["detail"].as_array().into_iter().flatten());
@@ -87,7 +88,8 @@ fn messages(errors: &[&Value]) -> Option<String> {
 
 /// `{"loc": ["body", "start"], "msg": "field required"}`, as Timers rejects a field of a document.
 fn invalid_field(error: &Value) -> Option<String> {
-    let place: Vec<String> = error["loc"].as_array()?.iter().map(|part| text(part).unwrap_or_default()).collect();
+    let place: Vec<String> =
+        error["loc"].as_array()?.iter().map(|part| text(part).unwrap_or_default()).collect();
     Some(format!("{}: {}", place.join("."), text(&error["msg"])?))
 }
 
@@ -172,8 +174,12 @@ mod tests {
 
     #[test]
     fn errors_of_timers_are_read() {
-        let parsed = Parsed::read(br#"{"error": {"code": "ERROR", "detail": "Request failed", "status": 500}}"#);
-        assert_eq!((parsed.code.as_deref(), parsed.message.as_deref()), (Some("ERROR"), Some("Request failed")));
+        let parsed =
+            Parsed::read(br#"{"error": {"code": "ERROR", "detail": "Request failed", "status": 500}}"#);
+        assert_eq!(
+            (parsed.code.as_deref(), parsed.message.as_deref()),
+            (Some("ERROR"), Some("Request failed"))
+        );
         let parsed = Parsed::read(
             br#"{"detail": [{"loc": ["body", "start"], "msg": "field required", "type": "value_error.missing"}]}"#,
         );
@@ -227,7 +233,8 @@ mod tests {
             "Login Failed\nDetails: 530-Login incorrect. : GlobusError: v=1 c=LOGIN_DENIED\\r\\n\
              530-GridFTP-Message: wrong domain\\r\\n530-GridFTP-JSON-Result: {result}\\r\\n530 End.\\r\\n"
         );
-        let body = serde_json::json!({ "code": "ExternalError.DirListingFailed.LoginFailed", "message": message });
+        let body =
+            serde_json::json!({ "code": "ExternalError.DirListingFailed.LoginFailed", "message": message });
         let parsed = Parsed::read(body.to_string().as_bytes());
         assert_eq!(parsed.endpoint_result.unwrap()["code"], "permission_denied");
         assert_eq!(parsed.authorization.unwrap().session_required_single_domain, ["example.org"]);

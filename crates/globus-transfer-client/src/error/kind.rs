@@ -10,19 +10,21 @@ use super::Parsed;
 pub enum ErrorKind {
     /// The path, collection, rule, task, bookmark or identity doesn't exist.
     NotFound,
-    /// It exists already: the directory (`502 ExternalError.MkdirFailed.Exists`), the access rule (`409 Exists`).
+    /// It exists already: the directory (`502 ExternalError.MkdirFailed.Exists`), the access rule (`409
+    /// Exists`).
     Exists,
     /// The path isn't a directory.
     NotDirectory,
-    /// The account isn't allowed to do this. A Connect Server that rejects the login is reported as this, too.
+    /// The account isn't allowed to do this. A Connect Server that rejects the login is reported as this,
+    /// too.
     PermissionDenied,
     /// The account hasn't consented to the scopes that the service needs.
     ConsentRequired {
         /// Scopes to sign in with, as the service spells them.
         required_scopes: Vec<String>,
     },
-    /// The session isn't sufficient: another identity, a policy or multi-factor authentication is required. See
-    /// [`Error::authorization_parameters`](crate::Error::authorization_parameters).
+    /// The session isn't sufficient: another identity, a policy or multi-factor authentication is required.
+    /// See [`Error::authorization_parameters`](crate::Error::authorization_parameters).
     SessionRequired,
     /// The token, client secret or code isn't valid.
     AuthenticationFailed,
@@ -30,7 +32,8 @@ pub enum ErrorKind {
     RateLimited,
     /// The state of the object forbids it, such as cancelling a task that has ended.
     Conflict,
-    /// A limit of the service is reached: 1000 access rules a collection, 100 tasks in the queue, the size of a listing.
+    /// A limit of the service is reached: 1000 access rules a collection, 100 tasks in the queue, the size of
+    /// a listing.
     LimitExceeded,
     /// The quota or the space of the storage is used up.
     QuotaExceeded,
@@ -46,7 +49,8 @@ pub enum ErrorKind {
     Server,
     /// The service doesn't accept the request as it is.
     InvalidRequest,
-    /// The response isn't one of a Globus service: a redirect, the page of a gateway, a document cut in the middle.
+    /// The response isn't one of a Globus service: a redirect, the page of a gateway, a document cut in the
+    /// middle.
     InvalidResponse,
     /// The response is larger than the client accepts.
     ResponseTooLarge,
@@ -83,7 +87,8 @@ impl ErrorKind {
         }
     }
 
-    /// What usually helps, for applications that have no advice of their own. It isn't part of an error's `Display`.
+    /// What usually helps, for applications that have no advice of their own. It isn't part of an error's
+    /// `Display`.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -102,7 +107,9 @@ impl ErrorKind {
             Self::EndpointError => "check the collection's storage; then try again",
             Self::Network => "check the network and the address of the service",
             Self::Timeout | Self::Server => "try again later",
-            Self::InvalidResponse | Self::ResponseTooLarge => "check that the address is that of the Globus service",
+            Self::InvalidResponse | Self::ResponseTooLarge => {
+                "check that the address is that of the Globus service"
+            }
             Self::NotSignedIn => "sign in first",
             Self::NotFound
             | Self::Exists
@@ -178,7 +185,9 @@ fn authorization(status: u16, parsed: &Parsed) -> Option<ErrorKind> {
     }
     match parsed.oauth_error.as_deref() {
         // RFC 6749 lets the token endpoint say these with 400 as well as with 401.
-        Some("invalid_grant" | "invalid_client" | "unauthorized_client") => Some(ErrorKind::AuthenticationFailed),
+        Some("invalid_grant" | "invalid_client" | "unauthorized_client") => {
+            Some(ErrorKind::AuthenticationFailed)
+        }
         _ => None,
     }
 }
@@ -192,8 +201,8 @@ fn failed_login(parsed: &Parsed) -> ErrorKind {
     }
 }
 
-/// An `ExternalError` without a code of its own quotes the words of the storage. `EndpointError` says that the
-/// collection itself can't be opened, whatever is quoted.
+/// An `ExternalError` without a code of its own quotes the words of the storage. `EndpointError` says that
+/// the collection itself can't be opened, whatever is quoted.
 fn from_endpoint(code: &str, message: &str) -> ErrorKind {
     let quotes = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if quotes(&["c=QUOTA_EXCEEDED", "c=NO_SPACE_LEFT", "quota exceeded", "No space left on device"]) {
@@ -263,7 +272,8 @@ mod tests {
 
     #[test]
     fn the_words_of_an_endpoint_tell_its_failures_apart() {
-        let said = |details: &str| format!(r#"{{"code": "ExternalError.MkdirFailed", "message": "{details}"}}"#);
+        let said =
+            |details: &str| format!(r#"{{"code": "ExternalError.MkdirFailed", "message": "{details}"}}"#);
         assert_eq!(kind(502, &said("550-GlobusError: v=1 c=PATH_NOT_FOUND")), ErrorKind::NotFound);
         assert_eq!(kind(502, &said("v=1 c=INTERNAL_ERROR")), ErrorKind::EndpointError);
         assert_eq!(kind(502, &said("v=1 c=QUOTA_EXCEEDED")), ErrorKind::QuotaExceeded);
@@ -280,7 +290,10 @@ mod tests {
             let body = serde_json::json!({ "code": "ExternalError.DirListingFailed.LoginFailed", "message": message });
             kind(502, &body.to_string())
         };
-        assert_eq!(said(r#"{"code": "permission_denied", "http_response_code": 403}"#), ErrorKind::PermissionDenied);
+        assert_eq!(
+            said(r#"{"code": "permission_denied", "http_response_code": 403}"#),
+            ErrorKind::PermissionDenied
+        );
         assert_eq!(
             said(r#"{"authorization_parameters": {"session_required_identities": ["a@example.org"]}}"#),
             ErrorKind::SessionRequired

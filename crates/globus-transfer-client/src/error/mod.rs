@@ -22,9 +22,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A call that failed: the operation, the response, and what it means.
 ///
-/// [`Error::kind`] says what it means. The `Display` form is one line for people: the operation and the response, without
-/// advice ([`ErrorKind::hint`] has some). Nothing that the service said is lost: see [`Error::body`],
-/// [`Error::authorization_parameters`] and [`Error::request_id`].
+/// [`Error::kind`] says what it means. The `Display` form is one line for people: the operation and the
+/// response, without advice ([`ErrorKind::hint`] has some). Nothing that the service said is lost: see
+/// [`Error::body`], [`Error::authorization_parameters`] and [`Error::request_id`].
 ///
 /// ```
 /// use globus_transfer_client::{Error, ErrorKind};
@@ -134,7 +134,8 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
-    /// The response body as it came, up to 64 KiB. `None` without a response, and where it could hold a token.
+    /// The response body as it came, up to 64 KiB. `None` without a response, and where it could hold a
+    /// token.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -146,8 +147,8 @@ impl Error {
         self.0.body.as_deref()
     }
 
-    /// What the session or its consents lack, where the service says so: for [`ErrorKind::ConsentRequired`] and
-    /// [`ErrorKind::SessionRequired`].
+    /// What the session or its consents lack, where the service says so: for [`ErrorKind::ConsentRequired`]
+    /// and [`ErrorKind::SessionRequired`].
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -203,8 +204,8 @@ impl Error {
         self.0.kind.is_transient()
     }
 
-    /// Whether the service may have carried the call out although it failed here: the connection broke or timed out
-    /// after the request was sent, or this was the response to a retry of such a request.
+    /// Whether the service may have carried the call out although it failed here: the connection broke or
+    /// timed out after the request was sent, or this was the response to a retry of such a request.
     ///
     /// With [`ErrorKind::Exists`] it means that this call itself may have created what exists.
     ///
@@ -256,7 +257,12 @@ impl Error {
     }
 
     /// The service responded with an error.
-    pub(crate) fn from_response(operation: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+    pub(crate) fn from_response(
+        operation: &str,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Self {
         let parsed = Parsed::read(body);
         Self(Box::new(Detail {
             kind: kind::classify(status.as_u16(), &parsed),
@@ -294,7 +300,8 @@ impl Error {
 
     /// The response was larger than `limit` bytes and was not read to its end.
     pub(crate) fn too_large(operation: &str, status: StatusCode, limit: usize) -> Self {
-        let mut made = Self::unreadable(operation, status, format!("the response is larger than {limit} bytes"));
+        let mut made =
+            Self::unreadable(operation, status, format!("the response is larger than {limit} bytes"));
         made.0.kind = ErrorKind::ResponseTooLarge;
         made
     }
@@ -304,7 +311,8 @@ impl Error {
     pub(crate) fn consent_required(operation: impl Into<String>, scopes: Vec<String>) -> Self {
         let kind = ErrorKind::ConsentRequired { required_scopes: scopes.clone() };
         let mut made = Self::local(kind, operation, "the sign-in has no token for this service");
-        made.0.authorization = Some(AuthorizationParameters { required_scopes: scopes, ..Default::default() });
+        made.0.authorization =
+            Some(AuthorizationParameters { required_scopes: scopes, ..Default::default() });
         made
     }
 
@@ -370,15 +378,21 @@ mod tests {
 
     #[test]
     fn an_absurd_wait_is_reported_as_such() {
-        let error = |value: &str| Error::from_response("list /", StatusCode::TOO_MANY_REQUESTS, &headers(value), b"");
-        assert!(error("7200").to_string().ends_with("(the service asks to wait 7200 s)"), "{}", error("7200"));
+        let error =
+            |value: &str| Error::from_response("list /", StatusCode::TOO_MANY_REQUESTS, &headers(value), b"");
+        assert!(
+            error("7200").to_string().ends_with("(the service asks to wait 7200 s)"),
+            "{}",
+            error("7200")
+        );
         let absurd = error("18446744073709551615").to_string();
         assert!(absurd.ends_with("(the service asks to wait more than 100 years)"), "{absurd}");
     }
 
     #[test]
     fn the_sentence_names_the_operation_and_the_response() {
-        let body = br#"{"code": "EndpointPermissionDenied", "message": "Denied by endpoint", "request_id": "abc"}"#;
+        let body =
+            br#"{"code": "EndpointPermissionDenied", "message": "Denied by endpoint", "request_id": "abc"}"#;
         let error = Error::from_response("list /a/ on X", StatusCode::FORBIDDEN, &HeaderMap::new(), body);
         assert_eq!(
             error.to_string(),

@@ -52,7 +52,8 @@ pub(super) fn one_line(text: &str) -> String {
     line
 }
 
-/// Characters that change what a terminal or a log shows: controls, and marks that reverse the direction of text.
+/// Characters that change what a terminal or a log shows: controls, and marks that reverse the direction of
+/// text.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')

@@ -99,7 +99,13 @@ impl<'a> ManagedCollections<'a> {
 impl<'a> ConnectServer<'a> {
     /// Lists the collections that the caller can see.
     pub fn collections(&self) -> ManagedCollections<'a> {
-        ManagedCollections { server: self.clone(), filters: Vec::new(), mapped: None, private: false, page_size: None }
+        ManagedCollections {
+            server: self.clone(),
+            filters: Vec::new(),
+            mapped: None,
+            private: false,
+            page_size: None,
+        }
     }
 
     /// One collection.
@@ -111,8 +117,8 @@ impl<'a> ConnectServer<'a> {
         self.one(call, "collection").await
     }
 
-    /// Creates a guest collection on a directory of a mapped collection where the caller has a local account. The
-    /// caller needs no other role. The path is on the mapped collection and must exist.
+    /// Creates a guest collection on a directory of a mapped collection where the caller has a local account.
+    /// The caller needs no other role. The path is on the mapped collection and must exist.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, mapped: uuid::Uuid)
@@ -136,10 +142,15 @@ impl<'a> ConnectServer<'a> {
     ///
     /// # Errors
     /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) for all but its administrators.
-    pub async fn update_collection(&self, id: Uuid, mut changes: Map<String, Value>) -> Result<ManagedCollection> {
+    pub async fn update_collection(
+        &self,
+        id: Uuid,
+        mut changes: Map<String, Value>,
+    ) -> Result<ManagedCollection> {
         changes.entry("DATA_TYPE").or_insert_with(|| "collection#1.0.0".into());
         let url = self.url(&["collections", &id.to_string()])?;
-        let call = Call::new(Method::PATCH, url, format!("change collection {id}")).json(&changes)?.idempotent();
+        let call =
+            Call::new(Method::PATCH, url, format!("change collection {id}")).json(&changes)?.idempotent();
         self.one(call, "collection").await
     }
 

@@ -22,7 +22,8 @@ pub struct CreateCollection<'a> {
 impl<'a> CreateCollection<'a> {
     pub(super) fn mapped(server: ConnectServer<'a>, gateway: Uuid, path: &str, display_name: &str) -> Self {
         let operation = format!("create the mapped collection '{display_name}' on storage gateway {gateway}");
-        let own = json!({"collection_type": "mapped", "storage_gateway_id": gateway, "display_name": display_name});
+        let own =
+            json!({"collection_type": "mapped", "storage_gateway_id": gateway, "display_name": display_name});
         Self::new(server, operation, path, own)
     }
 
@@ -66,7 +67,8 @@ pub struct CreateManagedGuest<'a> {
 impl<'a> CreateManagedGuest<'a> {
     pub(super) fn new(server: ConnectServer<'a>, mapped: Uuid, path: &str, display_name: &str) -> Self {
         let operation = format!("create the guest collection '{display_name}' on collection {mapped}");
-        let own = json!({"collection_type": "guest", "mapped_collection_id": mapped, "display_name": display_name});
+        let own =
+            json!({"collection_type": "guest", "mapped_collection_id": mapped, "display_name": display_name});
         Self { mapped, local_account: None, create: CreateCollection::new(server, operation, path, own) }
     }
 
@@ -107,11 +109,13 @@ impl<'a> CreateManagedGuest<'a> {
         self
     }
 
-    /// Creates it. Two calls before, unless a user credential is given: one for the mapped collection, one for the
-    /// caller's user credentials on its storage gateway; a third creates a credential where there is none.
+    /// Creates it. Two calls before, unless a user credential is given: one for the mapped collection, one
+    /// for the caller's user credentials on its storage gateway; a third creates a credential where there is
+    /// none.
     ///
     /// # Errors
-    /// As [`CreateCollection::send`], and [`Conflict`](crate::ErrorKind::Conflict) when several credentials fit.
+    /// As [`CreateCollection::send`], and [`Conflict`](crate::ErrorKind::Conflict) when several credentials
+    /// fit.
     pub async fn send(mut self) -> Result<ManagedCollection> {
         if !self.create.fields.contains_key("user_credential_id") {
             let credential = self.find_credential().await?;
@@ -143,7 +147,11 @@ impl<'a> CreateManagedGuest<'a> {
                 let names: Vec<&str> = several.iter().filter_map(|one| one.username.as_deref()).collect();
                 Err(refused(
                     ErrorKind::Conflict,
-                    format!("the account has {} user credentials there ({})", several.len(), names.join(", ")),
+                    format!(
+                        "the account has {} user credentials there ({})",
+                        several.len(),
+                        names.join(", ")
+                    ),
                 ))
             }
         }

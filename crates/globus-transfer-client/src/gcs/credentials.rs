@@ -74,7 +74,8 @@ impl<'a> ConnectServer<'a> {
 
     /// One user credential of the caller.
     pub async fn user_credential(&self, id: Uuid) -> Result<UserCredential> {
-        let call = Call::get(self.url(&["user_credentials", &id.to_string()])?, format!("get user credential {id}"));
+        let call =
+            Call::get(self.url(&["user_credentials", &id.to_string()])?, format!("get user credential {id}"));
         self.one(call, "user_credential").await
     }
 
@@ -84,10 +85,16 @@ impl<'a> ConnectServer<'a> {
     }
 
     /// Changes fields of a user credential, such as `username`.
-    pub async fn update_user_credential(&self, id: Uuid, mut changes: Map<String, Value>) -> Result<UserCredential> {
+    pub async fn update_user_credential(
+        &self,
+        id: Uuid,
+        mut changes: Map<String, Value>,
+    ) -> Result<UserCredential> {
         changes.entry("DATA_TYPE").or_insert_with(|| "user_credential#1.0.0".into());
         let url = self.url(&["user_credentials", &id.to_string()])?;
-        let call = Call::new(Method::PATCH, url, format!("change user credential {id}")).json(&changes)?.idempotent();
+        let call = Call::new(Method::PATCH, url, format!("change user credential {id}"))
+            .json(&changes)?
+            .idempotent();
         self.one(call, "user_credential").await
     }
 

@@ -79,8 +79,8 @@ pub struct ManagedCollection {
     /// Mapped: whether guest collections may be created on it.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub allow_guest_collections: Option<bool>,
-    /// Guest: the directory of the mapped collection that it shows; mapped: its directory on the storage. For its
-    /// administrators only.
+    /// Guest: the directory of the mapped collection that it shows; mapped: its directory on the storage. For
+    /// its administrators only.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub collection_base_path: Option<String>,
     /// Whether others can find it.

@@ -19,7 +19,8 @@ impl ConnectServer<'_> {
     /// # }
     /// ```
     pub async fn info(&self) -> Result<ManagerInfo> {
-        let call = Call::get(self.url(&["info"])?, format!("get the version of Connect Server {}", self.endpoint));
+        let call =
+            Call::get(self.url(&["info"])?, format!("get the version of Connect Server {}", self.endpoint));
         let response = self.core.send_as(&call, Credentials::None).await?;
         let answer: Answer<Value> = response.json(&call.operation)?;
         let found = answer.data.into_iter().find(|document| document["endpoint_id"].is_string());

@@ -16,7 +16,8 @@ impl<'a> ConnectServer<'a> {
         self.clone().list("storage_gateways", Vec::new(), operation)
     }
 
-    /// One storage gateway; with the policies that only administrators of the endpoint see, where they are asked for.
+    /// One storage gateway; with the policies that only administrators of the endpoint see, where they are
+    /// asked for.
     pub async fn storage_gateway(&self, id: Uuid, private_policies: bool) -> Result<StorageGateway> {
         let url = self.url(&["storage_gateways", &id.to_string()])?;
         let call = Call::get(url, format!("get storage gateway {id}"))
@@ -24,7 +25,8 @@ impl<'a> ConnectServer<'a> {
         self.one(call, "storage_gateway").await
     }
 
-    /// Creates a storage gateway for a kind of storage. `fields` are those of the document, such as `allowed_domains`.
+    /// Creates a storage gateway for a kind of storage. `fields` are those of the document, such as
+    /// `allowed_domains`.
     pub async fn create_storage_gateway(
         &self,
         display_name: &str,
@@ -43,7 +45,9 @@ impl<'a> ConnectServer<'a> {
     pub async fn update_storage_gateway(&self, id: Uuid, mut changes: Map<String, Value>) -> Result<()> {
         changes.entry("DATA_TYPE").or_insert_with(|| "storage_gateway#1.0.0".into());
         let url = self.url(&["storage_gateways", &id.to_string()])?;
-        let call = Call::new(Method::PATCH, url, format!("change storage gateway {id}")).json(&changes)?.idempotent();
+        let call = Call::new(Method::PATCH, url, format!("change storage gateway {id}"))
+            .json(&changes)?
+            .idempotent();
         self.done(call).await
     }
 

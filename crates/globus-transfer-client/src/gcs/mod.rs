@@ -1,5 +1,5 @@
-//! Globus Connect Server: the manager API of one server, for its collections, storage gateways, user credentials and
-//! roles. Guest collections are created here.
+//! Globus Connect Server: the manager API of one server, for its collections, storage gateways, user
+//! credentials and roles. Guest collections are created here.
 
 mod collections;
 mod create_collection;
@@ -26,7 +26,9 @@ use crate::service::Service;
 pub use collections::ManagedCollections;
 pub use create_collection::{CreateCollection, CreateManagedGuest};
 pub use credentials::{CreateUserCredential, UserCredentials};
-pub use documents::{ManagedCollection, ManagedRole, ManagerEndpoint, ManagerInfo, StorageGateway, UserCredential};
+pub use documents::{
+    ManagedCollection, ManagedRole, ManagerEndpoint, ManagerInfo, StorageGateway, UserCredential,
+};
 
 /// The calls of one Globus Connect Server; see
 /// [`GlobusClient::connect_server`](crate::GlobusClient::connect_server) and
@@ -68,7 +70,8 @@ impl<'a> ConnectServer<'a> {
             // Guest collections on it need this consent, which one sign-in can give together with the other.
             let scope = Scope::manage_collections(found.owner_id).with(Scope::data_access(collection));
             server.service =
-                Service::new(found.owner_id.to_string(), server.service.default_url().to_owned()).scope(scope);
+                Service::new(found.owner_id.to_string(), server.service.default_url().to_owned())
+                    .scope(scope);
         }
         Ok(server)
     }
@@ -78,7 +81,8 @@ impl<'a> ConnectServer<'a> {
         self.endpoint
     }
 
-    /// The service, for [`GlobusClient::request`](crate::GlobusClient::request) of anything that has no method here.
+    /// The service, for [`GlobusClient::request`](crate::GlobusClient::request) of anything that has no
+    /// method here.
     pub fn service(&self) -> &Service {
         &self.service
     }
@@ -96,7 +100,8 @@ impl<'a> ConnectServer<'a> {
             name == Some(data_type)
         });
         let unreadable = |why: String| Error::local(ErrorKind::InvalidResponse, operation.as_str(), why);
-        let document = found.ok_or_else(|| unreadable(format!("the response has no {data_type} document")))?;
+        let document =
+            found.ok_or_else(|| unreadable(format!("the response has no {data_type} document")))?;
         serde_json::from_value(document).map_err(|error| unreadable(error.to_string()))
     }
 
@@ -105,7 +110,8 @@ impl<'a> ConnectServer<'a> {
         self.core.call::<Value>(&self.service, call).await.map(|_| ())
     }
 
-    /// Deletes something. When the response to a first attempt was lost and there is nothing any more, it is deleted.
+    /// Deletes something. When the response to a first attempt was lost and there is nothing any more, it is
+    /// deleted.
     async fn delete(&self, what: &str, id: Uuid, operation: &str) -> Result<()> {
         let call = Call::delete(self.url(&[what, &id.to_string()])?, operation);
         match self.done(call).await {

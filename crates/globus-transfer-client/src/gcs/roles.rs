@@ -9,8 +9,8 @@ use crate::error::Result;
 use crate::http::Call;
 
 impl<'a> ConnectServer<'a> {
-    /// Lists the roles on a collection, or on the endpoint without one: those of everybody for administrators, and the
-    /// caller's own for others.
+    /// Lists the roles on a collection, or on the endpoint without one: those of everybody for
+    /// administrators, and the caller's own for others.
     pub fn roles(&self, collection: Option<Uuid>) -> BoxStream<'a, Result<ManagedRole>> {
         let mut query = vec![("include", "all_roles".to_owned())];
         query.extend(collection.map(|id| ("collection_id", id.to_string())));
@@ -31,16 +31,31 @@ impl<'a> ConnectServer<'a> {
     ///
     /// # Errors
     /// [`Conflict`](crate::ErrorKind::Conflict) when it has the role.
-    pub async fn create_role(&self, collection: Option<Uuid>, identity: Uuid, role: &str) -> Result<ManagedRole> {
+    pub async fn create_role(
+        &self,
+        collection: Option<Uuid>,
+        identity: Uuid,
+        role: &str,
+    ) -> Result<ManagedRole> {
         self.create_role_for(collection, &format!("urn:globus:auth:identity:{identity}"), role).await
     }
 
     /// Like [`create_role`](Self::create_role), for a group.
-    pub async fn create_group_role(&self, collection: Option<Uuid>, group: Uuid, role: &str) -> Result<ManagedRole> {
+    pub async fn create_group_role(
+        &self,
+        collection: Option<Uuid>,
+        group: Uuid,
+        role: &str,
+    ) -> Result<ManagedRole> {
         self.create_role_for(collection, &format!("urn:globus:auth:group:{group}"), role).await
     }
 
-    async fn create_role_for(&self, collection: Option<Uuid>, principal: &str, role: &str) -> Result<ManagedRole> {
+    async fn create_role_for(
+        &self,
+        collection: Option<Uuid>,
+        principal: &str,
+        role: &str,
+    ) -> Result<ManagedRole> {
         let mut document = json!({"DATA_TYPE": "role#1.0.0", "principal": principal, "role": role});
         if let Some(id) = collection {
             document["collection"] = json!(id);

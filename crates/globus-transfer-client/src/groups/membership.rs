@@ -126,7 +126,8 @@ impl<'a> ChangeMembers<'a> {
         self.act("change_role", json!({ "identity_id": identity, "role": role }))
     }
 
-    /// Carries the changes out. A change that is refused doesn't stop the others, and isn't an error of the call.
+    /// Carries the changes out. A change that is refused doesn't stop the others, and isn't an error of the
+    /// call.
     pub async fn send(self) -> Result<MemberChanges> {
         let url = self.core.endpoint(&Service::groups(), &["groups", &self.group.to_string()])?;
         let call = Call::post(url, format!("change the members of group {}", self.group), &self.actions)?;
@@ -137,7 +138,9 @@ impl<'a> ChangeMembers<'a> {
                 changes.refused.extend(refusals(&value));
             } else {
                 let members = value.as_array().map(Vec::as_slice).unwrap_or_default();
-                changes.done.extend(members.iter().filter_map(|one| serde_json::from_value(one.clone()).ok()));
+                changes
+                    .done
+                    .extend(members.iter().filter_map(|one| serde_json::from_value(one.clone()).ok()));
             }
         }
         Ok(changes)

@@ -40,7 +40,8 @@ impl<'a> GroupsHandler<'a> {
     /// ```
     pub async fn mine(self, statuses: &[&str]) -> Result<Vec<Group>> {
         let statuses = (!statuses.is_empty()).then(|| statuses.join(","));
-        let call = Call::get(self.url(&["groups", "my_groups"])?, "list the groups").query_if("statuses", statuses);
+        let call =
+            Call::get(self.url(&["groups", "my_groups"])?, "list the groups").query_if("statuses", statuses);
         let groups: Value = self.core.call(&Service::groups(), call).await?;
         lenient::items(groups).map_err(|error: serde_json::Error| {
             crate::error::Error::local(ErrorKind::InvalidResponse, "list the groups", error.to_string())
@@ -111,7 +112,8 @@ impl<'a> GroupsHandler<'a> {
 
     /// Sets the policies of a group, all of them.
     pub async fn set_policies(self, id: Uuid, policies: &GroupPolicies) -> Result<GroupPolicies> {
-        let call = Call::put(self.group(id, &["policies"])?, format!("set the policies of group {id}"), policies)?;
+        let call =
+            Call::put(self.group(id, &["policies"])?, format!("set the policies of group {id}"), policies)?;
         self.core.call(&Service::groups(), call).await
     }
 
@@ -153,7 +155,11 @@ impl<'a> GroupsHandler<'a> {
     }
 
     /// Fills in the fields that a group asks its members for, by identity.
-    pub async fn set_membership_fields(self, id: Uuid, fields: &Map<String, Value>) -> Result<Map<String, Value>> {
+    pub async fn set_membership_fields(
+        self,
+        id: Uuid,
+        fields: &Map<String, Value>,
+    ) -> Result<Map<String, Value>> {
         let url = self.group(id, &["membership_fields"])?;
         let call = Call::put(url, format!("set the membership fields of group {id}"), fields)?;
         self.core.call(&Service::groups(), call).await
@@ -163,7 +169,8 @@ impl<'a> GroupsHandler<'a> {
     pub async fn set_subscription_admin_verified(self, id: Uuid, subscription: Option<Uuid>) -> Result<()> {
         let url = self.group(id, &["subscription_admin_verified"])?;
         let document = json!({ "subscription_admin_verified_id": subscription });
-        let call = Call::new(Method::PUT, url, format!("verify group {id} for a subscription")).json(&document)?;
+        let call =
+            Call::new(Method::PUT, url, format!("verify group {id} for a subscription")).json(&document)?;
         self.core.call::<Value>(&Service::groups(), call).await.map(|_| ())
     }
 

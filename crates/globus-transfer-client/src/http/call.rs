@@ -83,8 +83,9 @@ impl Call {
     }
 
     pub fn json(mut self, document: &impl Serialize) -> Result<Self> {
-        let bytes = serde_json::to_vec(document)
-            .map_err(|error| Error::local(ErrorKind::InvalidRequest, self.operation.as_str(), error.to_string()))?;
+        let bytes = serde_json::to_vec(document).map_err(|error| {
+            Error::local(ErrorKind::InvalidRequest, self.operation.as_str(), error.to_string())
+        })?;
         self.body = Body::Json(bytes);
         Ok(self)
     }
@@ -97,7 +98,8 @@ impl Call {
 
 /// Parses the base URL of a service.
 pub(crate) fn base_url(text: &str) -> Result<Url> {
-    let rejected = |why: String| Error::local(ErrorKind::InvalidRequest, format!("use the address {text}"), why);
+    let rejected =
+        |why: String| Error::local(ErrorKind::InvalidRequest, format!("use the address {text}"), why);
     let url: Url = text.parse().map_err(|error: url::ParseError| rejected(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(rejected("it must begin with https:// (or http:// for a local service)".to_owned()));
@@ -107,13 +109,17 @@ pub(crate) fn base_url(text: &str) -> Result<Url> {
 
 /// The URL of something below a base URL. Each segment is percent-encoded, so it stays one segment.
 pub(crate) fn endpoint(base: &Url, segments: &[&str]) -> Result<Url> {
-    let rejected = |why: String| Error::local(ErrorKind::InvalidRequest, format!("use the address {base}"), why);
+    let rejected =
+        |why: String| Error::local(ErrorKind::InvalidRequest, format!("use the address {base}"), why);
     // The URL standard drops these, which would address the parent instead.
     if let Some(bad) = segments.iter().find(|segment| matches!(**segment, "" | "." | "..")) {
         return Err(rejected(format!("{bad:?} can't be a part of a path")));
     }
     let mut url = base.clone();
-    url.path_segments_mut().map_err(|()| rejected("it can't be a base".to_owned()))?.pop_if_empty().extend(segments);
+    url.path_segments_mut()
+        .map_err(|()| rejected("it can't be a base".to_owned()))?
+        .pop_if_empty()
+        .extend(segments);
     Ok(url)
 }
 

@@ -45,7 +45,11 @@ impl Transport {
     /// Sends a call until it succeeds, fails for good, or the policy's retries or time are used up.
     ///
     /// Boxed: the compiler can't prove through the closures of `backon` that the future is `Send`.
-    pub fn send<'a>(&'a self, call: &'a Call, credentials: Credentials<'a>) -> BoxFuture<'a, Result<Response>> {
+    pub fn send<'a>(
+        &'a self,
+        call: &'a Call,
+        credentials: Credentials<'a>,
+    ) -> BoxFuture<'a, Result<Response>> {
         Box::pin(self.send_with_retries(call, credentials))
     }
 
@@ -65,7 +69,11 @@ impl Transport {
     }
 
     /// Boxed: the compiler can't prove through the closures of `backon` that the future is `Send`.
-    fn attempt<'a>(&'a self, call: &'a Call, credentials: Credentials<'a>) -> BoxFuture<'a, Result<Response>> {
+    fn attempt<'a>(
+        &'a self,
+        call: &'a Call,
+        credentials: Credentials<'a>,
+    ) -> BoxFuture<'a, Result<Response>> {
         Box::pin(self.send_once(call, credentials))
     }
 
@@ -73,7 +81,9 @@ impl Transport {
         self.exchange(call, credentials).await.map_err(|error| match credentials {
             Credentials::None => error,
             // A gateway may show the request in its error page.
-            Credentials::Bearer(secret) | Credentials::Basic { secret, .. } => error.redact(secret.expose_secret()),
+            Credentials::Bearer(secret) | Credentials::Basic { secret, .. } => {
+                error.redact(secret.expose_secret())
+            }
         })
     }
 
@@ -122,11 +132,13 @@ impl Transport {
 impl Repeat {
     /// Whether the client itself sends a call again that failed this way.
     ///
-    /// `ExternalError.*` is the storage's response to this very request and isn't retried here, as in the Python SDK;
-    /// `EndpointError` says that the collection couldn't be reached at all.
+    /// `ExternalError.*` is the storage's response to this very request and isn't retried here, as in the
+    /// Python SDK; `EndpointError` says that the collection couldn't be reached at all.
     fn allows(self, error: &Error) -> bool {
         let is_transient = match error.kind() {
-            ErrorKind::RateLimited | ErrorKind::Network | ErrorKind::Timeout | ErrorKind::InvalidResponse => true,
+            ErrorKind::RateLimited | ErrorKind::Network | ErrorKind::Timeout | ErrorKind::InvalidResponse => {
+                true
+            }
             ErrorKind::Server => matches!(error.status(), Some(500 | 502 | 503 | 504)),
             ErrorKind::EndpointError => error.code().is_some_and(|code| code.starts_with("EndpointError")),
             _ => false,

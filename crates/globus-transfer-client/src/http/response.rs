@@ -33,8 +33,8 @@ impl Response {
 /// Reads a response up to `limit` bytes.
 ///
 /// # Errors
-/// What the service reports; [`ErrorKind::InvalidResponse`](crate::ErrorKind::InvalidResponse) for a success that isn't
-/// JSON, such as the page of a gateway or a document cut in the middle.
+/// What the service reports; [`ErrorKind::InvalidResponse`](crate::ErrorKind::InvalidResponse) for a success
+/// that isn't JSON, such as the page of a gateway or a document cut in the middle.
 ///
 /// `observe` is shown what came, before it is judged.
 pub(super) async fn read(

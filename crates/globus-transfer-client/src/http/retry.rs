@@ -6,8 +6,8 @@ use backon::ExponentialBuilder;
 
 use crate::error::Error;
 
-/// How the client retries calls that failed for a transient reason: exponential backoff with jitter, at least as long
-/// as the service's `Retry-After`, within a time budget.
+/// How the client retries calls that failed for a transient reason: exponential backoff with jitter, at least
+/// as long as the service's `Retry-After`, within a time budget.
 ///
 /// A call that could create something twice is retried only when the first attempt certainly had no effect.
 ///
@@ -72,7 +72,8 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets the longest delay of the client's own. A longer `Retry-After` is obeyed as long as the budget allows.
+    /// Sets the longest delay of the client's own. A longer `Retry-After` is obeyed as long as the budget
+    /// allows.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -102,8 +103,9 @@ impl RetryPolicy {
             .with_max_times(self.max_retries)
     }
 
-    /// The delay before the next attempt; `None` when that attempt would start after the budget. `delay` is the
-    /// client's own, with jitter; it is added to a `Retry-After`, so that clients don't return all at the same moment.
+    /// The delay before the next attempt; `None` when that attempt would start after the budget. `delay` is
+    /// the client's own, with jitter; it is added to a `Retry-After`, so that clients don't return all at the
+    /// same moment.
     pub(super) fn wait(&self, error: &Error, delay: Duration, elapsed: Duration) -> Option<Duration> {
         let wait = match error.retry_after() {
             Some(asked) if !asked.is_zero() => asked.checked_add(delay)?,
@@ -129,7 +131,8 @@ mod tests {
     fn retry_after_is_obeyed_within_the_budget() {
         let policy = RetryPolicy::default().budget(Duration::from_secs(10));
         let own = Duration::from_secs(1);
-        // The own delay, which has jitter, is added: clients that were told the same wait don't return all at once.
+        // The own delay, which has jitter, is added: clients that were told the same wait don't return all at
+        // once.
         assert_eq!(policy.wait(&busy(4), own, Duration::ZERO), Some(Duration::from_secs(5)));
         assert_eq!(policy.wait(&busy(0), own, Duration::ZERO), Some(own));
         assert_eq!(policy.wait(&busy(4), own, Duration::from_secs(7)), None);

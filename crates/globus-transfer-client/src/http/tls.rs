@@ -58,10 +58,14 @@ fn failed(why: String) -> Error {
     Error::local(ErrorKind::Network, "set up HTTP", why)
 }
 
-/// rustls with ring and the system's root certificates. The crypto provider is given to this client and not installed
-/// for the process, so that the application can use another one.
+/// rustls with ring and the system's root certificates. The crypto provider is given to this client and not
+/// installed for the process, so that the application can use another one.
 #[cfg(feature = "rustls")]
-fn with_tls(builder: reqwest::ClientBuilder, extra: &[Vec<u8>], is_plain: bool) -> Result<reqwest::ClientBuilder> {
+fn with_tls(
+    builder: reqwest::ClientBuilder,
+    extra: &[Vec<u8>],
+    is_plain: bool,
+) -> Result<reqwest::ClientBuilder> {
     use std::sync::Arc;
 
     use rustls::pki_types::CertificateDer;
@@ -71,8 +75,9 @@ fn with_tls(builder: reqwest::ClientBuilder, extra: &[Vec<u8>], is_plain: bool) 
     let mut certificates = Vec::new();
     for pem in extra {
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            certificates
-                .push(certificate.map_err(|error| failed(format!("the CA certificates can't be read: {error}")))?);
+            certificates.push(
+                certificate.map_err(|error| failed(format!("the CA certificates can't be read: {error}")))?,
+            );
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -80,9 +85,13 @@ fn with_tls(builder: reqwest::ClientBuilder, extra: &[Vec<u8>], is_plain: bool) 
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(error.to_string()))?;
     let mut config = match Verifier::new_with_extra_roots(certificates, provider) {
-        Ok(verifier) => config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth(),
+        Ok(verifier) => {
+            config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+        }
         // A bare machine without certificates can still reach a local service that speaks plain HTTP.
-        Err(_) if is_plain => config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth(),
+        Err(_) if is_plain => {
+            config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
+        }
         Err(error) => return Err(failed(format!("the system's root certificates can't be used: {error}"))),
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -91,7 +100,11 @@ fn with_tls(builder: reqwest::ClientBuilder, extra: &[Vec<u8>], is_plain: bool) 
 
 /// The system's TLS library.
 #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
-fn with_tls(mut builder: reqwest::ClientBuilder, extra: &[Vec<u8>], _: bool) -> Result<reqwest::ClientBuilder> {
+fn with_tls(
+    mut builder: reqwest::ClientBuilder,
+    extra: &[Vec<u8>],
+    _: bool,
+) -> Result<reqwest::ClientBuilder> {
     for pem in extra {
         for certificate in reqwest::Certificate::from_pem_bundle(pem)
             .map_err(|error| failed(format!("the CA certificates can't be read: {error}")))?
@@ -104,7 +117,11 @@ fn with_tls(mut builder: reqwest::ClientBuilder, extra: &[Vec<u8>], _: bool) -> 
 
 /// Without a TLS feature only `http://` addresses work, or a client that the application provides.
 #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
-fn with_tls(builder: reqwest::ClientBuilder, _: &[Vec<u8>], is_plain: bool) -> Result<reqwest::ClientBuilder> {
+fn with_tls(
+    builder: reqwest::ClientBuilder,
+    _: &[Vec<u8>],
+    is_plain: bool,
+) -> Result<reqwest::ClientBuilder> {
     if is_plain {
         return Ok(builder);
     }

@@ -28,7 +28,8 @@ pub(super) struct CodeFlow {
 }
 
 impl CodeFlow {
-    /// All of Transfer, looking up identities, and the profile of the person, with tokens that renew themselves.
+    /// All of Transfer, looking up identities, and the profile of the person, with tokens that renew
+    /// themselves.
     pub fn new(client_id: Uuid, secret: Option<SecretString>) -> Self {
         Self {
             client_id: client_id.to_string(),
@@ -109,7 +110,8 @@ impl CodeFlow {
     }
 }
 
-/// The options of a sign-in, the same for every kind of application. `$app` is an expression for the examples.
+/// The options of a sign-in, the same for every kind of application. `$app` is an expression for the
+/// examples.
 macro_rules! sign_in_options {
     ($app:literal) => {
         /// Adds a scope, such as one that `ConsentRequired` names.
@@ -151,7 +153,8 @@ macro_rules! sign_in_options {
         /// authentication, scopes.
         ///
         /// # Errors
-        /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when a required scope can't be parsed.
+        /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) when a required scope can't be
+        /// parsed.
         ///
         /// ```
         /// # use globus_transfer_client::*;

@@ -30,8 +30,8 @@ pub struct ClientCredentials {
 }
 
 impl ClientCredentials {
-    /// A service with its secret, for all of Transfer and for looking up identities. Other services are added with the
-    /// first call to them. (For `userinfo`, add [`Scope::openid`].)
+    /// A service with its secret, for all of Transfer and for looking up identities. Other services are added
+    /// with the first call to them. (For `userinfo`, add [`Scope::openid`].)
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -57,7 +57,8 @@ impl ClientCredentials {
         self
     }
 
-    /// Asks for access to the data of a mapped collection from the start, which saves the first rejected call.
+    /// Asks for access to the data of a mapped collection from the start, which saves the first rejected
+    /// call.
     ///
     /// ```
     /// # use globus_transfer_client::ClientCredentials;
@@ -70,7 +71,12 @@ impl ClientCredentials {
     }
 
     /// Fetches tokens for these scopes, all in one request.
-    pub(super) async fn fetch(&self, transport: &Transport, auth_url: &Url, scopes: &[Scope]) -> Result<Tokens> {
+    pub(super) async fn fetch(
+        &self,
+        transport: &Transport,
+        auth_url: &Url,
+        scopes: &[Scope],
+    ) -> Result<Tokens> {
         let operation = format!("sign in at {auth_url} as the service {}", self.client_id);
         let client = oauth_client(auth_url, &self.client_id)?;
         let http = TokenEndpoint {

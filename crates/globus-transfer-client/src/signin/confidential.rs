@@ -13,8 +13,8 @@ use crate::http::Transport;
 use crate::scope::Scope;
 use crate::service::Service;
 
-/// A registered confidential application (a web portal) through which people sign in: it has a secret, and the browser
-/// returns to a page of its own.
+/// A registered confidential application (a web portal) through which people sign in: it has a secret, and
+/// the browser returns to a page of its own.
 ///
 /// ```no_run
 /// # async fn example(client: globus_transfer_client::GlobusClient) -> Result<(), Box<dyn std::error::Error>> {

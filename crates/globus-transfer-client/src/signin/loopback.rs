@@ -24,8 +24,9 @@ use crate::http::Transport;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 const DONE: &str = "<!doctype html><meta charset=utf-8><title>Signed in</title>\
-    <p>You can close this page and return to the program.";
-const OTHER: &str = "<!doctype html><meta charset=utf-8><title>Not found</title><p>This page finishes a sign-in only.";
+                    <p>You can close this page and return to the program.";
+const OTHER: &str =
+    "<!doctype html><meta charset=utf-8><title>Not found</title><p>This page finishes a sign-in only.";
 
 /// A sign-in that waits for the browser to return; see
 /// [`AuthHandler::sign_in_on_loopback`](crate::auth::AuthHandler::sign_in_on_loopback).
@@ -37,13 +38,19 @@ pub struct LoopbackSignIn {
 }
 
 impl LoopbackSignIn {
-    pub(super) async fn start(mut flow: CodeFlow, transport: &Arc<Transport>, auth_url: &Url) -> Result<Self> {
+    pub(super) async fn start(
+        mut flow: CodeFlow,
+        transport: &Arc<Transport>,
+        auth_url: &Url,
+    ) -> Result<Self> {
         let failed = |why: String| Error::local(ErrorKind::Network, "wait for the browser on loopback", why);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| failed(error.to_string()))?;
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| failed(error.to_string()))?;
         let port = listener.local_addr().map_err(|error| failed(error.to_string()))?.port();
         // By its name: Globus Auth accepts any port of `localhost` for native applications.
-        let address: Url =
-            format!("http://localhost:{port}/").parse().map_err(|error: url::ParseError| failed(error.to_string()))?;
+        let address: Url = format!("http://localhost:{port}/")
+            .parse()
+            .map_err(|error: url::ParseError| failed(error.to_string()))?;
         flow.redirect = Some(address.clone());
         Ok(Self { pending: flow.start(transport, auth_url)?, listener, address })
     }
@@ -60,8 +67,8 @@ impl LoopbackSignIn {
         self.pending.url()
     }
 
-    /// Waits until the browser returns, and exchanges its code for tokens. Wrap it into a time limit: it waits as long
-    /// as the person takes.
+    /// Waits until the browser returns, and exchanges its code for tokens. Wrap it into a time limit: it
+    /// waits as long as the person takes.
     ///
     /// # Errors
     /// [`ErrorKind::AuthenticationFailed`] when the person declined.
@@ -84,7 +91,9 @@ impl LoopbackSignIn {
         };
         match returned {
             Some(returned) => pending.finish(&returned).await,
-            None => Err(Error::local(ErrorKind::Network, "wait for the browser on loopback", "the server ended")),
+            None => {
+                Err(Error::local(ErrorKind::Network, "wait for the browser on loopback", "the server ended"))
+            }
         }
     }
 }
@@ -129,6 +138,8 @@ async fn answer(
     if !is_return {
         *response.status_mut() = hyper::StatusCode::NOT_FOUND;
     }
-    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("text/html; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("text/html; charset=utf-8"));
     Ok(response)
 }

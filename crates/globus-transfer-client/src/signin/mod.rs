@@ -51,7 +51,8 @@ pub use sign_in::{PendingSignIn, SignIn};
 #[cfg(feature = "token-store")]
 pub use store::TokenStore;
 
-/// Provides the access token of each call, and replaces tokens that expire. Cheap to clone; clones share their tokens.
+/// Provides the access token of each call, and replaces tokens that expire. Cheap to clone; clones share
+/// their tokens.
 ///
 /// Tokens are replaced a minute before they expire, and after a `401`, once, however many calls are waiting.
 /// [`Authorizer::source`] takes any [`TokenSource`]; the other constructors are the usual ones.
@@ -118,7 +119,8 @@ impl Authorizer {
     /// ```
     pub fn access_tokens(transfer: impl Into<SecretString>, auth: impl Into<SecretString>) -> Self {
         let name = |service: Service| service.resource_server().to_owned();
-        let tokens = [(name(Service::transfer()), Token::new(transfer)), (name(Service::auth()), Token::new(auth))];
+        let tokens =
+            [(name(Service::transfer()), Token::new(transfer)), (name(Service::auth()), Token::new(auth))];
         Self::source(GivenTokens::new(tokens))
     }
 
@@ -158,11 +160,14 @@ impl Authorizer {
     /// ```
     #[cfg(feature = "oauth")]
     pub fn signed_in(sign_in: SignIn) -> Self {
-        Self::source(renewing::Renewing::new(renewing::Grant::SignIn(Box::new(tokio::sync::Mutex::new(sign_in)))))
+        Self::source(renewing::Renewing::new(renewing::Grant::SignIn(Box::new(tokio::sync::Mutex::new(
+            sign_in,
+        )))))
     }
 
-    /// A person's sign-in from a token store, by the name under which it was put there. It is read with the first call;
-    /// renewed tokens are put back, and one that another process has put there in the meantime is used.
+    /// A person's sign-in from a token store, by the name under which it was put there. It is read with the
+    /// first call; renewed tokens are put back, and one that another process has put there in the meantime is
+    /// used.
     ///
     /// ```
     /// use globus_transfer_client::{Authorizer, TokenStore};

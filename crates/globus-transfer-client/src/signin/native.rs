@@ -30,8 +30,8 @@ pub struct NativeApp {
 }
 
 impl NativeApp {
-    /// An application by its client id. It asks for all of Transfer, for looking up identities and for the person's
-    /// profile, with tokens that renew themselves.
+    /// An application by its client id. It asks for all of Transfer, for looking up identities and for the
+    /// person's profile, with tokens that renew themselves.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -59,7 +59,11 @@ impl NativeApp {
         self.flow.start(transport, auth_url)
     }
 
-    pub(crate) async fn start_on_loopback(&self, transport: &Arc<Transport>, auth_url: &Url) -> Result<LoopbackSignIn> {
+    pub(crate) async fn start_on_loopback(
+        &self,
+        transport: &Arc<Transport>,
+        auth_url: &Url,
+    ) -> Result<LoopbackSignIn> {
         LoopbackSignIn::start(self.flow.clone(), transport, auth_url).await
     }
 }

@@ -10,8 +10,8 @@ use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
 use oauth2::{
-    AsyncHttpClient, AuthUrl, ClientId, EndpointNotSet, EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse,
-    RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
+    AsyncHttpClient, AuthUrl, ClientId, EndpointNotSet, EndpointSet, ExtraTokenFields, HttpRequest,
+    HttpResponse, RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
 };
 use reqwest::Url;
 use secrecy::SecretString;
@@ -21,7 +21,8 @@ use super::token::{Token, Tokens};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Body, Call, Credentials, Repeat, Response, Transport, endpoint};
 
-/// The fields that Globus adds to the token response of RFC 6749: one response can carry tokens of several services.
+/// The fields that Globus adds to the token response of RFC 6749: one response can carry tokens of several
+/// services.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct GlobusFields {
     #[serde(default)]
@@ -67,8 +68,8 @@ pub(super) struct TokenEndpoint<'a> {
     pub transport: &'a Transport,
     pub operation: &'a str,
     pub repeat: Repeat,
-    /// A service's id and secret. The secret goes into the Basic header as it is, as the Python SDK sends it: RFC 6749
-    /// wants it form-encoded first, and Globus secrets have characters that this would change.
+    /// A service's id and secret. The secret goes into the Basic header as it is, as the Python SDK sends it:
+    /// RFC 6749 wants it form-encoded first, and Globus secrets have characters that this would change.
     pub basic: Option<(&'a str, &'a SecretString)>,
 }
 
@@ -87,7 +88,8 @@ impl TokenEndpoint<'_> {
         let unusable = |why: String| Error::local(ErrorKind::InvalidRequest, operation, why);
         let (parts, body) = request.into_parts();
         let form = String::from_utf8(body).map_err(|error| unusable(error.to_string()))?;
-        let url: Url = parts.uri.to_string().parse().map_err(|error: url::ParseError| unusable(error.to_string()))?;
+        let url: Url =
+            parts.uri.to_string().parse().map_err(|error: url::ParseError| unusable(error.to_string()))?;
         let call = Call {
             operation: operation.to_owned(),
             method: parts.method,
@@ -142,8 +144,10 @@ pub(super) fn tokens_of(operation: &str, response: &GlobusTokens) -> Result<Toke
     let fields = response.extra_fields();
     let mut tokens = BTreeMap::new();
     let first = (fields.resource_server.as_ref(), token_of(response));
-    let others =
-        fields.other_tokens.iter().map(|other| (other.extra_fields().resource_server.as_ref(), token_of(other)));
+    let others = fields
+        .other_tokens
+        .iter()
+        .map(|other| (other.extra_fields().resource_server.as_ref(), token_of(other)));
     for (server, token) in std::iter::once(first).chain(others) {
         let server = server.ok_or_else(|| {
             Error::local(ErrorKind::InvalidResponse, operation, "a token came without its resource_server")

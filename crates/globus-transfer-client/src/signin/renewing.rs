@@ -66,7 +66,11 @@ impl fmt::Debug for Renewing {
 }
 
 impl TokenSource for Renewing {
-    fn token<'a>(&'a self, to: &'a Connection<'a>, service: &'a Service) -> BoxFuture<'a, Result<Arc<Token>>> {
+    fn token<'a>(
+        &'a self,
+        to: &'a Connection<'a>,
+        service: &'a Service,
+    ) -> BoxFuture<'a, Result<Arc<Token>>> {
         Box::pin(self.obtain(to, service, Need::Fresh))
     }
 
@@ -89,12 +93,14 @@ impl TokenSource for Renewing {
         Box::pin(async move {
             match &self.grant {
                 Grant::Service(_) => self.request_consent(to, service, lacking, scopes).await,
-                // Only the person can consent. Perhaps they just did, by a sign-in that is in the store by now.
+                // Only the person can consent. Perhaps they just did, by a sign-in that is in the store by
+                // now.
                 Grant::SignIn(_) => Ok(None),
                 #[cfg(feature = "token-store")]
                 Grant::Stored { store, name } => {
                     let newer = stored(store, name, to.auth_url).await?.tokens;
-                    let token = newer.0.get(service.resource_server()).filter(|token| !same(token, lacking)).cloned();
+                    let token =
+                        newer.0.get(service.resource_server()).filter(|token| !same(token, lacking)).cloned();
                     if token.is_some() {
                         self.held().tokens = newer;
                     }
@@ -187,11 +193,17 @@ impl Renewing {
     }
 
     /// Fetches tokens, and returns them with the scopes that were requested.
-    async fn fetch(&self, to: &Connection<'_>, service: &Service, need: &Need<'_>) -> Result<(Tokens, Vec<Scope>)> {
+    async fn fetch(
+        &self,
+        to: &Connection<'_>,
+        service: &Service,
+        need: &Need<'_>,
+    ) -> Result<(Tokens, Vec<Scope>)> {
         match &self.grant {
             Grant::Service(credentials) => {
                 let mut scopes = credentials.scopes.clone();
-                let further = service.scopes().iter().filter(|scope| !scopes.iter().any(|have| have.covers(scope)));
+                let further =
+                    service.scopes().iter().filter(|scope| !scopes.iter().any(|have| have.covers(scope)));
                 let further: Vec<Scope> = further.cloned().collect();
                 {
                     let mut held = self.held();
@@ -219,7 +231,8 @@ impl Renewing {
                         Need::OtherThan(old) => Some(Arc::clone(old)),
                     },
                 };
-                // A task of its own: a caller that stops waiting must not lose the new token between service and file.
+                // A task of its own: a caller that stops waiting must not lose the new token between service
+                // and file.
                 let tokens = match tokio::spawn(renewal.run()).await {
                     Ok(outcome) => outcome?,
                     Err(error) => return Err(store.unusable(error.to_string())),
@@ -236,7 +249,12 @@ impl Renewing {
 }
 
 /// Renews the token of a service unless it is usable. Returns whether it was renewed.
-async fn renew(sign_in: &mut SignIn, to: &Connection<'_>, service: &Service, need: &Need<'_>) -> Result<bool> {
+async fn renew(
+    sign_in: &mut SignIn,
+    to: &Connection<'_>,
+    service: &Service,
+    need: &Need<'_>,
+) -> Result<bool> {
     let token = sign_in.tokens.0.get(service.resource_server()).ok_or_else(|| no_token(service))?;
     let is_usable = token.is_fresh()
         && match need {
@@ -289,7 +307,8 @@ async fn stored(store: &TokenStore, name: &str, auth_url: &Url) -> Result<SignIn
 /// A sign-in is used only with the service that issued it: its tokens must not be sent to another one.
 #[cfg(feature = "token-store")]
 fn signed_in(name: &str, store: &TokenStore, found: Option<SignIn>, auth_url: &Url) -> Result<SignIn> {
-    let missing = || Error::not_signed_in(format!("there is no sign-in '{name}' in {}", store.path().display()));
+    let missing =
+        || Error::not_signed_in(format!("there is no sign-in '{name}' in {}", store.path().display()));
     let sign_in = found.ok_or_else(missing)?;
     if sign_in.auth_url != *auth_url {
         let why = format!("the sign-in '{name}' is of {}, not of {auth_url}", sign_in.auth_url);

@@ -43,12 +43,12 @@ impl PendingSignIn {
         &self.url
     }
 
-    /// Exchanges the code for tokens: the code that the page shows, or the whole address that the browser returned to,
-    /// whose `state` must be that of this sign-in.
+    /// Exchanges the code for tokens: the code that the page shows, or the whole address that the browser
+    /// returned to, whose `state` must be that of this sign-in.
     ///
     /// # Errors
-    /// [`ErrorKind::AuthenticationFailed`] when the code is wrong, expired or of another sign-in, or when the person
-    /// declined; [`ErrorKind::InvalidRequest`] when the text contains no code.
+    /// [`ErrorKind::AuthenticationFailed`] when the code is wrong, expired or of another sign-in, or when the
+    /// person declined; [`ErrorKind::InvalidRequest`] when the text contains no code.
     ///
     /// ```no_run
     /// # async fn example(pending: globus_transfer_client::PendingSignIn) -> Result<(), globus_transfer_client::Error> {
@@ -79,7 +79,8 @@ impl PendingSignIn {
     }
 }
 
-/// The code in what a person pasted or a browser brought back: the code itself, or an address with it in its query.
+/// The code in what a person pasted or a browser brought back: the code itself, or an address with it in its
+/// query.
 fn code_of(operation: &str, pasted: &str, state: &str) -> Result<String> {
     let pasted = pasted.trim();
     let missing = || Error::local(ErrorKind::InvalidRequest, operation, "the text contains no code");
@@ -87,18 +88,24 @@ fn code_of(operation: &str, pasted: &str, state: &str) -> Result<String> {
         return Some(pasted.to_owned()).filter(|code| !code.is_empty()).ok_or_else(missing);
     }
     let url: Url = pasted.parse().map_err(|_| missing())?;
-    let field = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let field =
+        |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     if let Some(error) = field("error") {
         let why = field("error_description").map_or(error.clone(), |words| format!("{error}: {words}"));
         return Err(Error::local(ErrorKind::AuthenticationFailed, operation, why));
     }
     if field("state").is_some_and(|returned| returned != state) {
-        return Err(Error::local(ErrorKind::AuthenticationFailed, operation, "the code is of another sign-in"));
+        return Err(Error::local(
+            ErrorKind::AuthenticationFailed,
+            operation,
+            "the code is of another sign-in",
+        ));
     }
     field("code").filter(|code| !code.is_empty()).ok_or_else(missing)
 }
 
-/// A person's sign-in: the application that it was made with, and its tokens. Its `Debug` form shows no secret.
+/// A person's sign-in: the application that it was made with, and its tokens. Its `Debug` form shows no
+/// secret.
 #[derive(Debug, Clone)]
 pub struct SignIn {
     pub(super) client_id: String,
@@ -198,7 +205,9 @@ mod tests {
         assert_eq!(code("  aBc123\n").unwrap(), "aBc123");
         assert_eq!(code("https://auth.globus.org/v2/web/auth-code?code=aBc%2B1&state=s1").unwrap(), "aBc+1");
         assert_eq!(code(" ").unwrap_err().kind(), &ErrorKind::InvalidRequest);
-        for rejected in ["https://x.example/?error=access_denied&state=s1", "https://x.example/?code=a&state=other"] {
+        for rejected in
+            ["https://x.example/?error=access_denied&state=s1", "https://x.example/?code=a&state=other"]
+        {
             assert_eq!(code(rejected).unwrap_err().kind(), &ErrorKind::AuthenticationFailed, "{rejected}");
         }
     }

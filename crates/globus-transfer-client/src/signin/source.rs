@@ -14,16 +14,18 @@ use crate::service::Service;
 
 /// A source of access tokens.
 ///
-/// A client asks it for a token before every call, so it keeps tokens while they are valid. Its `Debug` form must not
-/// show them.
+/// A client asks it for a token before every call, so it keeps tokens while they are valid. Its `Debug` form
+/// must not show them.
 pub trait TokenSource: fmt::Debug + Send + Sync {
     /// Returns the token for a call of `service`.
     ///
     /// # Errors
     /// [`Error::not_signed_in`], or why no token could be fetched.
-    fn token<'a>(&'a self, to: &'a Connection<'a>, service: &'a Service) -> BoxFuture<'a, Result<Arc<Token>>>;
+    fn token<'a>(&'a self, to: &'a Connection<'a>, service: &'a Service)
+    -> BoxFuture<'a, Result<Arc<Token>>>;
 
-    /// Returns another token after the service rejected this one with 401; `None`, the default, when there is none.
+    /// Returns another token after the service rejected this one with 401; `None`, the default, when there is
+    /// none.
     ///
     /// # Errors
     /// Why no other token could be fetched.
@@ -37,7 +39,8 @@ pub trait TokenSource: fmt::Debug + Send + Sync {
         Box::pin(std::future::ready(Ok(None)))
     }
 
-    /// Returns another token that has these scopes as well; `None`, the default, when only a person can consent.
+    /// Returns another token that has these scopes as well; `None`, the default, when only a person can
+    /// consent.
     ///
     /// # Errors
     /// Why no such token could be fetched.

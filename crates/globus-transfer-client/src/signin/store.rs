@@ -1,4 +1,5 @@
-//! The token store: one file that only its owner can read, replaced as a whole, changed by one process at a time.
+//! The token store: one file that only its owner can read, replaced as a whole, changed by one process at a
+//! time.
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -26,9 +27,10 @@ const VERSION: u32 = 1;
 
 /// A file that keeps sign-ins, several side by side under names.
 ///
-/// The file is replaced as a whole, and locked while it is changed (with `<file>.lock` beside it), so that processes can
-/// share it and renew its tokens at the same time. On Unix it is created with mode 0600 and rejected when other accounts
-/// can open it; on Windows it inherits the access list of its directory, which should be in the account's profile.
+/// The file is replaced as a whole, and locked while it is changed (with `<file>.lock` beside it), so that
+/// processes can share it and renew its tokens at the same time. On Unix it is created with mode 0600 and
+/// rejected when other accounts can open it; on Windows it inherits the access list of its directory, which
+/// should be in the account's profile.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), globus_transfer_client::Error> {
@@ -70,7 +72,8 @@ impl TokenStore {
     /// The names of the sign-ins in it.
     ///
     /// # Errors
-    /// [`ErrorKind::TokenStore`] when the file can't be read, can be opened by other accounts, or isn't a token store.
+    /// [`ErrorKind::TokenStore`] when the file can't be read, can be opened by other accounts, or isn't a
+    /// token store.
     ///
     /// ```no_run
     /// # async fn example(store: globus_transfer_client::TokenStore) -> Result<(), globus_transfer_client::Error> {
@@ -156,7 +159,8 @@ impl TokenStore {
         on_disk(move || store.read_file()).await
     }
 
-    /// Waits until no other process changes the store. Dropping the result, or the end of the process, unlocks it.
+    /// Waits until no other process changes the store. Dropping the result, or the end of the process,
+    /// unlocks it.
     pub(super) async fn lock(&self) -> Result<LockedStore> {
         let store = self.clone();
         let file = on_disk(move || store.open_lock()).await?;
@@ -164,12 +168,16 @@ impl TokenStore {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(LockedStore { store: self.clone(), _lock: file }),
-                Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_TIMEOUT => tokio::time::sleep(LOCK_POLL).await,
+                Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_TIMEOUT => {
+                    tokio::time::sleep(LOCK_POLL).await
+                }
                 Err(TryLockError::WouldBlock) => {
                     let why = format!("another process has locked it for {} s", LOCK_TIMEOUT.as_secs());
                     return Err(self.unusable(why));
                 }
-                Err(TryLockError::Error(error)) => return Err(self.unusable(format!("it can't be locked: {error}"))),
+                Err(TryLockError::Error(error)) => {
+                    return Err(self.unusable(format!("it can't be locked: {error}")));
+                }
             }
         }
     }
@@ -191,9 +199,9 @@ impl TokenStore {
         // A planted link at the lock's name must not be followed.
         #[cfg(unix)]
         options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
-        options
-            .open(&name)
-            .map_err(|error| self.unusable(format!("{} can't be opened: {error}", Path::new(&name).display())))
+        options.open(&name).map_err(|error| {
+            self.unusable(format!("{} can't be opened: {error}", Path::new(&name).display()))
+        })
     }
 
     fn read_file(&self) -> Result<Document> {
@@ -212,20 +220,26 @@ impl TokenStore {
             broken(format!("it isn't a token store (line {}, column {})", error.line(), error.column()))
         })?;
         if document.version != VERSION {
-            return Err(broken(format!("it has version {}, and this program supports {VERSION}", document.version)));
+            return Err(broken(format!(
+                "it has version {}, and this program supports {VERSION}",
+                document.version
+            )));
         }
         Ok(document)
     }
 
-    /// Rejects a file that other accounts can open. Checks the open file, so that what is checked is what is read.
+    /// Rejects a file that other accounts can open. Checks the open file, so that what is checked is what is
+    /// read.
     #[cfg(unix)]
     fn check_mode(&self, file: &File) -> Result<()> {
-        let mode = file.metadata().map_err(|error| self.unusable(error.to_string()))?.permissions().mode() & 0o777;
+        let mode =
+            file.metadata().map_err(|error| self.unusable(error.to_string()))?.permissions().mode() & 0o777;
         if mode & 0o077 == 0 {
             return Ok(());
         }
         Err(self.unusable(format!(
-            "other accounts can open it (mode {mode:04o}): run chmod 600 '{}', and sign in again if it may have been read",
+            "other accounts can open it (mode {mode:04o}): run chmod 600 '{}', and sign in again if it may \
+             have been read",
             self.path.display()
         )))
     }

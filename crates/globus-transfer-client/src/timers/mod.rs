@@ -31,8 +31,8 @@ impl<'a> TimersHandler<'a> {
     /// Creates a timer.
     ///
     /// # Errors
-    /// [`ErrorKind::ConsentRequired`] when a mapped collection needs the consent `data_access` beneath Timers and
-    /// Transfer; [`ErrorKind::InvalidRequest`] for a schedule that Timers doesn't take.
+    /// [`ErrorKind::ConsentRequired`] when a mapped collection needs the consent `data_access` beneath Timers
+    /// and Transfer; [`ErrorKind::InvalidRequest`] for a schedule that Timers doesn't take.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, from: uuid::Uuid, to: uuid::Uuid)
@@ -58,7 +58,8 @@ impl<'a> TimersHandler<'a> {
             Some(name) => format!("create the timer '{name}'"),
             None => "create a timer".to_owned(),
         };
-        let call = Call::post(self.url(&["v2", "timer"])?, operation, &json!({ "timer": timer.document()? }))?;
+        let call =
+            Call::post(self.url(&["v2", "timer"])?, operation, &json!({ "timer": timer.document()? }))?;
         Ok(self.core.call::<Answer>(&Service::timers(), call).await?.timer)
     }
 
@@ -108,16 +109,18 @@ impl<'a> TimersHandler<'a> {
         self.core.call::<Value>(&Service::timers(), call).await.map(|_| ())
     }
 
-    /// Resumes a paused timer. `update_credentials` replaces its credentials by those of this call; without a choice,
-    /// Timers does so when the timer was paused for missing consents or sessions.
+    /// Resumes a paused timer. `update_credentials` replaces its credentials by those of this call; without a
+    /// choice, Timers does so when the timer was paused for missing consents or sessions.
     pub async fn resume(self, id: Uuid, update_credentials: Option<bool>) -> Result<()> {
         let url = self.url(&["jobs", &id.to_string(), "resume"])?;
-        let document = update_credentials.map_or_else(|| json!({}), |update| json!({ "update_credentials": update }));
+        let document =
+            update_credentials.map_or_else(|| json!({}), |update| json!({ "update_credentials": update }));
         let call = Call::post(url, format!("resume timer {id}"), &document)?;
         self.core.call::<Value>(&Service::timers(), call).await.map(|_| ())
     }
 
-    /// Deletes a timer. When the response to a first attempt was lost and there is no timer any more, it is deleted.
+    /// Deletes a timer. When the response to a first attempt was lost and there is no timer any more, it is
+    /// deleted.
     pub async fn delete(self, id: Uuid) -> Result<()> {
         let call = Call::delete(self.url(&["jobs", &id.to_string()])?, format!("delete timer {id}"));
         match self.core.call::<Value>(&Service::timers(), call).await {

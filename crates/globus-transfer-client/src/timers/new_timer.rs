@@ -33,8 +33,8 @@ impl NewTimer {
         Self { name: None, task, interval: None, start: None, end: None }
     }
 
-    /// A transfer that runs again and again, from now or from [`at`](Self::at) a time on. Whole seconds count; Timers
-    /// takes a minute at least.
+    /// A transfer that runs again and again, from now or from [`at`](Self::at) a time on. Whole seconds
+    /// count; Timers takes a minute at least.
     pub fn every(interval: Duration, task: TransferTask) -> Self {
         Self { interval: Some(interval), ..Self::once(task) }
     }

@@ -36,7 +36,12 @@ pub struct Timer {
     #[serde(default, alias = "n_runs", rename = "number_of_runs", deserialize_with = "lenient::or_default")]
     pub runs: u64,
     /// How many of the runs failed to start their transfer.
-    #[serde(default, alias = "n_errors", rename = "number_of_errors", deserialize_with = "lenient::or_default")]
+    #[serde(
+        default,
+        alias = "n_errors",
+        rename = "number_of_errors",
+        deserialize_with = "lenient::or_default"
+    )]
     pub errors: u64,
     /// The schedule, as the service describes it.
     #[serde(default)]

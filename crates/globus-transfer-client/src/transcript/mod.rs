@@ -1,5 +1,5 @@
-//! A transcript: each request and response in a file, with everything that names a person, a place or a secret replaced
-//! by placeholders.
+//! A transcript: each request and response in a file, with everything that names a person, a place or a
+//! secret replaced by placeholders.
 
 mod redact;
 mod words;
@@ -19,12 +19,12 @@ use crate::http::{Body, Call, Credentials};
 use redact::Redactor;
 
 /// Writes each request and response of a client to a file, one JSON document a line; see
-/// [`GlobusClientBuilder::transcript`](crate::GlobusClientBuilder::transcript). Cheap to clone; clones write to the
-/// same file.
+/// [`GlobusClientBuilder::transcript`](crate::GlobusClientBuilder::transcript). Cheap to clone; clones write
+/// to the same file.
 ///
-/// Tokens, secrets, names, usernames, addresses, paths and ids are replaced by placeholders, the same one for the same
-/// value throughout the file. Numbers, times, field names, and words of the services' own vocabulary stay: that is what
-/// a comparison with `globus-simulator compare` needs.
+/// Tokens, secrets, names, usernames, addresses, paths and ids are replaced by placeholders, the same one for
+/// the same value throughout the file. Numbers, times, field names, and words of the services' own vocabulary
+/// stay: that is what a comparison with `globus-simulator compare` needs.
 #[derive(Clone)]
 pub struct Transcript(Arc<Mutex<Writer>>);
 
@@ -82,7 +82,13 @@ impl Transcript {
     }
 
     /// Adds an exchange; `response` is none when none came.
-    pub(crate) fn add(&self, call: &Call, credentials: Credentials<'_>, took: Duration, response: Option<Seen<'_>>) {
+    pub(crate) fn add(
+        &self,
+        call: &Call,
+        credentials: Credentials<'_>,
+        took: Duration,
+        response: Option<Seen<'_>>,
+    ) {
         let mut writer = self.writer();
         writer.number += 1;
         let number = writer.number;
@@ -206,7 +212,8 @@ mod tests {
             "notify_email": "ada@uni.example",
             "create_time": "2026-11-24T18:00:00+00:00",
             "code": "ExternalError.MkdirFailed.Exists",
-            "message": "Path already exists, Error (mkdir)\nEndpoint: 2-BM (6c54cade-bde5-45c1-bdea-f4bd71dba2cc)",
+            "message": "Path already exists, Error (mkdir)\nEndpoint: 2-BM \
+                        (6c54cade-bde5-45c1-bdea-f4bd71dba2cc)",
             "length": 3,
             "6c54cade-bde5-45c1-bdea-f4bd71dba2cc": {"institution": "Analytical Engines"},
         });
@@ -246,11 +253,19 @@ mod tests {
 
     #[test]
     fn the_form_of_a_sign_in_keeps_its_kind_only() {
-        let form =
-            [("grant_type", "authorization_code"), ("code", "Error"), ("code_verifier", "xyz"), ("client_id", "me")];
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", "Error"),
+            ("code_verifier", "xyz"),
+            ("client_id", "me"),
+        ];
         let call = Call::post_form("https://auth.globus.org/v2/oauth2/token".parse().unwrap(), "x", &form);
         let secret = SecretString::from("Access");
-        let text = written(&call, Credentials::Basic { id: "me", secret: &secret }, br#"{"access_token": "Active"}"#);
+        let text = written(
+            &call,
+            Credentials::Basic { id: "me", secret: &secret },
+            br#"{"access_token": "Active"}"#,
+        );
         let line: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(
             line["request"]["body"]["form"],

@@ -1,7 +1,8 @@
 //! Replaces everything in requests and responses that could name a person, a place or a secret.
 //!
-//! The rule is what may stay, not what must go: numbers, booleans, times, field names, and words of the services' own
-//! vocabulary. Everything else becomes a placeholder, the same one for the same value all through a transcript.
+//! The rule is what may stay, not what must go: numbers, booleans, times, field names, and words of the
+//! services' own vocabulary. Everything else becomes a placeholder, the same one for the same value all
+//! through a transcript.
 
 use std::collections::HashMap;
 
@@ -149,7 +150,11 @@ impl Redactor {
         let is_field = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
             && name.len() <= 64
             && name.chars().all(plain);
-        if is_field || matches!(name, "DATA" | "DATA_TYPE") { name.to_owned() } else { self.placeholder("field", name) }
+        if is_field || matches!(name, "DATA" | "DATA_TYPE") {
+            name.to_owned()
+        } else {
+            self.placeholder("field", name)
+        }
     }
 
     /// One text below the name of its field.
@@ -203,7 +208,8 @@ impl Redactor {
             .map(|part| {
                 if let Ok(id) = Uuid::parse_str(part) {
                     self.id(id)
-                } else if part.is_empty() || matches!(part, "v0.10" | "v2" | "oauth2") || is_known_name(part) {
+                } else if part.is_empty() || matches!(part, "v0.10" | "v2" | "oauth2") || is_known_name(part)
+                {
                     part.to_owned()
                 } else {
                     self.placeholder("name", part)
@@ -299,7 +305,9 @@ fn is_time(text: &str) -> bool {
 
 /// A number that a query carries as text.
 fn is_count(field: &str, text: &str) -> bool {
-    matches!(field, "limit" | "offset" | "page_size" | "max_results" | "show_hidden" | "expires_in" | "permissions")
-        && text.len() <= 7
+    matches!(
+        field,
+        "limit" | "offset" | "page_size" | "max_results" | "show_hidden" | "expires_in" | "permissions"
+    ) && text.len() <= 7
         && text.chars().all(|c| c.is_ascii_digit())
 }

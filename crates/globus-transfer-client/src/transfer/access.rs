@@ -159,9 +159,9 @@ impl AccessRules {
     /// ```
     pub fn find(&self, identity: Uuid, path: &str) -> Option<&AccessRule> {
         let wanted = path::directory(path).ok()?;
-        self.rules
-            .iter()
-            .find(|rule| rule.is_for(identity) && rule.role_id.is_none() && same_directory(&rule.path, &wanted))
+        self.rules.iter().find(|rule| {
+            rule.is_for(identity) && rule.role_id.is_none() && same_directory(&rule.path, &wanted)
+        })
     }
 }
 
@@ -169,7 +169,8 @@ pub(super) fn same_directory(path: &str, wanted: &str) -> bool {
     path::directory(path).is_ok_and(|path| path == wanted)
 }
 
-/// The access rules of one collection; see [`TransferHandler::access_rules`](super::TransferHandler::access_rules).
+/// The access rules of one collection; see
+/// [`TransferHandler::access_rules`](super::TransferHandler::access_rules).
 #[derive(Clone, Copy)]
 pub struct AccessRulesHandler<'a> {
     pub(super) core: &'a Core,
@@ -217,8 +218,8 @@ impl<'a> AccessRulesHandler<'a> {
         self.core.transfer(Call::get(url, self.operation("get", id))).await
     }
 
-    /// Creates a rule for an identity on a directory. It allows reading unless [`CreateAccessRule::permissions`] says
-    /// otherwise.
+    /// Creates a rule for an identity on a directory. It allows reading unless
+    /// [`CreateAccessRule::permissions`] says otherwise.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid, li: uuid::Uuid)

@@ -73,9 +73,10 @@ impl CreateAccessRule<'_> {
     /// Creates the rule and returns its id.
     ///
     /// # Errors
-    /// [`ErrorKind::Exists`] when there is a rule for the same principal and path (after a lost response, perhaps this
-    /// one); [`ErrorKind::LimitExceeded`] when the collection has 1000 rules; [`ErrorKind::PermissionDenied`] without the
-    /// role access manager; [`ErrorKind::InvalidRequest`] for a path with `..` in it.
+    /// [`ErrorKind::Exists`] when there is a rule for the same principal and path (after a lost response,
+    /// perhaps this one); [`ErrorKind::LimitExceeded`] when the collection has 1000 rules;
+    /// [`ErrorKind::PermissionDenied`] without the role access manager; [`ErrorKind::InvalidRequest`] for a
+    /// path with `..` in it.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -108,12 +109,13 @@ impl CreateAccessRule<'_> {
         // A second attempt finds the rule, and the service says so: nothing is created twice.
         let call = Call::post(self.rules.url("access", None)?, operation.as_str(), &document)?.idempotent();
         let made: Changed = self.rules.core.transfer(call).await?;
-        made.access_id
-            .ok_or_else(|| Error::local(ErrorKind::InvalidResponse, operation, "the response has no access_id"))
+        made.access_id.ok_or_else(|| {
+            Error::local(ErrorKind::InvalidResponse, operation, "the response has no access_id")
+        })
     }
 
-    /// Creates the rule unless there is one for the same principal and path. Returns the id of the rule, and whether this
-    /// call created it. An existing rule keeps its permissions: see
+    /// Creates the rule unless there is one for the same principal and path. Returns the id of the rule, and
+    /// whether this call created it. An existing rule keeps its permissions: see
     /// [`AccessRulesHandler::get`](super::AccessRulesHandler::get).
     ///
     /// # Errors
@@ -199,8 +201,10 @@ impl UpdateAccessRule<'_> {
     /// # }
     /// ```
     pub fn expires(mut self, at: Option<Timestamp>) -> Self {
-        self.changes
-            .insert("expiration_date".to_owned(), at.map_or(Value::Null, |at| lenient::whole_seconds(at).into()));
+        self.changes.insert(
+            "expiration_date".to_owned(),
+            at.map_or(Value::Null, |at| lenient::whole_seconds(at).into()),
+        );
         self
     }
 

@@ -75,7 +75,8 @@ impl<'a> BookmarksHandler<'a> {
     /// Creates a bookmark.
     ///
     /// # Errors
-    /// [`Exists`](crate::ErrorKind::Exists) or [`Conflict`](crate::ErrorKind::Conflict) when the name is taken.
+    /// [`Exists`](crate::ErrorKind::Exists) or [`Conflict`](crate::ErrorKind::Conflict) when the name is
+    /// taken.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)

@@ -157,7 +157,8 @@ impl<'a> CollectionHandler<'a> {
     /// ```
     pub async fn set_subscription(self, subscription: Option<Uuid>) -> Result<()> {
         let document = json!({ "subscription_id": subscription });
-        let call = Call::put(self.url(&["subscription"])?, self.operation("set the subscription of"), &document)?;
+        let call =
+            Call::put(self.url(&["subscription"])?, self.operation("set the subscription of"), &document)?;
         self.core.transfer::<Value>(call).await.map(|_| ())
     }
 
@@ -172,7 +173,8 @@ impl<'a> CollectionHandler<'a> {
     /// ```
     pub async fn set_default_subscription(self) -> Result<()> {
         let document = json!({ "subscription_id": "DEFAULT" });
-        let call = Call::put(self.url(&["subscription"])?, self.operation("set the subscription of"), &document)?;
+        let call =
+            Call::put(self.url(&["subscription"])?, self.operation("set the subscription of"), &document)?;
         self.core.transfer::<Value>(call).await.map(|_| ())
     }
 

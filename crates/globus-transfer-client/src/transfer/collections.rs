@@ -94,8 +94,8 @@ impl Collection {
         self.entity_type.as_deref().is_some_and(|kind| kind.ends_with("guest_collection"))
     }
 
-    /// Whether its data needs the consent [`Scope::data_access`](crate::Scope::data_access): mapped collections of
-    /// Globus Connect Server 5 that aren't high-assurance.
+    /// Whether its data needs the consent [`Scope::data_access`](crate::Scope::data_access): mapped
+    /// collections of Globus Connect Server 5 that aren't high-assurance.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -178,7 +178,8 @@ impl<'a> CollectionHandler<'a> {
 
     /// Creates a guest collection that shares one directory of this collection.
     ///
-    /// Transfer creates those on Globus Connect Personal; on Globus Connect Server they are created with its manager API.
+    /// Transfer creates those on Globus Connect Personal; on Globus Connect Server they are created with its
+    /// manager API.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -188,11 +189,21 @@ impl<'a> CollectionHandler<'a> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn create_guest(self, path: impl Into<String>, display_name: impl Into<String>) -> CreateGuestCollection<'a> {
-        CreateGuestCollection { host: self, path: path.into(), display_name: display_name.into(), fields: Map::new() }
+    pub fn create_guest(
+        self,
+        path: impl Into<String>,
+        display_name: impl Into<String>,
+    ) -> CreateGuestCollection<'a> {
+        CreateGuestCollection {
+            host: self,
+            path: path.into(),
+            display_name: display_name.into(),
+            fields: Map::new(),
+        }
     }
 
-    /// All guest collections on this mapped collection, for its administrators; pages are fetched as they are needed.
+    /// All guest collections on this mapped collection, for its administrators; pages are fetched as they are
+    /// needed.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -217,7 +228,8 @@ impl<'a> CollectionHandler<'a> {
         }
         pages(None::<String>, move |token| async move {
             let url = self.url(&["shared_endpoint_list"])?;
-            let call = Call::get(url, self.operation("list all guest collections of")).query_if("next_token", token);
+            let call =
+                Call::get(url, self.operation("list all guest collections of")).query_if("next_token", token);
             let page: Page = self.core.transfer(call).await?;
             Ok((page.shared_endpoints, page.next_token.map(Some)))
         })
@@ -235,7 +247,8 @@ impl<'a> CollectionHandler<'a> {
     /// # }
     /// ```
     pub async fn my_pause_rules(self) -> Result<Vec<PauseRule>> {
-        let call = Call::get(self.url(&["my_effective_pause_rule_list"])?, self.operation("list my pause rules of"));
+        let call =
+            Call::get(self.url(&["my_effective_pause_rule_list"])?, self.operation("list my pause rules of"));
         Ok(self.core.transfer::<DataList<PauseRule>>(call).await?.data)
     }
 
@@ -334,11 +347,12 @@ impl CreateGuestCollection<'_> {
         self
     }
 
-    /// Creates it and returns its id. Not retried when the response is lost, since that would create a second one.
+    /// Creates it and returns its id. Not retried when the response is lost, since that would create a second
+    /// one.
     ///
     /// # Errors
-    /// [`ErrorKind::PermissionDenied`], [`ErrorKind::NotFound`]; [`Error::may_have_been_done`] when it should be looked
-    /// for before trying again.
+    /// [`ErrorKind::PermissionDenied`], [`ErrorKind::NotFound`]; [`Error::may_have_been_done`] when it should
+    /// be looked for before trying again.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -348,7 +362,8 @@ impl CreateGuestCollection<'_> {
     /// # }
     /// ```
     pub async fn send(self) -> Result<Uuid> {
-        let operation = format!("create the guest collection '{}' on collection {}", self.display_name, self.host.id);
+        let operation =
+            format!("create the guest collection '{}' on collection {}", self.display_name, self.host.id);
         let mut document = json!({
             "DATA_TYPE": "shared_endpoint",
             "host_endpoint": self.host.id,

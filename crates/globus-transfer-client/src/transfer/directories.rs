@@ -63,9 +63,9 @@ impl<'a> Mkdir<'a> {
     /// Creates the directory.
     ///
     /// # Errors
-    /// [`ErrorKind::Exists`] when something of this name exists; after a lost response that may be the directory that
-    /// this very call created ([`Error::may_have_been_done`]). [`ErrorKind::NotFound`] when the parent is missing;
-    /// [`ErrorKind::PermissionDenied`]; [`ErrorKind::EndpointError`].
+    /// [`ErrorKind::Exists`] when something of this name exists; after a lost response that may be the
+    /// directory that this very call created ([`Error::may_have_been_done`]). [`ErrorKind::NotFound`] when
+    /// the parent is missing; [`ErrorKind::PermissionDenied`]; [`ErrorKind::EndpointError`].
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -95,8 +95,8 @@ impl<'a> CreateDirAll<'a> {
         Self { core, collection, path, below: None, local_user: None }
     }
 
-    /// Creates directories only below this one, which must exist: when the storage isn't mounted, nothing is created in
-    /// the empty mount point above it.
+    /// Creates directories only below this one, which must exist: when the storage isn't mounted, nothing is
+    /// created in the empty mount point above it.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -124,12 +124,12 @@ impl<'a> CreateDirAll<'a> {
         self
     }
 
-    /// Creates the missing directories. Returns each directory that had to be tried, the topmost first: the last one is
-    /// the directory itself, and directories above the first one exist.
+    /// Creates the missing directories. Returns each directory that had to be tried, the topmost first: the
+    /// last one is the directory itself, and directories above the first one exist.
     ///
     /// # Errors
-    /// As [`Mkdir::send`], without [`ErrorKind::Exists`]; [`ErrorKind::InvalidRequest`] for a path with `..` in it or
-    /// one that isn't below the given top. Directories created before the error stay.
+    /// As [`Mkdir::send`], without [`ErrorKind::Exists`]; [`ErrorKind::InvalidRequest`] for a path with `..`
+    /// in it or one that isn't below the given top. Directories created before the error stay.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -141,7 +141,8 @@ impl<'a> CreateDirAll<'a> {
     pub async fn send(self) -> Result<Vec<CreatedDirectory>> {
         let paths = self.paths()?;
         let mut done = Vec::new();
-        // Upwards until a directory exists or can be created: mostly only the last one is missing, or none is.
+        // Upwards until a directory exists or can be created: mostly only the last one is missing, or none
+        // is.
         let mut at = paths.len();
         while at > 0 {
             at -= 1;
@@ -163,7 +164,9 @@ impl<'a> CreateDirAll<'a> {
     async fn make(&self, path: &str) -> Result<CreatedDirectory> {
         let creation = match make(self.core, self.collection, path, self.local_user.as_deref()).await {
             Ok(()) => Creation::Created,
-            Err(error) if *error.kind() == ErrorKind::Exists && error.may_have_been_done() => Creation::Unclear,
+            Err(error) if *error.kind() == ErrorKind::Exists && error.may_have_been_done() => {
+                Creation::Unclear
+            }
             Err(error) if *error.kind() == ErrorKind::Exists => Creation::Existed,
             Err(error) => return Err(error),
         };
@@ -202,6 +205,7 @@ async fn make(core: &Core, collection: Uuid, path: &str, local_user: Option<&str
         document["local_user"] = user.into();
     }
     // A second attempt finds the directory, and the service says so: nothing is created twice.
-    let call = Call::post(url, format!("create the directory {path} on collection {id}"), &document)?.idempotent();
+    let call =
+        Call::post(url, format!("create the directory {path} on collection {id}"), &document)?.idempotent();
     core.transfer::<Value>(call).await.map(|_| ())
 }

@@ -55,7 +55,8 @@ impl TreeEntry {
     }
 }
 
-/// A walk through a directory tree; see [`TransferHandler::ls_recursive`](super::TransferHandler::ls_recursive).
+/// A walk through a directory tree; see
+/// [`TransferHandler::ls_recursive`](super::TransferHandler::ls_recursive).
 #[derive(Clone)]
 #[must_use = "call `stream`"]
 pub struct LsRecursive<'a> {
@@ -105,8 +106,9 @@ impl<'a> LsRecursive<'a> {
         self
     }
 
-    /// All entries below the top, level by level, one request for each page of a directory. A directory that can't be
-    /// listed yields its error, and the walk continues. Symbolic links aren't followed, since they can form cycles.
+    /// All entries below the top, level by level, one request for each page of a directory. A directory that
+    /// can't be listed yields its error, and the walk continues. Symbolic links aren't followed, since they
+    /// can form cycles.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)
@@ -125,7 +127,8 @@ impl<'a> LsRecursive<'a> {
         if !top.ends_with('/') {
             top.push('/');
         }
-        let walk = Walk { settings: self, directories: VecDeque::from([(top, 0, 0)]), entries: VecDeque::new() };
+        let walk =
+            Walk { settings: self, directories: VecDeque::from([(top, 0, 0)]), entries: VecDeque::new() };
         stream::unfold(walk, |mut walk| async move { walk.next().await.map(|item| (item, walk)) }).boxed()
     }
 }
@@ -141,11 +144,18 @@ impl Walk<'_> {
                 return Some(Ok(found));
             }
             let (directory, depth, offset) = self.directories.pop_front()?;
-            let listing =
-                match self.settings.listing.clone().at(directory.clone()).stream_page(offset, None).page().await {
-                    Ok(listing) => listing,
-                    Err(error) => return Some(Err(error)),
-                };
+            let listing = match self
+                .settings
+                .listing
+                .clone()
+                .at(directory.clone())
+                .stream_page(offset, None)
+                .page()
+                .await
+            {
+                Ok(listing) => listing,
+                Err(error) => return Some(Err(error)),
+            };
             self.entries = listing
                 .entries
                 .into_iter()

@@ -79,7 +79,8 @@ impl FileEntry {
 
 /// The largest page of the service, in entries.
 const LARGEST_PAGE: u64 = 100_000;
-/// The page size of streams, in entries: some 25 MB at a time. The service lists the whole directory for every page.
+/// The page size of streams, in entries: some 25 MB at a time. The service lists the whole directory for
+/// every page.
 const STREAM_PAGE: u64 = 50_000;
 
 /// A listing to request; see [`TransferHandler::ls`](super::TransferHandler::ls).
@@ -148,8 +149,8 @@ impl<'a> Ls<'a> {
         self
     }
 
-    /// Lists only entries that match, such as `name:~*.h5` or `type:dir`. Several filters are alternatives; within one, `/`
-    /// joins conditions that must all hold.
+    /// Lists only entries that match, such as `name:~*.h5` or `type:dir`. Several filters are alternatives;
+    /// within one, `/` joins conditions that must all hold.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -177,8 +178,8 @@ impl<'a> Ls<'a> {
         self
     }
 
-    /// Limits the number of entries. [`Ls::send`] returns at most 100,000, the service's own limit for a page;
-    /// [`Ls::stream`] as many as there are.
+    /// Limits the number of entries. [`Ls::send`] returns at most 100,000, the service's own limit for a
+    /// page; [`Ls::stream`] as many as there are.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;
@@ -241,8 +242,8 @@ impl<'a> Ls<'a> {
         self.page().await
     }
 
-    /// All entries of the directory, page by page: memory stays the same however many there are. Each page is a listing
-    /// of its own, so entries that are created or deleted meanwhile can appear twice or not at all.
+    /// All entries of the directory, page by page: memory stays the same however many there are. Each page is
+    /// a listing of its own, so entries that are created or deleted meanwhile can appear twice or not at all.
     ///
     /// ```no_run
     /// # use globus_transfer_client::*;

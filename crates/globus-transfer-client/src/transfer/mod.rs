@@ -31,7 +31,9 @@ use crate::lenient;
 use crate::core::Core;
 use crate::error::{ErrorKind, Result};
 
-pub use access::{ACCESS_RULE_LIMIT, AccessRule, AccessRules, AccessRulesHandler, Permissions, PrincipalType};
+pub use access::{
+    ACCESS_RULE_LIMIT, AccessRule, AccessRules, AccessRulesHandler, Permissions, PrincipalType,
+};
 pub use access_change::{CreateAccessRule, UpdateAccessRule};
 pub use bookmarks::{Bookmark, BookmarksHandler};
 pub use collection_update::UpdateCollection;
@@ -217,8 +219,9 @@ impl<'a> TransferHandler<'a> {
         BookmarksHandler::new(self.core)
     }
 
-    /// Gets an id under which one task can be submitted: however often it is sent, there will be one task. Store it before
-    /// [`submit_transfer`](Self::submit_transfer), and a crash in between can't duplicate the transfer.
+    /// Gets an id under which one task can be submitted: however often it is sent, there will be one task.
+    /// Store it before [`submit_transfer`](Self::submit_transfer), and a crash in between can't duplicate the
+    /// transfer.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, from: uuid::Uuid, to: uuid::Uuid)
@@ -240,9 +243,9 @@ impl<'a> TransferHandler<'a> {
     /// Submits a transfer. A submission id is fetched first if the task has none.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] without items or with more than [`ITEM_LIMIT`] (see [`TransferTask::split`]);
-    /// [`ErrorKind::ConsentRequired`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotFound`],
-    /// [`ErrorKind::LimitExceeded`] with too many tasks in the queue.
+    /// [`ErrorKind::InvalidRequest`] without items or with more than [`ITEM_LIMIT`] (see
+    /// [`TransferTask::split`]); [`ErrorKind::ConsentRequired`], [`ErrorKind::PermissionDenied`],
+    /// [`ErrorKind::NotFound`], [`ErrorKind::LimitExceeded`] with too many tasks in the queue.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, from: uuid::Uuid, to: uuid::Uuid)
@@ -332,7 +335,8 @@ impl<'a> TransferHandler<'a> {
     }
 }
 
-/// Counts "not found" as success when an earlier attempt, whose response was lost, may have deleted the object.
+/// Counts "not found" as success when an earlier attempt, whose response was lost, may have deleted the
+/// object.
 fn deleted<T>(outcome: Result<T>) -> Result<()> {
     match outcome {
         Err(error) if *error.kind() == ErrorKind::NotFound && error.may_have_been_done() => Ok(()),

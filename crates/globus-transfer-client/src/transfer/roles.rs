@@ -90,7 +90,8 @@ impl<'a> RolesHandler<'a> {
     /// Gives an identity a role, such as `access_manager`.
     ///
     /// # Errors
-    /// [`Exists`](crate::ErrorKind::Exists) when it has the role already; [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
+    /// [`Exists`](crate::ErrorKind::Exists) when it has the role already;
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid, ada: uuid::Uuid)
@@ -106,11 +107,11 @@ impl<'a> RolesHandler<'a> {
     async fn create_for(self, principal_type: PrincipalType, principal: Uuid, role: &str) -> Result<Role> {
         let id = self.collection.to_string();
         let url = self.core.transfer_endpoint(&["endpoint", &id, "role"])?;
-        let document =
-            json!({ "DATA_TYPE": "role", "principal_type": principal_type, "principal": principal, "role": role });
+        let document = json!({ "DATA_TYPE": "role", "principal_type": principal_type, "principal": principal, "role": role });
         // A second attempt finds the role, and the service says so.
         let call =
-            Call::post(url, format!("give {principal} the role {role} on collection {id}"), &document)?.idempotent();
+            Call::post(url, format!("give {principal} the role {role} on collection {id}"), &document)?
+                .idempotent();
         self.core.transfer(call).await
     }
 

@@ -25,7 +25,11 @@ pub(super) struct Notify {
 
 impl Notify {
     pub fn all(wanted: bool) -> Self {
-        Self { notify_on_succeeded: Some(wanted), notify_on_failed: Some(wanted), notify_on_inactive: Some(wanted) }
+        Self {
+            notify_on_succeeded: Some(wanted),
+            notify_on_failed: Some(wanted),
+            notify_on_inactive: Some(wanted),
+        }
     }
 }
 
@@ -73,8 +77,10 @@ pub(super) async fn submission_id(core: &Core) -> Result<Uuid> {
 }
 
 pub(super) async fn submit_transfer(core: &Core, mut task: TransferTask) -> Result<Submitted> {
-    let operation =
-        format!("submit a transfer from collection {} to {}", task.source_endpoint, task.destination_endpoint);
+    let operation = format!(
+        "submit a transfer from collection {} to {}",
+        task.source_endpoint, task.destination_endpoint
+    );
     check_size(&operation, task.len())?;
     if task.submission_id.is_none() {
         task.submission_id = Some(submission_id(core).await?);

@@ -145,7 +145,8 @@ pub struct Task {
     /// Whether an administrator paused it.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub is_paused: bool,
-    /// A code for what it is doing or waiting for, such as `OK`, `Queued`, `PERMISSION_DENIED` or `ENDPOINT_ERROR`.
+    /// A code for what it is doing or waiting for, such as `OK`, `Queued`, `PERMISSION_DENIED` or
+    /// `ENDPOINT_ERROR`.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub nice_status: Option<String>,
     /// A description of `nice_status`.

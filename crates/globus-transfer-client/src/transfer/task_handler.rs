@@ -123,7 +123,8 @@ impl<'a> TaskHandler<'a> {
             Err(error) if *error.kind() == ErrorKind::Conflict => return Ok(false),
             Err(error) => return Err(error),
         };
-        // `Canceled`, or `CancelAccepted` when it takes a while; `TaskComplete` when there was nothing to cancel.
+        // `Canceled`, or `CancelAccepted` when it takes a while; `TaskComplete` when there was nothing to
+        // cancel.
         Ok(response["code"] != "TaskComplete")
     }
 
@@ -143,7 +144,8 @@ impl<'a> TaskHandler<'a> {
         self.core.transfer(call).await
     }
 
-    /// The files that an ended transfer has transferred, without those that were up to date at the destination.
+    /// The files that an ended transfer has transferred, without those that were up to date at the
+    /// destination.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, id: uuid::Uuid)
@@ -248,7 +250,8 @@ impl WaitForTask<'_> {
         self
     }
 
-    /// Waits, and returns the task as it is at its end or at the limit. Transient failures don't end the wait.
+    /// Waits, and returns the task as it is at its end or at the limit. Transient failures don't end the
+    /// wait.
     ///
     /// # Errors
     /// A failure that isn't transient, such as [`ErrorKind::NotFound`]; at the limit, the last failure.

@@ -113,8 +113,8 @@ impl TransferTask {
         self.item(source.into(), destination.into(), false, None)
     }
 
-    /// Adds a file with a known checksum: the task fails when the source or destination has another one. The algorithm is
-    /// the service's name for it, such as `MD5` or `SHA256`.
+    /// Adds a file with a known checksum: the task fails when the source or destination has another one. The
+    /// algorithm is the service's name for it, such as `MD5` or `SHA256`.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -163,8 +163,9 @@ impl TransferTask {
         self
     }
 
-    /// Sets the submission id, fetched with [`TransferHandler::submission_id`](super::TransferHandler::submission_id): the
-    /// service creates only one task for all submissions under one id. Without it, one is fetched at submission.
+    /// Sets the submission id, fetched with
+    /// [`TransferHandler::submission_id`](super::TransferHandler::submission_id): the service creates only
+    /// one task for all submissions under one id. Without it, one is fetched at submission.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -242,8 +243,8 @@ impl TransferTask {
         self
     }
 
-    /// Sets the time at which Globus ends the task as failed, in whole seconds. The default is a day, and longer while the
-    /// task progresses.
+    /// Sets the time at which Globus ends the task as failed, in whole seconds. The default is a day, and
+    /// longer while the task progresses.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -256,8 +257,8 @@ impl TransferTask {
         self
     }
 
-    /// Sets whether files that are missing or unreadable at the source are skipped. Otherwise they are retried until the
-    /// deadline.
+    /// Sets whether files that are missing or unreadable at the source are skipped. Otherwise they are
+    /// retried until the deadline.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -348,8 +349,8 @@ impl TransferTask {
         self
     }
 
-    /// Includes or excludes names inside directories, by a pattern with `*`, `?` and `[…]`. The first rule that
-    /// matches decides; names without a matching rule are transferred.
+    /// Includes or excludes names inside directories, by a pattern with `*`, `?` and `[…]`. The first rule
+    /// that matches decides; names without a matching rule are transferred.
     ///
     /// ```
     /// # use globus_transfer_client::*;
@@ -357,8 +358,18 @@ impl TransferTask {
     /// # let task = TransferTask::new(from, to);
     /// let task = task.filter(FilterMethod::Exclude, "*.tmp", Some(FilterType::File));
     /// ```
-    pub fn filter(mut self, method: FilterMethod, pattern: impl Into<String>, only: Option<FilterType>) -> Self {
-        self.filter_rules.push(FilterRule { data_type: "filter_rule", method, name: pattern.into(), kind: only });
+    pub fn filter(
+        mut self,
+        method: FilterMethod,
+        pattern: impl Into<String>,
+        only: Option<FilterType>,
+    ) -> Self {
+        self.filter_rules.push(FilterRule {
+            data_type: "filter_rule",
+            method,
+            name: pattern.into(),
+            kind: only,
+        });
         self
     }
 
@@ -386,7 +397,8 @@ impl TransferTask {
         self.items.is_empty()
     }
 
-    /// Splits it into transfers of at most [`ITEM_LIMIT`] items each, with the same settings and without a submission id.
+    /// Splits it into transfers of at most [`ITEM_LIMIT`] items each, with the same settings and without a
+    /// submission id.
     ///
     /// ```
     /// # use globus_transfer_client::TransferTask;

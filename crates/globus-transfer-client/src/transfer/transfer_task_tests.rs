@@ -51,7 +51,8 @@ fn splitting_keeps_every_item_and_setting() {
     }
     let parts = task.clone().split_at(4);
     assert_eq!(parts.iter().map(TransferTask::len).collect::<Vec<_>>(), [4, 4, 2]);
-    let items: Vec<String> = parts.iter().flat_map(|part| &part.items).map(|item| item.source_path.clone()).collect();
+    let items: Vec<String> =
+        parts.iter().flat_map(|part| &part.items).map(|item| item.source_path.clone()).collect();
     assert_eq!(items, (0..10).map(|n| format!("/s{n}")).collect::<Vec<_>>());
     assert!(parts.iter().all(|part| part.label.as_deref() == Some("l") && part.submission_id.is_none()));
     assert_eq!(task.split_at(10)[0].submission_id, Some(Uuid::nil()), "one that fits stays as it is");

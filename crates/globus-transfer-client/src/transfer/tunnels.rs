@@ -1,4 +1,5 @@
-//! Tunnels: streams of data between two access points. The API is a beta version, so the documents are plain JSON.
+//! Tunnels: streams of data between two access points. The API is a beta version, so the documents are plain
+//! JSON.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -7,8 +8,8 @@ use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::Call;
 
-/// The calls for tunnels; see [`TransferHandler::tunnels`](super::TransferHandler::tunnels). They return the `data` of
-/// the service's JSON:API document.
+/// The calls for tunnels; see [`TransferHandler::tunnels`](super::TransferHandler::tunnels). They return the
+/// `data` of the service's JSON:API document.
 #[derive(Clone, Copy)]
 pub struct TunnelsHandler<'a> {
     core: &'a Core,
@@ -44,8 +45,8 @@ impl<'a> TunnelsHandler<'a> {
         self.data(Call::get(self.url(&["tunnels", &id.to_string()])?, format!("get the tunnel {id}"))).await
     }
 
-    /// Creates a tunnel between two stream access points. `attributes` can set `label`, `lifetime_mins`, `restartable`
-    /// and `submission_id`; with a submission id a retry creates no second tunnel.
+    /// Creates a tunnel between two stream access points. `attributes` can set `label`, `lifetime_mins`,
+    /// `restartable` and `submission_id`; with a submission id a retry creates no second tunnel.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, from: uuid::Uuid, to: uuid::Uuid)
@@ -77,7 +78,8 @@ impl<'a> TunnelsHandler<'a> {
     pub async fn update(self, id: Uuid, attributes: Value) -> Result<Value> {
         let document = json!({ "data": { "type": "Tunnel", "attributes": attributes } });
         let url = self.url(&["tunnels", &id.to_string()])?;
-        self.data(Call::new(reqwest::Method::PATCH, url, format!("change the tunnel {id}")).json(&document)?).await
+        self.data(Call::new(reqwest::Method::PATCH, url, format!("change the tunnel {id}")).json(&document)?)
+            .await
     }
 
     /// Deletes a tunnel.
@@ -91,7 +93,9 @@ impl<'a> TunnelsHandler<'a> {
     /// ```
     pub async fn delete(self, id: Uuid) -> Result<()> {
         let url = self.url(&["tunnels", &id.to_string()])?;
-        super::deleted(self.core.transfer::<Value>(Call::delete(url, format!("delete the tunnel {id}"))).await)
+        super::deleted(
+            self.core.transfer::<Value>(Call::delete(url, format!("delete the tunnel {id}"))).await,
+        )
     }
 
     /// Lists the events of a tunnel.

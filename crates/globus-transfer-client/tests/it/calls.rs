@@ -46,7 +46,8 @@ async fn a_call_is_repeated_until_it_is_answered() {
         || Reply::Text(200, r#"{"DATA": [{"na"#),
         || Reply::With(302, "location", "https://elsewhere.example/".to_owned(), json!({})),
     ] {
-        let stub = Stub::start(move |_, n| if n < 2 { trouble() } else { Reply::Json(200, empty_listing()) }).await;
+        let stub =
+            Stub::start(move |_, n| if n < 2 { trouble() } else { Reply::Json(200, empty_listing()) }).await;
         let listing = client(&stub, quick()).transfer().ls(COLLECTION, "/").send().await.unwrap();
         assert!(listing.entries.is_empty());
         assert_eq!(stub.seen().len(), 3);
@@ -65,7 +66,8 @@ async fn without_retries_the_first_failure_is_given() {
 #[tokio::test]
 async fn retries_end() {
     let stub = Stub::start(|_, _| Reply::Json(503, error("ServiceUnavailable"))).await;
-    let failure = client(&stub, quick().max_retries(3)).transfer().ls(COLLECTION, "/").send().await.unwrap_err();
+    let failure =
+        client(&stub, quick().max_retries(3)).transfer().ls(COLLECTION, "/").send().await.unwrap_err();
     assert_eq!(failure.status(), Some(503));
     assert_eq!(stub.seen().len(), 4);
 }
@@ -95,7 +97,8 @@ async fn what_waiting_cannot_help_is_not_repeated() {
 #[tokio::test]
 async fn retry_after_is_waited_for() {
     let busy = |seconds: &str| Reply::With(429, "retry-after", seconds.to_owned(), error("TooManyRequests"));
-    let stub = Stub::start(move |_, n| if n == 0 { busy("1") } else { Reply::Json(200, empty_listing()) }).await;
+    let stub =
+        Stub::start(move |_, n| if n == 0 { busy("1") } else { Reply::Json(200, empty_listing()) }).await;
     let began = Instant::now();
     client(&stub, quick()).transfer().ls(COLLECTION, "/").send().await.unwrap();
     assert!(began.elapsed() >= Duration::from_secs(1));
@@ -158,13 +161,10 @@ async fn a_response_that_is_not_of_globus_is_reported_as_such() {
 
 #[tokio::test]
 async fn a_directory_whose_answer_was_lost_is_neither_new_nor_old() {
-    let stub =
-        Stub::start(
-            |_, n| {
-                if n == 0 { Reply::Cut } else { Reply::Json(502, error("ExternalError.MkdirFailed.Exists")) }
-            },
-        )
-        .await;
+    let stub = Stub::start(|_, n| {
+        if n == 0 { Reply::Cut } else { Reply::Json(502, error("ExternalError.MkdirFailed.Exists")) }
+    })
+    .await;
     let client = client(&stub, quick());
     let failure = client.transfer().mkdir(COLLECTION, "/a/").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::Exists);
@@ -187,7 +187,10 @@ async fn parents_are_made_from_the_first_that_is_missing() {
             Reply::Json(502, error("ExternalError.MkdirFailed.Exists"))
         } else if have.contains(&parent) {
             have.push(path);
-            Reply::Json(202, json!({ "DATA_TYPE": "mkdir_result", "code": "DirectoryCreated", "message": "m" }))
+            Reply::Json(
+                202,
+                json!({ "DATA_TYPE": "mkdir_result", "code": "DirectoryCreated", "message": "m" }),
+            )
         } else {
             Reply::Json(502, error("ExternalError.MkdirFailed"))
         }
@@ -205,8 +208,13 @@ async fn parents_are_made_from_the_first_that_is_missing() {
     assert_eq!(stub.seen().len(), 4, "one request when it is there");
 
     // Nothing is made above the top that must exist.
-    let refused =
-        client.transfer().create_dir_all(COLLECTION, "/unmounted/x/y").below("/unmounted").send().await.unwrap_err();
+    let refused = client
+        .transfer()
+        .create_dir_all(COLLECTION, "/unmounted/x/y")
+        .below("/unmounted")
+        .send()
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), Some("ExternalError.MkdirFailed"));
     let tried: Vec<_> = stub.seen()[4..].iter().map(|seen| seen.json()["path"].clone()).collect();
     assert_eq!(tried, ["/unmounted/x/y/", "/unmounted/x/"]);
@@ -242,7 +250,8 @@ async fn a_rule_whose_answer_was_lost_is_found_again() {
 #[tokio::test]
 async fn a_deletion_whose_answer_was_lost_is_a_deletion() {
     let stub =
-        Stub::start(|_, n| if n == 0 { Reply::Cut } else { Reply::Json(404, error("AccessRuleNotFound")) }).await;
+        Stub::start(|_, n| if n == 0 { Reply::Cut } else { Reply::Json(404, error("AccessRuleNotFound")) })
+            .await;
     let client = client(&stub, quick());
     client.transfer().access_rules(COLLECTION).delete("x").await.unwrap();
     assert_eq!(stub.seen()[1].method, "DELETE");

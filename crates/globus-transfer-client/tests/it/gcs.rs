@@ -4,7 +4,9 @@ use std::fs;
 
 use futures::TryStreamExt;
 use globus_simulator::{Fault, GivenToken};
-use globus_transfer_client::{Authorizer, ClientCredentials, ErrorKind, GlobusClient, NativeApp, Scope, Token};
+use globus_transfer_client::{
+    Authorizer, ClientCredentials, ErrorKind, GlobusClient, NativeApp, Scope, Token,
+};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -47,8 +49,15 @@ async fn a_service_creates_a_guest_collection_and_gets_every_consent_by_itself()
     let second = server.create_guest(MAPPED, "/data/", "all data").send().await.unwrap();
     assert_eq!(second.user_credential_id, guest.user_credential_id);
     assert_eq!(world.simulator.count("gcs_credential_create"), 1);
-    let mine: Vec<_> =
-        server.collections().guests_of(MAPPED).created_by_me().page_size(1).stream().try_collect().await.unwrap();
+    let mine: Vec<_> = server
+        .collections()
+        .guests_of(MAPPED)
+        .created_by_me()
+        .page_size(1)
+        .stream()
+        .try_collect()
+        .await
+        .unwrap();
     assert!(mine.iter().any(|one| one.id == guest.id) && mine.iter().any(|one| one.id == second.id));
     server.delete_collection(second.id).await.unwrap();
     assert_eq!(server.collection(second.id).await.unwrap_err().kind(), &ErrorKind::NotFound);
@@ -67,7 +76,11 @@ async fn a_person_is_told_the_consent_that_is_missing() {
     let expected = format!(
         "urn:globus:auth:scope:{server_id}:manage_collections[https://auth.globus.org/scopes/{MAPPED}/data_access]"
     );
-    assert_eq!(failure.kind(), &ErrorKind::ConsentRequired { required_scopes: vec![expected.clone()] }, "{failure}");
+    assert_eq!(
+        failure.kind(),
+        &ErrorKind::ConsentRequired { required_scopes: vec![expected.clone()] },
+        "{failure}"
+    );
     let app = NativeApp::new(NATIVE).scope(expected.parse().unwrap());
     let client = world.client(Authorizer::signed_in(world.sign_ada_in(&app).await));
     let server = client.connect_server_of(MAPPED).await.unwrap();
@@ -122,7 +135,8 @@ async fn everything_of_a_server_for_its_administrator() {
         .send()
         .await
         .unwrap();
-    let failure = server.create_guest(mapped.id, "/", "no").user_credential(second.id).send().await.unwrap_err();
+    let failure =
+        server.create_guest(mapped.id, "/", "no").user_credential(second.id).send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::PermissionDenied, "{failure}");
     let renamed = server.update_collection(mapped.id, fields(json!({"display_name": "none"}))).await.unwrap();
     assert_eq!(renamed.display_name.as_deref(), Some("none"));

@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::time::Duration;
 
-use globus_transfer_client::{Authorizer, ErrorKind, GlobusClient, GlobusClientBuilder, Method, RetryPolicy, Service};
+use globus_transfer_client::{
+    Authorizer, ErrorKind, GlobusClient, GlobusClientBuilder, Method, RetryPolicy, Service,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -48,7 +50,8 @@ async fn an_endless_error_is_cut_off() {
 #[tokio::test]
 async fn responses_are_compressed_and_a_bomb_is_cut_off() {
     let document = json!({ "DATA": [], "path": "/", "total": 0 }).to_string();
-    let encoding = || vec![("content-encoding", "gzip".to_owned()), ("content-type", "application/json".to_owned())];
+    let encoding =
+        || vec![("content-encoding", "gzip".to_owned()), ("content-type", "application/json".to_owned())];
     let stub = Stub::start(move |_, n| {
         let body = if n == 0 { gzip(document.as_bytes()) } else { gzip(&vec![b' '; 64 * MIB]) };
         Reply::Raw(200, encoding(), body, false)
@@ -70,7 +73,8 @@ async fn responses_are_compressed_and_a_bomb_is_cut_off() {
 #[tokio::test]
 async fn a_pathological_retry_after_is_reported() {
     for absurd in ["18446744073709551615", "99999999999999999999999999"] {
-        let busy = move || Reply::With(429, "retry-after", absurd.to_owned(), json!({ "code": "TooManyRequests" }));
+        let busy =
+            move || Reply::With(429, "retry-after", absurd.to_owned(), json!({ "code": "TooManyRequests" }));
         let stub = Stub::start(move |_, _| busy()).await;
         let client = builder(&stub).retry(RetryPolicy::default().budget(Duration::MAX)).build().unwrap();
         let ls = client.transfer().ls(COLLECTION, "/");
@@ -80,14 +84,17 @@ async fn a_pathological_retry_after_is_reported() {
             Ok(Ok(_)) => panic!("answered"),
             Err(_) => {}
         }
-        let failure = builder(&stub).build().unwrap().transfer().ls(COLLECTION, "/").send().await.unwrap_err();
+        let failure =
+            builder(&stub).build().unwrap().transfer().ls(COLLECTION, "/").send().await.unwrap_err();
         assert!(failure.to_string().contains("more than 100 years"), "{failure}");
     }
 }
 
 #[tokio::test]
 async fn a_file_name_forges_no_line_of_a_log() {
-    let stub = Stub::start(|_, _| Reply::Json(404, json!({ "code": "ClientError.NotFound", "message": "a\nb" }))).await;
+    let stub =
+        Stub::start(|_, _| Reply::Json(404, json!({ "code": "ClientError.NotFound", "message": "a\nb" })))
+            .await;
     let client = builder(&stub).build().unwrap();
     let path = "/x\n2026-11-24 ERROR forged\u{202e}gnp.exe";
     let failure = client.transfer().ls(COLLECTION, path).send().await.unwrap_err();

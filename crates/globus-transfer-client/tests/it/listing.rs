@@ -15,8 +15,8 @@ fn number(seen: &Seen, key: &str) -> Option<u64> {
     seen.query.iter().find(|(name, _)| name == key).and_then(|(_, value)| value.parse().ok())
 }
 
-/// A directory with so many files, listed as Globus does: `total` counts them, and nothing says whether there is more.
-/// `odd` is an entry without a usable name. Written as text, which is fast in a debug build, too.
+/// A directory with so many files, listed as Globus does: `total` counts them, and nothing says whether there
+/// is more. `odd` is an entry without a usable name. Written as text, which is fast in a debug build, too.
 fn page(seen: &Seen, total: u64, odd: Option<u64>) -> Reply {
     let offset = number(seen, "offset").unwrap_or(0);
     let limit = number(seen, "limit").unwrap_or(LARGEST_PAGE).min(LARGEST_PAGE);
@@ -70,8 +70,14 @@ async fn a_million_entries_are_listed_in_constant_memory() {
     }
     assert_eq!((count, sizes), (MANY, MANY * (MANY - 1) / 2), "each entry once");
     let at_end = peak_memory();
-    assert!(at_end < after_first + after_first / 4, "{after_first} MiB after a tenth, {at_end} MiB at the end");
-    println!("{count} entries, {} requests, {after_first} MiB after a tenth, {at_end} MiB", stub.seen().len());
+    assert!(
+        at_end < after_first + after_first / 4,
+        "{after_first} MiB after a tenth, {at_end} MiB at the end"
+    );
+    println!(
+        "{count} entries, {} requests, {after_first} MiB after a tenth, {at_end} MiB",
+        stub.seen().len()
+    );
 }
 
 #[tokio::test]
@@ -97,8 +103,14 @@ async fn the_walk_and_the_pages_go_beyond_the_largest_page() {
 async fn an_odd_entry_is_left_out_and_shifts_no_page() {
     let stub = Stub::start(|seen, _| page(seen, 60_000, Some(7))).await;
     let client = client(&stub);
-    let names: Vec<String> =
-        client.transfer().ls(COLLECTION, "/").stream().map_ok(|entry| entry.name).try_collect().await.unwrap();
+    let names: Vec<String> = client
+        .transfer()
+        .ls(COLLECTION, "/")
+        .stream()
+        .map_ok(|entry| entry.name)
+        .try_collect()
+        .await
+        .unwrap();
     assert_eq!(names.len(), 59_999);
     assert_eq!(names.last().unwrap(), "scan_0059999.h5");
     let distinct: std::collections::HashSet<_> = names.iter().collect();

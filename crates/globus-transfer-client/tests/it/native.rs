@@ -1,7 +1,9 @@
 //! A person's sign-in against the simulator: browser, code, tokens, log-out.
 
 use futures::future::join_all;
-use globus_transfer_client::{Authorizer, ConfidentialApp, ErrorKind, Method, NativeApp, Scope, Service, TokenStore};
+use globus_transfer_client::{
+    Authorizer, ConfidentialApp, ErrorKind, Method, NativeApp, Scope, Service, TokenStore,
+};
 
 use crate::world::{ADA, MAPPED, NATIVE, SECRET, SERVICE, World, decide};
 
@@ -115,7 +117,8 @@ async fn a_service_gets_the_consent_by_itself() {
     assert_eq!(world.simulator.count("token"), 2);
 
     let again = world.client(Authorizer::client_credentials(
-        globus_transfer_client::ClientCredentials::new(crate::world::SERVICE, crate::world::SECRET).data_access(MAPPED),
+        globus_transfer_client::ClientCredentials::new(crate::world::SERVICE, crate::world::SECRET)
+            .data_access(MAPPED),
     ));
     world.simulator.clear_requests();
     again.transfer().ls(MAPPED, "/").send().await.unwrap();

@@ -26,12 +26,25 @@ async fn a_directory_is_shared_with_a_group() {
     assert_eq!(groups.mine(&[]).await.unwrap()[0].id, group.id);
     assert!(groups.mine(&["invited"]).await.unwrap().is_empty());
 
-    let changes =
-        groups.members(group.id).add(ada, MemberRole::Member).invite(li, MemberRole::Manager).send().await.unwrap();
+    let changes = groups
+        .members(group.id)
+        .add(ada, MemberRole::Member)
+        .invite(li, MemberRole::Manager)
+        .send()
+        .await
+        .unwrap();
     assert_eq!((changes.done.len(), changes.refused.len()), (2, 0));
-    let changes =
-        groups.members(group.id).add(ada, MemberRole::Member).change_role(ada, MemberRole::Admin).send().await.unwrap();
-    assert_eq!((changes.done[0].role, changes.refused[0].code.as_str()), (MemberRole::Admin, "ALREADY_ACTIVE"));
+    let changes = groups
+        .members(group.id)
+        .add(ada, MemberRole::Member)
+        .change_role(ada, MemberRole::Admin)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (changes.done[0].role, changes.refused[0].code.as_str()),
+        (MemberRole::Admin, "ALREADY_ACTIVE")
+    );
     let members = groups.get(group.id, &["memberships"]).await.unwrap().memberships;
     assert_eq!(members.len(), 3);
 
@@ -43,8 +56,11 @@ async fn a_directory_is_shared_with_a_group() {
     let failure = world.ada().transfer().ls(GUEST, "/2026-03/").send().await.unwrap_err();
     assert_eq!(failure.kind(), &ErrorKind::PermissionDenied);
 
-    let policies =
-        GroupPolicies { join_requests: true, group_visibility: "authenticated".into(), ..GroupPolicies::default() };
+    let policies = GroupPolicies {
+        join_requests: true,
+        group_visibility: "authenticated".into(),
+        ..GroupPolicies::default()
+    };
     assert!(groups.set_policies(group.id, &policies).await.unwrap().join_requests);
     assert_eq!(groups.policies(group.id).await.unwrap().group_visibility, "authenticated");
     let mine = fields(json!({ SERVICE.to_string(): {"institution": "Example"} }));
@@ -67,7 +83,8 @@ async fn a_timer_starts_its_transfer_and_can_be_paused() {
     let client = world.service();
     let timers = client.timers();
     let task = || TransferTask::new(MAPPED, GUEST).file("/scan.h5", "/by-timer.h5");
-    // The consent for the mapped collection, beneath Timers and Transfer, is one that a service gets by itself.
+    // The consent for the mapped collection, beneath Timers and Transfer, is one that a service gets by
+    // itself.
     let once = timers.create(NewTimer::once(task()).name("now")).await.unwrap();
     assert_eq!((once.name.as_deref(), once.status), (Some("now"), TimerStatus::New));
     let limit = std::time::Instant::now() + Duration::from_secs(30);

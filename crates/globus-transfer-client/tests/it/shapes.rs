@@ -1,5 +1,5 @@
-//! Documents of the shapes that the official SDK's recorded fixtures have, with values of our own: every method sends the
-//! documented request and reads the whole document.
+//! Documents of the shapes that the official SDK's recorded fixtures have, with values of our own: every
+//! method sends the documented request and reads the whole document.
 
 use std::sync::Mutex;
 
@@ -16,7 +16,8 @@ use crate::stub::{Reply, Stub};
 const ID: Uuid = Uuid::from_u128(0xa1);
 const OTHER: Uuid = Uuid::from_u128(0xb2);
 
-/// A service that answers `METHOD path?query` with a document each, in this order, and fails the test on anything else.
+/// A service that answers `METHOD path?query` with a document each, in this order, and fails the test on
+/// anything else.
 async fn scripted(script: Vec<(&'static str, Value)>) -> (Stub, GlobusClient) {
     let script = Mutex::new(std::collections::VecDeque::from(script));
     let stub = Stub::start(move |seen, _| {
@@ -119,7 +120,10 @@ async fn documents_are_kept_whole() {
     let rules = client.transfer().access_rules(ID).list().await.unwrap().rules;
     assert_eq!(rules.len(), 2);
     assert_eq!((rules[0].permissions, rules[0].is_for(OTHER)), (Permissions::Read, true));
-    assert_eq!((rules[1].permissions, rules[1].principal_type), (Permissions::Unknown, PrincipalType::Unknown));
+    assert_eq!(
+        (rules[1].permissions, rules[1].principal_type),
+        (Permissions::Unknown, PrincipalType::Unknown)
+    );
     assert_eq!((rules[1].id.as_deref(), rules[1].path.as_str()), (Some("r2"), ""));
 }
 
@@ -261,13 +265,17 @@ async fn a_manager_sees_and_steers_the_tasks_of_others() {
     manager.pause_tasks(&[ID], "wait").await.unwrap();
     manager.resume_tasks(&[ID]).await.unwrap();
     assert_eq!(manager.pause_rules(Some(OTHER)).await.unwrap().len(), 1);
-    let rule = NewPauseRule::new("until noon").pause_deletions().start("2026-12-01T06:00:00.5Z".parse().unwrap());
+    let rule =
+        NewPauseRule::new("until noon").pause_deletions().start("2026-12-01T06:00:00.5Z".parse().unwrap());
     manager.create_pause_rule(OTHER, rule.clone()).await.unwrap();
     manager.pause_rule(ID).await.unwrap();
     manager.update_pause_rule(ID, &rule).await.unwrap();
     manager.delete_pause_rule(ID).await.unwrap();
-    let created =
-        stub.seen().into_iter().find(|seen| seen.method == "POST" && seen.path.ends_with("/pause_rule")).unwrap();
+    let created = stub
+        .seen()
+        .into_iter()
+        .find(|seen| seen.method == "POST" && seen.path.ends_with("/pause_rule"))
+        .unwrap();
     assert_eq!(
         created.json(),
         json!({ "DATA_TYPE": "pause_rule", "message": "until noon", "endpoint_id": OTHER,
@@ -278,14 +286,18 @@ async fn a_manager_sees_and_steers_the_tasks_of_others() {
 
 #[tokio::test]
 async fn tunnels_lie_beside_the_older_version() {
-    let tunnel = json!({ "data": { "id": ID, "type": "Tunnel", "attributes": { "state": "AWAITING_LISTENER" } } });
+    let tunnel =
+        json!({ "data": { "id": ID, "type": "Tunnel", "attributes": { "state": "AWAITING_LISTENER" } } });
     let (stub, client) = scripted(vec![
         ("POST /v2/tunnels", tunnel.clone()),
         ("GET /v2/tunnels", json!({ "data": [tunnel["data"]] })),
         ("GET /v2/tunnels/00000000-0000-0000-0000-0000000000a1", tunnel.clone()),
         ("PATCH /v2/tunnels/00000000-0000-0000-0000-0000000000a1", tunnel),
         ("GET /v2/tunnels/00000000-0000-0000-0000-0000000000a1/events", json!({ "data": [] })),
-        ("GET /v2/stream_access_points/00000000-0000-0000-0000-0000000000b2", json!({ "data": { "id": OTHER } })),
+        (
+            "GET /v2/stream_access_points/00000000-0000-0000-0000-0000000000b2",
+            json!({ "data": { "id": OTHER } }),
+        ),
         ("DELETE /v2/tunnels/00000000-0000-0000-0000-0000000000a1", json!({ "data": null })),
     ])
     .await;

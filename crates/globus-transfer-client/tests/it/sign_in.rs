@@ -1,4 +1,5 @@
-//! Tokens: fetched once for all that wait, replaced after a refusal, extended when a collection asks for consent.
+//! Tokens: fetched once for all that wait, replaced after a refusal, extended when a collection asks for
+//! consent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -65,8 +66,11 @@ async fn one_request_brings_the_tokens_of_all_services() {
     let scopes = asked[0].form("scope").unwrap();
     assert!(scopes.contains("transfer.api.globus.org:all") && scopes.contains("view_identities"), "{scopes}");
     for call in seen.iter().filter(|seen| !is_token_request(seen)) {
-        let expected =
-            if call.path.starts_with("/v2") { "Bearer t-auth.globus.org" } else { "Bearer t-transfer.api.globus.org" };
+        let expected = if call.path.starts_with("/v2") {
+            "Bearer t-auth.globus.org"
+        } else {
+            "Bearer t-transfer.api.globus.org"
+        };
         assert_eq!(call.authorization.as_deref(), Some(expected));
     }
 }
@@ -80,7 +84,11 @@ fn basic_of_test_client() -> &'static str {
 async fn a_token_is_replaced_ahead_of_its_end() {
     // 30 s to live is less than the margin of a minute, so each call finds it too old.
     let stub = Stub::start(|seen, _| {
-        if is_token_request(seen) { Reply::Json(200, tokens("t", 30)) } else { Reply::Json(200, json!({ "DATA": [] })) }
+        if is_token_request(seen) {
+            Reply::Json(200, tokens("t", 30))
+        } else {
+            Reply::Json(200, json!({ "DATA": [] }))
+        }
     })
     .await;
     let client = service(&stub);
@@ -157,7 +165,10 @@ async fn a_service_fetches_the_consent_that_a_collection_asks_for() {
             Reply::Json(200, json!({ "DATA": [] }))
         } else {
             let message = "Missing required data_access consent";
-            Reply::Json(403, json!({ "code": "ConsentRequired", "message": message, "required_scopes": [required] }))
+            Reply::Json(
+                403,
+                json!({ "code": "ConsentRequired", "message": message, "required_scopes": [required] }),
+            )
         }
     })
     .await;
@@ -178,7 +189,10 @@ async fn consent_that_does_not_help_ends_in_an_error() {
         if is_token_request(seen) {
             Reply::Json(200, tokens("t", 172_800))
         } else {
-            Reply::Json(403, json!({ "code": "ConsentRequired", "message": "no", "required_scopes": [required] }))
+            Reply::Json(
+                403,
+                json!({ "code": "ConsentRequired", "message": "no", "required_scopes": [required] }),
+            )
         }
     })
     .await;
@@ -216,8 +230,12 @@ async fn a_consent_that_auth_refuses_spoils_nothing_else() {
 #[tokio::test]
 async fn what_the_session_lacks_is_in_the_error() {
     let stub = Stub::start(|_, _| {
-        let lacking = json!({ "session_required_identities": ["ada@example.org"], "session_message": "staff only" });
-        Reply::Json(403, json!({ "code": "AuthPolicyFailed", "message": "no", "authorization_parameters": lacking }))
+        let lacking =
+            json!({ "session_required_identities": ["ada@example.org"], "session_message": "staff only" });
+        Reply::Json(
+            403,
+            json!({ "code": "AuthPolicyFailed", "message": "no", "authorization_parameters": lacking }),
+        )
     })
     .await;
     let client = GlobusClient::builder()
@@ -245,7 +263,11 @@ async fn what_the_session_lacks_is_in_the_error() {
 struct Numbered(AtomicUsize);
 
 impl TokenSource for Numbered {
-    fn token<'a>(&'a self, _: &'a Connection<'a>, service: &'a Service) -> BoxFuture<'a, Result<Arc<Token>, Error>> {
+    fn token<'a>(
+        &'a self,
+        _: &'a Connection<'a>,
+        service: &'a Service,
+    ) -> BoxFuture<'a, Result<Arc<Token>, Error>> {
         let number = self.0.load(Ordering::SeqCst);
         Box::pin(async move { Ok(Arc::new(Token::new(format!("{}-{number}", service.resource_server())))) })
     }
@@ -305,7 +327,10 @@ async fn a_service_requests_the_scopes_of_a_further_service() {
         client.request(Method::GET, Service::groups(), "groups/my_groups").send().await.unwrap();
     assert_eq!(groups, json!([]));
     let last = stub.seen().pop().unwrap();
-    assert_eq!((last.path.as_str(), last.authorization.as_deref()), ("/v2/groups/my_groups", Some("Bearer t-groups")));
+    assert_eq!(
+        (last.path.as_str(), last.authorization.as_deref()),
+        ("/v2/groups/my_groups", Some("Bearer t-groups"))
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use globus_transfer_client::{Authorizer, ErrorKind, GlobusClient, NativeApp, RetryPolicy, SignIn, TokenStore};
+use globus_transfer_client::{
+    Authorizer, ErrorKind, GlobusClient, NativeApp, RetryPolicy, SignIn, TokenStore,
+};
 use serde_json::json;
 use url::Url;
 use uuid::Uuid;
@@ -27,8 +29,8 @@ fn client(url: &Url, authorizer: Authorizer) -> GlobusClient {
         .unwrap()
 }
 
-/// An Auth service whose refresh tokens are good once, and whose access tokens are too old at once. It answers calls
-/// only to the newest access token or the one before it, which another process may still use.
+/// An Auth service whose refresh tokens are good once, and whose access tokens are too old at once. It
+/// answers calls only to the newest access token or the one before it, which another process may still use.
 struct Rotating {
     newest: Mutex<u64>,
 }
@@ -40,7 +42,9 @@ impl Rotating {
             return Reply::Json(200, json!({ "DATA": [] }));
         }
         let shown = seen.form("refresh_token");
-        if seen.form("grant_type").as_deref() == Some("refresh_token") && shown != Some(format!("refresh-{newest}")) {
+        if seen.form("grant_type").as_deref() == Some("refresh_token")
+            && shown != Some(format!("refresh-{newest}"))
+        {
             return Reply::Json(400, json!({ "error": "invalid_grant" }));
         }
         *newest += 1;
@@ -83,7 +87,11 @@ async fn two_processes_renew_the_same_token_a_thousand_times() {
     let children: Vec<_> = (0..2)
         .map(|_| {
             Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "store::two_processes_renew_the_same_token_a_thousand_times", "--nocapture"])
+                .args([
+                    "--exact",
+                    "store::two_processes_renew_the_same_token_a_thousand_times",
+                    "--nocapture",
+                ])
                 .env(CHILD, format!("{}|{}", path.display(), stub.url))
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
@@ -99,7 +107,12 @@ async fn two_processes_renew_the_same_token_a_thousand_times() {
     assert_eq!(stub.count("/v2/oauth2/token"), 1 + 2 * ROUNDS);
     assert_eq!(stub.count("/ls"), 2 * ROUNDS);
     // The store holds the last one, and nothing else was left beside it.
-    client(&stub.url, Authorizer::stored(store, "shared")).transfer().ls(COLLECTION, "/").send().await.unwrap();
+    client(&stub.url, Authorizer::stored(store, "shared"))
+        .transfer()
+        .ls(COLLECTION, "/")
+        .send()
+        .await
+        .unwrap();
     let mut left: Vec<_> =
         std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
@@ -129,7 +142,10 @@ async fn a_new_token_is_kept_though_nobody_waits_for_it_any_more() {
         let client = client.clone();
         async move { client.transfer().ls(COLLECTION, "/").send().await }
     });
-    tokio::task::spawn_blocking(move || was_asked.recv_timeout(Duration::from_secs(20))).await.unwrap().unwrap();
+    tokio::task::spawn_blocking(move || was_asked.recv_timeout(Duration::from_secs(20)))
+        .await
+        .unwrap()
+        .unwrap();
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());
     answer.send(()).unwrap();
@@ -156,7 +172,10 @@ async fn it_is_for_its_owner_only() {
         assert!(failure.to_string().contains(&format!("chmod 600 '{}'", path.display())), "{failure}");
         assert_eq!(store.put("b", &sign_in).await.unwrap_err().kind(), &ErrorKind::TokenStore);
         let client = client(&stub.url, Authorizer::stored(store.clone(), "a"));
-        assert_eq!(client.transfer().ls(COLLECTION, "/").send().await.unwrap_err().kind(), &ErrorKind::TokenStore);
+        assert_eq!(
+            client.transfer().ls(COLLECTION, "/").send().await.unwrap_err().kind(),
+            &ErrorKind::TokenStore
+        );
     }
 }
 
@@ -184,7 +203,9 @@ async fn a_broken_file_is_not_quoted() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tokens.json");
     let store = TokenStore::at(&path);
-    for text in [r#"{"version": 1, "sign_ins": "Ag-secret"}"#, r#"{"version": 9, "sign_ins": {}}"#, "Ag-secret"] {
+    for text in
+        [r#"{"version": 1, "sign_ins": "Ag-secret"}"#, r#"{"version": 9, "sign_ins": {}}"#, "Ag-secret"]
+    {
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         let failure = store.names().await.unwrap_err();
@@ -233,14 +254,22 @@ async fn a_token_is_in_no_output() {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
 
-    // Failures of every kind, met by every kind of request, with the tokens on their way in headers, forms and answers.
+    // Failures of every kind, met by every kind of request, with the tokens on their way in headers, forms
+    // and answers.
     let service = Rotating { newest: Mutex::new(0) };
     let stub = Stub::start(move |seen, n| match n % 5 {
         1 => Reply::Json(503, json!({ "code": "ServiceUnavailable", "message": "m" })),
         2 if seen.path.ends_with("/token") => Reply::Text(200, "access-1 refresh-1 is not JSON"),
         // A gateway that shows the request.
-        2 => Reply::Raw(200, vec![], format!("no JSON; {}", seen.authorization.as_deref().unwrap()).into(), false),
-        3 if n > 20 => Reply::Json(403, json!({ "code": "Denied", "message": seen.authorization.as_deref() })),
+        2 => Reply::Raw(
+            200,
+            vec![],
+            format!("no JSON; {}", seen.authorization.as_deref().unwrap()).into(),
+            false,
+        ),
+        3 if n > 20 => {
+            Reply::Json(403, json!({ "code": "Denied", "message": seen.authorization.as_deref() }))
+        }
         3 => Reply::Cut,
         _ => service.answer(seen),
     })
@@ -266,7 +295,11 @@ async fn a_token_is_in_no_output() {
     assert!(!failures.is_empty());
     said.insert("failures", failures);
     said.insert("log", String::from_utf8(log.0.lock().unwrap().clone()).unwrap());
-    assert!(said["log"].contains("renew the sign-in") && said["log"].contains("; retrying"), "{}", said["log"]);
+    assert!(
+        said["log"].contains("renew the sign-in") && said["log"].contains("; retrying"),
+        "{}",
+        said["log"]
+    );
     for (what, text) in said {
         assert!(!text.contains("access-") && !text.contains("refresh-"), "{what}: {text}");
     }

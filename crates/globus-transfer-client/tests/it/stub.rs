@@ -1,4 +1,5 @@
-//! A scripted HTTP service on loopback, for what no faithful simulator does: cut and hung connections, nonsense.
+//! A scripted HTTP service on loopback, for what no faithful simulator does: cut and hung connections,
+//! nonsense.
 
 use std::sync::{Arc, Mutex};
 
@@ -108,8 +109,10 @@ where
             }
             Reply::Text(status, body) => (status, String::new(), "text/html", body.to_owned()),
         };
-        let head =
-            format!("HTTP/1.1 {status} Said\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n{header}\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 {status} Said\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n{header}\r\n",
+            body.len()
+        );
         if stream.write_all((head + &body).as_bytes()).await.is_err() {
             return;
         }
@@ -166,8 +169,9 @@ async fn read(stream: &mut TcpStream) -> Option<Seen> {
     let method = first.next()?.to_owned();
     // A proxy is sent the whole address.
     let target = first.next()?;
-    let target: Url =
-        if target.starts_with('/') { format!("http://x{target}") } else { target.to_owned() }.parse().unwrap();
+    let target: Url = if target.starts_with('/') { format!("http://x{target}") } else { target.to_owned() }
+        .parse()
+        .unwrap();
     Some(Seen {
         method,
         path: target.path().to_owned(),

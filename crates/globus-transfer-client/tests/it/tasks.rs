@@ -57,7 +57,8 @@ async fn a_transfer_is_handed_in_waited_for_and_looked_into() {
     assert!(second.is_duplicate());
 
     let mut looks = 0;
-    let wait = transfer.task(first.task_id).wait().every(Duration::from_millis(10)).limit(Duration::from_secs(30));
+    let wait =
+        transfer.task(first.task_id).wait().every(Duration::from_millis(10)).limit(Duration::from_secs(30));
     let ended = wait.send_with(|_| looks += 1).await.unwrap();
     assert!(looks > 0);
     assert_eq!((ended.status, ended.kind.as_str()), (TaskStatus::Succeeded, "TRANSFER"));
@@ -72,14 +73,19 @@ async fn a_transfer_is_handed_in_waited_for_and_looked_into() {
     assert!(files.iter().any(|file| file.destination_path.ends_with("/to/deep/deep.h5")), "{files:?}");
     let events: Vec<_> = transfer.task(first.task_id).events().stream().try_collect().await.unwrap();
     assert!(events.iter().any(|event| event.code == "SUCCEEDED" && event.time.is_some()), "{events:?}");
-    let errors: Vec<_> = transfer.task(first.task_id).events().errors_only().stream().try_collect().await.unwrap();
+    let errors: Vec<_> =
+        transfer.task(first.task_id).events().errors_only().stream().try_collect().await.unwrap();
     assert!(errors.is_empty());
     assert!(transfer.task(first.task_id).pause_info().await.unwrap().pause_rules.is_empty());
     assert!(!transfer.task(first.task_id).cancel().await.unwrap(), "it has ended");
     // Nothing to do the second time.
     let again = TransferTask::new(GUEST, MAPPED).sync_level(SyncLevel::Checksum).directory("/from/", "/to/");
     let again = done(&client, transfer.submit_transfer(again).await.unwrap().task_id).await;
-    assert_eq!((again.status, again.files_transferred), (TaskStatus::Succeeded, Some(1)), "only what was filtered");
+    assert_eq!(
+        (again.status, again.files_transferred),
+        (TaskStatus::Succeeded, Some(1)),
+        "only what was filtered"
+    );
 }
 
 #[tokio::test]
@@ -88,8 +94,11 @@ async fn a_submission_whose_answer_was_lost_is_one_task() {
     filled(&world);
     let client = world.service_with_consent();
     world.simulator.fault(Fault::cut_after("transfer"));
-    let submitted =
-        client.transfer().submit_transfer(TransferTask::new(GUEST, MAPPED).file("/from/1.h5", "/1.h5")).await.unwrap();
+    let submitted = client
+        .transfer()
+        .submit_transfer(TransferTask::new(GUEST, MAPPED).file("/from/1.h5", "/1.h5"))
+        .await
+        .unwrap();
     assert!(submitted.is_duplicate());
     let tasks: Vec<_> = client.transfer().tasks().stream().try_collect().await.unwrap();
     assert_eq!(tasks.iter().map(|task| task.task_id).collect::<Vec<_>>(), [submitted.task_id]);
@@ -120,7 +129,8 @@ async fn a_wrong_checksum_fails_the_task() {
     let world = World::start().await;
     filled(&world);
     let client = world.service();
-    let task = TransferTask::new(GUEST, MAPPED).file_with_checksum("/from/1.h5", "/1.h5", "00".repeat(32), "SHA256");
+    let task =
+        TransferTask::new(GUEST, MAPPED).file_with_checksum("/from/1.h5", "/1.h5", "00".repeat(32), "SHA256");
     let id = client.transfer().submit_transfer(task).await.unwrap().task_id;
     let task = done(&client, id).await;
     assert_eq!(task.status, TaskStatus::Failed);
@@ -134,8 +144,11 @@ async fn a_task_is_changed_and_cancelled() {
     let client = world.service_with_consent();
     let transfer = client.transfer();
     world.simulator.fault(Fault::task_stall("transfer"));
-    let id =
-        transfer.submit_transfer(TransferTask::new(GUEST, MAPPED).file("/from/1.h5", "/1.h5")).await.unwrap().task_id;
+    let id = transfer
+        .submit_transfer(TransferTask::new(GUEST, MAPPED).file("/from/1.h5", "/1.h5"))
+        .await
+        .unwrap()
+        .task_id;
     let deadline: Timestamp = "2199-01-01T00:00:00Z".parse().unwrap();
     transfer.task(id).update(Some("another name"), Some(deadline)).await.unwrap();
     let task = transfer.task(id).get().await.unwrap();
@@ -146,8 +159,14 @@ async fn a_task_is_changed_and_cancelled() {
     let wait = transfer.task(id).wait().every(Duration::from_millis(1)).limit(Duration::from_secs(1));
     assert_eq!(wait.send().await.unwrap().status, TaskStatus::Active);
 
-    let active: Vec<_> =
-        transfer.tasks().status(&[TaskStatus::Active]).label("another*").stream().try_collect().await.unwrap();
+    let active: Vec<_> = transfer
+        .tasks()
+        .status(&[TaskStatus::Active])
+        .label("another*")
+        .stream()
+        .try_collect()
+        .await
+        .unwrap();
     assert_eq!(active.iter().map(|task| task.task_id).collect::<Vec<_>>(), [id]);
     let none: Vec<_> =
         transfer.tasks().status(&[TaskStatus::Succeeded]).ids(&[id]).stream().try_collect().await.unwrap();
@@ -168,11 +187,18 @@ async fn tasks_are_listed_page_by_page() {
     let before = Timestamp::now();
     let mut ids = Vec::new();
     for n in 0..5 {
-        let task = TransferTask::new(GUEST, MAPPED).label(format!("n{n}")).file("/from/1.h5", format!("/{n}.h5"));
+        let task =
+            TransferTask::new(GUEST, MAPPED).label(format!("n{n}")).file("/from/1.h5", format!("/{n}.h5"));
         ids.push(client.transfer().submit_transfer(task).await.unwrap().task_id);
     }
     let since = before - jiff::SignedDuration::from_secs(60);
-    let list = client.transfer().tasks().since(since).filter("type:TRANSFER").order_by("request_time ASC").page_size(2);
+    let list = client
+        .transfer()
+        .tasks()
+        .since(since)
+        .filter("type:TRANSFER")
+        .order_by("request_time ASC")
+        .page_size(2);
     let listed: Vec<_> = list.stream().map_ok(|task| task.task_id).try_collect().await.unwrap();
     assert_eq!(listed, ids);
     assert_eq!(world.simulator.count("task_list"), 3);
@@ -193,8 +219,10 @@ async fn a_deletion_deletes() {
     let submitted = client.transfer().submit_delete(task).await.unwrap();
     let task = done(&client, submitted.task_id).await;
     assert_eq!((task.status, task.kind.as_str()), (TaskStatus::Succeeded, "DELETE"));
-    let left: Vec<_> =
-        fs::read_dir(world.directory("guest/from")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = fs::read_dir(world.directory("guest/from"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(left, ["deep"]);
 }
 

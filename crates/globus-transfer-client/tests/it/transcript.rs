@@ -5,7 +5,9 @@ use std::fs;
 use futures::TryStreamExt;
 use globus_simulator::compare;
 use globus_transfer_client::groups::MemberRole;
-use globus_transfer_client::{Authorizer, ClientCredentials, GlobusClient, Service, Transcript, TransferTask};
+use globus_transfer_client::{
+    Authorizer, ClientCredentials, GlobusClient, Service, Transcript, TransferTask,
+};
 use serde_json::{Value, json};
 
 use crate::world::{GUEST, MAPPED, SECRET, SERVICE, World};
@@ -54,9 +56,17 @@ async fn the_simulator_compares_equal_with_itself_and_known_changes_are_listed()
     let world = World::start().await;
     let text = scenario(&world).await;
     let lower = text.to_lowercase();
-    for private in
-        ["lovelace", "li@", "li-2026", "secret-run", "scan", "facility storage", SECRET, "agsimulated", "127.0.0.1"]
-    {
+    for private in [
+        "lovelace",
+        "li@",
+        "li-2026",
+        "secret-run",
+        "scan",
+        "facility storage",
+        SECRET,
+        "agsimulated",
+        "127.0.0.1",
+    ] {
         assert!(!lower.contains(private), "{private}: {text}");
     }
     let root = tempfile::tempdir().unwrap();
@@ -67,7 +77,8 @@ async fn the_simulator_compares_equal_with_itself_and_known_changes_are_listed()
     // What another service might answer.
     let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let mut change = |path: &str, nth: usize, change: &dyn Fn(&mut Value)| {
-        let mut found = lines.iter_mut().filter(|line| line["request"]["url"].as_str().unwrap().ends_with(path));
+        let mut found =
+            lines.iter_mut().filter(|line| line["request"]["url"].as_str().unwrap().ends_with(path));
         change(&mut found.nth(nth).unwrap_or_else(|| panic!("{path}"))["response"]);
     };
     change("/ls", 1, &|response| {
@@ -94,7 +105,8 @@ async fn the_simulator_compares_equal_with_itself_and_known_changes_are_listed()
             "POST /v0.10/operation/endpoint/{id}/mkdir": [
                 "status: 409 from the service, 502 from the simulator",
                 "header retry-after: only the service has it",
-                "code: 'ClientError.Exists' from the service, 'ExternalError.MkdirFailed.Exists' from the simulator",
+                "code: 'ClientError.Exists' from the service, 'ExternalError.MkdirFailed.Exists' from the \
+                 simulator",
             ],
         }),
         "{different}"

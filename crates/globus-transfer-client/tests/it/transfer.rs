@@ -19,7 +19,10 @@ async fn directories_are_made_listed_and_renamed() {
     let transfer = client.transfer();
 
     let made = transfer.create_dir_all(GUEST, "/2026-03/Li").send().await.unwrap();
-    assert_eq!(made.iter().map(|step| step.creation).collect::<Vec<_>>(), [Creation::Created, Creation::Created]);
+    assert_eq!(
+        made.iter().map(|step| step.creation).collect::<Vec<_>>(),
+        [Creation::Created, Creation::Created]
+    );
     assert!(world.directory("guest/2026-03/Li").is_dir());
     let again = transfer.create_dir_all(GUEST, "/2026-03/Li").send().await.unwrap();
     assert_eq!(again.iter().map(|step| step.creation).collect::<Vec<_>>(), [Creation::Existed]);
@@ -36,7 +39,10 @@ async fn directories_are_made_listed_and_renamed() {
     };
     let ls = || transfer.ls(GUEST, "/2026-03/Li/");
     assert_eq!(names(&ls().send().await.unwrap()).len(), 4);
-    assert_eq!(names(&ls().show_hidden(false).order_by("name").send().await.unwrap()), ["a.h5", "b.h5", "c.txt"]);
+    assert_eq!(
+        names(&ls().show_hidden(false).order_by("name").send().await.unwrap()),
+        ["a.h5", "b.h5", "c.txt"]
+    );
     assert_eq!(names(&ls().filter("name:~*.h5").order_by("size").send().await.unwrap()), ["b.h5", "a.h5"]);
     assert_eq!(names(&ls().order_by("name DESC").limit(2).offset(1).send().await.unwrap()), ["b.h5", "a.h5"]);
 
@@ -89,7 +95,8 @@ async fn a_tree_is_walked_level_by_level() {
     };
     let mut all: Vec<_> = walk(None).map_ok(|found| (found.depth, found.path())).try_collect().await.unwrap();
     all.sort();
-    let expected = [(0, "/t/a"), (0, "/t/b"), (0, "/t/closed"), (1, "/t/a/deep"), (1, "/t/b/up"), (2, "/t/a/deep/er")];
+    let expected =
+        [(0, "/t/a"), (0, "/t/b"), (0, "/t/closed"), (1, "/t/a/deep"), (1, "/t/b/up"), (2, "/t/a/deep/er")];
     let expected: Vec<_> = expected.into_iter().chain([(3, "/t/a/deep/er/file")]).collect();
     assert_eq!(all.iter().map(|(depth, path)| (*depth, path.as_str())).collect::<Vec<_>>(), expected);
     assert_eq!(walk(Some(0)).count().await, 3);
@@ -143,7 +150,10 @@ async fn access_rules_live_their_life() {
     rules.delete(&id).await.unwrap();
     assert_eq!(rules.get(&id).await.unwrap_err().kind(), &ErrorKind::NotFound);
     assert_eq!(rules.delete(&id).await.unwrap_err().kind(), &ErrorKind::NotFound);
-    assert_eq!(rules.update(&id).permissions(Permissions::Read).send().await.unwrap_err().kind(), &ErrorKind::NotFound);
+    assert_eq!(
+        rules.update(&id).permissions(Permissions::Read).send().await.unwrap_err().kind(),
+        &ErrorKind::NotFound
+    );
     assert_eq!(rules.create(NOWHERE, "/a/").send().await.unwrap_err().kind(), &ErrorKind::InvalidRequest);
     assert_eq!(rules.create(li, "/a/../b/").send().await.unwrap_err().kind(), &ErrorKind::InvalidRequest);
 
@@ -177,7 +187,9 @@ async fn lost_answers_double_nothing() {
     let client = world.service();
     let transfer = client.transfer();
     let li = world.simulator.identity("li@example.org").unwrap();
-    for call in ["mkdir", "access_create", "access_delete", "shared_endpoint_create", "rename", "token", "identities"] {
+    for call in
+        ["mkdir", "access_create", "access_delete", "shared_endpoint_create", "rename", "token", "identities"]
+    {
         world.simulator.fault(Fault::cut_after(call));
     }
     let made = transfer.create_dir_all(GUEST, "/new").send().await.unwrap();
@@ -198,7 +210,8 @@ async fn lost_answers_double_nothing() {
     assert!(failure.may_have_been_done(), "{failure}");
     assert_eq!(world.simulator.count("shared_endpoint_create"), 1, "never asked for twice");
 
-    let found = client.auth().identities().by_usernames(&["new@example.org"]).provision(true).send().await.unwrap();
+    let found =
+        client.auth().identities().by_usernames(&["new@example.org"]).provision(true).send().await.unwrap();
     assert_eq!(found.len(), 1);
 }
 
@@ -293,7 +306,10 @@ async fn collections_are_shown_searched_made_and_deleted() {
 
     ada.transfer().collection(id).delete().await.unwrap();
     assert_eq!(ada.transfer().collection(id).get().await.unwrap_err().kind(), &ErrorKind::NotFound);
-    assert_eq!(ada.transfer().collection(GUEST).delete().await.unwrap_err().kind(), &ErrorKind::PermissionDenied);
+    assert_eq!(
+        ada.transfer().collection(GUEST).delete().await.unwrap_err().kind(),
+        &ErrorKind::PermissionDenied
+    );
 }
 
 #[tokio::test]

@@ -55,7 +55,8 @@ impl World {
     }
 
     pub fn client(&self, authorizer: Authorizer) -> GlobusClient {
-        let quick = RetryPolicy::default().min_wait(Duration::from_millis(1)).max_wait(Duration::from_millis(5));
+        let quick =
+            RetryPolicy::default().min_wait(Duration::from_millis(1)).max_wait(Duration::from_millis(5));
         GlobusClient::builder()
             .auth_url(self.simulator.auth_url())
             .transfer_url(self.simulator.transfer_url())
@@ -97,7 +98,8 @@ impl World {
 pub async fn decide(page: &Url, username: &str, decision: &str) -> String {
     // Plain HTTP on loopback, but the library wants to know whose TLS it would use.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let browser = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let browser =
+        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let shown = browser.get(page.clone()).send().await.unwrap();
     assert_eq!(shown.status(), 200, "{}", shown.text().await.unwrap());
     let mut form: Vec<(String, String)> = page.query_pairs().into_owned().collect();

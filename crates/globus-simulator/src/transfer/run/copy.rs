@@ -81,7 +81,13 @@ impl Work {
     }
 
     /// Whether the destination has the file already, by the sync level; without one it is copied always.
-    fn same(&self, file: &FileStep, metadata: &Metadata, source: &End, destination: &End) -> Result<bool, Trouble> {
+    fn same(
+        &self,
+        file: &FileStep,
+        metadata: &Metadata,
+        source: &End,
+        destination: &End,
+    ) -> Result<bool, Trouble> {
         let Some(level) = self.options.sync_level else {
             return Ok(false);
         };
@@ -143,8 +149,9 @@ impl Work {
         file: &FileStep,
     ) -> Result<String, Trouble> {
         let pace = self.world.state().limits.bytes_per_second;
-        let mut hasher = hasher(name)
-            .ok_or_else(|| named(source, &file.source, "ENDPOINT_ERROR", "unknown checksum algorithm", true))?;
+        let mut hasher = hasher(name).ok_or_else(|| {
+            named(source, &file.source, "ENDPOINT_ERROR", "unknown checksum algorithm", true)
+        })?;
         let mut chunk = vec![0; pace.map_or(CHUNK, |pace| pace.div_ceil(20).clamp(1, CHUNK as u64) as usize)];
         let began = Instant::now();
         let mut copied: u64 = 0;
@@ -152,7 +159,8 @@ impl Work {
             if self.stop.now() {
                 return Err(named(source, &file.source, "CANCELED", "canceled", false));
             }
-            let count = input.read(&mut chunk).map_err(|error| trouble(source, &file.source, &error, true))?;
+            let count =
+                input.read(&mut chunk).map_err(|error| trouble(source, &file.source, &error, true))?;
             if count == 0 {
                 return Ok(hex(&hasher.finalize()));
             }

@@ -44,8 +44,11 @@ impl Work {
 
     fn erase_one(&self, item: &Item, path: &Virtual, at: &End) -> Result<(), Trouble> {
         // The link itself is deleted, not its target.
-        let real =
-            at.sandbox.real_or_new(&path.parent()).map_err(|error| trouble(at, path, &error, true))?.join(path.name());
+        let real = at
+            .sandbox
+            .real_or_new(&path.parent())
+            .map_err(|error| trouble(at, path, &error, true))?
+            .join(path.name());
         {
             let state = self.world.state();
             let live = state.collections.get(&at.collection.id).unwrap_or(&at.collection);

@@ -1,4 +1,5 @@
-//! Carrying tasks out: rounds over what is left to do, with faults retried until the deadline, as the service does.
+//! Carrying tasks out: rounds over what is left to do, with faults retried until the deadline, as the service
+//! does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +76,8 @@ fn end(world: &World, id: Uuid, status: Status, fatal: Option<(&str, &str)>) {
 async fn carry_out(world: &Arc<World>, id: Uuid, order: Option<TaskOrder>) {
     let began = Instant::now();
     with(world, id, |task| {
-        let details = "{\n  \"type\": \"GridFTP Transfer\", \n  \"concurrency\": 2, \n  \"protocol\": \"Mode S\"\n}";
+        let details =
+            "{\n  \"type\": \"GridFTP Transfer\", \n  \"concurrency\": 2, \n  \"protocol\": \"Mode S\"\n}";
         let details = match task.kind {
             Kind::Transfer => details.to_owned(),
             Kind::Delete => "{\n  \"type\": \"GridFTP Delete\"\n}".to_owned(),
@@ -90,7 +92,8 @@ async fn carry_out(world: &Arc<World>, id: Uuid, order: Option<TaskOrder>) {
         }
         Some(TaskOrder::Stall) => {
             with(world, id, |task| {
-                let details = "Error (connect)\nServer: 127.0.0.1:443\nMessage: stalled by order of a fault\n";
+                let details =
+                    "Error (connect)\nServer: 127.0.0.1:443\nMessage: stalled by order of a fault\n";
                 task.counts.faults += 1;
                 task.counts.retrying = task.counts.total;
                 task.event("CONNECT_FAILED", "connect failed", details.to_owned(), true);

@@ -1,4 +1,5 @@
-//! From a line of a submission to its files: what a directory holds, what filter rules leave of it, what is too much.
+//! From a line of a submission to its files: what a directory holds, what filter rules leave of it, what is
+//! too much.
 
 use std::path::Path;
 
@@ -14,7 +15,9 @@ impl Work {
     pub(super) fn step(&self, step: &Step, source: &End, destination: &End) -> Result<Vec<Step>, Trouble> {
         match step {
             Step::Item(item) => self.item(item, source, destination).map(|step| vec![step]),
-            Step::Directory { source: from, destination: to } => self.directory(from, to, source, destination),
+            Step::Directory { source: from, destination: to } => {
+                self.directory(from, to, source, destination)
+            }
             Step::File(file) => self.copy(file, source, destination).map(|()| Vec::new()),
             Step::Link { source: from, destination: to } => {
                 self.link(from, to, source, destination).map(|()| Vec::new())
@@ -41,8 +44,11 @@ impl Work {
         if item.link {
             return Ok(Step::Link { source: from, destination: to });
         }
-        let metadata =
-            source.sandbox.dir.metadata(from.relative()).map_err(|error| trouble(source, &from, &error, true))?;
+        let metadata = source
+            .sandbox
+            .dir
+            .metadata(from.relative())
+            .map_err(|error| trouble(source, &from, &error, true))?;
         match (metadata.is_dir(), item.recursive) {
             (true, Some(false)) => Err(named(source, &from, "IS_A_DIRECTORY", "Is a directory", true)),
             (false, Some(true)) => Err(named(source, &from, "NOT_A_DIRECTORY", "Not a directory", true)),
@@ -57,7 +63,13 @@ impl Work {
     }
 
     /// Makes the directory and lists what is in it.
-    fn directory(&self, from: &Virtual, to: &Virtual, source: &End, destination: &End) -> Result<Vec<Step>, Trouble> {
+    fn directory(
+        &self,
+        from: &Virtual,
+        to: &Virtual,
+        source: &End,
+        destination: &End,
+    ) -> Result<Vec<Step>, Trouble> {
         self.allow(source, from, Permission::Read, true)?;
         self.allow(destination, to, Permission::Write, false)?;
         let at_source = |error: std::io::Error| trouble(source, from, &error, true);
@@ -100,7 +112,9 @@ impl Work {
             match self.options.links {
                 Links::Ignore => return Ok(None),
                 Links::Keep => {
-                    return Ok(self.included(name, "symlink").then_some(Step::Link { source: from, destination: to }));
+                    return Ok(self
+                        .included(name, "symlink")
+                        .then_some(Step::Link { source: from, destination: to }));
                 }
                 Links::Copy => match dir.metadata(from.relative()) {
                     Ok(metadata) => kind = metadata.file_type(),
@@ -127,7 +141,9 @@ impl Work {
         self.options
             .filter_rules
             .iter()
-            .find(|rule| rule.kind.as_deref().is_none_or(|wanted| wanted == kind) && wildcard(&rule.name, name))
+            .find(|rule| {
+                rule.kind.as_deref().is_none_or(|wanted| wanted == kind) && wildcard(&rule.name, name)
+            })
             .is_none_or(|rule| rule.include)
     }
 
@@ -163,7 +179,8 @@ impl Work {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
             let there = source.sandbox.dir.symlink_metadata(from.join(&name.to_string_lossy()).relative());
-            let same = there.is_ok_and(|there| entry.file_type().is_ok_and(|kind| kind.is_dir() == there.is_dir()));
+            let same =
+                there.is_ok_and(|there| entry.file_type().is_ok_and(|kind| kind.is_dir() == there.is_dir()));
             if same {
                 continue;
             }

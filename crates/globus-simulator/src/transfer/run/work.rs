@@ -144,8 +144,8 @@ impl Work {
             && matches!(trouble.code, "PERMISSION_DENIED" | "FILE_NOT_FOUND")
     }
 
-    /// Deletions end at the first error; transfers when a file isn't what its submission says, and where asked to for
-    /// want of space.
+    /// Deletions end at the first error; transfers when a file isn't what its submission says, and where
+    /// asked to for want of space.
     fn fatal(&self, trouble: &Trouble) -> Option<&'static str> {
         let quota = self.options.fail_on_quota_errors && trouble.code == "QUOTA_EXCEEDED";
         let wrong = trouble.at_source && trouble.code == "VERIFY_CHECKSUM";
@@ -212,16 +212,27 @@ impl Work {
             collection
         };
         let sandbox =
-            Sandbox::open(&collection.directory, collection.host_path.as_deref()).map_err(|error| Trouble {
-                code: "ENDPOINT_ERROR",
-                details: format!("Error (connect)\nEndpoint: {} ({id})\nMessage: {error}", collection.name),
-                at_source: false,
+            Sandbox::open(&collection.directory, collection.host_path.as_deref()).map_err(|error| {
+                Trouble {
+                    code: "ENDPOINT_ERROR",
+                    details: format!(
+                        "Error (connect)\nEndpoint: {} ({id})\nMessage: {error}",
+                        collection.name
+                    ),
+                    at_source: false,
+                }
             })?;
         Ok(End { collection, sandbox })
     }
 
     /// Refuses a path that the access rules of now don't allow, as given or where it really leads.
-    pub fn allow(&self, end: &End, path: &Virtual, needed: Permission, at_source: bool) -> Result<(), Trouble> {
+    pub fn allow(
+        &self,
+        end: &End,
+        path: &Virtual,
+        needed: Permission,
+        at_source: bool,
+    ) -> Result<(), Trouble> {
         let real = end.sandbox.real_or_new(path).map_err(|error| trouble(end, path, &error, at_source))?;
         let state = self.world.state();
         // The rules may have changed since the task began.
@@ -237,7 +248,8 @@ pub(super) fn text(path: &Virtual) -> String {
 
 fn message(end: &End, path: &Virtual, reason: &str) -> String {
     format!(
-        "Error (transfer)\nEndpoint: {} ({})\nServer: 127.0.0.1:443\nFile: {}\nMessage: Fatal FTP response\n---\n\
+        "Error (transfer)\nEndpoint: {} ({})\nServer: 127.0.0.1:443\nFile: {}\nMessage: Fatal FTP response\n\
+         ---\n\
          Details: 500-Command failed. : {reason}\\r\\n500 End.\\r\\n",
         end.collection.name,
         end.collection.id,

@@ -1,5 +1,5 @@
-//! What the administrators of a collection see and do: everyone's tasks, and pause rules ("advanced collection
-//! management"). The calls need the role `activity_monitor` or `activity_manager`.
+//! What the administrators of a collection see and do: everyone's tasks, and pause rules ("advanced
+//! collection management"). The calls need the role `activity_monitor` or `activity_manager`.
 
 mod actions;
 mod tasks;
@@ -192,7 +192,11 @@ impl<'a> ManagerHandler<'a> {
         deleted(self.core.transfer::<Value>(Call::delete(url, format!("delete the pause rule {rule}"))).await)
     }
 
-    async fn list<T: serde::de::DeserializeOwned>(self, segments: &[&str], operation: &str) -> Result<Vec<T>> {
+    async fn list<T: serde::de::DeserializeOwned>(
+        self,
+        segments: &[&str],
+        operation: &str,
+    ) -> Result<Vec<T>> {
         let call = Call::get(self.url(segments)?, operation);
         Ok(self.core.transfer::<DataList<T>>(call).await?.data)
     }

@@ -149,7 +149,8 @@ impl<'a> ManagedTasks<'a> {
 
     async fn page(&self, last_key: Option<String>) -> Result<Page> {
         let url = self.core.transfer_endpoint(&["endpoint_manager", "task_list"])?;
-        let mut call = Call::get(url, "list the tasks on the managed collections").query_if("last_key", last_key);
+        let mut call =
+            Call::get(url, "list the tasks on the managed collections").query_if("last_key", last_key);
         for (name, value) in &self.filters {
             call = call.query(name, value);
         }
