@@ -20,3 +20,4 @@ pub mod settings;
 pub mod status;
 pub mod sync;
 pub mod user_info;
+pub mod web;

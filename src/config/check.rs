@@ -111,6 +111,14 @@ pub(super) fn check(config: &Config) -> Problems {
     }
     super::sync::check(config, &mut problems);
     check_hooks(config, &mut problems);
+    for (n, host) in config.web.hosts.iter().enumerate() {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+        if host.is_empty() || !host.chars().all(is_name) {
+            let message =
+                format!("{host:?} is no host name like \"beamshare.example.org\", without scheme and port");
+            problems.push((key!["web", "hosts", n], message));
+        }
+    }
     if let Some(level) = &config.log.level
         && let Err(error) = tracing_subscriber::EnvFilter::builder().parse(level)
     {

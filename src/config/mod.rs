@@ -72,6 +72,9 @@ pub struct Config {
     /// `[log]`
     #[serde(default)]
     pub log: Log,
+    /// `[web]`
+    #[serde(default)]
+    pub web: Web,
     /// `[metrics]`
     #[serde(default)]
     pub metrics: Metrics,
@@ -119,7 +122,26 @@ impl Beamline {
     }
 }
 
-/// `[metrics]`: what the status records say, for Prometheus.
+/// `[web]`: the read-only page, its API, and the metrics.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Web {
+    /// The address of the page, e.g. `127.0.0.1:8020`; several beamlines of one process may have the same. Without it there
+    /// is no page.
+    pub listen: Option<SocketAddr>,
+    /// Whether the page shows names, addresses, directories and messages. With `false` it shows states and numbers only.
+    pub names: bool,
+    /// Host names under which browsers reach the page, beside this machine's own, e.g. that of a proxy
+    pub hosts: Vec<String>,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Web { listen: None, names: true, hosts: vec![] }
+    }
+}
+
+/// `[metrics]`: the metrics alone, without the page. `[web]` has them, too.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {

@@ -9,10 +9,10 @@ use crate::delivery::{Deliverer, DeliveryReport, Obstacle, Options, Outcome, Res
 use crate::domain::decision::Watched;
 use crate::domain::{Backoff, Experiment};
 use crate::journal::{DeliveryRow, ExperimentRow, Journal, JournalError, RunLock, SPACE_LOW};
-use crate::metrics::Facts;
 use crate::settings;
-use crate::status::{Lease, OperatorCommands, StatusRecords};
+use crate::status::{Lease, OperatorCommands, Published, StatusModel, StatusRecords};
 use crate::user_info::Watcher;
+use crate::web::Endpoint;
 use channel_access::Context;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,8 +52,10 @@ pub(super) struct Beamline {
     pub(super) watcher: Watcher,
     pub(super) records: StatusRecords,
     pub(super) commands: OperatorCommands,
-    /// What is told to Prometheus
-    pub(super) facts: watch::Sender<Facts>,
+    /// The state for the metrics and the web page
+    pub(super) published: watch::Sender<Published>,
+    /// What the web server needs to know beside it
+    pub(super) endpoint: watch::Sender<Endpoint>,
     /// Whether these records are this beamshare's to serve, or another one's
     pub(super) lease: watch::Receiver<Lease>,
     /// What has been made of it: without the lease nothing is looked at, delivered or shown
@@ -126,12 +128,11 @@ impl Beamline {
         let changes = files.map(|files| files.watch(&config, settings::CHECKS));
         let changes = changes.and_then(|changes| changes.inspect_err(|error| tracing::warn!("{error}")).ok());
         let lease = records.lease();
-        let facts = Facts {
-            beamline: config.beamline.name.clone(),
-            records: records.clone(),
-            last_run: None,
-            listen: config.metrics.listen,
-        };
+        let published = Published::new(StatusModel::new(
+            &config.beamline.name,
+            &config.epics.prefix,
+            config.beamline.zone(),
+        ));
         Ok(Beamline {
             context,
             journal,
@@ -140,7 +141,8 @@ impl Beamline {
             records,
             commands,
             lease,
-            facts: watch::Sender::new(facts),
+            published: watch::Sender::new(published),
+            endpoint: watch::Sender::new(Endpoint::of(&config)),
             serves: false,
             journal_lost: false,
             changes,
@@ -310,6 +312,7 @@ impl Beamline {
 
     async fn beat(&mut self) -> Result<(), JournalError> {
         self.records.beat();
+        self.published.send_modify(Published::beat);
         self.beats = self.beats.wrapping_add(1);
         if !self.serves {
             return Ok(());

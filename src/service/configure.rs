@@ -6,6 +6,7 @@ use crate::delivery::Deliverer;
 use crate::journal::JournalError;
 use crate::status::StatusRecords;
 use crate::user_info::Watcher;
+use crate::web::Endpoint;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,13 +63,12 @@ impl Beamline {
             let lost = self.lease_changed().await;
             std::mem::replace(&mut self.records, records).release(RELEASE_LIMIT).await;
             self.commands = commands;
-            self.facts.send_modify(|facts| facts.records = self.records.clone());
             self.auto = None;
             lost.map_err(|error| error.to_string())?;
         }
         self.syncs.configure(&config, &self.journal).await.map_err(|error| error.to_string())?;
         self.deliverer = Arc::new(deliverer);
-        self.facts.send_modify(|facts| facts.listen = config.metrics.listen);
+        self.endpoint.send_replace(Endpoint::of(&config));
         self.config = config;
         Ok(())
     }

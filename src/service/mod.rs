@@ -14,8 +14,8 @@ mod syncs;
 use crate::config::{Config, ConfigWatcher};
 use crate::delivery::SetUpError;
 use crate::journal::{JournalError, LockError};
-use crate::metrics;
 use crate::sync::SyncError;
+use crate::web;
 use beamline::Beamline;
 use channel_access::{CaError, Context};
 use std::path::PathBuf;
@@ -61,9 +61,8 @@ pub enum DaemonError {
 }
 
 /// Logged at the start where nothing restricts who can be named.
-const UNRESTRICTED: &str = "anyone who can write the user-info PVs can name any person for a new group. Set \
-                            [rules] email_domains, [schedule] or [rules] tag_key_file; `beamshare check` \
-                            explains the levels";
+const UNRESTRICTED: &str = "anyone who can write the user-info PVs can name any person for a new group. Set [rules] \
+                            email_domains, [schedule] or [rules] tag_key_file; `beamshare check` explains the levels";
 
 /// Serves the beamlines of these configurations until SIGTERM or SIGINT; a message that is under way then
 /// ends first, unless a second signal comes. SIGHUP reads the configurations again.
@@ -88,7 +87,7 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
     let context = Context::new()?;
     let files = ConfigWatcher::new().inspect_err(|error| tracing::warn!("{error}")).ok();
     let mut beamlines = JoinSet::new();
-    let mut facts = vec![];
+    let mut sources = vec![];
     for config in configs {
         let span = tracing::info_span!("beamline", beamline = config.beamline.name);
         if config.trusts_network_silently() {
@@ -96,13 +95,13 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
         }
         let beamline =
             Beamline::start(context.clone(), config, files.as_ref()).instrument(span.clone()).await?;
-        facts.push(beamline.facts.subscribe());
+        sources.push(beamline.web_source());
         beamlines.spawn_local(beamline.serve(stopped.clone(), reloading.clone()).instrument(span));
     }
     drop(stopped);
     // Ends with this set.
     let mut endpoints = JoinSet::new();
-    endpoints.spawn(metrics::serve_all(facts));
+    endpoints.spawn(web::serve_all(sources));
     let fault = |fault: JoinError| DaemonError::Fault(fault.to_string());
     loop {
         tokio::select! {

@@ -1,94 +1,96 @@
-//! What the status records say: worked out anew after each event from what is so, never kept beside it.
+//! The state of the beamline as the records, the metrics and the web page show it.
 
 use super::beamline::{Beamline, Shown};
 use super::situation::Situation;
+use super::syncs::Overview;
 use crate::domain::{Field, STEPS, Step, StepStatus};
 use crate::journal::DeliveryState;
-use crate::status::{BeamlineStatus, Record};
+use crate::status::{BeamlineStatus, DataStatus, GroupStatus, LastRun, StatusModel, StepEntry};
 use crate::user_info::Release;
+use crate::web;
 use jiff::Timestamp;
 
 impl Beamline {
-    /// Brings the status records up to date.
+    /// Publishes the state: to the status records, the metrics and the web page.
     pub(super) fn publish(&self) {
-        if !self.serves && !self.journal_lost {
-            return; // the records are another beamshare's
-        }
-        let (status, mut message) = self.status();
-        // Who and what come first: the record may cut the rest.
-        if let Some(low) = &self.space_low {
-            message += &format!(" | {low}");
-        }
-        if let Some(trouble) = &self.config_trouble {
-            message += &format!(" | Edit of the configuration not in force: {trouble}");
-        }
-        if let Some(refused) =
-            self.resend_refused.as_ref().filter(|refused| refused.ends_at > Timestamp::now())
-        {
-            message += &format!(" | {refused}");
-        }
-        self.records.set_text(Record::StatusMsg, &message);
-        let pending = match &self.situation {
-            Situation::Held(held) => held.pending(),
-            _ => String::new(),
-        };
-        self.records.set_text(Record::PendingMsg, &pending);
-        self.records.set_count(Record::RunCount, u64::try_from(self.counts.0).unwrap_or_default());
-        self.records.set_count(Record::ErrorCount, u64::try_from(self.counts.1).unwrap_or_default());
-        self.publish_sync();
-        if let Some(shown) = &self.shown {
-            self.publish_delivery(shown);
-        } else {
-            for step in steps_with_records() {
-                self.records.set_step(step, StepStatus::Pending, "");
+        // Otherwise the records are another process's.
+        let is_ours = self.serves || self.journal_lost;
+        self.published.send_modify(|published| {
+            if is_ours {
+                published.status = self.model(published.status.last_run);
+                self.records.show(&published.status);
             }
-        }
-        let last_run =
-            self.shown.as_ref().and_then(|shown| shown.last.as_ref()).and_then(|last| last.ended_at);
-        self.facts.send_modify(|facts| facts.last_run = last_run.or(facts.last_run));
-        // Last, since they are written after what was set before them.
-        self.records.set_status(status);
-        // From the press on, so that whoever waits for the end doesn't take the look at the places for it.
-        let pressed = matches!(self.situation, Situation::Planning { pressed: true });
-        self.records.set_run(self.deliveries.any() || pressed);
+            published.lease = self.records.lease().borrow().clone();
+            published.missing = self.records.missing().len();
+        });
     }
 
-    /// The data that moves, and what a delivery makes of the copies.
-    fn publish_sync(&self) {
-        let copies = self.shown.as_ref().and_then(|shown| shown.report.steps.get(&Step::Sync));
-        let copies = copies.filter(|(status, _)| matches!(status, StepStatus::Failed | StepStatus::Running));
-        let Some(overview) = self.syncs.overview() else {
-            self.records.set_step(Step::Sync, StepStatus::Skipped, "not configured");
-            return;
-        };
-        let (status, message) = match copies {
-            Some((StepStatus::Failed, message)) => {
-                (StepStatus::Failed, format!("{message}; {}", overview.message))
-            }
-            Some((status, message)) if overview.status != StepStatus::Failed => {
-                (*status, format!("{message}; {}", overview.message))
-            }
-            _ => (overview.status, overview.message.clone()),
-        };
-        self.records.set_step(Step::Sync, status, message.trim_end_matches("; "));
-        self.records.set_count(Record::SyncFiles, overview.files);
-        self.records.set_count(Record::SyncFilesTotal, overview.files_total);
-        self.records.set_number(Record::SyncBytes, overview.bytes as f64);
-        self.records.set_number(Record::SyncRate, overview.rate as f64 / 1e6);
-        self.records.set_count(Record::SyncFaults, overview.faults);
-        self.records
-            .set_text(Record::SyncTask, &overview.task.map(|task| task.to_string()).unwrap_or_default());
+    /// What the web server reads of this beamline.
+    pub(super) fn web_source(&self) -> web::Source {
+        let (published, endpoint) = (self.published.subscribe(), self.endpoint.subscribe());
+        web::Source { published, endpoint, journal: self.journal.clone() }
     }
 
-    /// What to say when the service is stopped: the IOC's watchdog says the rest.
+    /// Shows that the service is stopped.
     pub(super) fn publish_shutdown(&self) {
-        let goes_on =
-            if self.deliveries.any() { "; it goes on with the delivery when it is started" } else { "" };
-        self.records.set_text(Record::StatusMsg, &format!("beamshare was stopped{goes_on}"));
-        if self.deliveries.any() {
-            self.records.set_status(BeamlineStatus::Waiting);
+        self.records.show_stopped(self.deliveries.any());
+    }
+
+    /// The state of the beamline, worked out anew from what is so. `last_run` is the last delivery that has
+    /// ended so far.
+    fn model(&self, last_run: Option<LastRun>) -> StatusModel {
+        let (status, message) = self.status();
+        let refused = self.resend_refused.as_ref().filter(|refused| refused.ends_at > Timestamp::now());
+        let trouble = self.config_trouble.as_ref();
+        let notes = [
+            self.space_low.clone(),
+            trouble.map(|trouble| format!("Edit of the configuration not in force: {trouble}")),
+            refused.map(ToString::to_string),
+        ];
+        // From the press on, so that a script that waits for the end doesn't take the look at the places for
+        // it.
+        let pressed = matches!(self.situation, Situation::Planning { pressed: true });
+        let last = self.shown.as_ref().and_then(|shown| shown.last.as_ref());
+        let last = last.and_then(|last| {
+            let ended_at = last.ended_at?;
+            Some(LastRun { ended_at, duration_s: ended_at.duration_since(last.started_at).as_secs_f64() })
+        });
+        let overview = self.syncs.overview();
+        StatusModel {
+            status,
+            message,
+            notes: notes.into_iter().flatten().collect(),
+            running: self.deliveries.any() || pressed,
+            auto: self.auto,
+            paused: self.paused,
+            held: match &self.situation {
+                Situation::Held(held) => Some(held.to_status()),
+                _ => None,
+            },
+            group: self.shown.as_ref().map(group_status),
+            steps: self.steps(overview.as_ref()),
+            data: overview.as_ref().map(DataStatus::from),
+            last_run: last.or(last_run),
+            deliveries: u64::try_from(self.counts.0).unwrap_or_default(),
+            deliveries_failed: u64::try_from(self.counts.1).unwrap_or_default(),
+            ..StatusModel::new(
+                &self.config.beamline.name,
+                &self.config.epics.prefix,
+                self.config.beamline.zone(),
+            )
         }
-        self.records.set_run(false);
+    }
+
+    /// The steps of the delivery on the screen, and of the transfers.
+    fn steps(&self, overview: Option<&Overview>) -> Vec<StepEntry> {
+        let reported = |step| self.shown.as_ref().and_then(|shown| shown.report.steps.get(&step)).cloned();
+        let of_delivery = STEPS.iter().filter(|rule| rule.has_records).map(|rule| {
+            // A delivery that has not looked yet says nothing of its steps.
+            let (status, message) = reported(rule.step).unwrap_or_default();
+            StepEntry { step: rule.step, status, message }
+        });
+        let (status, message) = sync_step(overview, reported(Step::Sync));
+        of_delivery.chain([StepEntry { step: Step::Sync, status, message }]).collect()
     }
 
     /// The state and its sentence.
@@ -158,35 +160,49 @@ impl Beamline {
             None => (BeamlineStatus::Idle, format!("{name}: accepted, not delivered; press Run")),
         }
     }
+}
 
-    fn publish_delivery(&self, shown: &Shown) {
-        let (experiment, report) = (&shown.row.experiment, &shown.report);
-        self.records.set_text(Record::YearMonth, &experiment.year_month.to_string());
-        self.records.set_text(Record::LastName, experiment.pi_last_name.as_str());
-        self.records.set_text(Record::Email, experiment.pi_email.as_str());
-        let proposal = experiment.details.get(&Field::ProposalNumber);
-        self.records.set_text(Record::Proposal, proposal.map_or("", String::as_str));
-        self.records.set_text(Record::Path, &report.path);
-        self.records.set_text(Record::DataLink, &report.data_link);
-        for step in steps_with_records() {
-            // A delivery that has not looked yet says nothing of its steps.
-            let (status, message) = report.steps.get(&step).cloned().unwrap_or_default();
-            self.records.set_step(step, status, &message);
+/// The state of the transfers, with what a delivery makes of the copies.
+fn sync_step(overview: Option<&Overview>, copies: Option<(StepStatus, String)>) -> (StepStatus, String) {
+    let Some(overview) = overview else { return (StepStatus::Skipped, "not configured".to_owned()) };
+    let (status, message) = match copies {
+        Some((StepStatus::Failed, message)) => {
+            (StepStatus::Failed, format!("{message}; {}", overview.message))
         }
-        self.records.set_count(Record::UsersTotal, report.users_total.into());
-        self.records.set_count(Record::UsersShared, report.users_shared.into());
-        self.records.set_count(Record::EmailsSent, report.emails_sent.into());
-        self.records.set_count(Record::EmailsFailed, report.emails_failed.into());
-        if let Some((last, ended)) = shown.last.as_ref().and_then(|last| Some((last, last.ended_at?))) {
-            let local = ended.to_zoned(self.config.beamline.zone());
-            self.records.set_text(Record::LastRun, &local.strftime("%Y-%m-%d %H:%M:%S").to_string());
-            self.records
-                .set_number(Record::LastDuration, ended.duration_since(last.started_at).as_secs_f64());
+        Some((StepStatus::Running, message)) if overview.status != StepStatus::Failed => {
+            (StepStatus::Running, format!("{message}; {}", overview.message))
         }
+        _ => (overview.status, overview.message.clone()),
+    };
+    (status, message.trim_end_matches("; ").to_owned())
+}
+
+fn group_status(shown: &Shown) -> GroupStatus {
+    let (experiment, report) = (&shown.row.experiment, &shown.report);
+    GroupStatus {
+        year_month: experiment.year_month.to_string(),
+        pi_last_name: experiment.pi_last_name.to_string(),
+        pi_email: experiment.pi_email.to_string(),
+        proposal_number: experiment.details.get(&Field::ProposalNumber).cloned().unwrap_or_default(),
+        path: report.path.clone(),
+        data_link: report.data_link.clone(),
+        users_total: report.users_total,
+        users_shared: report.users_shared,
+        emails_sent: report.emails_sent,
+        emails_failed: report.emails_failed,
     }
 }
 
-/// The steps whose records show a delivery; those of the transfers show the pairs.
-fn steps_with_records() -> impl Iterator<Item = Step> {
-    STEPS.iter().filter(|rule| rule.has_records).map(|rule| rule.step)
+impl From<&Overview> for DataStatus {
+    fn from(overview: &Overview) -> DataStatus {
+        DataStatus {
+            files: overview.files,
+            files_total: overview.files_total,
+            bytes: overview.bytes,
+            bytes_total: overview.bytes_total,
+            bytes_per_second: overview.rate,
+            faults: overview.faults,
+            task: overview.task,
+        }
+    }
 }

@@ -1,5 +1,6 @@
 use crate::domain::{Experiment, Field, Readings, RelativePath};
 use crate::journal::AcceptedBy;
+use crate::status::HeldStatus;
 use crate::user_info::{Hold, Release};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -92,6 +93,20 @@ impl Held {
             paths.join(" and "),
             reasons.join(". ")
         )
+    }
+
+    /// The same for the status model.
+    pub fn to_status(&self) -> HeldStatus {
+        HeldStatus {
+            release: match self.release() {
+                Release::Run => "Run or Approve",
+                Release::Approve => "Approve",
+                Release::TagAgain => "Tag again",
+            },
+            experiment: self.experiment.to_string(),
+            pending: self.pending(),
+            reasons: self.reasons().into_iter().map(str::to_owned).collect(),
+        }
     }
 
     fn reasons(&self) -> Vec<&str> {

@@ -1,22 +1,28 @@
 //! The records of db/beamshare.db: what the control room sees, and the operator's commands.
 //!
-//! - [`StatusRecords`] keeps the records at the values that the service sets, and receives
-//!   [`OperatorCommands`].
+//! - [`StatusRecords`] keeps the records at the values that the service sets, and receives [`OperatorCommands`].
+//! - [`StatusModel`] is the state of a beamline that the service publishes: [`StatusRecords::show`] writes it to the records,
+//!   the metrics and the web page read it.
 //! - [`Record`] names the records, with their types and states.
 
 mod commands;
 mod lease;
 mod lease_owner;
 mod links;
+mod model;
 mod record;
 mod record_writer;
 mod records;
 mod run_button;
+mod show;
 mod target;
 mod write_order;
 
 pub use commands::{OperatorCommand, OperatorCommands};
 pub use lease::Lease;
 pub use lease_owner::holder_name;
-pub use record::{BeamlineStatus, Record, RecordKind, STEP_STATES};
+pub use model::{
+    DataStatus, GroupStatus, HEART_LIMIT, HeldStatus, LastRun, Published, StatusModel, StepEntry,
+};
+pub use record::{BeamlineStatus, Record, RecordKind, STEP_STATES, step_label};
 pub use records::{NotDisplayed, StatusRecords};

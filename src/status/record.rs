@@ -5,7 +5,7 @@ use std::fmt;
 use crate::domain::{Step, StepStatus};
 
 /// What beamshare is doing: the states of the record `Status`, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[repr(u16)]
 pub enum BeamlineStatus {
     /// Nothing to do, and nothing was done since the start.
@@ -65,6 +65,11 @@ pub(super) fn step_index(status: StepStatus) -> u16 {
         StepStatus::Skipped => 3,
         StepStatus::Failed => 4,
     }
+}
+
+/// The label of a step's state, as its record has it.
+pub fn step_label(status: StepStatus) -> &'static str {
+    STEP_STATES[usize::from(step_index(status))].1
 }
 
 /// What a record is for, and so how beamshare treats it.

@@ -265,17 +265,6 @@ impl StatusRecords {
         }
     }
 
-    /// The target of a record as a number: a count, or the index of a state. `None` for texts, and before it
-    /// was set.
-    pub fn number(&self, record: Record) -> Option<f64> {
-        match self.inner.slots.get(&record)?.wanted.borrow().value {
-            Some(Displayed::State(n)) => Some(n.into()),
-            Some(Displayed::Count(n)) => Some(n.into()),
-            Some(Displayed::Number(x)) => Some(x),
-            Some(Displayed::Text(_)) | None => None,
-        }
-    }
-
     /// The records that no IOC serves at present.
     pub fn missing(&self) -> Vec<Record> {
         missing(&self.inner.connected.borrow())

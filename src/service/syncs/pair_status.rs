@@ -38,6 +38,7 @@ pub(in super::super) struct Overview {
     pub files: u64,
     pub files_total: u64,
     pub bytes: u64,
+    pub bytes_total: u64,
     /// Bytes a second
     pub rate: u64,
     pub faults: u64,
@@ -69,6 +70,7 @@ impl Overview {
             files: sum(|report| report.files),
             files_total: sum(|report| report.files_total),
             bytes: sum(|report| report.bytes),
+            bytes_total: sum(|report| report.bytes_total),
             rate: sum(|report| report.rate),
             faults: sum(|report| report.faults),
             task: active.and_then(|pair| pair.report.task),
