@@ -1,5 +1,5 @@
 use super::failure::{Exit, Failure};
-use super::{Outcome, print};
+use super::{Outcome, Settings, print};
 use beamshare::config::{self, Trust};
 use clap::{Args, ValueEnum};
 use std::fs::OpenOptions;
@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 /// Write the commented settings, the message templates and a systemd unit, to be edited
 ///
-/// The settings need a level of trust: who may be named as the user group. On a terminal, init asks for it;
-/// the options below answer in a script. Nothing is overwritten, unless --force is given.
+/// The settings need a level of trust: who may be named as the user group. On a terminal, init asks for it; a
+/// script must choose it with the options below. Nothing is overwritten, unless --force is given.
 #[derive(Args)]
 pub struct Init {
     /// The folder; created if it is missing
@@ -63,6 +63,10 @@ const FILES: [(&str, &str); 8] = [
     ("beamshare.service", include_str!("../../config/beamshare.service")),
 ];
 
+/// No default: whoever is named as the PI gets access to data.
+const NO_CHOICE: &str = "nothing written: no level of trust was chosen; \
+                         add --email-domain DOMAIN, --schedule KIND, --tag-key or --network";
+
 /// The key file's name, as the settings have it.
 const KEY: &str = "tag.key";
 
@@ -83,12 +87,14 @@ impl Init {
             }
         }
         let stdin = std::io::stdin();
-        let trust = if self.trust.is_made() || !stdin.is_terminal() {
+        let trust = if self.trust.is_made() {
             self.trust.clone()
+        } else if !stdin.is_terminal() {
+            return Err(Failure::usage(NO_CHOICE));
         } else {
             let asked = ask(&mut stdin.lock(), &mut std::io::stderr());
             let asked = asked.map_err(|error| Failure::failed(format!("can't ask: {error}")))?;
-            asked.ok_or_else(|| Failure::usage("nothing written: no level of trust was chosen"))?
+            asked.ok_or_else(|| Failure::usage(NO_CHOICE))?
         };
         let folder = self.folder.display();
         std::fs::create_dir_all(&self.folder)
@@ -114,7 +120,13 @@ impl Init {
             print::line(format_args!("wrote {}", key.display()));
         }
         print::lines(format_args!("\nLevel of trust: {}. {}", trust.level(), trust.next()));
-        print::line("Now edit beamshare.toml, then run: beamshare check");
+        let file = self.folder.join("beamshare.toml");
+        let option = if Settings::found_without_option(&file) {
+            String::new()
+        } else {
+            format!(" --config {}", file.display())
+        };
+        print::line(format_args!("Now edit {}, then run: beamshare check{option}", file.display()));
         Ok(Exit::Done)
     }
 }
@@ -140,9 +152,6 @@ impl TrustChoice {
     fn next(&self) -> &'static str {
         match self.level() {
             Trust::Network => "Everybody who can write the user-info PVs decides who gets access.",
-            Trust::Domains if self.email_domain.is_empty() => {
-                "Replace example.org in email_domains by your users' domains; other addresses are rejected."
-            }
             Trust::Domains => "Other addresses are rejected.",
             Trust::Schedule => "Complete [schedule.from]; groups that it does not list wait for Approve.",
             Trust::Signed => {
@@ -153,9 +162,6 @@ impl TrustChoice {
 
     /// The settings with this choice. The file's own are those of the level `domains`.
     fn settings(&self, text: &str) -> String {
-        if !self.is_made() {
-            return text.to_owned();
-        }
         let domains = self.email_domain.iter().map(|domain| toml::Value::from(domain.as_str())).collect();
         let domains = format!("email_domains = {}", toml::Value::Array(domains));
         let schedule: &[&str] = match self.schedule {
@@ -276,7 +282,6 @@ mod tests {
         let choice = TrustChoice::default;
         let domains = vec!["aps.anl.gov".to_owned(), "upf.edu".to_owned()];
         for (trust, level, email_domains) in [
-            (choice(), Trust::Domains, vec!["example.org".to_owned()]),
             (TrustChoice { email_domain: domains.clone(), ..choice() }, Trust::Domains, domains),
             (TrustChoice { schedule: Some(ScheduleKind::Aps), ..choice() }, Trust::Schedule, vec![]),
             (TrustChoice { schedule: Some(ScheduleKind::File), ..choice() }, Trust::Schedule, vec![]),

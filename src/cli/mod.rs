@@ -105,6 +105,9 @@ struct Format {
     json: bool,
 }
 
+/// The settings that are used without --config: the first that exists.
+const USUAL_FILES: [&str; 2] = ["beamshare.toml", "/etc/beamshare/beamshare.toml"];
+
 /// Which settings a verb works with.
 struct Settings {
     given: Option<PathBuf>,
@@ -113,16 +116,21 @@ struct Settings {
 impl Settings {
     /// The file: the one given (by option or environment), or the first that is there.
     fn file(&self) -> Result<PathBuf, Failure> {
-        const USUAL: [&str; 2] = ["beamshare.toml", "/etc/beamshare/beamshare.toml"];
         if let Some(file) = &self.given {
             return Ok(file.clone());
         }
-        let found = USUAL.iter().map(Path::new).find(|file| file.exists());
+        let found = USUAL_FILES.iter().map(Path::new).find(|file| file.exists());
         found.map(Path::to_owned).ok_or_else(|| {
             let message = "no settings: there is neither ./beamshare.toml nor /etc/beamshare/beamshare.toml; \
                            name the file (--config FILE), or write one (beamshare init)";
             Failure::usage(message)
         })
+    }
+
+    /// Whether a command in this folder uses this file without --config.
+    fn found_without_option(file: &Path) -> bool {
+        let first = USUAL_FILES.iter().map(Path::new).find(|usual| usual.exists());
+        first.is_some_and(|first| std::fs::canonicalize(first).ok() == std::fs::canonicalize(file).ok())
     }
 
     fn load(&self) -> Result<Config, Failure> {

@@ -68,6 +68,11 @@ impl StatusSnapshot {
         missing.map(|(record, _)| format!("{}{record}", self.prefix)).collect()
     }
 
+    /// Whether any record could be read.
+    pub fn is_readable(&self) -> bool {
+        self.texts.values().any(Result::is_ok)
+    }
+
     /// Whether the IOC hears beamshare's heartbeat.
     pub fn is_alive(&self) -> bool {
         self.text(Record::Alive) == "Running"

@@ -205,7 +205,9 @@ fn print_status(config: &Config, board: &StatusSnapshot) {
         let [version, host, last, took] =
             [Record::Version, Record::Host, Record::LastRun, Record::LastDuration].map(text);
         let last = if last.is_empty() { "none yet".to_owned() } else { format!("{last} ({took} s)") };
-        print::line(format_args!("Service     {} {version} on {host}; last run {last}", text(Record::Alive)));
+        let service =
+            if host.is_empty() { "has not run here yet".to_owned() } else { format!("{version} on {host}") };
+        print::line(format_args!("Service     {} {service}; last run {last}", text(Record::Alive)));
         let holder = holder_name(board.text(Record::LeaseHolder));
         if !holder.is_empty() {
             // A second service says in its log that it stands by; here is why.

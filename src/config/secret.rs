@@ -9,6 +9,12 @@ const SECRET_MAX: u64 = 64 * 1024;
 /// Why a file's secret can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
+    /// It does not exist
+    #[error("the secret's file {} does not exist. Create it with mode 0600 and the secret alone in it", file.display())]
+    Missing {
+        /// The file
+        file: PathBuf,
+    },
     /// It can't be read
     #[error("can't read the secret in {}: {source}", file.display())]
     Unreadable {
@@ -51,7 +57,10 @@ pub enum SecretFileError {
 /// # Errors
 /// Where the file is open to its group or others, can't be read, or is empty or no text.
 pub fn read_secret(file: &Path) -> Result<SecretString, SecretFileError> {
-    let unreadable = |source| SecretFileError::Unreadable { file: file.to_owned(), source };
+    let unreadable = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => SecretFileError::Missing { file: file.to_owned() },
+        _ => SecretFileError::Unreadable { file: file.to_owned(), source },
+    };
     let no_secret = |what| SecretFileError::NoSecret { file: file.to_owned(), what };
     // Of the opened file, so that nobody can change it between the look and the reading.
     let opened = std::fs::File::open(file).map_err(unreadable)?;
@@ -156,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_holds_no_secret_is_refused() {
-        assert!(matches!(read_secret(Path::new("/nonexistent")), Err(SecretFileError::Unreadable { .. })));
+        assert!(matches!(read_secret(Path::new("/nonexistent")), Err(SecretFileError::Missing { .. })));
         for content in [&b""[..], b"\n", b"\xff\xfe", &[b'x'; 70_000]] {
             assert!(matches!(
                 read_secret(file(content, 0o600).path()),

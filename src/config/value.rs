@@ -73,15 +73,15 @@ pub(super) fn some_duration<'de, D: Deserializer<'de>>(
 /// # Errors
 /// For what is no duration, is zero, or has months or years in it, with what would be right.
 pub fn to_duration(text: &str) -> Result<Duration, String> {
-    let wrong = |why: String| format!("{text:?} is no duration like \"10s\", \"20 min\" or \"28d\": {why}");
-    let span: Span = text.parse().map_err(|error: jiff::Error| wrong(error.to_string()))?;
+    let wrong = |why: &str| format!("{text:?} is no duration like \"10s\", \"20 min\" or \"28d\"{why}");
+    let span: Span = text.parse().map_err(|_: jiff::Error| wrong(""))?;
     // A day has 24 hours here; a month has no length without a date.
     let duration = span
         .to_duration(SpanRelativeTo::days_are_24_hours())
-        .map_err(|_| wrong("months and years have no fixed length; give days".to_owned()))?;
+        .map_err(|_| wrong(": months and years have no fixed length; give days"))?;
     match Duration::try_from(duration) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err(wrong("it must be longer than nothing".to_owned())),
+        _ => Err(wrong(": it must be longer than 0 s")),
     }
 }
 

@@ -304,7 +304,13 @@ pub fn recorded_client(
     };
     let authorizer = match &settings.sign_in {
         SignIn::Service { client_id, client_secret_file } => {
-            Authorizer::client_credentials(ClientCredentials::new(*client_id, secret(client_secret_file)?))
+            let secret = secret(client_secret_file).map_err(|mut error| {
+                if !client_secret_file.exists() {
+                    error.message.push_str(", or run: beamshare login --service");
+                }
+                error
+            })?;
+            Authorizer::client_credentials(ClientCredentials::new(*client_id, secret))
         }
         SignIn::AccessTokenFile { file } => Authorizer::access_token(secret(file)?),
         SignIn::TokenStore { file, .. } => {

@@ -55,9 +55,10 @@ impl Folder {
             let lasting =
                 matches!(error.kind(), NotFound | NotADirectory | PermissionDenied | ReadOnlyFilesystem);
             let kind = if lasting { MailErrorKind::Setup } else { MailErrorKind::TryLater };
+            let remedy =
+                if error.kind() == NotFound { "Create the folder" } else { "Make the folder writable" };
             let message = format!(
-                "can't write a message into {}: {error}. Make the folder writable, or correct \
-                 email.transport.folder.path",
+                "can't write a message into {}: {error}. {remedy}, or correct email.transport.folder.path",
                 self.path.display()
             );
             MailError::new(kind, message)

@@ -49,10 +49,21 @@ fn without_settings_it_says_where_it_looked() {
 }
 
 #[test]
-fn init_writes_settings_that_can_be_used() {
+fn init_without_a_terminal_needs_a_level_of_trust() {
     let folder = tempfile::tempdir().unwrap();
     let ended = in_folder(folder.path(), &["init", "2bm"]);
+    assert_eq!((ended.code, ended.out.as_str()), (2, ""));
+    assert!(ended.err.contains("nothing written") && ended.err.contains("--email-domain"), "{}", ended.err);
+    assert!(!folder.path().join("2bm").exists());
+}
+
+#[test]
+fn init_writes_settings_that_can_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = ["init", "2bm", "--email-domain", "example.org"];
+    let ended = in_folder(folder.path(), &init);
     assert_eq!(ended.code, 0, "{}", ended.err);
+    assert!(ended.out.ends_with("run: beamshare check --config 2bm/beamshare.toml\n"), "{}", ended.out);
     for file in ["beamshare.toml", "message.txt", "message.html", "beamshare.service"] {
         assert!(folder.path().join("2bm").join(file).exists() && ended.out.contains(file), "{}", ended.out);
     }
@@ -73,7 +84,7 @@ fn init_writes_settings_that_can_be_used() {
     nothing_yet(run(command, &["history"]));
     assert!(!folder.path().join("journal.sqlite").exists(), "reading makes no journal");
 
-    let ended = in_folder(folder.path(), &["init", "2bm"]);
+    let ended = in_folder(folder.path(), &init);
     assert_eq!(ended.code, 1);
     assert!(ended.err.contains("nothing written") && ended.err.contains("--force"), "{}", ended.err);
 }

@@ -114,12 +114,7 @@ async fn status_records(context: &Context, config: &Config) -> Vec<Finding> {
     };
     let missing = board.missing();
     if let Some(first) = missing.first() {
-        let says = format!(
-            "{} of {} don't answer, e.g. {first}; load db/beamshare.db with P and R so that $(P)$(R) is \
-             {prefix}, and start its IOC",
-            missing.len(),
-            Record::ALL.len(),
-        );
+        let says = missing_records(prefix, first, board.is_readable().then_some(missing.len()));
         return vec![Finding::new(SECTION, what, State::Away, says)];
     }
     let records = match writable(context, prefix).await {
@@ -134,6 +129,24 @@ async fn status_records(context: &Context, config: &Config) -> Vec<Finding> {
         false => Finding::new(SECTION, "service", State::Warning, "doesn't run; start it: beamshare run"),
     };
     vec![records, service]
+}
+
+/// Which records are missing, and what to do.
+fn missing_records(prefix: &str, first: &str, missing: Option<usize>) -> String {
+    let all = Record::ALL.len();
+    let colon = if prefix.ends_with(':') { "" } else { ", which usually ends with a colon" };
+    match missing {
+        None => format!(
+            "none of the {all} records answers, e.g. {first}. Correct [epics] prefix{colon}, or load \
+             db/beamshare.db with P and R so that $(P)$(R) is {prefix}, and start its IOC"
+        ),
+        Some(missing) => {
+            format!(
+                "{missing} of the {all} records don't answer, e.g. {first}. Load the db/beamshare.db of \
+                 this version"
+            )
+        }
+    }
 }
 
 /// Whether the IOC's access security lets this host and account write.
