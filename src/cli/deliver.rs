@@ -156,16 +156,16 @@ impl Deliver {
     async fn accept(&self, present: &Present, resend: bool) -> Result<Uuid, Failure> {
         let mut plan = present.deliverer.plan(&present.experiment).await?;
         if let Some(hold) = present.holds.iter().find(|hold| hold.release == Release::TagAgain) {
-            return Err(Failure { exit: Exit::Held, message: format!("held: {}", hold.reason) });
+            return Err(Failure { exit: Exit::Held, message: format!("held: {hold}") });
         }
         if present.is_signed {
             plan.confirm_new_pi();
         }
         let mut reasons: Vec<String> = vec![];
         if present.known.is_none() {
-            reasons.extend(present.holds.iter().map(|hold| hold.reason.clone()));
+            reasons.extend(present.holds.iter().map(ToString::to_string));
             let unscheduled = present.deliverer.schedule_hold(&present.experiment, Some(self.timeout)).await;
-            reasons.extend(unscheduled.map(|hold| hold.reason));
+            reasons.extend(unscheduled.map(|hold| hold.to_string()));
         }
         let has_obstacles = !plan.obstacles().is_empty();
         reasons.extend(plan.obstacles().iter().map(ToString::to_string));

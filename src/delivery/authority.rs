@@ -195,7 +195,7 @@ impl Deliverer {
                 wanted: row.path.clone(),
             };
             if !self.has_same_reader(&row.experiment, Some(row.id), &conflict).await? {
-                obstacles.push(Obstacle::Taken { wanted_by: row.experiment.clone(), conflict });
+                obstacles.push(Obstacle::Taken { conflict });
             }
         }
         Ok(obstacles)

@@ -29,8 +29,7 @@ impl Run<'_> {
         let unseen = self.unseen(&claims, attempt);
         if !unseen.is_empty() {
             self.progress.show(Step::Dirs, unit, StepStatus::Running, "looking");
-            let experiment = &self.experiment.experiment;
-            let obstacles = self.deliverer.obstacles_at(experiment, place, &unseen, &self.paths).await?;
+            let obstacles = self.deliverer.obstacles_at(place, &unseen, &self.paths).await?;
             if !obstacles.is_empty() {
                 return Err(AttemptError::Obstacles(obstacles));
             }

@@ -194,7 +194,7 @@ impl Run<'_> {
         let wanted = self.deliverer.wanted(experiment, &self.paths);
         let journal = self.deliverer.journal();
         let conflicts = journal.claim_added(self.experiment.id, experiment, &wanted).await?;
-        let taken = |conflict| Obstacle::Taken { wanted_by: experiment.clone(), conflict };
+        let taken = |conflict| Obstacle::Taken { conflict };
         let mut obstacles: Vec<_> = conflicts.into_iter().map(taken).collect();
         obstacles.extend(self.deliverer.other_readers(self.experiment).await?);
         Ok(obstacles)

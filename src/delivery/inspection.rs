@@ -2,7 +2,7 @@
 
 use super::collection::{Collection, NAMES_TOLD};
 use super::obstacle::Obstacle;
-use crate::domain::{Experiment, RelativePath, Retry, StepError};
+use crate::domain::{RelativePath, Retry, StepError};
 use crate::places::{DirectoryState, Place};
 use futures::future::try_join_all;
 use globus_transfer_client::AccessRule;
@@ -68,7 +68,6 @@ pub(super) async fn within<T>(look: impl Future<Output = Result<T, StepError>>) 
 }
 
 pub(super) fn occupied(
-    experiment: &Experiment,
     place: &str,
     path: &RelativePath,
     found: &DirectoryState,
@@ -83,11 +82,8 @@ pub(super) fn occupied(
     match found {
         DirectoryState::Missing | DirectoryState::Empty => None,
         DirectoryState::Occupied(names) if names.len() < NAMES_TOLD && names.iter().all(is_own) => None,
-        DirectoryState::Occupied(names) => Some(Obstacle::Occupied {
-            wanted_by: experiment.clone(),
-            place: place.to_owned(),
-            path: path.clone(),
-            names: names.clone(),
-        }),
+        DirectoryState::Occupied(names) => {
+            Some(Obstacle::Occupied { place: place.to_owned(), path: path.clone(), names: names.clone() })
+        }
     }
 }

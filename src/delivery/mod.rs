@@ -14,6 +14,7 @@ mod deliverer;
 mod dirs;
 mod email;
 mod execute;
+mod held_group;
 mod hooks;
 mod inspection;
 mod mail_setup;

@@ -1,24 +1,20 @@
 //! The obstacles to a delivery, which an operator must approve.
 
-use crate::domain::{EmailAddress, Experiment, Field, RelativePath};
+use crate::domain::{EmailAddress, Experiment, Field, RelativePath, quoted};
 use crate::journal::{Claim, Conflict};
 use jiff::Timestamp;
 use std::fmt;
 
-/// Why an experiment waits for Approve. Its sentence names both sides and the remedy.
+/// Why an experiment waits for Approve. Its sentences name both sides and the remedy.
 #[derive(Clone, Debug)]
 pub enum Obstacle {
     /// Another experiment has this directory, one above it or one below it
     Taken {
-        /// The experiment that wants it
-        wanted_by: Experiment,
         /// The experiment that has it
         conflict: Conflict,
     },
     /// A directory with something in it that beamshare didn't put there
     Occupied {
-        /// The experiment that wants it
-        wanted_by: Experiment,
         /// The place's name
         place: String,
         /// The path wanted
@@ -28,8 +24,6 @@ pub enum Obstacle {
     },
     /// People who are not of this experiment could read its directory on Globus
     Foreign {
-        /// The experiment that wants it
-        wanted_by: Experiment,
         /// The collection's name in the claims
         place: String,
         /// The rule's path on the collection
@@ -76,57 +70,68 @@ pub enum Obstacle {
 
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Obstacle::Taken { wanted_by, conflict } => {
-                let (path, theirs) = (&conflict.wanted, &conflict.path);
-                write!(f, "{path} for {wanted_by} ")?;
-                if path.key() == theirs.key() {
-                    write!(f, "belongs to")?;
-                } else if path.key().len() > theirs.key().len() {
-                    write!(f, "lies in {theirs} of")?;
-                } else {
-                    write!(f, "holds {theirs} of")?;
-                }
-                write!(f, " {}: Approve lets both groups read it; {REMEDY}", conflict.named)
-            }
-            Obstacle::Occupied { wanted_by, place, path, names } => write!(
-                f,
-                "{path} on {} for {wanted_by} has files that beamshare didn't put there ({}): Approve gives \
-                 them to this group; {REMEDY}",
-                if place.starts_with("globus:") { "Globus" } else { place },
-                names.join(", ")
-            ),
-            Obstacle::Foreign { wanted_by, path, who, .. } => write!(
-                f,
-                "{who} can read {path} on Globus, which is to be {wanted_by}'s: end that access there, or \
-                 Approve; {REMEDY}"
-            ),
-            Obstacle::NewPi { experiment, replaces, path, loses_access } => {
-                let access = if *loses_access { ", who loses access to" } else { " as PI of" };
-                write!(f, "{} replaces {replaces}{access} {path}", experiment.pi_email)
-            }
-            Obstacle::RemovedPi { email, path } => write!(
-                f,
-                "{email} was removed from {path} by hand and gets no access, also after Approve. To undo \
-                 the removal: beamshare users add {email}"
-            ),
-            Obstacle::Link { field, link } => write!(
-                f,
-                "The {field} contains a link ({link}), which would go into messages. Put the text without \
-                 it, or Approve"
-            ),
-            Obstacle::TooManyGroups { per_hour, ends, .. } => write!(
-                f,
-                "The limit of {per_hour} new groups per hour is reached (new_groups_per_hour): this one \
-                 waits until {ends}, or for Approve"
-            ),
-        }
+        write!(f, "{}. {}", self.reason(), self.remedy())
     }
 }
 
-const REMEDY: &str = "or put {{ proposal_number }} into [directories] paths";
+const NUMBER_IN_PATHS: &str = "Put {{ proposal_number }} into [directories] paths";
 
 impl Obstacle {
+    /// Why the experiment waits, in one sentence without a full stop.
+    pub fn reason(&self) -> String {
+        match self {
+            Obstacle::Taken { conflict } => {
+                let (path, theirs) = (&conflict.wanted, &conflict.path);
+                let relation = if path.key() == theirs.key() {
+                    "belongs to".to_owned()
+                } else if path.key().len() > theirs.key().len() {
+                    format!("lies in {theirs} of")
+                } else {
+                    format!("holds {theirs} of")
+                };
+                format!("{path} {relation} {}: after Approve both groups can read it", conflict.named)
+            }
+            Obstacle::Occupied { place, path, names, .. } => {
+                let place = if place.starts_with("globus:") { "Globus" } else { place };
+                let names: Vec<_> = names.iter().map(|name| quoted(name)).collect();
+                format!("{path} on {place} has files that beamshare didn't put there ({})", names.join(", "))
+            }
+            Obstacle::Foreign { path, who, .. } => format!("{who} can read {path} on Globus already"),
+            Obstacle::NewPi { experiment, replaces, path, loses_access } => {
+                let access = if *loses_access { ", who loses access to" } else { " as PI of" };
+                format!("{} replaces {replaces}{access} {path}", experiment.pi_email)
+            }
+            Obstacle::RemovedPi { email, path } => {
+                format!("{email} was removed from {path} by hand and gets no access, also after Approve")
+            }
+            Obstacle::Link { field, link } => {
+                format!("The {field} contains a link ({}), which would go into messages", quoted(link))
+            }
+            Obstacle::TooManyGroups { per_hour, .. } => {
+                format!("The limit of {per_hour} new groups per hour is reached (new_groups_per_hour)")
+            }
+        }
+    }
+
+    /// What ends it, likewise.
+    pub fn remedy(&self) -> String {
+        match self {
+            Obstacle::Taken { .. } => format!("{NUMBER_IN_PATHS}, or Approve"),
+            Obstacle::Occupied { .. } => {
+                format!("{NUMBER_IN_PATHS}, or Approve to give the files to this group")
+            }
+            Obstacle::Foreign { .. } => {
+                format!("End that access on Globus, or Approve. {NUMBER_IN_PATHS} to avoid it")
+            }
+            Obstacle::NewPi { .. } => {
+                "Approve if it is right; both addresses and the contacts are told".to_owned()
+            }
+            Obstacle::RemovedPi { email, .. } => format!("To undo the removal: beamshare users add {email}"),
+            Obstacle::Link { .. } => "Put the text without it, or Approve".to_owned(),
+            Obstacle::TooManyGroups { ends, .. } => format!("This one is served at {ends}, or after Approve"),
+        }
+    }
+
     /// All of them as one text for the screen.
     pub fn sentences(obstacles: &[Obstacle]) -> String {
         obstacles.iter().map(Obstacle::to_string).collect::<Vec<_>>().join(". ")

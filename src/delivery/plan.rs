@@ -96,7 +96,7 @@ impl Deliverer {
                     if self.has_same_reader(experiment, id, &conflict).await? {
                         same_readers.push(conflict.experiment);
                     } else {
-                        obstacles.push(Obstacle::Taken { wanted_by: experiment.clone(), conflict });
+                        obstacles.push(Obstacle::Taken { conflict });
                     }
                 }
             }
@@ -112,7 +112,7 @@ impl Deliverer {
         // is.
         let occupied = |place: &str, path: &RelativePath, found: &DirectoryState| {
             let is_beside = beside.iter().any(|(other, its)| other == place && its == path);
-            occupied(experiment, place, path, found, &paths).filter(|_| !is_beside)
+            occupied(place, path, found, &paths).filter(|_| !is_beside)
         };
         let mut inspection = Inspection::now();
         let mut unreachable = vec![];
@@ -265,16 +265,12 @@ impl Deliverer {
     /// Inspects paths in a place that the plan did not reach, by the same rules.
     pub(super) async fn obstacles_at(
         &self,
-        experiment: &Experiment,
         place: &dyn Place,
         paths: &[RelativePath],
         own: &[RelativePath],
     ) -> Result<Vec<Obstacle>, StepError> {
         let found = inspect(place, paths).await?;
-        Ok(found
-            .iter()
-            .filter_map(|(path, found)| occupied(experiment, place.name(), path, found, own))
-            .collect())
+        Ok(found.iter().filter_map(|(path, found)| occupied(place.name(), path, found, own)).collect())
     }
 
     /// The same on a collection and its rules.
@@ -288,7 +284,7 @@ impl Deliverer {
         let (found, rules) = inspect_collection(shared.collection, paths.to_vec()).await?;
         let (place, own) = (shared.collection.name(), &shared.paths);
         let mut obstacles: Vec<_> =
-            found.iter().filter_map(|(path, found)| occupied(experiment, place, path, found, own)).collect();
+            found.iter().filter_map(|(path, found)| occupied(place, path, found, own)).collect();
         obstacles.extend(self.foreign(experiment, Some(id), shared.collection, paths, &rules).await?);
         Ok(obstacles)
     }
@@ -336,7 +332,6 @@ impl Deliverer {
         for (rule, principal) in strangers {
             let who = principal.identity().and_then(|identity| names.get(&identity).cloned());
             obstacles.push(Obstacle::Foreign {
-                wanted_by: experiment.clone(),
                 place: collection.name().to_owned(),
                 path: rule.path.clone(),
                 who: who.unwrap_or_else(|| principal.to_string()),

@@ -28,13 +28,14 @@ impl Deliverer {
         };
         match answer {
             OnSchedule::Yes => None,
-            OnSchedule::No(why) => {
-                Some(Hold::approve(format!("Not on the schedule: {why}. Approve if it is right")))
-            }
-            OnSchedule::Unknown(why) => Some(Hold::until_answered(format!(
-                "The schedule can't be asked whether they are on it ({why}), and is asked again. Approve if \
-                 it is right"
-            ))),
+            OnSchedule::No(why) => Some(Hold::approve(
+                format!("Not on the schedule: {why}"),
+                "Correct the schedule or tag again, or Approve if it is right",
+            )),
+            OnSchedule::Unknown(why) => Some(Hold::until_answered(
+                format!("The schedule can't be asked whether they are on it ({why})"),
+                "It is asked again; Approve if it is right",
+            )),
         }
     }
 }

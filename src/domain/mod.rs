@@ -9,6 +9,7 @@ mod booking;
 pub mod decision;
 mod email;
 mod experiment;
+mod held;
 mod link;
 mod name;
 mod path;
@@ -22,7 +23,10 @@ mod year_month;
 pub use backoff::Backoff;
 pub use booking::{BookedUser, Booking};
 pub use email::EmailAddress;
-pub use experiment::{Experiment, Field, FieldError, Owner, UserInfo};
+pub use experiment::{Experiment, Field, FieldError, Owner, UserInfo, quoted};
+pub use held::{
+    GroupIdentity, HeldGroup, HoldReason, MAX_REASONS, OtherGroup, PlannedMail, Relation, listed,
+};
 pub use link::{link_in, without_links};
 pub use name::{PiLastName, path_component};
 pub use path::{PathTemplate, RelativePath};

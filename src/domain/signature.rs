@@ -183,28 +183,24 @@ pub struct SignedSet {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureFault {
     /// The signature's PV is empty
-    #[error("Not signed: the signature PV is empty. Tag again with beamshare tag")]
+    #[error("Not signed: the signature PV is empty")]
     Missing,
     /// The signature's PV holds something else
-    #[error("Not signed: the signature PV does not hold 64 hexadecimal digits. Tag again with beamshare tag")]
+    #[error("Not signed: the signature PV does not hold 64 hexadecimal digits")]
     Malformed,
     /// No key has made the signature for these values
     #[error(
-        "Signature does not match: the values were changed after signing, mixed from two taggings, or \
-         signed with another key. Tag again with beamshare tag"
+        "Signature does not match: the values were changed after signing, mixed from two taggings, or signed with \
+         another key"
     )]
     Mismatch,
     /// The update time is not a moment
     #[error(
-        "Signed, but the update time {0:?} is not a date and time with UTC offset like \
-         2026-03-01T09:00:00-06:00. Correct the tagging tool"
+        "Signed, but the update time {0:?} is not a date and time with UTC offset like 2026-03-01T09:00:00-06:00"
     )]
     UpdateTime(String),
     /// A newer set, or another one of the same moment, was accepted before
-    #[error(
-        "Replayed: signed at {signed}, but a set of {accepted} was accepted before. Tag again with \
-         beamshare tag"
-    )]
+    #[error("Replayed: signed at {signed}, but a set of {accepted} was accepted before")]
     Replayed {
         /// This set's update time
         signed: Timestamp,
@@ -212,14 +208,22 @@ pub enum SignatureFault {
         accepted: Timestamp,
     },
     /// The update time is in the future
-    #[error(
-        "Signed at {signed}, which is ahead of this host's clock. Set the clock of the tagging host, and \
-         tag again"
-    )]
+    #[error("Signed at {signed}, which is ahead of this host's clock")]
     Ahead {
         /// This set's update time
         signed: Timestamp,
     },
+}
+
+impl SignatureFault {
+    /// What the operator does about it, in one sentence without a full stop.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            SignatureFault::UpdateTime(_) => "Correct the tagging tool, and tag again",
+            SignatureFault::Ahead { .. } => "Set the clock of the tagging host, and tag again",
+            _ => "Tag again with beamshare tag",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -392,14 +392,14 @@ impl Beamline {
         if let Outcome::Held { obstacles } = outcome
             && let Some(row) = self.journal.experiment(id).await?
         {
+            let group = self.deliverer.describe_held_delivery(&row, &obstacles);
             let obstacles: Vec<_> = obstacles.iter().map(Obstacle::to_string).collect();
             match &self.watched {
                 Some(watched) if matches!(self.situation, Situation::Served(served) if served == id) => {
-                    let (experiment, readings, paths) =
-                        (row.experiment, watched.readings.clone(), vec![row.path]);
+                    let (experiment, readings) = (row.experiment, watched.readings.clone());
                     let (holds, free_at) = (vec![], None);
                     self.situation =
-                        Situation::Held(Held { experiment, paths, readings, holds, obstacles, free_at });
+                        Situation::Held(Held { experiment, readings, holds, obstacles, group, free_at });
                 }
                 _ => tracing::warn!("{} is held, and not the group of the PVs any more", row.experiment),
             }

@@ -196,16 +196,19 @@ impl Beamline {
         match self.auto {
             _ if press.is_some() => {}
             Some(true) => {}
-            Some(false) => holds.push(Hold::run("Auto is Off: press Run to serve this group")),
+            Some(false) => holds.push(Hold::run("Auto is Off", "Press Run to serve this group")),
             None => {
-                holds.push(Hold::run(format!(
-                    "Waiting for {}Auto, which says whether to go on",
-                    self.config.epics.prefix
-                )));
+                holds.push(Hold::run(
+                    format!(
+                        "{}Auto can't be read, which says whether groups are served",
+                        self.config.epics.prefix
+                    ),
+                    "Look at the IOC, or press Run",
+                ));
             }
         }
         if self.paused && press.is_none() {
-            holds.push(Hold::run("Paused: set Pause to Go, or press Run"));
+            holds.push(Hold::run("Paused", "Set Pause to Go, or press Run"));
         }
         if !quietly {
             self.situation = Situation::Planning { pressed: press.is_some() };
@@ -252,14 +255,14 @@ impl Beamline {
         }
         let obstacles: Vec<_> = plan.obstacles().iter().map(Obstacle::to_string).collect();
         let Some(by) = accepted_by(&holds, &obstacles, press.as_ref()) else {
-            let paths = plan.paths.clone();
+            let group = self.deliverer.describe_held(&plan, &holds);
             if holds.iter().any(|hold| hold.asked_again) {
                 self.ask_again.next_pause();
             }
             let free_at = plan.free_at();
-            let held = Held { experiment, paths, readings, holds, obstacles, free_at };
-            if !matches!(&self.situation, Situation::Held(before) if before.message() == held.message()) {
-                tracing::warn!("held: {}", held.message());
+            let held = Held { experiment, readings, holds, obstacles, group, free_at };
+            if !matches!(&self.situation, Situation::Held(before) if before.group == held.group) {
+                held.log();
             }
             self.situation = Situation::Held(held);
             return Ok(());

@@ -64,7 +64,7 @@ impl Beamline {
             auto: self.auto,
             paused: self.paused,
             held: match &self.situation {
-                Situation::Held(held) => Some(held.to_status()),
+                Situation::Held(held) => Some(held.group.clone()),
                 _ => None,
             },
             group: self.shown.as_ref().map(group_status),

@@ -1,6 +1,5 @@
-use crate::domain::{Experiment, Field, Readings, RelativePath};
+use crate::domain::{Experiment, HeldGroup, Readings};
 use crate::journal::AcceptedBy;
-use crate::status::HeldStatus;
 use crate::user_info::{Hold, Release};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -36,13 +35,13 @@ pub(super) enum Situation {
 #[derive(Debug)]
 pub(super) struct Held {
     pub experiment: Experiment,
-    /// Where its data would go, the first tree's directory first
-    pub paths: Vec<RelativePath>,
     pub readings: Readings,
     /// What the rules say
     pub holds: Vec<Hold>,
     /// What stands in the way, as the screen shows it
     pub obstacles: Vec<String>,
+    /// The group as it is shown
+    pub group: HeldGroup,
     /// When all that stands in the way has ended by itself; `None` where an operator must act
     pub free_at: Option<Timestamp>,
 }
@@ -68,54 +67,18 @@ impl Held {
 
     /// The sentence for the screen: who first, since a record may cut the rest.
     pub fn message(&self) -> String {
-        format!("{}: {}", self.experiment, self.reasons().join(". "))
+        format!("{}: {}", self.experiment, self.group.summary())
     }
 
-    /// What is about to be done and for whom, and all that is held against it.
-    pub fn pending(&self) -> String {
-        let experiment = &self.experiment;
-        let detail =
-            |field| experiment.details.get(&field).map(String::as_str).filter(|text| !text.is_empty());
-        let mut who = vec![experiment.pi_last_name.to_string()];
-        if let Some(first) = detail(Field::PiFirstName) {
-            who[0] = format!("{first} {}", who[0]);
+    /// Logs the group and each of its reasons.
+    pub fn log(&self) {
+        tracing::warn!("held: {}", self.experiment);
+        for obstacle in &self.obstacles {
+            tracing::warn!("held: {obstacle}");
         }
-        who.push(experiment.pi_email.to_string());
-        who.extend(detail(Field::PiInstitution).map(str::to_owned));
-        who.extend(detail(Field::ProposalNumber).map(|number| format!("proposal {number}")));
-        who.extend(detail(Field::ProposalTitle).map(|title| format!("'{title}'")));
-        let paths: Vec<_> = self.paths.iter().map(RelativePath::to_string).collect();
-        let reasons: Vec<_> =
-            self.reasons().iter().enumerate().map(|(n, reason)| format!("({}) {reason}", n + 1)).collect();
-        format!(
-            "FOR {}. DIRECTORY {}. IT WAITS SINCE: {}",
-            who.join(", "),
-            paths.join(" and "),
-            reasons.join(". ")
-        )
-    }
-
-    /// The same for the status model.
-    pub fn to_status(&self) -> HeldStatus {
-        HeldStatus {
-            release: match self.release() {
-                Release::Run => "Run or Approve",
-                Release::Approve => "Approve",
-                Release::TagAgain => "Tag again",
-            },
-            experiment: self.experiment.to_string(),
-            pending: self.pending(),
-            reasons: self.reasons().into_iter().map(str::to_owned).collect(),
+        for hold in &self.holds {
+            tracing::warn!("held: {hold}");
         }
-    }
-
-    fn reasons(&self) -> Vec<&str> {
-        // What Approve alone releases comes first: the record may cut the rest.
-        self.obstacles
-            .iter()
-            .map(String::as_str)
-            .chain(self.holds.iter().map(|hold| hold.reason.as_str()))
-            .collect()
     }
 }
 
@@ -152,21 +115,28 @@ mod tests {
         assert_eq!(accepted_by(&[], &one, None), None);
         assert_eq!(accepted_by(&[], &one, Some(&press(AcceptedBy::Approve, &[]))), None);
         let seen = press(AcceptedBy::Approve, &["2026-03/Li belongs to another"]);
-        assert_eq!(accepted_by(&[Hold::approve("half")], &one, Some(&seen)), Some(AcceptedBy::Approve));
+        assert_eq!(
+            accepted_by(&[Hold::approve("half", "tag again")], &one, Some(&seen)),
+            Some(AcceptedBy::Approve)
+        );
     }
 
     #[test]
     fn run_releases_what_is_only_unfinished() {
         let run = press(AcceptedBy::Run, &[]);
-        assert_eq!(accepted_by(&[Hold::run("by hand")], &[], Some(&run)), Some(AcceptedBy::Run));
-        assert_eq!(accepted_by(&[Hold::run("by hand"), Hold::approve("half")], &[], Some(&run)), None);
+        assert_eq!(accepted_by(&[Hold::run("by hand", "Run")], &[], Some(&run)), Some(AcceptedBy::Run));
+        assert_eq!(
+            accepted_by(&[Hold::run("by hand", "Run"), Hold::approve("half", "tag again")], &[], Some(&run)),
+            None
+        );
         assert_eq!(accepted_by(&[], &["taken".to_owned()], Some(&run)), None);
-        assert_eq!(accepted_by(&[Hold::run("by hand")], &[], None), None);
+        assert_eq!(accepted_by(&[Hold::run("by hand", "Run")], &[], None), None);
     }
 
     #[test]
     fn no_button_releases_what_must_be_tagged_again() {
-        let (holds, taken) = ([Hold::run("by hand"), Hold::tag_again("signature")], ["taken".to_owned()]);
+        let (holds, taken) =
+            ([Hold::run("by hand", "Run"), Hold::tag_again("signature", "tag again")], ["taken".to_owned()]);
         for by in [AcceptedBy::Run, AcceptedBy::Approve] {
             assert_eq!(accepted_by(&holds, &[], Some(&press(by, &[]))), None);
             assert_eq!(accepted_by(&holds, &taken, Some(&press(by, &["taken"]))), None);

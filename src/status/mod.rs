@@ -21,8 +21,6 @@ mod write_order;
 pub use commands::{OperatorCommand, OperatorCommands};
 pub use lease::Lease;
 pub use lease_owner::holder_name;
-pub use model::{
-    DataStatus, GroupStatus, HEART_LIMIT, HeldStatus, LastRun, Published, StatusModel, StepEntry,
-};
+pub use model::{DataStatus, GroupStatus, HEART_LIMIT, LastRun, Published, StatusModel, StepEntry};
 pub use record::{BeamlineStatus, Record, RecordKind, STEP_STATES, step_label};
 pub use records::{NotDisplayed, StatusRecords};

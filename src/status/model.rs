@@ -3,7 +3,7 @@
 
 use super::lease::Lease;
 use super::record::{BeamlineStatus, step_label};
-use crate::domain::{Step, StepStatus};
+use crate::domain::{HeldGroup, Step, StepStatus};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
@@ -35,7 +35,7 @@ pub struct StatusModel {
     /// The switch Pause
     pub paused: bool,
     /// The group that waits for an operator
-    pub held: Option<HeldStatus>,
+    pub held: Option<HeldGroup>,
     /// The group that was accepted last
     pub group: Option<GroupStatus>,
     /// The steps of its delivery, in their order
@@ -51,19 +51,6 @@ pub struct StatusModel {
     /// The facility's time zone
     #[serde(skip)]
     pub zone: TimeZone,
-}
-
-/// A group that waits for an operator.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct HeldStatus {
-    /// What releases it: `Run or Approve`, `Approve`, `Tag again`
-    pub release: &'static str,
-    /// The group
-    pub experiment: String,
-    /// For whom, in which directory, and why it waits, in one text
-    pub pending: String,
-    /// Why it waits, a sentence each
-    pub reasons: Vec<String>,
 }
 
 /// A group that was accepted.

@@ -3,6 +3,7 @@
 use super::model::{GroupStatus, StatusModel};
 use super::record::{BeamlineStatus, Record};
 use super::records::StatusRecords;
+use crate::domain::HeldGroup;
 
 impl StatusRecords {
     /// Shows this state in the records. Records about which it says nothing stay as they are.
@@ -10,7 +11,8 @@ impl StatusRecords {
         // The state's sentence comes first: the record may cut the rest.
         let message = std::iter::once(&model.message).chain(&model.notes).map(String::as_str);
         self.set_text(Record::StatusMsg, &message.collect::<Vec<_>>().join(" | "));
-        self.set_text(Record::PendingMsg, model.held.as_ref().map_or("", |held| &held.pending));
+        let pending = model.held.as_ref().map(HeldGroup::pending).unwrap_or_default();
+        self.set_text(Record::PendingMsg, &pending);
         self.set_count(Record::RunCount, model.deliveries);
         self.set_count(Record::ErrorCount, model.deliveries_failed);
         for entry in &model.steps {

@@ -29,10 +29,11 @@ pub enum Verdict {
     },
 }
 
-/// Why a group is held that was in the PVs when beamshare first looked, or that it knows by other settings
-/// only.
-const UNSEEN: &str = "First start for this group with these settings: it may have been served by other \
-                      means. If not, press Run or Approve";
+/// Why a group is held that was in the PVs when beamshare first looked, or that it knows by other settings only.
+const UNSEEN: [&str; 2] = [
+    "First start for this group with these settings: it may have been served by other means",
+    "If not, press Run or Approve",
+];
 
 /// The readings without the fields that the whole run did not put: their values belong to another group.
 pub fn put_by_the_run(watched: &Watched, wholeness: &Wholeness) -> Readings {
@@ -90,11 +91,14 @@ pub fn judge(
     if let Wholeness::NotWhole(not_whole) = wholeness
         && !(is_first && matches!(not_whole.reason, Reason::Unobserved(_)))
     {
-        holds.push(Hold::approve(not_whole.sentence(zone)));
+        holds.push(not_whole.hold(zone));
     }
     holds.extend(against_baseline(&user_info, state.baseline.as_ref()));
     if rules.require_approval {
-        holds.push(Hold::approve("Every new group needs Approve (require_approval)"));
+        holds.push(Hold::approve(
+            "Every new group needs Approve (require_approval)",
+            "Approve if every value is right",
+        ));
     }
     Verdict::Group { experiment: Box::new(experiment), holds }
 }
@@ -147,17 +151,19 @@ fn is_first_start(watched: &Watched, state: &DecisionState, run_limit: Duration)
 
 /// Rule 4, and groups that were there before beamshare.
 fn against_baseline(now: &UserInfo, baseline: Option<&Readings>) -> Option<Hold> {
-    let Some(before) = baseline.map(Readings::user_info) else { return Some(Hold::run(UNSEEN)) };
+    let Some(before) = baseline.map(Readings::user_info) else {
+        return Some(Hold::run(UNSEEN[0], UNSEEN[1]));
+    };
     let identity = [Field::PiLastName, Field::PiEmail, Field::YearMonth, Field::ProposalNumber];
     if identity.iter().all(|field| same(now, &before, *field)) {
-        return Some(Hold::run(UNSEEN));
+        return Some(Hold::run(UNSEEN[0], UNSEEN[1]));
     }
     let is_configured = now.0.contains_key(&Field::UpdateTime);
     let is_new = now.get(Field::UpdateTime).is_some() && !same(now, &before, Field::UpdateTime);
     (is_configured && !is_new).then(|| {
         Hold::run(
-            "Edited by hand: the tagging tool's update time did not change. If it is right, press Run \
-             or Approve",
+            "Edited by hand: the tagging tool's update time did not change",
+            "If every value is right, press Run or Approve",
         )
     })
 }

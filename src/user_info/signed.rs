@@ -16,8 +16,10 @@ pub enum SignatureCheck {
     Valid,
     /// The set must not be served
     Invalid {
-        /// Why, and what helps
+        /// Why
         reason: String,
+        /// What helps
+        remedy: String,
         /// The key file can't be used: the same set may be valid when it can
         may_pass: bool,
     },
@@ -37,8 +39,11 @@ impl SignatureCheck {
     /// The verdict with a hold for a wrong signature, which no button releases.
     pub fn hold(&self, verdict: Verdict) -> Verdict {
         match (self, verdict) {
-            (SignatureCheck::Invalid { reason, may_pass }, Verdict::Group { experiment, mut holds }) => {
-                holds.insert(0, Hold { asked_again: *may_pass, ..Hold::tag_again(reason) });
+            (
+                SignatureCheck::Invalid { reason, remedy, may_pass },
+                Verdict::Group { experiment, mut holds },
+            ) => {
+                holds.insert(0, Hold { asked_again: *may_pass, ..Hold::tag_again(reason, remedy) });
                 Verdict::Group { experiment, holds }
             }
             (_, verdict) => verdict,
@@ -64,7 +69,8 @@ pub async fn check_signature(
         Ok(keys) => keys,
         Err(error) => {
             let reason = format!("The signature can't be checked: {error}");
-            return Ok(SignatureCheck::Invalid { reason, may_pass: true });
+            let remedy = "Correct the key file; the signature is then checked again".to_owned();
+            return Ok(SignatureCheck::Invalid { reason, remedy, may_pass: true });
         }
     };
     let last = journal.signed_set().await?;
@@ -76,6 +82,9 @@ pub async fn check_signature(
             }
             Ok(SignatureCheck::Valid)
         }
-        Err(fault) => Ok(SignatureCheck::Invalid { reason: fault.to_string(), may_pass: false }),
+        Err(fault) => {
+            let (reason, remedy) = (fault.to_string(), fault.remedy().to_owned());
+            Ok(SignatureCheck::Invalid { reason, remedy, may_pass: false })
+        }
     }
 }

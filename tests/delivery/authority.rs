@@ -261,7 +261,7 @@ async fn new_groups_are_limited_by_the_hour_also_after_a_restart() {
     let told = Obstacle::sentences(plan.obstacles());
     assert!(
         told.contains(
-            "The limit of 2 new groups per hour is reached (new_groups_per_hour): this one waits until "
+            "The limit of 2 new groups per hour is reached (new_groups_per_hour). This one is served at "
         ),
         "{told}"
     );

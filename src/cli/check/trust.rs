@@ -86,7 +86,7 @@ async fn signature(config: &Config, keys: &TagKeys) -> Vec<Finding> {
     }
     vec![match keys.check(&config.epics.prefix, &user_info, None, jiff::Timestamp::now()) {
         Ok(set) => Finding::ok(SECTION, what, format!("valid; signed at {}", set.time)),
-        Err(fault) => Finding::new(SECTION, what, State::Warning, fault),
+        Err(fault) => Finding::new(SECTION, what, State::Warning, format!("{fault}. {}", fault.remedy())),
     }]
 }
 

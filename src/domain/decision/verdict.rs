@@ -1,7 +1,7 @@
 use super::explanation::{Explained, explain};
 use super::order::Order;
 use super::put::{Gap, Put, Unobserved, Window};
-use super::{DecisionState, Watched};
+use super::{DecisionState, Hold, Watched};
 use crate::domain::experiment::quoted;
 use crate::domain::{Field, UserInfo};
 use jiff::tz::TimeZone;
@@ -259,15 +259,15 @@ impl<'a> Case<'a> {
 }
 
 impl NotWhole {
-    /// What is wrong and what to do, times in this zone.
-    pub fn sentence(&self, zone: &TimeZone) -> String {
-        let remedy = match self.remedy {
+    /// The hold that follows from it, times in this zone.
+    pub fn hold(&self, zone: &TimeZone) -> Hold {
+        let tag_again = match self.remedy {
             Remedy::TagAgain => "Tag the group again".to_owned(),
             Remedy::TagAgainAfter(time) => format!("Tag the group again after {}", clock(time, zone)),
         };
-        format!(
-            "Not one whole tagging: {}. {remedy}, or Approve if every value is right",
-            self.reason.sentence(zone)
+        Hold::approve(
+            format!("Not one whole tagging: {}", self.reason.sentence(zone)),
+            format!("{tag_again}, or Approve if every value is right"),
         )
     }
 }

@@ -161,7 +161,7 @@ fn a_flood_of_puts_is_never_whole() {
 
 #[test]
 fn the_sentence_names_the_put_the_fields_and_what_helps() {
-    let told = |pvs: &mut Pvs| pvs.held().sentence(&TimeZone::UTC);
+    let told = |pvs: &mut Pvs| pvs.held().hold(&TimeZone::UTC).to_string();
     let mut pvs = Pvs::new(known());
     assert_eq!(
         told(pvs.put(&ORDER[..1], "Li")),
