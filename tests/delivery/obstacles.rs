@@ -23,7 +23,7 @@ async fn held(deliverer: &Deliverer, experiment: &Experiment) -> (Plan, String) 
     let refused = deliverer.accept(&plan, AcceptedBy::Auto, None).await.unwrap_err();
     let text = Obstacle::sentences(plan.obstacles());
     assert_eq!(refused.to_string(), text, "what is held can't be accepted");
-    (plan, text)
+    (plan, format!("{experiment}: {text}"))
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn a_tree_that_is_configured_later_does_not_lead_into_someone_elses() {
     let Outcome::Held { obstacles } = outcome else { panic!("{outcome:?}") };
     assert_eq!(obstacles.len(), 1);
     let text = Obstacle::sentences(&obstacles);
-    assert!(text.contains("2026-03/Li_rec for 2026-03/Li (") && text.contains(OTHER), "{text}");
+    assert!(text.contains("2026-03/Li_rec belongs to 2026-03/Li rec (") && text.contains(OTHER), "{text}");
     assert_eq!(beamline.rules(), rules);
 
     let (id, ..) = deliver(&deliverer, &experiment("2026-04", "Li", PI, "1234")).await;
