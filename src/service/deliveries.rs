@@ -1,4 +1,7 @@
+use super::common::Common;
 use crate::delivery::{Controller, Deliverer, DeliveryReport, Options, Outcome, controls};
+use crate::domain::Experiment;
+use crate::journal::Cause;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +10,20 @@ use tokio::task::{self, JoinSet};
 use tracing::Instrument;
 use uuid::Uuid;
 
-/// How long a delivery waits that can't begin, or can't be written down, before it is tried again.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// The owner of the service's deliveries, as a command reports it that finds the experiment locked.
+pub(super) const OWNER: &str = "beamshare run";
+/// The pause before a delivery is retried that could not begin, or could not be written to the journal.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// The deliveries under way, at most one an experiment.
+/// A delivery that has become necessary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DueDelivery {
+    /// The experiment's id
+    pub id: Uuid,
+    pub cause: Cause,
+}
+
+/// The deliveries under way, at most one for each experiment.
 pub(super) struct Deliveries {
     running: HashMap<Uuid, Running>,
     tasks: JoinSet<Outcome>,
@@ -22,32 +35,43 @@ struct Running {
     controller: Controller,
     report: watch::Sender<DeliveryReport>,
     order: Order,
-    /// What begins when this one has ended: the experiment's lock is free only then
+    /// The delivery that begins when this one has ended, which is when the experiment's lock is free
     successor: Option<Order>,
 }
 
-/// What is asked of a delivery.
+/// The request for a delivery.
 #[derive(Clone)]
-pub(super) struct Order {
+struct Order {
     /// The experiment's id
-    pub id: Uuid,
-    /// The experiment as the log names it
-    pub name: String,
-    pub deliverer: Arc<Deliverer>,
-    pub options: Options,
+    id: Uuid,
+    /// The experiment's name in the log
+    name: String,
+    deliverer: Arc<Deliverer>,
+    options: Options,
 }
 
 impl Deliveries {
-    /// None yet. Until [`Deliveries::pause`] says how the operator's switch stands, nothing of one begins: it
-    /// may have been paused when the service ended.
+    /// No deliveries. They wait until [`Deliveries::pause`] is called with the state of the operator's
+    /// switch, which may have been at Pause when the service ended.
     pub fn new() -> Deliveries {
         Deliveries { running: HashMap::new(), tasks: JoinSet::new(), paused: true }
     }
 
-    /// Begins a delivery. One of the same experiment that is under way is broken off once no message of it is
-    /// under way; what it owes is part of the new one, since the journal knows how far it came. `before` is
-    /// what is shown until it has looked.
-    pub fn start(&mut self, order: Order, before: DeliveryReport) {
+    /// Begins a delivery. A running one of the same experiment is broken off once it is not sending a
+    /// message; the new delivery does the rest of it, since the journal has its progress.
+    ///
+    /// The delivery must begin even if the journal can't be read now: only the report that is shown until it
+    /// has inspected the places is empty then.
+    pub async fn begin(&mut self, id: Uuid, experiment: &Experiment, options: Options, common: &Common) {
+        let deliverer = common.deliverer.clone();
+        let before = deliverer.report_before(id, &options).await.unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            DeliveryReport::default()
+        });
+        self.start(Order { id, name: experiment.to_string(), deliverer, options }, before);
+    }
+
+    fn start(&mut self, order: Order, before: DeliveryReport) {
         match self.running.get_mut(&order.id) {
             Some(former) => {
                 former.successor = Some(order);
@@ -64,27 +88,28 @@ impl Deliveries {
             tracing::info!("the delivery of {} begins when Pause reads Go", order.name);
         }
         let span = tracing::info_span!("delivery", experiment = order.name);
-        let (its, sender, stop) = (order.clone(), report.clone(), controller.clone());
+        let (request, sender, stop) = (order.clone(), report.clone(), controller.clone());
         let delivery = async move {
-            let mut told = String::new();
+            let mut reported = String::new();
             loop {
-                let error =
-                    match its.deliverer.run(its.id, &its.options, control.clone(), sender.clone()).await {
-                        Ok(outcome) => return outcome,
-                        Err(error) => error,
-                    };
+                let run =
+                    request.deliverer.run(request.id, &request.options, control.clone(), sender.clone());
+                let error = match run.await {
+                    Ok(outcome) => return outcome,
+                    Err(error) => error,
+                };
                 let message = error.to_string();
                 if !error.is_transient() {
                     tracing::error!("{message}");
                     return Outcome::Failed { message };
                 }
-                // It is in the journal as begun, so nobody else would go on with it.
-                if told != message {
+                // The journal has it as begun, so no other process resumes it.
+                if reported != message {
                     tracing::warn!("waiting: {message}");
                     sender.send_modify(|report| report.message.clone_from(&message));
-                    told = message;
+                    reported = message;
                 }
-                tokio::time::sleep(TRY_AGAIN).await;
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
         };
         let until_stopped = async move {
@@ -98,7 +123,7 @@ impl Deliveries {
         self.running.insert(order.id, Running { task, controller, report, order, successor: None });
     }
 
-    /// Goes on with all of them under new settings.
+    /// Continues all deliveries with new settings.
     pub fn restart(&mut self, deliverer: &Arc<Deliverer>) {
         let orders: Vec<_> = self.running.values().map(|running| running.order.clone()).collect();
         for order in orders {
@@ -112,7 +137,7 @@ impl Deliveries {
             let (task, outcome) = match self.tasks.join_next_with_id().await {
                 None => std::future::pending().await,
                 Some(Ok((task, outcome))) => (task, outcome),
-                Some(Err(error)) => (error.id(), fault(&error)),
+                Some(Err(error)) => (error.id(), outcome_of_error(&error)),
             };
             if let Some((id, outcome)) = self.take_ended(task, outcome) {
                 return (id, outcome);
@@ -133,7 +158,7 @@ impl Deliveries {
         }
     }
 
-    /// What the delivery of this experiment has come to, if one runs.
+    /// The reports of this experiment's delivery, if one runs.
     pub fn report(&self, id: Uuid) -> Option<watch::Receiver<DeliveryReport>> {
         self.running.get(&id).map(|running| running.report.subscribe())
     }
@@ -153,21 +178,21 @@ impl Deliveries {
         }
     }
 
-    /// Breaks all of them off. Messages that are under way have `limit` to end: whether one was sent can't be
-    /// looked at afterwards. Everything else ends at once, as by a kill.
+    /// Breaks off all deliveries. Messages that are being sent have `limit` to end, since nobody can check
+    /// afterwards whether a message was sent. All else ends at once, as if the process was killed.
     pub async fn break_off(&mut self, limit: Duration) {
         for running in self.running.values() {
             running.controller.stop();
         }
         let all_ended = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(limit, all_ended).await.is_err() {
-            tracing::warn!("a message was under way for {limit:?} after the stop; it may arrive twice");
+            tracing::warn!("a message was still being sent {limit:?} after the stop; it may arrive twice");
         }
         self.running.clear();
         self.tasks.shutdown().await;
     }
 
-    /// Ends all of them for good.
+    /// Aborts all deliveries for good.
     pub fn abort(&self) {
         for running in self.running.values() {
             running.controller.abort();
@@ -175,7 +200,7 @@ impl Deliveries {
     }
 }
 
-fn fault(error: &task::JoinError) -> Outcome {
+fn outcome_of_error(error: &task::JoinError) -> Outcome {
     if error.is_cancelled() {
         return Outcome::Aborted;
     }

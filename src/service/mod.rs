@@ -1,14 +1,15 @@
 //! The service: one actor a beamline joins the user-info PVs, the deliveries and the status records.
 
 mod beamline;
-mod configure;
+mod beamline_records;
+mod common;
+mod decision;
 mod deliveries;
-mod judging;
-mod operator;
+mod displayed_group;
+mod notices;
 mod people;
 mod publish;
-mod reminding;
-mod situation;
+mod reminders;
 mod syncs;
 
 use crate::config::{Config, ConfigWatcher};

@@ -1,102 +1,62 @@
-//! The state of the beamline as the records, the metrics and the web page show it.
+//! The state of the beamline as the records, the metrics and the web page show it: computed after each event
+//! from the views of the service's parts.
 
-use super::beamline::{Beamline, Shown};
-use super::situation::Situation;
+use super::common::Common;
+use super::decision::BeamlineState;
+use super::deliveries::Deliveries;
+use super::displayed_group::DisplayedGroup;
 use super::syncs::Overview;
+use crate::delivery::DeliveryReport;
 use crate::domain::{Field, STEPS, Step, StepStatus};
-use crate::journal::DeliveryState;
+use crate::journal::{DeliveryState, ExperimentRow};
 use crate::status::{BeamlineStatus, DataStatus, GroupStatus, LastRun, StatusModel, StepEntry};
 use crate::user_info::Release;
-use crate::web;
-use jiff::Timestamp;
 
-impl Beamline {
-    /// Publishes the state: to the status records, the metrics and the web page.
-    pub(super) fn publish(&self) {
-        // Otherwise the records are another process's.
-        let is_ours = self.serves || self.journal_lost;
-        self.published.send_modify(|published| {
-            if is_ours {
-                published.status = self.model(published.status.last_run);
-                self.records.show(&published.status);
-            }
-            published.lease = self.records.lease().borrow().clone();
-            published.missing = self.records.missing().len();
-        });
-    }
+/// The views of the parts of a beamline's service.
+pub(super) struct View<'a> {
+    pub common: &'a Common,
+    pub state: &'a BeamlineState,
+    pub deliveries: &'a Deliveries,
+    pub displayed: &'a DisplayedGroup,
+    /// The pairs of `[[sync]]`, if any
+    pub syncs: Option<Overview>,
+    /// Further sentences for the operator
+    pub notices: Vec<String>,
+}
 
-    /// What the web server reads of this beamline.
-    pub(super) fn web_source(&self) -> web::Source {
-        let (published, endpoint) = (self.published.subscribe(), self.endpoint.subscribe());
-        web::Source { published, endpoint, journal: self.journal.clone() }
-    }
-
-    /// Shows that the service is stopped.
-    pub(super) fn publish_shutdown(&self) {
-        self.records.show_stopped(self.deliveries.any());
-    }
-
-    /// The state of the beamline, worked out anew from what is so. `last_run` is the last delivery that has
-    /// ended so far.
-    fn model(&self, last_run: Option<LastRun>) -> StatusModel {
+impl View<'_> {
+    /// The state of the beamline.
+    pub fn model(self) -> StatusModel {
         let (status, message) = self.status();
-        let refused = self.resend_refused.as_ref().filter(|refused| refused.ends_at > Timestamp::now());
-        let trouble = self.config_trouble.as_ref();
-        let notes = [
-            self.space_low.clone(),
-            trouble.map(|trouble| format!("Edit of the configuration not in force: {trouble}")),
-            refused.map(ToString::to_string),
-        ];
-        // From the press on, so that a script that waits for the end doesn't take the look at the places for
-        // it.
-        let pressed = matches!(self.situation, Situation::Planning { pressed: true });
-        let last = self.shown.as_ref().and_then(|shown| shown.last.as_ref());
-        let last = last.and_then(|last| {
-            let ended_at = last.ended_at?;
-            Some(LastRun { ended_at, duration_s: ended_at.duration_since(last.started_at).as_secs_f64() })
-        });
-        let overview = self.syncs.overview();
+        // From the press on, so that a client that waits for the end does not take the planning for it.
+        let is_pressed = matches!(self.state, BeamlineState::Planning { pressed: true });
+        let group = self.displayed.row().zip(self.displayed.report());
+        let config = &self.common.config;
         StatusModel {
             status,
             message,
-            notes: notes.into_iter().flatten().collect(),
-            running: self.deliveries.any() || pressed,
-            auto: self.auto,
-            paused: self.paused,
-            held: match &self.situation {
-                Situation::Held(held) => Some(held.group.clone()),
+            running: self.deliveries.any() || is_pressed,
+            auto: self.common.auto,
+            paused: self.common.paused,
+            held: match self.state {
+                BeamlineState::Held(held) => Some(held.group.clone()),
                 _ => None,
             },
-            group: self.shown.as_ref().map(group_status),
-            steps: self.steps(overview.as_ref()),
-            data: overview.as_ref().map(DataStatus::from),
-            last_run: last.or(last_run),
-            deliveries: u64::try_from(self.counts.0).unwrap_or_default(),
-            deliveries_failed: u64::try_from(self.counts.1).unwrap_or_default(),
-            ..StatusModel::new(
-                &self.config.beamline.name,
-                &self.config.epics.prefix,
-                self.config.beamline.zone(),
-            )
+            group: group.map(|(row, report)| group_status(row, report)),
+            steps: self.steps(),
+            data: self.syncs.as_ref().map(DataStatus::from),
+            last_run: self.last_run(),
+            deliveries: self.displayed.totals().deliveries,
+            deliveries_failed: self.displayed.totals().failures,
+            notes: self.notices,
+            ..StatusModel::new(&config.beamline.name, &config.epics.prefix, config.beamline.zone())
         }
     }
 
-    /// The steps of the delivery on the screen, and of the transfers.
-    fn steps(&self, overview: Option<&Overview>) -> Vec<StepEntry> {
-        let reported = |step| self.shown.as_ref().and_then(|shown| shown.report.steps.get(&step)).cloned();
-        let of_delivery = STEPS.iter().filter(|rule| rule.has_records).map(|rule| {
-            // A delivery that has not looked yet says nothing of its steps.
-            let (status, message) = reported(rule.step).unwrap_or_default();
-            StepEntry { step: rule.step, status, message }
-        });
-        let (status, message) = sync_step(overview, reported(Step::Sync));
-        of_delivery.chain([StepEntry { step: Step::Sync, status, message }]).collect()
-    }
-
     /// The state and its sentence.
-    pub(super) fn status(&self) -> (BeamlineStatus, String) {
-        // What needs an operator comes before what runs for another group.
-        if let Situation::Held(held) = &self.situation {
+    pub fn status(&self) -> (BeamlineStatus, String) {
+        // A group that waits for an operator comes before another one's delivery.
+        if let BeamlineState::Held(held) = self.state {
             let press = match held.release() {
                 Release::Run => "Run or Approve?",
                 Release::Approve => "Approve?",
@@ -104,47 +64,51 @@ impl Beamline {
             };
             return (BeamlineStatus::Approval, format!("{press} {}", held.message()));
         }
-        if let Some(shown) = self.shown.as_ref().filter(|shown| self.deliveries.is_running(shown.row.id)) {
-            let status = if self.paused { BeamlineStatus::Paused } else { BeamlineStatus::Running };
-            return (status, format!("{}: {}", shown.row.experiment, shown.report.now()));
+        if let (Some(row), Some(report)) = (self.displayed.row(), self.displayed.report())
+            && self.deliveries.is_running(row.id)
+        {
+            let status = if self.common.paused { BeamlineStatus::Paused } else { BeamlineStatus::Running };
+            return (status, format!("{}: {}", row.experiment, report.now()));
         }
-        match &self.situation {
-            Situation::Waiting(reason) | Situation::Invalid(reason) => {
+        match self.state {
+            BeamlineState::Waiting(reason) | BeamlineState::Invalid(reason) => {
                 (BeamlineStatus::Waiting, reason.clone())
             }
-            Situation::Settling => {
+            BeamlineState::Settling => {
                 (BeamlineStatus::Settling, "The user info has changed; waiting until it is quiet".to_owned())
             }
-            Situation::Planning { .. } if self.config.schedule.is_some() => (
+            BeamlineState::Planning { .. } if self.common.config.schedule.is_some() => (
                 BeamlineStatus::Settling,
                 "Looking whether they are on the schedule, and the directories are free".to_owned(),
             ),
-            Situation::Planning { .. } => {
+            BeamlineState::Planning { .. } => {
                 (BeamlineStatus::Settling, "Looking whether the directories are free".to_owned())
             }
-            Situation::Nobody { .. } if self.paused => {
+            BeamlineState::Nobody { .. } if self.common.paused => {
                 (BeamlineStatus::Paused, "Paused: set Pause to Go".to_owned())
             }
-            Situation::Nobody { tag_after: None } => {
+            BeamlineState::Nobody { tag_after: None } => {
                 (BeamlineStatus::Idle, "No user group is tagged".to_owned())
             }
-            Situation::Nobody { tag_after: Some(time) } => {
-                let time = time.to_zoned(self.config.beamline.zone()).strftime("%H:%M:%S").to_string();
+            BeamlineState::Nobody { tag_after: Some(time) } => {
+                let time = time.to_zoned(self.common.config.beamline.zone()).strftime("%H:%M:%S").to_string();
                 let message = format!(
                     "No user group is tagged yet. Tag after {time}: earlier puts may have been missed"
                 );
                 (BeamlineStatus::Idle, message)
             }
-            Situation::Trouble(trouble) => (BeamlineStatus::Failed, trouble.clone()),
-            Situation::Held(_) | Situation::Served(_) => self.last_outcome(),
+            BeamlineState::Trouble(trouble) => (BeamlineStatus::Failed, trouble.clone()),
+            BeamlineState::Held(_) | BeamlineState::Served(_) => self.last_outcome(),
         }
     }
 
-    /// How the last delivery of the group in the PVs has ended.
+    /// The end of the last delivery of the displayed group.
     fn last_outcome(&self) -> (BeamlineStatus, String) {
-        let Some(shown) = &self.shown else { return (BeamlineStatus::Idle, String::new()) };
-        let name = &shown.row.experiment;
-        match shown.last.as_ref().map(|last| (last.state, last.error.as_str())) {
+        let (Some(row), Some(report)) = (self.displayed.row(), self.displayed.report()) else {
+            return (BeamlineStatus::Idle, String::new());
+        };
+        let name = &row.experiment;
+        match self.displayed.last_delivery().map(|last| (last.state, last.error.as_str())) {
             Some((DeliveryState::Failed | DeliveryState::Held, error)) => {
                 (BeamlineStatus::Failed, format!("{name}: {error}. When it is mended, press Run"))
             }
@@ -154,18 +118,34 @@ impl Beamline {
             Some((DeliveryState::Running, _)) => {
                 (BeamlineStatus::Waiting, format!("{name}: delivered by another process"))
             }
-            Some((DeliveryState::Done, _)) => {
-                (BeamlineStatus::Done, format!("{name}: {}", shown.report.message))
-            }
+            Some((DeliveryState::Done, _)) => (BeamlineStatus::Done, format!("{name}: {}", report.message)),
             None => (BeamlineStatus::Idle, format!("{name}: accepted, not delivered; press Run")),
         }
     }
+
+    fn last_run(&self) -> Option<LastRun> {
+        let last = self.displayed.last_delivery()?;
+        let ended_at = last.ended_at?;
+        Some(LastRun { ended_at, duration_s: ended_at.duration_since(last.started_at).as_secs_f64() })
+    }
+
+    /// The steps of the displayed group's delivery, and the transfers.
+    fn steps(&self) -> Vec<StepEntry> {
+        let reported = |step| self.displayed.report().and_then(|report| report.steps.get(&step)).cloned();
+        let of_delivery = STEPS.iter().filter(|rule| rule.has_records).map(|rule| {
+            // A step is pending until the delivery has inspected it.
+            let (status, message) = reported(rule.step).unwrap_or_default();
+            StepEntry { step: rule.step, status, message }
+        });
+        let (status, message) = sync_step(self.syncs.as_ref(), reported(Step::Sync));
+        of_delivery.chain([StepEntry { step: Step::Sync, status, message }]).collect()
+    }
 }
 
-/// The state of the transfers, with what a delivery makes of the copies.
-fn sync_step(overview: Option<&Overview>, copies: Option<(StepStatus, String)>) -> (StepStatus, String) {
+/// The state of the transfers, together with the replicas of a delivery.
+fn sync_step(overview: Option<&Overview>, replicas: Option<(StepStatus, String)>) -> (StepStatus, String) {
     let Some(overview) = overview else { return (StepStatus::Skipped, "not configured".to_owned()) };
-    let (status, message) = match copies {
+    let (status, message) = match replicas {
         Some((StepStatus::Failed, message)) => {
             (StepStatus::Failed, format!("{message}; {}", overview.message))
         }
@@ -177,8 +157,8 @@ fn sync_step(overview: Option<&Overview>, copies: Option<(StepStatus, String)>) 
     (status, message.trim_end_matches("; ").to_owned())
 }
 
-fn group_status(shown: &Shown) -> GroupStatus {
-    let (experiment, report) = (&shown.row.experiment, &shown.report);
+fn group_status(row: &ExperimentRow, report: &DeliveryReport) -> GroupStatus {
+    let experiment = &row.experiment;
     GroupStatus {
         year_month: experiment.year_month.to_string(),
         pi_last_name: experiment.pi_last_name.to_string(),

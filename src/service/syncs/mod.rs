@@ -7,7 +7,8 @@ mod pair_status;
 
 pub(super) use pair_status::Overview;
 
-use super::beamline::Beamline;
+use super::common::Common;
+use super::deliveries::{Deliveries, DueDelivery};
 use crate::config::Config;
 use crate::domain::StepStatus;
 use crate::journal::{Cause, ClaimState, DeliveryState, ExperimentRow, Journal, JournalError};
@@ -73,9 +74,10 @@ impl Syncs {
     /// Takes over other settings: what is under way is left to Globus, and followed by the same pair under
     /// them.
     pub async fn configure(&mut self, config: &Arc<Config>, journal: &Journal) -> Result<(), SyncError> {
-        let engine = match config.sync.is_empty() {
-            true => None,
-            false => Some(Arc::new(Engine::open(config.clone(), journal.clone()).await?)),
+        let engine = if config.sync.is_empty() {
+            None
+        } else {
+            Some(Arc::new(Engine::open(config.clone(), journal.clone()).await?))
         };
         self.break_off().await;
         self.engine = engine;
@@ -99,8 +101,8 @@ impl Syncs {
         self.settled = None;
     }
 
-    /// The next news; waits for ever where no pair runs. Cancel-safe.
-    pub async fn news(&mut self) -> PairEvent {
+    /// The next event of a pair; waits for ever where none runs. Cancel-safe.
+    pub async fn next(&mut self) -> PairEvent {
         let news = self.heard.recv().await;
         match news {
             Some(PairEvent::Finished(id)) => drop(self.moved.remove(&id)),
@@ -123,9 +125,53 @@ impl Syncs {
         Some(Overview::of(moved.chain(held).collect()))
     }
 
-    /// Moves the pairs of this group, those that are the same for everyone, and what earlier groups have
-    /// left.
-    async fn refresh(&mut self, present: Option<&ExperimentRow>) -> Result<(), SyncError> {
+    /// Starts and ends pairs as the displayed group requires.
+    pub async fn refresh(
+        &mut self,
+        displayed: Option<&ExperimentRow>,
+        common: &Common,
+    ) -> Result<(), JournalError> {
+        let present = match displayed {
+            Some(row) if may_move(row.id, common).await? => Some(row),
+            _ => None,
+        };
+        match self.refresh_pairs(present).await {
+            Err(SyncError::Journal(error)) => Err(error),
+            // Tried again with a later heartbeat. The running pairs are not affected.
+            Err(error) => {
+                tracing::error!("{error}");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// The deliveries that share replicas whose first files have arrived since their group was served. A
+    /// group that waits for the operator (a hold, an abort) is left to Run, which shares its replicas too.
+    pub async fn due(common: &Common, deliveries: &Deliveries) -> Result<Vec<DueDelivery>, JournalError> {
+        let arrived = match common.deliverer.arrived_replicas().await {
+            Ok(arrived) => arrived,
+            Err(error) => {
+                tracing::error!("{error}");
+                return Ok(vec![]);
+            }
+        };
+        let mut due: Vec<DueDelivery> = vec![];
+        for (id, at) in arrived {
+            let Some(last) = common.journal.last_whole_delivery(id).await? else { continue };
+            let is_served = matches!(last.state, DeliveryState::Done | DeliveryState::Failed);
+            let is_due = is_served && last.started_at <= at && !deliveries.is_running(id);
+            if is_due && !due.iter().any(|other| other.id == id) {
+                tracing::info!(experiment = %id, "the first files of a replica have arrived");
+                due.push(DueDelivery { id, cause: Cause::Sync });
+            }
+        }
+        Ok(due)
+    }
+
+    /// Moves the pairs of this group, those that are the same for all groups, and the rest of earlier groups'
+    /// data.
+    async fn refresh_pairs(&mut self, present: Option<&ExperimentRow>) -> Result<(), SyncError> {
         let Some(engine) = self.engine.clone() else { return Ok(()) };
         let group = present.map(|row| row.id);
         if self.settled == Some(group) {
@@ -206,65 +252,22 @@ async fn engine_pairs(
     Ok(pairs)
 }
 
-impl Beamline {
-    /// Something has happened by which other pairs may be due, or a copy has arrived.
-    pub(super) async fn refresh_syncs(&mut self) -> Result<(), JournalError> {
-        if !self.serves {
-            return Ok(());
+/// Whether the group's delivery has found its directories to be the group's own. While an obstacle holds it,
+/// no data is moved into or out of them.
+async fn may_move(id: Uuid, common: &Common) -> Result<bool, JournalError> {
+    let Some(last) = common.journal.last_whole_delivery(id).await? else { return Ok(false) };
+    match last.state {
+        DeliveryState::Held => Ok(false),
+        DeliveryState::Done | DeliveryState::Failed | DeliveryState::Aborted => Ok(true),
+        // An unreachable host can keep a delivery running for hours; the directory on Globus is sufficient.
+        DeliveryState::Running => {
+            let Some(collection) = common.config.globus.as_ref().map(|globus| globus.collection) else {
+                return Ok(false);
+            };
+            let place = format!("globus:{collection}");
+            let claims = common.journal.claims(id).await?;
+            let mut there = claims.iter().filter(|claim| claim.place == place).peekable();
+            Ok(there.peek().is_some() && there.all(|claim| claim.state == ClaimState::Made))
         }
-        let present = match &self.shown {
-            Some(shown) if self.may_move(shown.row.id).await? => Some(shown.row.clone()),
-            _ => None,
-        };
-        match self.syncs.refresh(present.as_ref()).await {
-            Ok(()) => {}
-            Err(SyncError::Journal(error)) => return Err(error),
-            // Tried again with the heart; what runs goes on.
-            Err(error) => tracing::error!("{error}"),
-        }
-        self.serve_arrived().await
-    }
-
-    /// Whether the group's delivery has found its directories to be its own. While something holds it,
-    /// nothing is moved into or out of them.
-    async fn may_move(&self, id: Uuid) -> Result<bool, JournalError> {
-        let Some(last) = self.journal.last_whole_delivery(id).await? else { return Ok(false) };
-        match last.state {
-            DeliveryState::Held => Ok(false),
-            DeliveryState::Done | DeliveryState::Failed | DeliveryState::Aborted => Ok(true),
-            // A host that is away can keep a delivery running for hours; its directory on Globus is enough.
-            DeliveryState::Running => {
-                let Some(collection) = self.config.globus.as_ref().map(|globus| globus.collection) else {
-                    return Ok(false);
-                };
-                let place = format!("globus:{collection}");
-                let claims = self.journal.claims(id).await?;
-                let mut there = claims.iter().filter(|claim| claim.place == place).peekable();
-                Ok(there.peek().is_some() && there.all(|claim| claim.state == ClaimState::Made))
-            }
-        }
-    }
-
-    /// Shares copies whose first files have arrived since their group was served. What waits for the operator
-    /// (a hold, an abort) goes on with Run, which serves them too.
-    async fn serve_arrived(&mut self) -> Result<(), JournalError> {
-        let arrived = match self.deliverer.arrived_replicas().await {
-            Ok(arrived) => arrived,
-            Err(error) => {
-                tracing::error!("{error}");
-                return Ok(());
-            }
-        };
-        for (id, at) in arrived {
-            let Some(last) = self.journal.last_whole_delivery(id).await? else { continue };
-            let is_served = matches!(last.state, DeliveryState::Done | DeliveryState::Failed);
-            if !is_served || last.started_at > at || self.deliveries.is_running(id) {
-                continue;
-            }
-            let Some(row) = self.journal.experiment(id).await? else { continue };
-            tracing::info!("the copy of {} has its first files", row.experiment);
-            self.deliver_beside(id, Cause::Sync).await?;
-        }
-        Ok(())
     }
 }

@@ -4,9 +4,9 @@ use crate::user_info::{Hold, Release};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// What the user-info PVs mean for beamshare now.
+/// The meaning of the user-info PVs at present.
 #[derive(Debug)]
-pub(super) enum Situation {
+pub(in super::super) enum BeamlineState {
     /// A PV can't be read, or the set is not complete: why
     Waiting(String),
     /// The PVs changed a moment ago
@@ -18,54 +18,55 @@ pub(super) enum Situation {
     },
     /// A value can't be used: which and why
     Invalid(String),
-    /// A group that may be served: the places are being looked at
+    /// The places are being inspected for a group that may be served
     Planning {
-        /// Since an operator pressed a button
+        /// Whether an operator pressed a button
         pressed: bool,
     },
-    /// A group that waits for the operator
+    /// A group waits for the operator
     Held(Held),
-    /// The group of this experiment's id is, was or is being served
+    /// The group with this experiment's id is being served, or was
     Served(Uuid),
-    /// beamshare itself is in trouble (its journal): what, and what to do
+    /// beamshare itself has a problem, such as with its journal: which, and what to do
     Trouble(String),
 }
 
 /// A group that waits for the operator.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(in super::super) struct Held {
     pub experiment: Experiment,
     pub readings: Readings,
-    /// What the rules say
+    /// The holds of the rules
     pub holds: Vec<Hold>,
-    /// What stands in the way, as the screen shows it
+    /// The obstacles of the plan, as the screen shows them
     pub obstacles: Vec<String>,
     /// The group as it is shown
     pub group: HeldGroup,
-    /// When all that stands in the way has ended by itself; `None` where an operator must act
+    /// The time at which all obstacles have ended by themselves; `None` where an operator must act
     pub free_at: Option<Timestamp>,
 }
 
-/// What the operator pressed, and what the screen said at that moment: nothing else is approved by it.
+/// A button that releases holds, with the obstacles that the screen showed at that moment: no others are
+/// approved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Press {
+pub(in super::super) struct Press {
     pub by: AcceptedBy,
-    pub seen: Vec<String>,
+    pub displayed: Vec<String>,
 }
 
 impl Press {
     pub fn on(by: AcceptedBy, held: &Held) -> Press {
-        Press { by, seen: held.obstacles.clone() }
+        Press { by, displayed: held.obstacles.clone() }
     }
 }
 
 impl Held {
-    /// What must be pressed.
+    /// The button that releases all holds and obstacles.
     pub fn release(&self) -> Release {
         release(&self.holds, &self.obstacles)
     }
 
-    /// The sentence for the screen: who first, since a record may cut the rest.
+    /// The sentence for the screen. The group comes first, since a record may cut the end.
     pub fn message(&self) -> String {
         format!("{}: {}", self.experiment, self.group.summary())
     }
@@ -82,13 +83,13 @@ impl Held {
     }
 }
 
-/// By what a planned group is accepted; `None`: it is held.
+/// The button, or the rules, by which a planned group is accepted; `None` if it is held.
 pub(super) fn accepted_by(holds: &[Hold], obstacles: &[String], press: Option<&Press>) -> Option<AcceptedBy> {
     match press {
         None if holds.is_empty() && obstacles.is_empty() => Some(AcceptedBy::Auto),
         None => None,
-        Some(Press { by: AcceptedBy::Approve, seen }) => {
-            let is_shown = obstacles.iter().all(|obstacle| seen.contains(obstacle));
+        Some(Press { by: AcceptedBy::Approve, displayed }) => {
+            let is_shown = obstacles.iter().all(|obstacle| displayed.contains(obstacle));
             (is_shown && release(holds, obstacles) <= Release::Approve).then_some(AcceptedBy::Approve)
         }
         Some(Press { by, .. }) => (release(holds, obstacles) == Release::Run).then_some(*by),
@@ -104,8 +105,8 @@ fn release(holds: &[Hold], obstacles: &[String]) -> Release {
 mod tests {
     use super::*;
 
-    fn press(by: AcceptedBy, seen: &[&str]) -> Press {
-        Press { by, seen: seen.iter().map(|text| (*text).to_owned()).collect() }
+    fn press(by: AcceptedBy, displayed: &[&str]) -> Press {
+        Press { by, displayed: displayed.iter().map(|text| (*text).to_owned()).collect() }
     }
 
     #[test]
@@ -114,9 +115,9 @@ mod tests {
         assert_eq!(accepted_by(&[], &none, None), Some(AcceptedBy::Auto));
         assert_eq!(accepted_by(&[], &one, None), None);
         assert_eq!(accepted_by(&[], &one, Some(&press(AcceptedBy::Approve, &[]))), None);
-        let seen = press(AcceptedBy::Approve, &["2026-03/Li belongs to another"]);
+        let approve = press(AcceptedBy::Approve, &["2026-03/Li belongs to another"]);
         assert_eq!(
-            accepted_by(&[Hold::approve("half", "tag again")], &one, Some(&seen)),
+            accepted_by(&[Hold::approve("half", "tag again")], &one, Some(&approve)),
             Some(AcceptedBy::Approve)
         );
     }
