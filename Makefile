@@ -16,7 +16,7 @@ TEST_PACKAGES := openssh-server openssh-client openssl strace procps
 TEST_PACKAGES += libgl1 libglib2.0-0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help build check msrv package lint demo test test-unit worlds replay doc deny bench valgrind install clean \
+.PHONY: help build stage deb rpm test-packages test-builds epics check msrv package lint demo test test-unit worlds replay doc deny bench valgrind install clean \
   debian-build debian-demo debian-test debian-valgrind rust nextest python
 
 help:
@@ -32,26 +32,31 @@ help:
 	@echo 'make bench              measure latency, requests, CPU, memory, and a scan of a million files'
 	@echo 'make valgrind           the tests of Channel Access under valgrind (about four minutes)'
 	@echo 'make install            install beamshare, its records, screens and systemd unit into $(PREFIX)'
+	@echo 'make deb, make rpm      packages for Debian and Fedora, in $(TARGET)/debian and $(TARGET)/generate-rpm'
 
-# $(call debian,PACKAGES): installs those that are missing.
-define debian
-@missing=""; for package in $(1); do \
-  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
-if [ -n "$$missing" ]; then echo "Installing$$missing"; \
-  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
-endef
+INSTALL_PACKAGES := @packaging/install-packages
 
 debian-build:
-	$(call debian,$(BUILD_PACKAGES))
+	$(INSTALL_PACKAGES) $(BUILD_PACKAGES)
+
+# EPICS's Channel Access library: that of EPICS_BASE, the system's, or else the one of PyPI's epicscorelibs.
+epics: debian-build
+ifeq ($(EPICS_BASE),)
+	@case "$$(cc -print-file-name=libca.so)" in /*) ;; *) $(MAKE) --no-print-directory $(VENV)/epics ;; esac
+endif
+$(VENV)/epics:
+	python3 -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $$(grep ^epicscorelibs tests/requirements.txt)
+	@touch $@
 
 debian-demo:
-	$(call debian,$(BUILD_PACKAGES) $(DEMO_PACKAGES))
+	$(INSTALL_PACKAGES) $(BUILD_PACKAGES) $(DEMO_PACKAGES)
 
 debian-test:
-	$(call debian,$(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES))
+	$(INSTALL_PACKAGES) $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES)
 
 debian-valgrind:
-	$(call debian,$(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES) valgrind)
+	$(INSTALL_PACKAGES) $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES) valgrind
 
 rust:
 	@command -v $(CARGO) >/dev/null || { echo 'beamshare needs Rust: see https://rustup.rs'; exit 1; }
@@ -66,10 +71,10 @@ $(VENV)/installed: tests/requirements.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
-build: debian-build rust
-	$(CARGO) build --release --locked
+build: epics rust
+	$(CARGO) build --release --locked --package beamshare --bin beamshare $(if $(FEATURES),--features $(FEATURES))
 
-demo: debian-demo python rust
+demo: debian-demo epics python rust
 	$(CARGO) build --release --locked --package beamshare --package globus-simulator
 	@$(TARGET)/release/beamshare-demo $(ARGS)
 
@@ -124,22 +129,61 @@ valgrind: debian-valgrind python nextest
 	CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')_RUNNER='valgrind --quiet --error-exitcode=99' \
 	  $(CARGO) nextest run --package channel-access --locked --no-fail-fast $(ARGS)
 
-install: build
-	$(SUDO) install -D -m 755 $(TARGET)/release/beamshare $(DESTDIR)$(PREFIX)/bin/beamshare
-	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/db db/*
-	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/medm medm/*
-	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/pydm screens/pydm/*
-	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/beamshare/phoebus screens/phoebus/*
-	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/beamshare README.md CHANGELOG.md SECURITY.md LICENSE
-	$(SUDO) install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/beamshare/docs docs/*.md
-	sed 's#/usr/local#$(PREFIX)#' config/beamshare.service | \
-	  $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/beamshare.service
+# What is generated for an installation: manual pages, completions, and the units with its paths.
+STAGE := target/package
+stage: build
+	@rm -rf $(STAGE) && mkdir -p $(STAGE)
+	@$(TARGET)/release/beamshare man $(STAGE)/man >/dev/null && gzip -9n $(STAGE)/man/*.1
+	@for shell in bash zsh fish; do $(TARGET)/release/beamshare completions $$shell >$(STAGE)/beamshare.$$shell; done
+	@sed 's#/usr/local#$(PREFIX)#' config/beamshare.service >$(STAGE)/beamshare.service
+	@sed -e 's#/usr/local#$(PREFIX)#' -e 's#/beamshare.toml#/%i.toml#' -e '/^# Several beamlines/,/^# beamshare@/d' \
+	  -e 's#^Description=.*#Description=beamshare for beamline %i#' config/beamshare.service >$(STAGE)/beamshare@.service
+
+# DESTDIR collects the files for a package; without it, the account of the service is made as well.
+ROOT := $(DESTDIR)$(PREFIX)
+INSTALL_FILES = $(if $(DESTDIR),,$(SUDO)) install -D -m 644
+install: stage
+	$(if $(DESTDIR),,$(SUDO)) install -D -m 755 $(TARGET)/release/beamshare $(ROOT)/bin/beamshare
+	$(INSTALL_FILES) -t $(ROOT)/share/beamshare/db db/*
+	$(INSTALL_FILES) -t $(ROOT)/share/beamshare/medm medm/*
+	$(INSTALL_FILES) -t $(ROOT)/share/beamshare/pydm screens/pydm/*
+	$(INSTALL_FILES) -t $(ROOT)/share/beamshare/phoebus screens/phoebus/*
+	$(INSTALL_FILES) -t $(ROOT)/share/doc/beamshare README.md CHANGELOG.md SECURITY.md LICENSE
+	$(INSTALL_FILES) -t $(ROOT)/share/doc/beamshare/docs docs/*.md
+	$(INSTALL_FILES) -t $(ROOT)/share/man/man1 $(STAGE)/man/*
+	$(INSTALL_FILES) $(STAGE)/beamshare.bash $(ROOT)/share/bash-completion/completions/beamshare
+	$(INSTALL_FILES) $(STAGE)/beamshare.zsh $(ROOT)/share/zsh/site-functions/_beamshare
+	$(INSTALL_FILES) $(STAGE)/beamshare.fish $(ROOT)/share/fish/vendor_completions.d/beamshare.fish
+	$(INSTALL_FILES) -t $(ROOT)/lib/systemd/system $(STAGE)/beamshare.service $(STAGE)/beamshare@.service
+	@# A libca of the build folder goes with the program.
+	@for library in $$(ldd $(TARGET)/release/beamshare | awk '$$3 ~ "^$(CURDIR)/" {print $$3}'); do \
+	  $(INSTALL_FILES) -t $(ROOT)/lib/beamshare $$library; done
 ifeq ($(DESTDIR),)
 	@id -u beamshare >/dev/null 2>&1 || \
 	  $(SUDO) useradd --system --user-group --home-dir /var/lib/beamshare --shell /usr/sbin/nologin beamshare
 	$(SUDO) install -d -m 750 -o beamshare -g beamshare /var/lib/beamshare
+	$(SUDO) install -d -m 750 -o root -g beamshare /etc/beamshare
 endif
 	@echo 'Next: beamshare init /etc/beamshare, edit /etc/beamshare/beamshare.toml, beamshare check'
+
+deb: PREFIX := /usr
+deb: stage
+	@$(CARGO) deb --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deb
+	$(CARGO) deb --no-build --locked
+
+rpm: PREFIX := /usr
+rpm: stage
+	@$(CARGO) generate-rpm --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-generate-rpm
+	$(CARGO) generate-rpm --target-dir $(TARGET)
+
+# In a fresh Debian root made by debootstrap (as root): install, upgrade, remove. Not part of `make test`.
+test-packages: deb rpm
+	$(INSTALL_PACKAGES) debootstrap
+	packaging/test-deb $$(ls -t $(TARGET)/debian/beamshare_*.deb | head -1)
+
+# Builds on a system without apt, with an EPICS_BASE, and with PyPI's EPICS. Not part of `make test`.
+test-builds: epics rust python
+	packaging/test-builds
 
 clean:
 	$(CARGO) clean

@@ -12,6 +12,7 @@ mod failure;
 mod globus;
 mod history;
 mod init;
+mod man;
 mod print;
 mod rerun;
 mod run;
@@ -95,6 +96,7 @@ enum Verb {
     Task(globus::Task),
     Transfer(globus::Transfer),
     Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// For commands with output for scripts.
@@ -160,6 +162,7 @@ fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
     match verb {
         Verb::Init(init) => return init.act(),
         Verb::Completions(completions) => return completions.act(),
+        Verb::Man(man) => return man.act(),
         Verb::Run(run) => return run.act(settings, log_level),
         _ => {}
     }
@@ -189,7 +192,7 @@ fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
             Verb::Permission(permission) => permission.act(&config).await,
             Verb::Task(task) => task.act(&config).await,
             Verb::Transfer(transfer) => transfer.act(&config).await,
-            Verb::Init(_) | Verb::Completions(_) | Verb::Run(_) => Ok(Exit::Done),
+            Verb::Init(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Run(_) => Ok(Exit::Done),
         }
     })
 }

@@ -11,6 +11,7 @@ mod people;
 mod publish;
 mod reminders;
 mod syncs;
+mod systemd;
 
 use crate::config::{Config, ConfigWatcher};
 use crate::delivery::SetUpError;
@@ -103,6 +104,8 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
     // Ends with this set.
     let mut endpoints = JoinSet::new();
     endpoints.spawn(web::serve_all(sources));
+    endpoints.spawn_local(systemd::report_alive());
+    systemd::ready();
     let fault = |fault: JoinError| DaemonError::Fault(fault.to_string());
     loop {
         tokio::select! {
@@ -117,6 +120,7 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
         }
         break;
     }
+    systemd::stopping();
     drop(stop);
     loop {
         tokio::select! {

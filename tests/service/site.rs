@@ -113,12 +113,18 @@ impl Site {
     }
 
     pub fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// Starts the service with these variables in its environment.
+    pub fn start_with(&mut self, environment: &[(&str, &str)]) {
         self.starts += 1;
         let log = File::create(self.log_file()).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_beamshare"))
             .args(["--log-level", "info", "run"])
             .arg(self.beamline.path("beamshare.toml"))
             .envs(self.ca.environment())
+            .envs(environment.iter().copied())
             .stderr(log)
             .spawn()
             .unwrap();

@@ -8,6 +8,7 @@ use beamshare::status::Record;
 use rustix::process::Signal;
 use serde_json::json;
 use std::time::Duration;
+use tokio::net::UnixDatagram;
 
 const FOLDER: &str = "[email.transport.folder]\npath = \"outbox\"\n";
 
@@ -43,6 +44,36 @@ async fn a_stop_lets_the_message_under_way_end() {
     site.start();
     site.delivered("ana@upf.example").await;
     assert_eq!(copies(&server, "ana@upf.example"), 1, "{}", site.log());
+}
+
+/// The messages at systemd's socket, until one of them is `wanted`.
+async fn systemd_reads(socket: &UnixDatagram, wanted: &str) {
+    let mut message = [0; 256];
+    let reading = async {
+        loop {
+            let length = socket.recv(&mut message).await.unwrap();
+            if &message[..length] == wanted.as_bytes() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(LIMIT, reading)
+        .await
+        .unwrap_or_else(|_| panic!("systemd was never sent {wanted:?}"));
+}
+
+#[tokio::test]
+async fn systemd_is_notified_of_the_start_of_each_turn_and_of_the_stop() {
+    let mut site = Site::new().await;
+    let path = site.beamline.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    site.start_with(&[("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "200000")]);
+    systemd_reads(&socket, "READY=1\n").await;
+    systemd_reads(&socket, "WATCHDOG=1\n").await;
+    systemd_reads(&socket, "WATCHDOG=1\n").await;
+    site.signal(Signal::TERM);
+    systemd_reads(&socket, "STOPPING=1\n").await;
+    assert_eq!(site.terminate(), Some(0));
 }
 
 #[tokio::test]
