@@ -25,7 +25,7 @@ mod sync;
 mod tag;
 mod users;
 
-use beamshare::config::{self, Config};
+use beamshare::config::{self, Config, Purpose};
 use beamshare::log;
 use clap::{Args, Parser, Subcommand};
 use failure::{Exit, Failure};
@@ -99,6 +99,25 @@ enum Verb {
     Man(man::Man),
 }
 
+impl Verb {
+    /// The command, if it is about user groups, which a file that only moves data does not have.
+    fn about_groups(&self) -> Option<&'static str> {
+        match self {
+            Verb::Show(_) => Some("show"),
+            Verb::Status(_) => Some("status"),
+            Verb::Dirs(_) => Some("dirs"),
+            Verb::Share(_) => Some("share"),
+            Verb::Email(_) => Some("email"),
+            Verb::Rerun(_) => Some("rerun"),
+            Verb::Users(_) => Some("users"),
+            Verb::History(_) => Some("history"),
+            Verb::Schedule(_) => Some("schedule"),
+            Verb::Tag(_) => Some("tag"),
+            _ => None,
+        }
+    }
+}
+
 /// For commands with output for scripts.
 #[derive(Args)]
 struct Format {
@@ -169,6 +188,13 @@ fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
     // A verb tells its results and failures itself; the log is for who looks behind.
     let _log = log::start(&config::Log::default(), Some(log_level.unwrap_or("off")))?;
     let config = settings.load()?;
+    if let (Purpose::DataOnly, Some(name)) = (config.purpose, verb.about_groups()) {
+        return Err(Failure::usage(format!(
+            "beamshare {name} is about user groups, and {} has no [epics]: it only moves data (see beamshare \
+             sync status)",
+            config.file.display()
+        )));
+    }
     runtime()?.block_on(async {
         match verb {
             Verb::Check(check) => check.act(&config).await,

@@ -2,7 +2,7 @@
 
 use super::load::Key;
 use super::{
-    Config, Email, Globus, MailTransport, Place, Schedule, ScheduleFrom, SignIn, Smtp, SmtpSecurity,
+    Config, Email, Globus, MailTransport, Place, Purpose, Schedule, ScheduleFrom, SignIn, Smtp, SmtpSecurity,
 };
 use crate::domain::Field;
 use std::collections::HashMap;
@@ -45,7 +45,10 @@ pub(super) fn resolve(config: &mut Config) {
     }
     if let Some(email) = &mut config.email {
         email.templates().for_each(from_file);
-        match &mut email.transport {
+    }
+    let of_people = config.email.iter_mut().map(|email| &mut email.transport);
+    for transport in of_people.chain(config.sender.iter_mut().map(|sender| &mut sender.transport)) {
+        match transport {
             MailTransport::Smtp(Smtp { ca_file, password_file, .. }) => {
                 [ca_file, password_file].into_iter().flatten().for_each(from_file);
             }
@@ -90,14 +93,19 @@ pub(crate) use key;
 pub(super) fn check(config: &Config) -> Problems {
     let mut problems = vec![];
     check_beamline(config, &mut problems);
-    check_epics(config, &mut problems);
-    check_trust(config, &mut problems);
-    check_directories(config, &mut problems);
+    if config.purpose == Purpose::Beamline {
+        check_epics(config, &mut problems);
+        check_trust(config, &mut problems);
+        check_directories(config, &mut problems);
+    }
     if let Some(globus) = &config.globus {
         check_globus(globus, &mut problems);
     }
     if let Some(email) = &config.email {
         check_email(config, email, &mut problems);
+    }
+    if let Some(sender) = &config.sender {
+        check_transport(&sender.transport, &mut problems);
     }
     if let Some(Schedule { from: ScheduleFrom::Aps(service), .. }) = &config.schedule {
         for (name, text) in [("beamline", &service.beamline), ("user", &service.user)] {
@@ -342,7 +350,10 @@ fn check_email(config: &Config, email: &Email, problems: &mut Problems) {
             "needs reminder_text_template, like \"reminder.txt\": `beamshare init` writes one".to_owned();
         problems.push((key!["email", "reminder"], message));
     }
-    match &email.transport {
+}
+
+fn check_transport(transport: &MailTransport, problems: &mut Problems) {
+    match transport {
         MailTransport::Folder { .. } => {}
         MailTransport::Smtp(Smtp { host, port, security, user, password_file, .. }) => {
             let key = |name: &str| key!["email", "transport", "smtp", name];

@@ -1,7 +1,9 @@
 use super::check::{Check, check, resolve};
+use super::data_only::{DataOnly, is_data_only};
 use super::de::{Fault, Node, ReadError};
-use super::{Config, ConfigError, Problem};
+use super::{Config, ConfigError, Problem, Sender};
 use crate::files::{FileError, read_trusted};
+use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path as KeyPath, Segment};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -21,12 +23,20 @@ pub(super) fn load(file: &Path, checks: &[Check]) -> Result<Config, ConfigError>
         failed(vec![Problem { at: None, key: String::new(), message }])
     })?;
     let document = Document::parse(&text).map_err(failed)?;
-    let mut config = document.read().map_err(failed)?;
+    let read = if is_data_only(document.root.get_ref()) {
+        document.read::<DataOnly>().map(|settings| settings.into_config(file))
+    } else {
+        document.read::<Config>()
+    };
+    let mut config = read.map_err(failed)?;
     config.file = file.to_owned();
     if let Some(globus) = &mut config.globus {
         globus.file = file.to_owned();
     }
     resolve(&mut config);
+    if let Some(email) = &config.email {
+        config.sender = Some(Sender { from: email.from.clone(), transport: email.transport.clone() });
+    }
     let problems: Vec<Problem> = std::iter::once(&(check as Check))
         .chain(checks)
         .flat_map(|check| check(&config))
@@ -121,13 +131,13 @@ impl<'t> Document<'t> {
 
     /// The settings, or every value that can't be read: serde ends at the first, so each one found is taken
     /// out and the rest read again.
-    fn read(&self) -> Result<Config, Vec<Problem>> {
+    fn read<T: DeserializeOwned>(&self) -> Result<T, Vec<Problem>> {
         let mut root = self.root.clone();
         let mut problems: Vec<Problem> = vec![];
         // Taken out by us, or written wrong: that these are missing is no news.
         let mut explained: Vec<Vec<Key>> = vec![];
         loop {
-            let error = match serde_path_to_error::deserialize::<_, Config>(Node::root(root.clone())) {
+            let error = match serde_path_to_error::deserialize::<_, T>(Node::root(root.clone())) {
                 Ok(config) if problems.is_empty() => return Ok(config),
                 Ok(_) => return Err(in_file_order(problems)),
                 Err(error) => error,

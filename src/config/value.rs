@@ -117,6 +117,10 @@ pub(super) fn uuid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D
     })
 }
 
+pub(super) fn some_uuid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
+    uuid(deserializer).map(Some)
+}
+
 pub(super) fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
     deserializer
         .deserialize_str(Text { expected: "an address like \"https://auth.globus.org\"", parse: to_url })

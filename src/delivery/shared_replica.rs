@@ -24,7 +24,7 @@ impl SharedReplica {
     pub fn from_config(config: &Config) -> Result<Vec<SharedReplica>, StepError> {
         let Some(settings) = &config.globus else { return Ok(vec![]) };
         let shared = config.sync.iter().filter(|pair| pair.share);
-        let shared = shared.filter_map(|pair| Some((pair, pair.destination.path.below()?)));
+        let shared = shared.filter_map(|pair| Some((pair, pair.destination.path.of_experiment()?)));
         shared.map(|(pair, template)| SharedReplica::new(settings, pair, template)).collect()
     }
 

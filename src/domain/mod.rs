@@ -11,6 +11,7 @@ mod email;
 mod experiment;
 mod held;
 mod link;
+mod month_path;
 mod name;
 mod path;
 mod reading;
@@ -28,6 +29,7 @@ pub use held::{
     GroupIdentity, HeldGroup, HoldReason, MAX_REASONS, OtherGroup, PlannedMail, Relation, listed,
 };
 pub use link::{link_in, without_links};
+pub use month_path::MonthPath;
 pub use name::{PiLastName, path_component};
 pub use path::{PathTemplate, RelativePath};
 pub use reading::{Reading, Readings};

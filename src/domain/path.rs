@@ -226,7 +226,7 @@ enum Unrendered {
 /// How many instructions a template may take: one that loops in loops must not keep the service busy.
 const FUEL: u64 = 20_000;
 
-fn environment() -> Environment<'static> {
+pub(super) fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     environment.set_fuel(Some(FUEL));
@@ -234,7 +234,7 @@ fn environment() -> Environment<'static> {
 }
 
 /// The template engine's error without its place in a template of one line.
-fn sentence(error: &minijinja::Error) -> String {
+pub(super) fn sentence(error: &minijinja::Error) -> String {
     error.detail().map_or_else(|| error.kind().to_string(), |detail| detail.to_owned())
 }
 

@@ -28,6 +28,22 @@ impl std::str::FromStr for YearMonth {
     }
 }
 
+impl YearMonth {
+    /// The month before this one.
+    pub fn previous(self) -> YearMonth {
+        match self.month {
+            1 => YearMonth { year: self.year - 1, month: 12 },
+            month => YearMonth { month: month - 1, ..self },
+        }
+    }
+}
+
+impl From<jiff::civil::Date> for YearMonth {
+    fn from(date: jiff::civil::Date) -> YearMonth {
+        YearMonth { year: date.year(), month: date.month() }
+    }
+}
+
 impl fmt::Display for YearMonth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04}-{:02}", self.year, self.month)

@@ -3,6 +3,7 @@
 mod beamline;
 mod beamline_records;
 mod common;
+mod data_only;
 mod decision;
 mod deliveries;
 mod displayed_group;
@@ -13,13 +14,14 @@ mod reminders;
 mod syncs;
 mod systemd;
 
-use crate::config::{Config, ConfigWatcher};
+use crate::config::{Config, ConfigWatcher, Purpose};
 use crate::delivery::SetUpError;
 use crate::journal::{JournalError, LockError};
 use crate::sync::SyncError;
 use crate::web;
 use beamline::Beamline;
 use channel_access::{CaError, Context};
+use data_only::DataOnly;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -86,17 +88,26 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
     let mut hang_up = signal(SignalKind::hangup())?;
     let (stop, stopped) = watch::channel(());
     let (reload, reloading) = watch::channel(());
-    let context = Context::new()?;
+    // Files that only move data need no Channel Access.
+    let mut context: Option<Context> = None;
     let files = ConfigWatcher::new().inspect_err(|error| tracing::warn!("{error}")).ok();
     let mut beamlines = JoinSet::new();
     let mut sources = vec![];
     for config in configs {
         let span = tracing::info_span!("beamline", beamline = config.beamline.name);
+        if config.purpose == Purpose::DataOnly {
+            let mover = DataOnly::start(config, files.as_ref()).instrument(span.clone()).await?;
+            beamlines.spawn_local(mover.serve(stopped.clone(), reloading.clone()).instrument(span));
+            continue;
+        }
         if config.trusts_network_silently() {
             span.in_scope(|| tracing::warn!("{UNRESTRICTED}"));
         }
-        let beamline =
-            Beamline::start(context.clone(), config, files.as_ref()).instrument(span.clone()).await?;
+        let context = match &context {
+            Some(context) => context.clone(),
+            None => context.insert(Context::new()?).clone(),
+        };
+        let beamline = Beamline::start(context, config, files.as_ref()).instrument(span.clone()).await?;
         sources.push(beamline.web_source());
         beamlines.spawn_local(beamline.serve(stopped.clone(), reloading.clone()).instrument(span));
     }
@@ -136,13 +147,13 @@ async fn serve(configs: Vec<Config>) -> Result<(), DaemonError> {
     Ok(())
 }
 
-/// Each beamline has its own journal and its own records.
+/// Each file has its own journal, and each beamline its own records.
 fn check_apart(configs: &[Config]) -> Result<(), DaemonError> {
     for (n, second) in configs.iter().enumerate() {
         for first in &configs[..n] {
             let what = if first.journal.path == second.journal.path {
                 format!("the journal {}", first.journal.path.display())
-            } else if first.epics.prefix == second.epics.prefix {
+            } else if second.purpose == Purpose::Beamline && first.epics.prefix == second.epics.prefix {
                 format!("the record prefix {}", first.epics.prefix)
             } else {
                 continue;

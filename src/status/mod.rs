@@ -1,8 +1,9 @@
 //! The records of db/beamshare.db: what the control room sees, and the operator's commands.
 //!
-//! - [`StatusRecords`] keeps the records at the values that the service sets, and receives [`OperatorCommands`].
-//! - [`StatusModel`] is the state of a beamline that the service publishes: [`StatusRecords::show`] writes it to the records,
-//!   the metrics and the web page read it.
+//! - [`StatusRecords`] keeps the records at the values that the service sets, and receives
+//!   [`OperatorCommands`].
+//! - [`StatusModel`] is the state of a beamline that the service publishes: [`StatusRecords::show`] writes it
+//!   to the records, the metrics and the web page read it.
 //! - [`Record`] names the records, with their types and states.
 
 mod commands;

@@ -18,7 +18,7 @@ impl Engine {
     pub(super) async fn claim(&self, settings: &config::Sync, row: &ExperimentRow) -> Result<(), SyncError> {
         let (source, destination) = (&settings.source, &settings.destination);
         let at = |collection: Uuid, path: &SyncPath| -> Result<Option<(String, RelativePath)>, SyncError> {
-            let Some(below) = path.below() else { return Ok(None) };
+            let Some(below) = path.of_experiment() else { return Ok(None) };
             let below = below
                 .render(&row.experiment)
                 .map_err(|error| SyncError::Path { pair: settings.name.clone(), error })?;
@@ -60,7 +60,7 @@ impl Engine {
     /// The directory as a path below `[globus] top`, where it is on that collection and there.
     fn below_first(&self, collection: Uuid, path: &SyncPath, row: &ExperimentRow) -> Option<RelativePath> {
         let first = &self.settings;
-        let whole = format!("{}{}", path.top(), path.below()?.render(&row.experiment).ok()?);
+        let whole = format!("{}{}", path.top(), path.of_experiment()?.render(&row.experiment).ok()?);
         let below = whole.strip_prefix(&first.top).filter(|_| collection == first.collection)?;
         RelativePath::try_from(below.to_owned()).ok()
     }

@@ -109,7 +109,7 @@ impl Engine {
         let settings = config.globus.clone().ok_or(SyncError::NoGlobus)?;
         let client = delivery::client(&settings)?;
         let manifest = Manifest::open(&Manifest::beside(&config.journal.path)).await?;
-        let mailer = config.email.as_ref().map(super::mail::Post::new).transpose()?;
+        let mailer = config.sender.as_ref().map(super::mail::Post::new).transpose()?;
         let globus = settings.clone();
         let mover =
             globus_sync::Engine::new(client, manifest, move |error| delivery::explain(error, &globus));

@@ -14,8 +14,8 @@ pub(super) struct Post {
 }
 
 impl Post {
-    pub fn new(email: &config::Email) -> Result<Post, StepError> {
-        Ok(Post { mailer: Mailer::new(&email.transport)?, from: email.from.clone() })
+    pub fn new(sender: &config::Sender) -> Result<Post, StepError> {
+        Ok(Post { mailer: Mailer::new(&sender.transport)?, from: sender.from.clone() })
     }
 
     /// Sends to each; an error tells who did not get it, and why.
@@ -69,6 +69,9 @@ impl Engine {
         let mut text = format!("{}\n\n", capital(&ended.sentence()));
         if let Some(experiment) = &pair.experiment {
             text += &format!("Experiment   {experiment}\n");
+        }
+        if let Some(month) = pair.month {
+            text += &format!("Month        {month}\n");
         }
         text += &format!("Pair         {}\n", pair.settings.name);
         text += &format!("From         {} on collection {}\n", row.source.path, row.source.collection);

@@ -3,10 +3,11 @@
 use super::manifest::{FileState, NewPair, PairRow, Place};
 use super::openat::SourceDirectory;
 use super::{Engine, SyncError};
-use crate::config::{self, Config, LabelTemplate};
-use crate::domain::Experiment;
+use crate::config::{self, Config, LabelTemplate, PairOwner, SyncScope};
+use crate::domain::{Experiment, YearMonth};
 use crate::journal::{DeliveryState, ExperimentRow};
 use globus_sync::{PairSettings, with_slash};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 /// A pair of the manifest with its settings: what can be run.
@@ -16,32 +17,44 @@ pub struct Pair {
     pub row: PairRow,
     /// `[[sync]]`
     pub settings: config::Sync,
-    /// Whose data it is; none where its paths are fixed
+    /// Whose data it is, where the paths are an experiment's
     pub experiment: Option<Experiment>,
+    /// Whose data it is, where the paths are a month's
+    pub month: Option<YearMonth>,
     /// The source's directory on this machine
     pub local: Option<SourceDirectory>,
 }
 
 impl Pair {
-    /// Its name, and its destination's path, as people tell one group's pair from another's.
+    /// Its name; with its destination where there are several pairs of this name, one for each experiment or
+    /// month.
     pub fn title(&self) -> String {
-        match &self.experiment {
-            Some(_) => format!("{} ({})", self.settings.name, self.row.pair.destination.path),
-            None => self.settings.name.clone(),
+        match self.settings.scope() {
+            SyncScope::Fixed => self.settings.name.clone(),
+            SyncScope::Month | SyncScope::Experiment => {
+                format!("{} ({})", self.settings.name, self.row.pair.destination.path)
+            }
         }
     }
-}
 
-impl Pair {
+    /// Whose data it is.
+    fn owner(&self) -> PairOwner<'_> {
+        let month = self.month.map_or(PairOwner::Everyone, PairOwner::Month);
+        self.experiment.as_ref().map_or(month, PairOwner::Experiment)
+    }
+
     /// What the crate that moves the data needs.
     pub(super) fn for_moving(&self, config: &Config) -> globus_sync::Pair {
         let settings = &self.settings;
         let usual = || {
-            let whose = self.experiment.as_ref().map(ToString::to_string).unwrap_or_default();
-            LabelTemplate::plain(&format!("{} {} {whose}", config.beamline.name, settings.name))
+            let owner = match self.owner() {
+                PairOwner::Everyone => String::new(),
+                PairOwner::Month(month) => month.to_string(),
+                PairOwner::Experiment(experiment) => experiment.to_string(),
+            };
+            LabelTemplate::plain(&format!("{} {} {owner}", config.beamline.name, settings.name))
         };
-        let label =
-            settings.label.as_ref().map_or_else(usual, |label| label.render(self.experiment.as_ref()));
+        let label = settings.label.as_ref().map_or_else(usual, |label| label.render(self.owner()));
         let settings = PairSettings {
             name: settings.name.clone(),
             label,
@@ -65,7 +78,7 @@ impl Pair {
 }
 
 impl Engine {
-    /// Every pair of the settings for this experiment; without one, those with fixed paths. One that can't be
+    /// Every pair of the settings for this experiment; without one, those of everyone. One that can't be
     /// resolved is told with its name, and holds up none of the others.
     pub async fn pairs(
         &self,
@@ -80,30 +93,43 @@ impl Engine {
         Ok(pairs)
     }
 
-    /// The pairs of earlier experiments that are not closed: all their data is to be sent, whoever is next.
+    /// The pairs of earlier experiments and months that are not closed: all their data is to be sent, whoever
+    /// is next.
     pub async fn earlier(&self, present: Option<Uuid>) -> Result<Vec<Pair>, SyncError> {
         let mut pairs = vec![];
         for row in self.manifest().pairs(false).await? {
-            let Some(id) = row.pair.experiment.filter(|id| Some(*id) != present) else { continue };
             // Taken out of the settings: nothing moves any more, and status says so.
             let Some(settings) = self.config.sync.iter().find(|settings| settings.name == row.pair.name)
             else {
                 continue;
             };
-            let Some(whose) = self.journal.experiment(id).await? else { continue };
-            // The settings may have got other paths or collections since the pair was made.
-            let Ok(paths) = settings.resolve(Some(&whose.experiment)) else { continue };
-            if fits(&row.pair, settings, &paths) {
-                let local = paths.local.map(source_directory);
-                pairs.push(Pair {
-                    row,
-                    settings: settings.clone(),
-                    experiment: Some(whose.experiment),
-                    local,
-                });
+            match (row.pair.experiment, settings.scope()) {
+                (Some(id), SyncScope::Experiment) if Some(id) != present => {
+                    let Some(owner) = self.journal.experiment(id).await? else { continue };
+                    pairs.extend(earlier_pair(row, settings, PairOwner::Experiment(&owner.experiment)));
+                }
+                (None, SyncScope::Month) => {
+                    // A pair that was created at the turn of the month can be the last month's.
+                    let created = self.month_of(row.created_at);
+                    let months = [created, created.previous()];
+                    let earlier = months.into_iter().filter(|month| *month != self.present_month());
+                    let pair = earlier
+                        .filter_map(|month| earlier_pair(row.clone(), settings, PairOwner::Month(month)));
+                    pairs.extend(pair);
+                }
+                _ => {}
             }
         }
         Ok(pairs)
+    }
+
+    /// The month in the beamline's time zone.
+    pub fn present_month(&self) -> YearMonth {
+        self.month_of(Timestamp::now())
+    }
+
+    fn month_of(&self, time: Timestamp) -> YearMonth {
+        time.to_zoned(self.config.beamline.zone()).date().into()
     }
 
     /// One pair of the settings, made in the manifest where it is new.
@@ -113,9 +139,14 @@ impl Engine {
         experiment: Option<&ExperimentRow>,
     ) -> Result<Pair, SyncError> {
         let experiment = experiment.filter(|_| settings.is_per_experiment());
-        let whose = experiment.map(|row| &row.experiment);
+        let month = (settings.scope() == SyncScope::Month).then(|| self.present_month());
+        let owner = match (experiment, month) {
+            (Some(row), _) => PairOwner::Experiment(&row.experiment),
+            (None, Some(month)) => PairOwner::Month(month),
+            (None, None) => PairOwner::Everyone,
+        };
         let paths = settings
-            .resolve(whose)
+            .resolve(owner)
             .map_err(|error| SyncError::Path { pair: settings.name.clone(), error })?;
         let local = paths.local.map(source_directory);
         let new = NewPair {
@@ -135,7 +166,8 @@ impl Engine {
             self.claim(settings, experiment).await?;
         }
         let row = self.manifest().open_pair(&new).await?;
-        Ok(Pair { row, settings: settings.clone(), experiment: whose.cloned(), local })
+        let experiment = experiment.map(|row| row.experiment.clone());
+        Ok(Pair { row, settings: settings.clone(), experiment, month, local })
     }
 
     /// One group's data must never go where another's is, whatever the templates say.
@@ -174,6 +206,18 @@ impl Engine {
         }
         Ok(finished)
     }
+}
+
+/// The pair of an earlier owner; none where the settings have got other paths or collections since.
+fn earlier_pair(row: PairRow, settings: &config::Sync, owner: PairOwner<'_>) -> Option<Pair> {
+    let paths = settings.resolve(owner).ok().filter(|paths| fits(&row.pair, settings, paths))?;
+    let (experiment, month) = match owner {
+        PairOwner::Everyone => (None, None),
+        PairOwner::Month(month) => (None, Some(month)),
+        PairOwner::Experiment(experiment) => (Some(experiment.clone()), None),
+    };
+    let local = paths.local.map(source_directory);
+    Some(Pair { row, settings: settings.clone(), experiment, month, local })
 }
 
 fn source_directory(local: config::LocalPath) -> SourceDirectory {

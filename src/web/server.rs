@@ -34,8 +34,8 @@ const HEAD_MAX: usize = 16 << 10;
 const HEADERS: [(HeaderName, &str); 7] = [
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
-         base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
@@ -51,8 +51,8 @@ pub(super) async fn serve_or_log(listen: SocketAddr, pages: Vec<Source>, metrics
     let shows_names = pages.iter().any(|source| source.endpoint.borrow().web.names);
     if shows_names && !listen.ip().is_loopback() {
         tracing::warn!(
-            "the page at {listen} shows names and addresses to everyone who can reach it. Listen at 127.0.0.1 behind the \
-             facility's web proxy, or set [web] names = false"
+            "the page at {listen} shows names and addresses to everyone who can reach it. Listen at \
+             127.0.0.1 behind the facility's web proxy, or set [web] names = false"
         );
     }
     if let Err(error) = serve(listen, router(pages, metrics)).await {

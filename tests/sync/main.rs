@@ -4,6 +4,7 @@
 mod support;
 
 mod cleaning;
+mod data_only;
 mod hostile;
 mod killed;
 mod links;

@@ -44,7 +44,7 @@ impl Site {
         site
     }
 
-    async fn empty() -> Site {
+    pub async fn empty() -> Site {
         let folder = tempfile::tempdir().unwrap();
         let owner = SERVICE.to_string();
         let seed = Seed::default()

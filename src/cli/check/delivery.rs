@@ -1,5 +1,5 @@
 use super::{Finding, State};
-use beamshare::config::{Config, Email, Globus, SignIn};
+use beamshare::config::{Config, Email, Globus, MailTransport, SignIn};
 use beamshare::delivery::{recorded_client, step_error};
 use beamshare::domain::StepError;
 use beamshare::mail::{Mailer, Templates};
@@ -33,6 +33,29 @@ async fn places(config: &Config) -> Vec<Finding> {
         findings.push(Finding::new(SECTION, format!("mode {mode:04o}"), State::Warning, says));
     }
     findings
+}
+
+/// What a file needs that only moves data: the account, and where messages to staff go.
+pub async fn check_account(config: &Config, transcript: Option<&Transcript>) -> Vec<Finding> {
+    let mut findings = vec![];
+    if let Some(settings) = &config.globus {
+        findings.push(Finding::of_step("globus", "sign-in", submits(settings, transcript).await));
+        if let SignIn::TokenStore { file, .. } = &settings.sign_in {
+            findings.push(token_store(file));
+        }
+    }
+    findings.push(match &config.sender {
+        Some(sender) => Finding::of_step("email", "transport", transport(&sender.transport).await),
+        None => Finding::ok("email", "messages", "not configured: nobody is mailed"),
+    });
+    findings
+}
+
+/// Whether the account can submit transfers. None is submitted.
+async fn submits(settings: &Globus, transcript: Option<&Transcript>) -> Result<String, StepError> {
+    let client = recorded_client(settings, transcript)?;
+    client.transfer().submission_id().await.map_err(|error| step_error(&error, settings))?;
+    Ok(format!("{} takes transfers of this account", settings.transfer_url))
 }
 
 async fn globus(config: &Config, transcript: Option<&Transcript>) -> Vec<Finding> {
@@ -159,7 +182,10 @@ async fn email(config: &Config) -> Vec<Finding> {
         return vec![Finding::ok(SECTION, "messages", "not configured: nobody is mailed")];
     };
     let notifies = config.globus.as_ref().is_none_or(|globus| globus.notify_email);
-    vec![templates(settings, notifies), Finding::of_step(SECTION, "transport", transport(settings).await)]
+    vec![
+        templates(settings, notifies),
+        Finding::of_step(SECTION, "transport", transport(&settings.transport).await),
+    ]
 }
 
 /// `needs_no_link`: the data isn't shared on Globus, or Globus mails the link itself.
@@ -178,7 +204,7 @@ fn templates(settings: &Email, needs_no_link: bool) -> Finding {
     }
 }
 
-async fn transport(settings: &Email) -> Result<String, StepError> {
-    let mailer = Mailer::new(&settings.transport)?;
+async fn transport(transport: &MailTransport) -> Result<String, StepError> {
+    let mailer = Mailer::new(transport)?;
     Ok(mailer.probe().await?)
 }

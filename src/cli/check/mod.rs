@@ -12,7 +12,7 @@ mod trust;
 use super::failure::{Exit, Failure};
 use super::rerun::spinner;
 use super::{Format, Outcome, print};
-use beamshare::config::Config;
+use beamshare::config::{Config, Purpose};
 use beamshare::domain::{Retry, StepError};
 use clap::Args;
 use comfy_table::Color;
@@ -110,21 +110,11 @@ impl Check {
         let recorded = transcript.as_ref();
         let bar = spinner();
         bar.set_message("testing the settings");
-        let (trust, epics, delivery, storage, schedule, sync) = tokio::join!(
-            trust::check(config),
-            epics::check(config),
-            delivery::check(config, recorded),
-            storage::check(config),
-            schedule::check(config),
-            sync::check(config, recorded)
-        );
+        let findings = try_all(config, recorded).await;
         bar.finish_and_clear();
         if let (Some(file), Some(transcript)) = (&self.transcript, &transcript) {
             transcript.finish().map_err(|error| written(file, &error))?;
         }
-        let findings =
-            trust.into_iter().chain(epics).chain(delivery).chain(storage).chain(schedule).chain(sync);
-        let findings: Vec<Finding> = findings.chain(hooks::check(config)).collect();
         let exit = exit_of(&findings);
         if self.format.json {
             print::json(&serde_json::json!({ "ok": exit == Exit::Done, "checks": findings }))?;
@@ -133,6 +123,32 @@ impl Check {
         }
         Ok(exit)
     }
+}
+
+/// Tries everything that the settings name, side by side.
+async fn try_all(config: &Config, recorded: Option<&Transcript>) -> Vec<Finding> {
+    if config.purpose == Purpose::DataOnly {
+        let pairs = config.sync.len();
+        let says =
+            format!("it only moves data ({pairs} of [[sync]]): without [epics], no user groups are served");
+        let (account, storage, sync) = tokio::join!(
+            delivery::check_account(config, recorded),
+            storage::check(config),
+            sync::check(config, recorded)
+        );
+        let purpose = Finding::ok("sync", config.file.display(), says);
+        return [purpose].into_iter().chain(account).chain(storage).chain(sync).collect();
+    }
+    let (trust, epics, delivery, storage, schedule, sync) = tokio::join!(
+        trust::check(config),
+        epics::check(config),
+        delivery::check(config, recorded),
+        storage::check(config),
+        schedule::check(config),
+        sync::check(config, recorded)
+    );
+    let findings = trust.into_iter().chain(epics).chain(delivery).chain(storage).chain(schedule).chain(sync);
+    findings.chain(hooks::check(config)).collect()
 }
 
 fn written(file: &Path, error: &std::io::Error) -> Failure {

@@ -10,7 +10,7 @@ mod stop;
 use super::failure::{Exit, Failure};
 use super::service::LIMIT;
 use super::{Outcome, print};
-use beamshare::config::{self, Config};
+use beamshare::config::{self, Config, Purpose};
 use beamshare::domain::Experiment;
 use beamshare::journal::{ExperimentRow, Journal};
 use beamshare::sync::{Engine, Pair, SyncError};
@@ -73,6 +73,12 @@ impl Which {
     async fn pairs(&self, engine: &Engine) -> Result<(Vec<Pair>, bool), Failure> {
         let journal = engine.journal();
         let whose = match &self.experiment {
+            Some(_) if engine.config().purpose == Purpose::DataOnly => {
+                let file = engine.config().file.display();
+                let message =
+                    format!("--experiment: {file} has no [epics], so its pairs belong to no experiment");
+                return Err(Failure::usage(message));
+            }
             Some(text) => Some(find(journal, text).await?),
             None if engine.config().sync.iter().any(config::Sync::is_per_experiment) => {
                 present(engine).await?

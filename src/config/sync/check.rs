@@ -1,8 +1,8 @@
 //! What only all of a pair, or all pairs together, can tell.
 
-use super::super::Config;
 use super::super::check::{Problems, check_text, key};
-use super::{Sync, SyncOn, SyncPath};
+use super::super::{Config, Purpose};
+use super::{Sync, SyncOn, SyncPath, SyncScope};
 use uuid::Uuid;
 
 /// Longest quiet time beyond which nobody would understand why nothing is sent.
@@ -20,11 +20,12 @@ pub(in super::super) fn check(config: &Config, problems: &mut Problems) {
             let message = format!("{:?} is already a pair's name; each has its own", pair.name);
             problems.push((key!["sync", n, "name"], message));
         }
+        check_scope(config.purpose, pair, n, problems);
         check_paths(pair, n, problems);
         check_times(pair, n, problems);
         check_clean_up(pair, n, problems);
         check_share(config, pair, n, problems);
-        if !pair.notify.is_empty() && config.email.is_none() {
+        if !pair.notify.is_empty() && config.sender.is_none() {
             let message = "needs [email], which says where messages go".to_owned();
             problems.push((key!["sync", n, "notify"], message));
         }
@@ -60,15 +61,16 @@ fn check_paths(pair: &Sync, n: usize, problems: &mut Problems) {
         );
         problems.push((key!["sync", n, "destination", "path"], message));
     }
-    match (source.path.is_template(), destination.path.is_template()) {
-        (true, false) => {
+    match (source.path.scope(), destination.path.scope()) {
+        (from, to) if from == to => {}
+        (SyncScope::Experiment, _) => {
             let message = format!(
                 "{} is the same for every experiment, and the source is not: the groups' data would be mixed",
                 destination.path
             );
             problems.push((key!["sync", n, "destination", "path"], message));
         }
-        (false, true) => {
+        (_, SyncScope::Experiment) => {
             let message = format!(
                 "{} is the same for every experiment, and the destination is not: one group would get \
                  another's data",
@@ -76,16 +78,23 @@ fn check_paths(pair: &Sync, n: usize, problems: &mut Problems) {
             );
             problems.push((key!["sync", n, "source", "path"], message));
         }
-        _ => {}
+        _ => {
+            let message = format!(
+                "must differ by month as the source {} does: {{{{ year_month }}}} belongs into both or \
+                 neither",
+                source.path
+            );
+            problems.push((key!["sync", n, "destination", "path"], message));
+        }
     }
-    if source.path.is_template() && source.local.is_none() && !source.trusted {
+    if source.path.scope() == SyncScope::Experiment && source.local.is_none() && !source.trusted {
         let message = "needs source.local: on a collection alone nobody can tell whether a group has put a \
                        link to another group's data there. Where only the facility's own accounts can write \
                        below this directory, set source.trusted = true";
         problems.push((key!["sync", n, "source", "path"], message.to_owned()));
     }
     if let Some(local) = &source.local
-        && local.below() != source.path.below()
+        && !local.ends_like(&source.path)
     {
         let message = format!(
             "{local} and the collection's {} must be the same directory, so what follows their fixed parts \
@@ -127,7 +136,7 @@ fn check_clean_up(pair: &Sync, n: usize, problems: &mut Problems) {
 fn check_share(config: &Config, pair: &Sync, n: usize, problems: &mut Problems) {
     let (Some(globus), true) = (&config.globus, pair.share) else { return };
     let path = &pair.destination.path;
-    if !path.is_template() {
+    if path.scope() != SyncScope::Experiment {
         let message = format!(
             "needs a destination that is each experiment's own: {path} is the same for everyone, so \
              nobody's alone"
@@ -149,6 +158,25 @@ fn check_share(config: &Config, pair: &Sync, n: usize, problems: &mut Problems) 
         let message =
             "needs [email.copy] with a text_template: the message that tells people where the copy is";
         problems.push((key!["sync", n, "share"], message.to_owned()));
+    }
+}
+
+/// Whether the file can have such paths: a beamline's must not be shared by the groups of a month, and a file
+/// without `[epics]` has no groups.
+fn check_scope(purpose: Purpose, pair: &Sync, n: usize, problems: &mut Problems) {
+    for (end, path) in [("source", &pair.source.path), ("destination", &pair.destination.path)] {
+        let message = match (path.scope(), purpose) {
+            (SyncScope::Month, Purpose::Beamline) => format!(
+                "{path} gives every user group of a month the same directory; put {{{{ pi_last_name }}}}, \
+                 {{{{ pi_email }}}} or {{{{ proposal_number }}}} into it"
+            ),
+            (SyncScope::Experiment, Purpose::DataOnly) => format!(
+                "{path} names fields of a user group, which come from [epics], and this file has no [epics]; \
+                 use a fixed path, or {{{{ year_month }}}} alone for a directory of each month"
+            ),
+            _ => continue,
+        };
+        problems.push((key!["sync", n, end, "path"], message));
     }
 }
 

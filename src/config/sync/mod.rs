@@ -6,11 +6,11 @@ mod value;
 
 pub(super) use check::check;
 pub use globus_sync::{SyncFilter, SyncLevel};
-pub use path::{LabelTemplate, SyncPath};
+pub use path::{LabelTemplate, SyncPath, SyncScope};
 pub use value::TimeOfDay;
 
 use super::value as shared;
-use crate::domain::{EmailAddress, Experiment, FieldError};
+use crate::domain::{EmailAddress, Experiment, FieldError, YearMonth};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -74,30 +74,46 @@ pub struct Sync {
 }
 
 impl Sync {
-    /// Whether its directories are an experiment's, and not the same for everyone.
-    pub fn is_per_experiment(&self) -> bool {
-        self.source.path.is_template()
+    /// What its directories differ by.
+    pub fn scope(&self) -> SyncScope {
+        self.source.path.scope()
     }
 
-    /// The directories for this experiment; without one, those of a pair with fixed paths.
+    /// Whether its directories are an experiment's own.
+    pub fn is_per_experiment(&self) -> bool {
+        self.scope() == SyncScope::Experiment
+    }
+
+    /// The directories of this owner.
     ///
     /// # Errors
-    /// Names the field that a path needs and the experiment lacks.
-    pub fn resolve(&self, experiment: Option<&Experiment>) -> Result<SyncPaths, FieldError> {
+    /// Names the field that a path needs and the owner lacks.
+    pub fn resolve(&self, owner: PairOwner<'_>) -> Result<SyncPaths, FieldError> {
         let local = match &self.source.local {
             Some(path) => {
-                let (fixed, whole) = (PathBuf::from(path.top()), PathBuf::from(path.render(experiment)?));
+                let (fixed, whole) = (PathBuf::from(path.top()), PathBuf::from(path.render(owner)?));
                 let below = whole.strip_prefix(&fixed).map(Path::to_owned).unwrap_or_default();
                 Some(LocalPath { fixed, below })
             }
             None => None,
         };
         Ok(SyncPaths {
-            source: self.source.path.render(experiment)?,
+            source: self.source.path.render(owner)?,
             local,
-            destination: self.destination.path.render(experiment)?,
+            destination: self.destination.path.render(owner)?,
         })
     }
+}
+
+/// Whose data a pair moves.
+#[derive(Clone, Copy, Debug)]
+pub enum PairOwner<'e> {
+    /// Everyone's: the paths are fixed
+    Everyone,
+    /// That of a month
+    Month(YearMonth),
+    /// An experiment's
+    Experiment(&'e Experiment),
 }
 
 /// A pair's directories, without templates in them. Each ends with a `/`.

@@ -1,6 +1,7 @@
 //! Directories of a pair, and the name of its tasks.
 
-use crate::domain::{Experiment, Field, FieldError, PathTemplate};
+use super::PairOwner;
+use crate::domain::{Field, FieldError, MonthPath, PathTemplate};
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -9,8 +10,8 @@ use std::fmt;
 /// What Transfer takes of a label, in characters.
 const LABEL_MAX: usize = 128;
 
-/// An absolute directory, the same for everyone or with a template over the experiment below it. What comes
-/// from the experiment becomes safe components (see [`PathTemplate`]), so no value can lead out of the fixed
+/// An absolute directory: the same for everyone, one for each month, or one for each experiment. The values
+/// of an experiment become safe components (see [`PathTemplate`]), so no value can lead out of the fixed
 /// part.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -18,41 +19,87 @@ pub struct SyncPath {
     text: String,
     /// The fixed part, with a `/` at both ends
     top: String,
-    below: Option<PathTemplate>,
+    below: Below,
+}
+
+/// What follows the fixed part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Below {
+    Nothing,
+    Month(MonthPath),
+    Experiment(PathTemplate),
+}
+
+/// What a directory differs by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncScope {
+    /// The same for everyone
+    Fixed,
+    /// One for each month
+    Month,
+    /// One for each experiment
+    Experiment,
 }
 
 impl SyncPath {
-    /// Whether it is an experiment's own.
-    pub fn is_template(&self) -> bool {
-        self.below.is_some()
+    /// What the directory differs by.
+    pub fn scope(&self) -> SyncScope {
+        match self.below {
+            Below::Nothing => SyncScope::Fixed,
+            Below::Month(_) => SyncScope::Month,
+            Below::Experiment(_) => SyncScope::Experiment,
+        }
     }
 
-    /// The fixed part, with a `/` at both ends; the whole where nothing is an experiment's.
+    /// The fixed part, with a `/` at both ends; the whole path if it has no template.
     pub fn top(&self) -> &str {
         &self.top
     }
 
-    /// The template below the fixed part.
-    pub fn below(&self) -> Option<&PathTemplate> {
-        self.below.as_ref()
+    /// The template of an experiment's own directory, below the fixed part.
+    pub fn of_experiment(&self) -> Option<&PathTemplate> {
+        match &self.below {
+            Below::Experiment(template) => Some(template),
+            Below::Nothing | Below::Month(_) => None,
+        }
+    }
+
+    /// Whether both have the same template below their fixed parts.
+    pub(super) fn ends_like(&self, other: &SyncPath) -> bool {
+        self.below == other.below
     }
 
     /// The directory, with a `/` at the end.
-    pub(super) fn render(&self, experiment: Option<&Experiment>) -> Result<String, FieldError> {
-        let Some(below) = &self.below else { return Ok(self.top.clone()) };
-        let Some(experiment) = experiment else {
-            let reason = format!("is needed by the path {self}, and there is no experiment");
-            return Err(FieldError { field: Field::PiLastName, value: String::new(), reason });
+    pub(super) fn render(&self, owner: PairOwner<'_>) -> Result<String, FieldError> {
+        let failed = |field, reason| FieldError { field, value: String::new(), reason };
+        let below = match (&self.below, owner) {
+            (Below::Nothing, _) => return Ok(self.top.clone()),
+            (Below::Experiment(template), PairOwner::Experiment(experiment)) => {
+                template.render(experiment)?
+            }
+            (Below::Experiment(_), _) => {
+                let reason = format!("is needed by the path {self}, and there is no experiment");
+                return Err(failed(Field::PiLastName, reason));
+            }
+            (Below::Month(path), PairOwner::Month(month)) => {
+                path.render(month).map_err(|reason| failed(Field::YearMonth, reason))?
+            }
+            (Below::Month(_), _) => {
+                let reason = format!("is needed by the path {self}, and there is no month");
+                return Err(failed(Field::YearMonth, reason));
+            }
         };
-        Ok(format!("{}{}/", self.top, below.render(experiment)?))
+        Ok(format!("{}{below}/", self.top))
     }
 
-    /// The directory of somebody, to compare paths with each other.
+    /// The directory of an example, to compare paths with each other.
     pub(in super::super) fn example(&self) -> String {
-        match self.below.as_ref().and_then(PathTemplate::example) {
-            Some(below) => format!("{}{below}/", self.top),
-            None => self.top.clone(),
-        }
+        let below = match &self.below {
+            Below::Nothing => None,
+            Below::Month(path) => "2026-03".parse().ok().and_then(|month| path.render(month).ok()),
+            Below::Experiment(template) => template.example(),
+        };
+        below.map_or_else(|| self.top.clone(), |below| format!("{}{below}/", self.top))
     }
 }
 
@@ -84,7 +131,13 @@ impl TryFrom<String> for SyncPath {
         if !top.is_empty() && top.split('/').any(bad) {
             return Err(format!("{text:?} is no directory; it may have neither // nor . or .. in it"));
         }
-        let below = (!below.is_empty()).then(|| PathTemplate::try_from(below.to_owned())).transpose()?;
+        let below = match below {
+            "" => Below::Nothing,
+            _ => match MonthPath::try_from(below.to_owned()) {
+                Ok(path) => Below::Month(path),
+                Err(_) => Below::Experiment(PathTemplate::try_from(below.to_owned())?),
+            },
+        };
         let top = if top.is_empty() { "/".to_owned() } else { format!("/{top}/") };
         Ok(SyncPath { text, top, below })
     }
@@ -101,10 +154,13 @@ impl LabelTemplate {
         label(text)
     }
 
-    /// The label: what the service doesn't take becomes `_`, and what the experiment lacks is left out.
-    pub fn render(&self, experiment: Option<&Experiment>) -> String {
-        let known =
-            |field: Field| experiment.and_then(|experiment| experiment.text(field)).unwrap_or_default();
+    /// The label: what Globus rejects becomes `_`, and what the owner lacks is left out.
+    pub fn render(&self, owner: PairOwner<'_>) -> String {
+        let known = |field: Field| match (owner, field) {
+            (PairOwner::Experiment(experiment), _) => experiment.text(field).unwrap_or_default(),
+            (PairOwner::Month(month), Field::YearMonth) => month.to_string(),
+            _ => String::new(),
+        };
         let values: BTreeMap<&str, String> = Field::ALL.map(|field| (field.key(), known(field))).into();
         // Tried when it was made, with every value there.
         let text = environment().render_str(&self.0, &values).unwrap_or_else(|_| self.0.clone());
@@ -150,7 +206,7 @@ impl TryFrom<String> for LabelTemplate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::UserInfo;
+    use crate::domain::{Experiment, UserInfo, YearMonth};
 
     fn li() -> Experiment {
         let fields = [
@@ -177,25 +233,43 @@ mod tests {
             ("/d/x_{{ pi_last_name }}", "/d/x_ONeill/"),
             ("/d/{{ pi_last_name }}{% if esaf %}/{{ esaf }}{% endif %}", "/d/ONeill/"),
         ] {
-            assert_eq!(path(text).render(Some(&li())).unwrap(), rendered, "{text}");
-            assert_eq!(path(text).is_template(), text.contains('{'));
+            let li = li();
+            assert_eq!(path(text).render(PairOwner::Experiment(&li)).unwrap(), rendered, "{text}");
+            let scope = if text.contains('{') { SyncScope::Experiment } else { SyncScope::Fixed };
+            assert_eq!(path(text).scope(), scope);
         }
-        let titled = path("/d/{{ pi_last_name }}/{{ proposal_title }}").render(Some(&li())).unwrap();
+        let li = li();
+        let titled = path("/d/{{ pi_last_name }}/{{ proposal_title }}");
+        let titled = titled.render(PairOwner::Experiment(&li)).unwrap();
         assert!(titled.starts_with("/d/ONeill/") && titled.matches('/').count() == 4, "{titled}");
         for (text, told) in [
             ("data", "must begin with /"),
             ("", "must begin with /"),
             ("/a/../b", "neither // nor"),
             ("/a//b", "neither // nor"),
-            ("/data/{{ year_month }}", "same directory"),
             ("/data/{{ pi_name }}", "is no field"),
             ("/data/{{ pi_last_name }}/../x", "component \"..\""),
         ] {
             assert!(SyncPath::try_from(text.to_owned()).unwrap_err().contains(told), "{text}");
         }
-        let error = path("/{{ pi_last_name }}/{{ esaf }}").render(Some(&li())).unwrap_err();
+        let error = path("/{{ pi_last_name }}/{{ esaf }}").render(PairOwner::Experiment(&li)).unwrap_err();
         assert_eq!(error.field, Field::Esaf);
-        assert!(path("/{{ pi_last_name }}").render(None).unwrap_err().to_string().contains("no experiment"));
+        let march: YearMonth = "2026-03".parse().unwrap();
+        for nobodys in [PairOwner::Everyone, PairOwner::Month(march)] {
+            let error = path("/{{ pi_last_name }}").render(nobodys).unwrap_err();
+            assert!(error.to_string().contains("no experiment"));
+        }
+    }
+
+    #[test]
+    fn a_path_of_a_month() {
+        let march = "2026-03".parse().unwrap();
+        let monthly = path("/data/{{ year_month }}/raw");
+        assert_eq!(monthly.scope(), SyncScope::Month);
+        assert_eq!(monthly.render(PairOwner::Month(march)).unwrap(), "/data/2026-03/raw/");
+        assert!(monthly.render(PairOwner::Everyone).unwrap_err().to_string().contains("no month"));
+        let label = LabelTemplate::try_from("logs {{ year_month }} {{ esaf }}".to_owned()).unwrap();
+        assert_eq!(label.render(PairOwner::Month(march)), "logs 2026-03");
     }
 
     #[test]
@@ -203,10 +277,10 @@ mod tests {
         let template = |text: &str| LabelTemplate::try_from(text.to_owned());
         let label = template("2-BM raw: {{ pi_last_name }} {{ proposal_title }} {{ esaf }}")
             .unwrap()
-            .render(Some(&li()));
+            .render(PairOwner::Experiment(&li()));
         assert!(label.starts_with("2-BM raw_ O_Neill") && label.is_ascii(), "{label}");
         assert!(!label.contains(['/', '$', '.', '(']), "{label}");
-        assert_eq!(template(&"x".repeat(200)).unwrap().render(None).len(), 128);
+        assert_eq!(template(&"x".repeat(200)).unwrap().render(PairOwner::Everyone).len(), 128);
         assert!(template("{{ pi_nmae }}").unwrap_err().contains("is no field"));
         assert!(template("{{ pi_last_name").unwrap_err().contains("can't be read"));
         assert!(template(" ").unwrap_err().contains("empty"));

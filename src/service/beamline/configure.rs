@@ -31,6 +31,9 @@ impl Beamline {
 
     async fn apply(&mut self, config: Config) -> Result<(), String> {
         let journal = self.common.journal.clone();
+        if config.purpose != self.common.config.purpose {
+            return Err("settings without [epics] need a restart of the service".to_owned());
+        }
         if config.journal.path != self.common.config.journal.path {
             return Err("another [journal] path needs a restart of the service".to_owned());
         }
@@ -58,7 +61,7 @@ impl Beamline {
 }
 
 /// The next edit of the configuration; waits for ever where its files can't be watched. Cancel-safe.
-pub(super) async fn next_edit(changes: &mut Option<Changes>) -> Result<Config, ConfigError> {
+pub(in super::super) async fn next_edit(changes: &mut Option<Changes>) -> Result<Config, ConfigError> {
     match changes {
         Some(changes) => changes.next().await,
         None => std::future::pending().await,

@@ -21,7 +21,7 @@ use crate::journal::{Journal, JournalError, RunLock};
 use crate::settings;
 use crate::web::{Endpoint, Source};
 use channel_access::Context;
-use configure::next_edit;
+pub(super) use configure::next_edit;
 use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;

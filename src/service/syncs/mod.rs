@@ -171,7 +171,7 @@ impl Syncs {
 
     /// Moves the pairs of this group, those that are the same for all groups, and the rest of earlier groups'
     /// data.
-    async fn refresh_pairs(&mut self, present: Option<&ExperimentRow>) -> Result<(), SyncError> {
+    pub async fn refresh_pairs(&mut self, present: Option<&ExperimentRow>) -> Result<(), SyncError> {
         let Some(engine) = self.engine.clone() else { return Ok(()) };
         let group = present.map(|row| row.id);
         if self.settled == Some(group) {
@@ -197,9 +197,14 @@ impl Syncs {
             }
         }
         for pair in engine.earlier(group).await? {
-            let Some(id) = pair.row.pair.experiment else { continue };
-            let last = engine.journal().last_whole_delivery(id).await?;
-            if last.is_some_and(|last| last.state != DeliveryState::Held) {
+            let is_held = match pair.row.pair.experiment {
+                Some(id) => {
+                    let last = engine.journal().last_whole_delivery(id).await?;
+                    last.is_none_or(|last| last.state == DeliveryState::Held)
+                }
+                None => false, // an earlier month's
+            };
+            if !is_held {
                 wanted.push((pair, false));
             }
         }
