@@ -178,6 +178,13 @@ impl<'a> Case<'a> {
         if self.window.unobserved.is_some() && !self.begins_run(began) {
             return (Reason::Unobserved(self.window.unobserved), None);
         }
+        if let Some(order) = self.single_run()
+            && order.leaves_out.is_empty()
+            && !self.known.contains(&&order)
+        {
+            let since = self.window.puts.first().unwrap_or(began).at;
+            return (Reason::UnknownOrder { since }, Some(order));
+        }
         let put: Vec<Field> = recent.iter().map(|put| put.field).collect();
         for (index, second) in recent.iter().enumerate() {
             if let Some(first) = recent[..index].iter().find(|first| first.field == second.field) {
@@ -187,8 +194,7 @@ impl<'a> Case<'a> {
         let missing: Vec<Field> =
             self.configured.iter().copied().filter(|field| !put.contains(field)).collect();
         if !missing.is_empty() {
-            let candidate = earlier.is_empty().then(|| self.order_that_leaves_out(&put)).flatten();
-            return (Reason::Missing { since: began.at, put, missing }, candidate);
+            return (Reason::Missing { since: began.at, put, missing }, self.order_that_leaves_out());
         }
         if self.window.unobserved.is_some() {
             return (Reason::Unobserved(self.window.unobserved), None);
@@ -199,14 +205,19 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// The order of all puts of a window that began with a rest, if no field was put twice: perhaps one run
+    /// of a tool that is not known. It may begin with any field, so [`Case::last_run`] can't tell where it
+    /// began.
+    fn single_run(&self) -> Option<Order> {
+        let puts = self.window.puts.iter().map(|put| put.field).collect();
+        Order::new(puts, &self.configured).filter(|_| self.window.unobserved.is_none())
+    }
+
     /// The order of a run that has put only some fields, if an operator who approves it may teach it: from a
     /// rest on, and with all that says whose data it is.
-    fn order_that_leaves_out(&self, put: &[Field]) -> Option<Order> {
-        let order = Order::new(put.to_vec(), &self.configured)?;
+    fn order_that_leaves_out(&self) -> Option<Order> {
         let names_owner = [Field::REQUIRED.as_slice(), &[Field::ProposalNumber]].concat();
-        (self.window.unobserved.is_none()
-            && names_owner.iter().all(|field| !order.leaves_out.contains(field)))
-        .then_some(order)
+        self.single_run().filter(|order| names_owner.iter().all(|field| !order.leaves_out.contains(field)))
     }
 
     /// Tries another tagging of the same group right now, by any of the tools. Where that is not enough, a

@@ -137,6 +137,23 @@ fn a_second_order_must_be_seen_twice() {
     assert_eq!(pvs.rest().put(&ORDER, "c").whole().len(), 5);
 }
 
+/// Whichever field it begins with: that of the known order then comes somewhere in the middle.
+#[test]
+fn a_second_order_may_begin_with_any_field() {
+    let order = [1, 0, 2, 4, 3].map(|place: usize| ORDER[place]);
+    let mut pvs = Pvs::new(known());
+    let held = pvs.put(&order, "a").held();
+    assert!(matches!(held.reason, Reason::UnknownOrder { .. }), "{held:?}");
+    assert_eq!(pvs.rest().put(&order, "b").whole().len(), 5);
+    let fields = [1, 0, 4, 3].map(|place: usize| ORDER[place]);
+    let mut pvs = Pvs::new(known());
+    for group in ["a", "b"] {
+        pvs.put(&fields, group).approve();
+        pvs.rest();
+    }
+    assert_eq!(pvs.put(&fields, "c").whole().len(), 4);
+}
+
 #[test]
 fn a_run_that_pauses_for_less_than_the_limit_is_whole_and_one_that_pauses_longer_is_not() {
     for (pause, is_whole) in [(58, true), (61, false)] {
