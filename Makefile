@@ -104,7 +104,7 @@ test-unit: debian-build nextest
 worlds: debian-build rust
 	BEAMSHARE_WORLDS=all $(CARGO) test --release --locked --lib decision::worlds -- --nocapture
 
-# By cargo test, since nextest ends a test after four minutes and repeats a failed one.
+# By cargo test, since nextest ends a test after four minutes.
 SCENARIOS ?= 1000
 replay: debian-test python rust
 	REPLAY_SCENARIOS=$(SCENARIOS) $(CARGO) test --locked --test service replay:: -- --nocapture
@@ -127,7 +127,7 @@ bench: debian-test python rust
 # Each test is a process of its own, so valgrind is the runner of them all. 99: it has found a read or write out of bounds.
 valgrind: debian-valgrind python nextest
 	CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')_RUNNER='valgrind --quiet --error-exitcode=99' \
-	  $(CARGO) nextest run --package channel-access --locked --no-fail-fast $(ARGS)
+	  $(CARGO) nextest run --profile valgrind --package channel-access --locked --no-fail-fast $(ARGS)
 
 # What is generated for an installation: manual pages, completions, and the units with its paths.
 STAGE := target/package

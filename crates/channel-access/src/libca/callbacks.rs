@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use epics_ca_sys as sys;
 
 use super::guard::{self, WRITE_DONE};
-use super::log::printable;
+use super::log::{self, printable};
 use super::request::{Refusal, Reply, Request};
 use super::status::message;
 use crate::event::{Access, Connection, Event};
@@ -150,13 +150,14 @@ pub(super) unsafe extern "C" fn on_exception(args: sys::exception_handler_args) 
     // SAFETY: null or a C string of libca.
     let context = (!args.ctx.is_null()).then(|| unsafe { CStr::from_ptr(args.ctx) }.to_string_lossy());
     let context = printable(context.as_deref().unwrap_or(""));
+    let report = format!("Channel Access: {what} ({context})");
     if args.chid.is_null() {
-        tracing::warn!("Channel Access: {what} ({context})");
+        log::warn(None, &report);
         return;
     }
     // SAFETY: the channel is one of ours, this context has no others.
     let state = unsafe { state(args.chid) };
-    tracing::warn!(pv = state.queue.name(), "Channel Access: {what} ({context})");
+    log::warn(Some(state.queue.name()), &report);
     if args.op == i64::from(sys::CA_OP_PUT) {
         state.queue.push(Event::PutFailed(what));
     }

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use epics_ca_sys as sys;
 
+use super::log;
 use crate::wire;
 
 /// libca's `caHdrLargeArray` (virtualCircuit.h), in the host's byte order.
@@ -182,7 +183,7 @@ fn execute_response() -> Option<ExecuteResponse> {
 }
 
 /// The definition of a symbol in the libraries after the executable.
-fn next(name: &CStr) -> Option<*mut c_void> {
+pub(super) fn next(name: &CStr) -> Option<*mut c_void> {
     // SAFETY: a C string, and a pseudo-handle of the dynamic linker.
     let symbol = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
     (!symbol.is_null()).then_some(symbol)
@@ -217,7 +218,7 @@ unsafe extern "C-unwind" fn guarded_execute_response(
         // SAFETY: libca's own function with its own arguments.
         Ok(()) => unsafe { own(client, callbacks, circuit, time, header, payload) },
         Err(malformed) => {
-            tracing::warn!("a Channel Access server sent {malformed}: its connection is closed");
+            log::warn(None, &format!("a Channel Access server sent {malformed}: its connection is closed"));
             false
         }
     }

@@ -2,9 +2,10 @@
 //!
 //! - `thread` owns libca's context and makes all blocking calls, asked by [`Request`]s.
 //! - `callbacks` are what libca calls; they push into the channels' queues.
-//! - `guard` checks each message of a server before libca reads it.
+//! - `guard` checks each message of a server before libca reads it; `beacons` limits what libca remembers.
 //! - `log` and `repeater` keep libca from writing to stderr, and give the host a CA repeater.
 
+mod beacons;
 mod callbacks;
 mod guard;
 mod log;

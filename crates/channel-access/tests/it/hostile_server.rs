@@ -12,6 +12,7 @@ use soft_ioc::CaTest;
 pub const EVENT_ADD: u16 = 1;
 pub const SEARCH: u16 = 6;
 pub const ERROR: u16 = 11;
+pub const BEACON: u16 = 13;
 pub const READ_NOTIFY: u16 = 15;
 pub const CREATE_CHAN: u16 = 18;
 pub const WRITE_NOTIFY: u16 = 19;
