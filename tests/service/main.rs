@@ -17,6 +17,7 @@ mod held;
 mod lease;
 mod metrics;
 mod operator;
+mod other_servers;
 mod reminders;
 mod replay;
 mod schedule;

@@ -330,7 +330,8 @@ impl Drop for Site {
     }
 }
 
-fn pv(field: Field) -> String {
+/// The PV of a field.
+pub fn pv(field: Field) -> String {
     let name = match field {
         Field::YearMonth => "ExperimentYearMonth",
         Field::PiLastName => "UserLastName",

@@ -100,7 +100,9 @@ impl CaTest {
     /// What a client or an IOC of this test has in its environment.
     pub fn environment(&self) -> [(&'static str, String); 5] {
         [
-            ("EPICS_CA_ADDR_LIST", "127.0.0.1".into()),
+            // A second server answers on an address of its own: of two on one address, only one gets the
+            // searches.
+            ("EPICS_CA_ADDR_LIST", "127.0.0.1 127.0.0.2".into()),
             ("EPICS_CA_AUTO_ADDR_LIST", "NO".into()),
             ("EPICS_CAS_INTF_ADDR_LIST", "127.0.0.1".into()),
             ("EPICS_CA_SERVER_PORT", self.server_port.to_string()),
@@ -162,6 +164,15 @@ impl CaTest {
         self.start_command(command)
     }
 
+    /// Starts a server of another implementation beside the IOC: a Python script that is given the address of
+    /// loopback to serve on and these arguments, prints "IOC ready" and the answer to each line of its
+    /// standard input, and ends when that does.
+    pub fn other_server(&self, script: &Path, arguments: &[&str]) -> Ioc {
+        let mut command = Command::new(python());
+        command.arg(script).arg("127.0.0.2").args(arguments);
+        self.start_command(command)
+    }
+
     fn start_command(&self, mut command: Command) -> Ioc {
         command.envs(self.environment());
         let log = self.folder.path().join("ioc.log");
@@ -175,7 +186,7 @@ impl CaTest {
         let stdin = child.stdin.take().expect("a pipe");
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let ready = (&mut stdout).lines().map_while(Result::ok).any(|line| line == "IOC ready");
-        let ioc = Ioc { child, stdin, _stdout: stdout, log };
+        let ioc = Ioc { child, stdin, stdout, log };
         assert!(ready, "the IOC ended at once:\n{}", ioc.log());
         ioc
     }
@@ -185,7 +196,7 @@ impl CaTest {
 pub struct Ioc {
     child: Child,
     stdin: ChildStdin,
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
     log: PathBuf,
 }
 
@@ -203,6 +214,14 @@ impl Ioc {
         writeln!(self.stdin, "{line}").and_then(|()| self.stdin.flush()).expect("the IOC reads its shell");
     }
 
+    /// Types a line, and waits for the next line that it prints.
+    pub fn ask(&mut self, line: &str) -> String {
+        self.shell(line);
+        let mut answer = String::new();
+        self.stdout.read_line(&mut answer).expect("the server answers");
+        answer
+    }
+
     /// Stops it as a hung IOC does: its connections stay open, nothing answers. Returns when all its threads
     /// stand still.
     pub fn freeze(&self) {
@@ -213,6 +232,12 @@ impl Ioc {
             assert!(Instant::now() < limit, "the IOC does not stop");
             std::thread::yield_now();
         }
+    }
+
+    /// Lets it run again after [`freeze`](Self::freeze).
+    pub fn resume(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::CONT).expect("the IOC lives");
     }
 
     /// Whether each of its threads is in the state `T` (proc_pid_stat(5)).

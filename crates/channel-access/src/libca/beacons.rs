@@ -26,7 +26,9 @@ fn beacon_notify() -> Option<BeaconNotify> {
     static OWN: OnceLock<Option<BeaconNotify>> = OnceLock::new();
     const NAME: &CStr = c"_ZN3cac12beaconNotifyERK10inetAddrIDRK9epicsTimejj";
     // SAFETY: the next definition of this symbol is libca's, which has this type.
-    *OWN.get_or_init(|| next(NAME).map(|own| unsafe { std::mem::transmute::<*mut c_void, BeaconNotify>(own) }))
+    *OWN.get_or_init(|| {
+        next(NAME).map(|own| unsafe { std::mem::transmute::<*mut c_void, BeaconNotify>(own) })
+    })
 }
 
 /// The servers, by address and port, whose beacons libca gets.

@@ -284,7 +284,8 @@ async fn wrong_datagrams() {
     let server = HostileServer::start(&test, (5, 1), |_, _| None);
     let ca = Context::new().unwrap();
     good_pv_is_served(&ca, "good:before").await;
-    let (connected, wanted) = (ca.channel("good:connected").unwrap(), ca.channel("other:not:served").unwrap());
+    let (connected, wanted) =
+        (ca.channel("good:connected").unwrap(), ca.channel("other:not:served").unwrap());
     connected.connected(LIMIT).await.unwrap();
     let client = server.client.lock().unwrap().expect("a client that has searched");
     let report = |size| Message { command: ERROR, payload: vec![b'x'; size], ..Message::default() }.bytes();
@@ -294,7 +295,8 @@ async fn wrong_datagrams() {
         let random: Vec<u8> = (0..n % 100).map(|i| (state >> (i % 56)) as u8).collect();
         // 14 and 17: "not found", and a repeater's confirmation.
         let command = [0, SEARCH, BEACON, 14, 17, 40][n as usize % 6];
-        let (address, port) = ([u32::MAX, 0, 0x7f00_0001, state as u32][n as usize % 4], (state >> 40) as u16);
+        let (address, port) =
+            ([u32::MAX, 0, 0x7f00_0001, state as u32][n as usize % 4], (state >> 40) as u16);
         let version = vec![0, [0, 4, 8, 13, 255][n as usize % 5], 0, 0, 0, 0, 0, 0];
         let answer = Message {
             command,
@@ -334,8 +336,12 @@ async fn endless_beacons_are_not_kept() {
     let client = server.client.lock().unwrap().expect("a client that has searched");
     let before = resident();
     for datagram in 0..400u32 {
-        let beacon =
-            |n: u32| Message { command: BEACON, count: 5064, available: datagram * 4_000 + n, ..Message::default() };
+        let beacon = |n: u32| Message {
+            command: BEACON,
+            count: 5064,
+            available: datagram * 4_000 + n,
+            ..Message::default()
+        };
         let beacons: Vec<u8> = (0..4_000).flat_map(|n| beacon(n).bytes()).collect();
         server.udp.send_to(&beacons, client).unwrap();
         if datagram % 2 == 1 {
