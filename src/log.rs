@@ -16,12 +16,12 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_appender::rolling::{InitError, Rotation};
+use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
 
 /// Daily files kept; older ones are removed.
 const FILES_KEPT: usize = 90;
@@ -36,12 +36,12 @@ pub struct LogGuard {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The filter is none
-    #[error("{filter:?} is no log filter like \"info\" or \"info,beamshare=debug\": {source}")]
+    #[error("{filter:?} is no log filter like \"info\" or \"info,beamshare=debug\": {reason}")]
     Filter {
         /// As it was given
         filter: String,
         /// What is wrong with it
-        source: tracing_subscriber::filter::ParseError,
+        reason: String,
     },
     /// The folder can't be written
     #[error("can't keep a log in {}: {source}; make the folder writable, or change [log] \
@@ -71,9 +71,8 @@ pub enum LogError {
 /// A filter that is none, a folder that can't be written.
 pub fn start(settings: &config::Log, level: Option<&str>) -> Result<LogGuard, LogError> {
     let filter = level.or(settings.level.as_deref()).unwrap_or("info");
-    let filter = EnvFilter::builder()
-        .parse(filter)
-        .map_err(|source| LogError::Filter { filter: filter.to_owned(), source })?;
+    let filter = config::log_filter(filter)
+        .map_err(|reason| LogError::Filter { filter: filter.to_owned(), reason })?;
     let colours =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let terminal = lines(settings.json, colours, std::io::stderr);

@@ -128,7 +128,7 @@ pub(super) fn check(config: &Config) -> Problems {
         }
     }
     if let Some(level) = &config.log.level
-        && let Err(error) = tracing_subscriber::EnvFilter::builder().parse(level)
+        && let Err(error) = super::log_filter(level)
     {
         let hint = "like \"info\" or \"info,beamshare=debug\"";
         problems.push((key!["log", "level"], format!("{level:?} is no log filter {hint}: {error}")));

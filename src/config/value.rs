@@ -7,6 +7,8 @@ use lettre::message::Mailbox;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use std::fmt;
 use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use url::{Host, Url};
 use uuid::Uuid;
 
@@ -66,6 +68,21 @@ pub(super) fn some_duration<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {
     duration(deserializer).map(Some)
+}
+
+/// Reads a filter of the log, like `info` or `info,beamshare=debug`.
+///
+/// # Errors
+/// What is wrong with it. A single word must be a level: the library would take `loud` for a module of that name,
+/// and log nothing else.
+pub fn log_filter(text: &str) -> Result<EnvFilter, String> {
+    let is_word = |part: &&str| !part.is_empty() && !part.contains(['=', ':', '[', '_']);
+    let unknown =
+        text.split(',').map(str::trim).filter(is_word).find(|word| word.parse::<LevelFilter>().is_err());
+    match unknown {
+        Some(word) => Err(format!("{word:?} is no level; they are off, error, warn, info, debug and trace")),
+        None => EnvFilter::builder().parse(text).map_err(|error| error.to_string()),
+    }
 }
 
 /// Reads a duration like `10s`, `20 min` or `28d`; a day has 24 hours.

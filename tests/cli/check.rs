@@ -101,6 +101,24 @@ fn what_works_is_told_and_what_does_not_with_the_remedy() {
 }
 
 #[test]
+fn values_of_the_example_are_named() {
+    let beamline = Beamline::new();
+    let check = || -> Value { serde_json::from_str(&beamline.act(&["check", "--json"]).out).unwrap() };
+    let file = beamline.path("beamshare.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let from = text.lines().find(|line| line.starts_with("from = ")).unwrap();
+    std::fs::write(&file, text.replace(from, "from = \"2-BM beamline <2bm@upf.example>\"")).unwrap();
+    let examples = |document: &Value| {
+        let mut checks = document["checks"].as_array().unwrap().iter();
+        checks.find(|check| check["what"] == "examples").map(|check| check["says"].to_string())
+    };
+    let before = examples(&check()).unwrap_or_default();
+    assert!(!before.contains("[email] from"), "{before}");
+    std::fs::write(&file, text.replace(from, "from = \"2-BM beamline <2bm@example.org>\"")).unwrap();
+    assert!(examples(&check()).unwrap().contains("[email] from"));
+}
+
+#[test]
 fn a_message_without_a_link_is_warned_about() {
     let beamline = Beamline::new();
     let template = beamline.path("message.txt");

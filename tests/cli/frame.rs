@@ -129,4 +129,7 @@ fn a_log_filter_that_is_none_is_wrong_use() {
     let ended = in_folder(folder.path(), &["history", "--log-level", "loud=x=y"]);
     assert_eq!(ended.code, 2);
     assert!(ended.err.contains("is no log filter"), "{}", ended.err);
+    let ended = in_folder(folder.path(), &["history", "--log-level", "loud"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("\"loud\" is no level"), "{}", ended.err);
 }

@@ -3,6 +3,7 @@
 mod as_service;
 mod delivery;
 mod epics;
+mod examples;
 mod hooks;
 mod schedule;
 mod storage;
@@ -147,8 +148,8 @@ async fn try_all(config: &Config, recorded: Option<&Transcript>) -> Vec<Finding>
         schedule::check(config),
         sync::check(config, recorded)
     );
-    let findings = trust.into_iter().chain(epics).chain(delivery).chain(storage).chain(schedule).chain(sync);
-    findings.chain(hooks::check(config)).collect()
+    let parts = [trust, epics, delivery, storage, schedule, sync, hooks::check(config)];
+    examples::check(config).into_iter().chain(parts.into_iter().flatten()).collect()
 }
 
 fn written(file: &Path, error: &std::io::Error) -> Failure {

@@ -1,6 +1,6 @@
 use super::super::failure::{Exit, Failure};
 use super::super::{Format, Outcome, print};
-use super::Account;
+use super::{Account, id};
 use beamshare::config::Config;
 use clap::{Args, Subcommand};
 use futures::TryStreamExt;
@@ -23,6 +23,7 @@ enum Verb {
     /// Create a guest collection on a directory of a mapped collection
     CreateGuest {
         /// The mapped collection
+        #[arg(value_parser = id)]
         mapped: Uuid,
         /// The directory, as a path on the mapped collection; it must exist
         path: String,
@@ -49,6 +50,7 @@ enum Verb {
     /// List the guest collections of a mapped collection that this account may see
     List {
         /// The mapped collection
+        #[arg(value_parser = id)]
         mapped: Uuid,
         /// Only those that this account created
         #[arg(long)]
@@ -59,6 +61,7 @@ enum Verb {
     /// Delete a guest collection with its access rules; the files stay
     Delete {
         /// The guest collection
+        #[arg(value_parser = id)]
         collection: Uuid,
         /// Yes, delete it
         #[arg(long)]

@@ -1,7 +1,7 @@
 use super::super::failure::{Exit, Failure};
 use super::super::history::local;
 use super::super::{Format, Outcome, print};
-use super::{Account, settings};
+use super::{Account, id, settings};
 use beamshare::config::Config;
 use clap::{Args, Subcommand, ValueEnum};
 use futures::TryStreamExt;
@@ -43,6 +43,7 @@ enum Verb {
     /// Show a collection, and what this account may do on it
     Show {
         /// Id; default: the collection of the settings
+        #[arg(value_parser = id)]
         collection: Option<Uuid>,
         #[command(flatten)]
         format: Format,
@@ -52,7 +53,7 @@ enum Verb {
         /// Directory; default: [globus] top
         path: Option<String>,
         /// Id of another collection than that of the settings
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         collection: Option<Uuid>,
         /// Include names that begin with a dot
         #[arg(short, long)]
@@ -68,11 +69,13 @@ enum Verb {
         /// Path from the root of the collection
         path: String,
         /// Id of another collection than that of the settings
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", value_parser = id)]
         collection: Option<Uuid>,
         /// Create missing parents; accept an existing directory
         #[arg(short, long)]
         parents: bool,
+        #[command(flatten)]
+        format: Format,
     },
 }
 
@@ -131,23 +134,40 @@ impl Endpoint {
                 let ls = account.transfer().ls(collection.unwrap_or(default), path).show_hidden(all);
                 list(config, &account, ls, number, &format).await
             }
-            Verb::Mkdir { path, collection, parents } => {
-                let collection = collection.unwrap_or(default);
-                // Paths are made plain, and `..` refused, before anything is sent.
-                let path = account.tell(globus::path::directory(&path))?;
-                if !parents {
-                    account.tell(account.transfer().mkdir(collection, path.as_str()).send().await)?;
-                    print::line(format_args!("made {path}"));
-                    return Ok(Exit::Done);
-                }
-                for step in account.tell(account.transfer().create_dir_all(collection, path).send().await)? {
-                    let made = if step.creation == Creation::Created { "made" } else { "there already:" };
-                    print::line(format_args!("{made} {}", print::plain(&step.path)));
-                }
-                Ok(Exit::Done)
+            Verb::Mkdir { path, collection, parents, format } => {
+                make(&account, collection.unwrap_or(default), &path, parents, &format).await
             }
         }
     }
+}
+
+/// Creates a directory, with `parents` its missing parents, too.
+async fn make(
+    account: &Account<'_>,
+    collection: Uuid,
+    path: &str,
+    parents: bool,
+    format: &Format,
+) -> Outcome {
+    // Paths are made plain, and `..` refused, before anything is sent.
+    let path = account.tell(globus::path::directory(path))?;
+    let made: Vec<(String, bool)> = if parents {
+        let steps = account.tell(account.transfer().create_dir_all(collection, path).send().await)?;
+        steps.into_iter().map(|step| (step.path, step.creation == Creation::Created)).collect()
+    } else {
+        account.tell(account.transfer().mkdir(collection, path.as_str()).send().await)?;
+        vec![(path.to_string(), true)]
+    };
+    if format.json {
+        let directories = made.iter().map(|(path, is_new)| json!({ "path": path, "new": is_new }));
+        print::json(&json!({ "collection": collection, "directories": directories.collect::<Vec<_>>() }))?;
+    } else {
+        for (path, is_new) in made {
+            let made = if is_new { "made" } else { "there already:" };
+            print::line(format_args!("{made} {}", print::plain(&path)));
+        }
+    }
+    Ok(Exit::Done)
 }
 
 /// Lists up to `number` entries, and says how many there are when these are not all.

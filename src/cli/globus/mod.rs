@@ -68,6 +68,15 @@ impl<'c> Account<'c> {
     }
 }
 
+/// An id of Globus on the command line.
+fn id(text: &str) -> Result<Uuid, String> {
+    text.trim().parse().map_err(|_| {
+        "an id reads like 6c54cade-bde5-45c1-bdea-f4bd71dba2cc: 32 hexadecimal digits with four hyphens; find it with \
+         `beamshare endpoint search` or `beamshare task list`"
+            .to_owned()
+    })
+}
+
 /// `[globus]`, which these verbs need.
 fn settings(config: &Config) -> Result<&config::Globus, Failure> {
     config.globus.as_ref().ok_or_else(|| {

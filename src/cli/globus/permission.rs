@@ -1,7 +1,7 @@
 use super::super::failure::{Exit, Failure};
 use super::super::history::{local, open_journal, word};
 use super::super::{Format, Outcome, print};
-use super::Account;
+use super::{Account, id as collection_id};
 use beamshare::config::{Config, to_duration};
 use beamshare::journal::AccessRow;
 use clap::{Args, Subcommand};
@@ -19,7 +19,7 @@ use uuid::Uuid;
 #[derive(Args)]
 pub struct Permission {
     /// Id of another guest collection
-    #[arg(long, value_name = "ID", global = true)]
+    #[arg(long, value_name = "ID", global = true, value_parser = collection_id)]
     collection: Option<Uuid>,
 
     #[command(subcommand)]
@@ -63,6 +63,8 @@ enum Verb {
         /// Delete a rule even if beamshare created it
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        format: Format,
     },
 }
 
@@ -84,8 +86,9 @@ impl Permission {
                 let wanted = Wanted { email, path, permissions, expires, notify };
                 create(config, &account, collection, wanted, &format).await
             }
-            Verb::Delete { rule, path, yes } => {
-                delete(config, &account, collection, &rule, path.as_deref(), yes).await
+            Verb::Delete { rule, path, yes, format } => {
+                let rule = rule_of(&account, collection, &rule, path.as_deref()).await?;
+                delete(config, &account, collection, &rule, yes, &format).await
             }
         }
     }
@@ -224,30 +227,37 @@ fn verb(permissions: globus::Permissions) -> &'static str {
     }
 }
 
-async fn delete(
-    config: &Config,
+/// The rule with this id, or of this username on `path`.
+async fn rule_of(
     account: &Account<'_>,
     collection: Uuid,
     rule: &str,
     path: Option<&str>,
-    yes: bool,
-) -> Outcome {
+) -> Result<AccessRule, Failure> {
     let rules = account.transfer().access_rules(collection);
-    let rule = match path {
-        None if rule.contains('@') => {
-            return Err(Failure::usage(format!(
-                "of which directory shall {rule} lose the access? Give its path, too"
-            )));
-        }
-        None => account.tell(rules.get(rule).await)?,
+    match path {
+        None if rule.contains('@') => Err(Failure::usage(format!(
+            "of which directory shall {rule} lose the access? Give its path, too"
+        ))),
+        None => account.tell(rules.get(rule).await),
         Some(path) => {
             let path = account.tell(globus::path::directory(path))?;
             let identity = identity_of(account, rule, false).await?;
             let all = account.tell(rules.list().await)?;
             let found = all.find(identity, &path).cloned();
-            found.ok_or_else(|| Failure::failed(format!("{rule} has no access rule on {path}")))?
+            found.ok_or_else(|| Failure::failed(format!("{rule} has no access rule on {path}")))
         }
-    };
+    }
+}
+
+async fn delete(
+    config: &Config,
+    account: &Account<'_>,
+    collection: Uuid,
+    rule: &AccessRule,
+    yes: bool,
+    format: &Format,
+) -> Outcome {
     let Some(id) = rule.id.as_deref() else {
         return Err(Failure::failed(
             "this access comes from a role on the collection; take the role away instead",
@@ -261,9 +271,13 @@ async fn delete(
             word(&permissions)
         )));
     }
-    account.tell(rules.delete(id).await)?;
-    let names = account.usernames(identity(&rule).as_slice()).await;
-    let (who, path) = (who(&rule, &names), print::plain(&rule.path));
+    account.tell(account.transfer().access_rules(collection).delete(id).await)?;
+    let names = account.usernames(identity(rule).as_slice()).await;
+    if format.json {
+        print::json(&document(rule, &names))?;
+        return Ok(Exit::Done);
+    }
+    let (who, path) = (who(rule, &names), print::plain(&rule.path));
     print::line(format_args!("{who} may no longer {} {path}", verb(rule.permissions)));
     Ok(Exit::Done)
 }

@@ -2,7 +2,7 @@ use super::super::failure::{Exit, Failure};
 use super::super::history::local;
 use super::super::rerun::{duration, spinner};
 use super::super::{Format, Outcome, print};
-use super::Account;
+use super::{Account, id};
 use beamshare::config::Config;
 use clap::{Args, Subcommand, ValueEnum};
 use futures::TryStreamExt;
@@ -44,6 +44,7 @@ enum Verb {
     /// Show a task, and its latest errors
     Show {
         /// Task id
+        #[arg(value_parser = id)]
         task: Uuid,
         #[command(flatten)]
         format: Format,
@@ -51,6 +52,7 @@ enum Verb {
     /// Wait until a task has ended: exit code 1 if it failed, 5 if it is still running
     Wait {
         /// Task id
+        #[arg(value_parser = id)]
         task: Uuid,
         /// Maximum time to wait
         #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -61,6 +63,7 @@ enum Verb {
     /// Cancel a task; files that it has transferred stay
     Cancel {
         /// Task id
+        #[arg(value_parser = id)]
         task: Uuid,
     },
 }

@@ -71,6 +71,15 @@ fn directories_are_made_and_listed() {
         ended.err
     );
 
+    let ended = site.act(&["endpoint", "mkdir", "-p", "/2026-03/Li/rec", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    let directories = document["directories"].as_array().unwrap();
+    let last = directories.last().unwrap();
+    assert!(last["path"] == "/2026-03/Li/rec/" && last["new"] == true, "{document}");
+    let ended = site.act(&["endpoint", "mkdir", "-p", "/2026-03/Li/rec", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(document["directories"][0]["new"], false, "{document}");
+
     std::fs::write(site.path("guest/2026-03/scan.h5"), "12345").unwrap();
     std::fs::write(site.path("guest/2026-03/.hidden"), "").unwrap();
     let table = site.act(&["endpoint", "ls", "/2026-03"]);
@@ -102,6 +111,7 @@ fn what_goes_wrong_is_told() {
     told(&["endpoint", "show", "not-an-id"], 2, &["not-an-id"]);
     told(&["endpoint", "ls", "/nowhere"], 1, &["/nowhere"]);
     told(&["endpoint", "mkdir", "/../etc"], 2, &["'..' is not allowed"]);
+    told(&["endpoint", "show", "my-collection"], 2, &["an id reads like 6c54cade"]);
     told(&["endpoint", "mkdir", "relative"], 2, &["must begin with /"]);
     told(&["endpoint", "mkdir", "/x", "--collection", &shared], 1, &["403", "role or a permission"]);
     told(&["endpoint", "ls", "/", "--collection", &mapped], 1, &["ConsentRequired", "login --scope"]);

@@ -31,7 +31,13 @@ fn rules_are_made_listed_and_deleted() {
     assert_eq!(ending("30d"), ["ma@example.org", "li@example.org"]);
     let soon = site.act(&["permission", "list", "--ending", "7d"]).out;
     assert!(soon.contains(", in 4 days") && !soon.contains("li@example.org"), "{soon}");
-    assert_eq!(site.act(&["permission", "delete", "ma@example.org", "/2026-03/Ma"]).code, 0);
+    let ended = site.act(&["permission", "delete", "ma@example.org", "/2026-03/Ma", "--json"]);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let document: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(
+        (&document["path"], &document["username"]),
+        (&"/2026-03/Ma/".into(), &"ma@example.org".into())
+    );
 
     let ended = site.act(&["permission", "create", BOB, "/in", "--permissions", "rw", "--notify"]);
     assert_eq!(ended.code, 0, "{}", ended.err);
