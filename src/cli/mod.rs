@@ -10,6 +10,7 @@ mod dirs;
 mod email;
 mod failure;
 mod globus;
+mod held;
 mod history;
 mod init;
 mod man;

@@ -1,7 +1,7 @@
 //! The service as the control room sees it: the status records.
 
 use super::failure::Failure;
-use beamshare::domain::{STEPS, Step};
+use beamshare::domain::{HeldGroup, STEPS, Step};
 use beamshare::status::{Record, RecordKind};
 use channel_access::{CaError, Context, TextChannel, TextEvent};
 use futures::future;
@@ -71,6 +71,16 @@ impl StatusSnapshot {
     /// Whether any record could be read.
     pub fn is_readable(&self) -> bool {
         self.texts.values().any(Result::is_ok)
+    }
+
+    /// The held group, as the records list it; `None` where no group is held.
+    pub fn held(&self) -> Option<HeldGroup> {
+        serde_json::from_str(self.text(Record::HoldJson)).ok()
+    }
+
+    /// The same, if the service runs.
+    pub fn live_held(&self) -> Option<HeldGroup> {
+        if self.is_alive() { self.held() } else { None }
     }
 
     /// Whether the IOC hears beamshare's heartbeat.

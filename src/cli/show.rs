@@ -1,7 +1,8 @@
 use super::failure::{Exit, Failure};
 use super::globus::Collections;
+use super::held::print_held;
 use super::history::{local, open_journal, word};
-use super::service::LIMIT;
+use super::service::{LIMIT, StatusSnapshot};
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
 use beamshare::domain::{Experiment, Field, FieldError, RelativePath, UserInfo};
@@ -33,7 +34,10 @@ impl Show {
     pub async fn act(self, config: &Config) -> Outcome {
         let context = Context::new()?;
         let read = user_info::read_once(&context, &config.epics.user_info, LIMIT);
-        let (readings, collections) = tokio::join!(read, Collections::of(config));
+        let status = StatusSnapshot::read(&context, &config.epics.prefix);
+        let (readings, collections, status) = tokio::join!(read, Collections::of(config), status);
+        // Of a service that does not run, the records are old.
+        let held = status?.live_held();
         let user_info = readings?.user_info();
         let parsed = Experiment::parse(&user_info);
         let paths: Result<Vec<RelativePath>, FieldError> = match &parsed {
@@ -46,6 +50,7 @@ impl Show {
         };
         let scheduled = scheduled(config).await;
         let mut document = document(&user_info, &parsed, &paths, done.as_ref());
+        document["held"] = json!(held);
         document["schedule"] = match &scheduled {
             None => Value::Null,
             Some(Ok(report)) => report.json(),
@@ -60,6 +65,9 @@ impl Show {
             print::json(&document)?;
         } else {
             print_all(config, &user_info, &parsed, &paths, done.as_ref());
+            if let Some(held) = &held {
+                print_held(held);
+            }
             match &scheduled {
                 None => {}
                 Some(Ok(report)) => {

@@ -1,7 +1,9 @@
 use super::failure::{Exit, Failure};
+use super::held::print_held;
 use super::service::{Live, StatusSnapshot, steps};
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
+use beamshare::domain::HeldGroup;
 use beamshare::status::{Record, holder_name};
 use channel_access::Context;
 use clap::Args;
@@ -51,6 +53,11 @@ struct Document<'b> {
     /// Of several beamshares on these records, the one that serves them
     served_by: String,
     pending: &'b str,
+    /// The group that needs attention, and whether `experiment` and `steps` are of it
+    group: &'b str,
+    group_served: bool,
+    /// The held group; `null` where none is held
+    held: Option<HeldGroup>,
     missing: Vec<String>,
 }
 
@@ -166,6 +173,9 @@ fn document<'b>(config: &'b Config, board: &'b StatusSnapshot) -> Document<'b> {
         host: board.text(Record::Host),
         served_by: holder_name(board.text(Record::LeaseHolder)),
         pending: board.text(Record::PendingMsg),
+        group: board.text(Record::GroupUtf8),
+        group_served: board.text(Record::GroupServed) == "Yes",
+        held: board.held(),
         missing: board.missing(),
     }
 }
@@ -173,12 +183,21 @@ fn document<'b>(config: &'b Config, board: &'b StatusSnapshot) -> Document<'b> {
 fn print_status(config: &Config, board: &StatusSnapshot) {
     let text = |record| print::plain(board.text(record));
     if board.missing().len() < Record::ALL.len() / 2 {
-        print::line(format_args!(
-            "{}  {}  {}",
-            config.beamline.name,
-            text(Record::Status),
-            text(Record::StatusMsg)
-        ));
+        let held = board.held();
+        // The list of a held group says what the message says.
+        let message = if held.is_some() { String::new() } else { text(Record::StatusMsg) };
+        print::line(format_args!("{}  {}  {message}", config.beamline.name, text(Record::Status)));
+        match &held {
+            Some(held) => print_held(held),
+            // Records of an earlier version hold one text.
+            None if !board.text(Record::PendingMsg).is_empty() => {
+                print::line(format_args!("Waits       {}", text(Record::PendingMsg)));
+            }
+            None => {}
+        }
+        if !text(Record::Group).is_empty() && board.text(Record::GroupServed) == "No" {
+            print::line("The steps, and what follows, are of the group that was served last:");
+        }
         let mut table = print::table(["STEP", "STATE", "MESSAGE"]);
         for step in steps() {
             let cells = [Record::step_status(step), Record::step_message(step)];
@@ -191,9 +210,6 @@ fn print_status(config: &Config, board: &StatusSnapshot) {
             print::line(format_args!("Experiment  {}/{} ({}) proposal {}", who[0], who[1], who[2], who[3]));
             print::line(format_args!("Directory   {}", text(Record::Path)));
             print::line(format_args!("Link        {}", text(Record::DataLink)));
-        }
-        if !board.text(Record::PendingMsg).is_empty() {
-            print::line(format_args!("Waits       {}", text(Record::PendingMsg)));
         }
         let counts =
             [Record::UsersShared, Record::UsersTotal, Record::EmailsSent, Record::EmailsFailed].map(text);

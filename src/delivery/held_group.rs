@@ -41,8 +41,7 @@ impl Deliverer {
         for obstacle in obstacles {
             match obstacle {
                 Obstacle::NewPi { replaces, loses_access, .. } => {
-                    held.question =
-                        format!("Let {} replace {replaces} for {}?", experiment.pi_email, held.group.name());
+                    held.question = format!("Replace the PI of {}?", held.group.name());
                     held.loses.extend(loses_access.then(|| replaces.to_string()));
                     held.other = known.map(accepted_before);
                 }

@@ -125,6 +125,17 @@ impl GroupIdentity {
         format!("{} {}", self.year_month, self.pi_last_name)
     }
 
+    /// The principal investigator and the institution: `Wei Li, University of Example`.
+    pub fn person(&self) -> String {
+        let name = format!("{} {}", self.pi_first_name, self.pi_last_name);
+        joined(", ", [name.trim(), &self.pi_institution])
+    }
+
+    /// The proposal's number and title: `1234 Pores in cement`.
+    pub fn proposal(&self) -> String {
+        joined(" ", [self.proposal_number.as_str(), &self.proposal_title])
+    }
+
     /// For whom: `Wei Li, w.li@example.org, University of Example, proposal 1234 'Pores in cement'`.
     pub fn description(&self) -> String {
         let mut parts = vec![format!("{} {}", self.pi_first_name, self.pi_last_name).trim().to_owned()];
@@ -160,8 +171,7 @@ impl HeldGroup {
         let group = GroupIdentity::from(experiment);
         let release = reasons.iter().map(|reason| reason.release).max().unwrap_or(Release::Run);
         let question = match release {
-            Release::Run => format!("Serve {}? Run or Approve", group.name()),
-            Release::Approve => format!("Serve {}? Approve only if everything below is right", group.name()),
+            Release::Run | Release::Approve => format!("Serve {}?", group.name()),
             Release::TagAgain => format!("{} can't be approved. Tag it again", group.name()),
         };
         HeldGroup {
@@ -209,6 +219,11 @@ impl HeldGroup {
             self.mails.iter().map(|mail| format!("{}: {}", mail.about, listed(&mail.recipients))).collect();
         mails.join("; ")
     }
+}
+
+/// The texts that are not empty.
+fn joined(separator: &str, texts: [&str; 2]) -> String {
+    texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(separator)
 }
 
 /// At most [`MAX_REASONS`]; the last one counts those that are left out.

@@ -274,6 +274,29 @@ impl Journal {
         Ok(history)
     }
 
+    /// The groups that were delivered last, the newest first, each with its newest delivery.
+    pub async fn recent_groups(
+        &self,
+        at_most: u32,
+    ) -> Result<Vec<(DeliveryRow, ExperimentRow)>, JournalError> {
+        let rows = sqlx::query(
+            "SELECT * FROM delivery WHERE number IN (SELECT MAX(number) FROM delivery GROUP BY experiment) \
+             ORDER BY number DESC LIMIT $1",
+        )
+        .bind(i64::from(at_most))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|e| self.sql(e))?;
+        let mut groups = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let delivery = self.delivery_row(row)?;
+            if let Some(experiment) = self.experiment(delivery.experiment).await? {
+                groups.push((delivery, experiment));
+            }
+        }
+        Ok(groups)
+    }
+
     /// How many deliveries there were, and how many of them failed: RunCount and ErrorCount.
     pub async fn counts(&self) -> Result<(i64, i64), JournalError> {
         let row = sqlx::query(

@@ -2,6 +2,7 @@ use super::common::Common;
 use super::deliveries::Deliveries;
 use crate::delivery::DeliveryReport;
 use crate::journal::{DeliveryRow, ExperimentRow, JournalError};
+use crate::status::{HISTORY_LENGTH, RecentGroup};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -10,6 +11,8 @@ use uuid::Uuid;
 pub(super) struct DisplayedGroup {
     group: Option<Group>,
     totals: Totals,
+    /// The groups that were delivered last, the newest first
+    recent: Vec<RecentGroup>,
 }
 
 struct Group {
@@ -47,6 +50,8 @@ impl DisplayedGroup {
         let (deliveries, failures) = journal.counts().await?;
         let count = |count| u64::try_from(count).unwrap_or_default();
         self.totals = Totals { deliveries: count(deliveries), failures: count(failures) };
+        let recent = journal.recent_groups(HISTORY_LENGTH).await?;
+        self.recent = recent.iter().map(|(delivery, row)| RecentGroup::new(delivery, row)).collect();
         self.group = Some(Group { row, report, last_delivery, reports });
         Ok(())
     }
@@ -77,6 +82,10 @@ impl DisplayedGroup {
 
     pub fn last_delivery(&self) -> Option<&DeliveryRow> {
         self.group.as_ref().and_then(|group| group.last_delivery.as_ref())
+    }
+
+    pub fn recent(&self) -> &[RecentGroup] {
+        &self.recent
     }
 
     pub fn totals(&self) -> Totals {

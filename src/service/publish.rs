@@ -7,9 +7,9 @@ use super::deliveries::Deliveries;
 use super::displayed_group::DisplayedGroup;
 use super::syncs::Overview;
 use crate::delivery::DeliveryReport;
-use crate::domain::{Field, STEPS, Step, StepStatus};
+use crate::domain::{Field, GroupIdentity, STEPS, Step, StepStatus};
 use crate::journal::{DeliveryState, ExperimentRow};
-use crate::status::{BeamlineStatus, DataStatus, GroupStatus, LastRun, StatusModel, StepEntry};
+use crate::status::{BeamlineStatus, CurrentGroup, DataStatus, GroupStatus, LastRun, StatusModel, StepEntry};
 use crate::user_info::Release;
 
 /// The views of the parts of a beamline's service.
@@ -42,6 +42,8 @@ impl View<'_> {
                 BeamlineState::Held(held) => Some(held.group.clone()),
                 _ => None,
             },
+            current: self.current_group(),
+            recent: self.displayed.recent().to_vec(),
             group: group.map(|(row, report)| group_status(row, report)),
             steps: self.steps(),
             data: self.syncs.as_ref().map(DataStatus::from),
@@ -51,6 +53,18 @@ impl View<'_> {
             notes: self.notices,
             ..StatusModel::new(&config.beamline.name, &config.epics.prefix, config.beamline.zone())
         }
+    }
+
+    /// The group that needs attention: the held one, that of the running delivery, or the served one in the PVs.
+    fn current_group(&self) -> Option<CurrentGroup> {
+        let served = self.displayed.row();
+        let experiment = match self.state {
+            BeamlineState::Held(held) => &held.experiment,
+            BeamlineState::Served(id) => &served.filter(|row| row.id == *id)?.experiment,
+            _ => &served.filter(|row| self.deliveries.is_running(row.id))?.experiment,
+        };
+        let is_served = served.is_some_and(|row| row.experiment == *experiment);
+        Some(CurrentGroup { name: GroupIdentity::from(experiment).name(), is_served })
     }
 
     /// The state and its sentence.

@@ -7,6 +7,7 @@
 //! - [`Record`] names the records, with their types and states.
 
 mod commands;
+mod held_rows;
 mod lease;
 mod lease_owner;
 mod links;
@@ -16,12 +17,18 @@ mod record_writer;
 mod records;
 mod run_button;
 mod show;
+mod show_held;
 mod target;
 mod write_order;
 
 pub use commands::{OperatorCommand, OperatorCommands};
+pub use held_rows::{ROW_LENGTH, ROWS};
 pub use lease::Lease;
 pub use lease_owner::holder_name;
-pub use model::{DataStatus, GroupStatus, HEART_LIMIT, LastRun, Published, StatusModel, StepEntry};
-pub use record::{BeamlineStatus, Record, RecordKind, STEP_STATES, step_label};
+pub use model::{
+    CurrentGroup, DataStatus, GroupStatus, HEART_LIMIT, LastRun, Published, RecentGroup, StatusModel,
+    StepEntry,
+};
+pub use record::{BeamlineStatus, HISTORY_STATES, Record, RecordKind, STEP_STATES, step_label};
 pub use records::{NotDisplayed, StatusRecords};
+pub use show_held::HISTORY_LENGTH;

@@ -3,7 +3,8 @@
 
 use super::lease::Lease;
 use super::record::{BeamlineStatus, step_label};
-use crate::domain::{HeldGroup, Step, StepStatus};
+use crate::domain::{GroupIdentity, HeldGroup, Step, StepStatus};
+use crate::journal::{DeliveryRow, DeliveryState, ExperimentRow};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
@@ -36,6 +37,12 @@ pub struct StatusModel {
     pub paused: bool,
     /// The group that waits for an operator
     pub held: Option<HeldGroup>,
+    /// The group that needs attention: the held one, or the one in the PVs that is or was served
+    #[serde(skip)]
+    pub current: Option<CurrentGroup>,
+    /// The groups that were delivered last, the newest first
+    #[serde(skip)]
+    pub recent: Vec<RecentGroup>,
     /// The group that was accepted last
     pub group: Option<GroupStatus>,
     /// The steps of its delivery, in their order
@@ -51,6 +58,26 @@ pub struct StatusModel {
     /// The facility's time zone
     #[serde(skip)]
     pub zone: TimeZone,
+}
+
+/// The group that needs attention.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurrentGroup {
+    /// `2026-03 Li`
+    pub name: String,
+    /// Whether it is the group that was accepted last, so that the steps are of it
+    pub is_served: bool,
+}
+
+/// A group that was delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecentGroup {
+    /// `2026-03 Li, proposal 1234`
+    pub name: String,
+    /// How its last delivery ended
+    pub result: DeliveryState,
+    /// When it ended
+    pub ended_at: Option<Timestamp>,
 }
 
 /// A group that was accepted.
@@ -118,6 +145,18 @@ pub struct LastRun {
     pub duration_s: f64,
 }
 
+impl RecentGroup {
+    /// A group with its last delivery.
+    pub fn new(delivery: &DeliveryRow, row: &ExperimentRow) -> RecentGroup {
+        let group = GroupIdentity::from(delivery.experiment_then.as_ref().unwrap_or(&row.experiment));
+        let name = match group.proposal_number.as_str() {
+            "" => format!("{} ({})", group.name(), group.pi_email),
+            number => format!("{}, proposal {number}", group.name()),
+        };
+        RecentGroup { name, result: delivery.state, ended_at: delivery.ended_at }
+    }
+}
+
 impl StatusModel {
     /// A beamline of which nothing is known yet.
     pub fn new(beamline: &str, prefix: &str, zone: TimeZone) -> StatusModel {
@@ -131,6 +170,8 @@ impl StatusModel {
             auto: None,
             paused: false,
             held: None,
+            current: None,
+            recent: vec![],
             group: None,
             steps: vec![],
             data: None,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::domain::{Step, StepStatus};
+use crate::journal::DeliveryState;
 
 /// What beamshare is doing: the states of the record `Status`, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -72,6 +73,28 @@ pub fn step_label(status: StepStatus) -> &'static str {
     STEP_STATES[usize::from(step_index(status))].1
 }
 
+/// States of the records `HistoryResult1` …, by their index, with their labels; `None` where there is no group.
+pub const HISTORY_STATES: [(Option<DeliveryState>, &str); 6] = [
+    (None, "None"),
+    (Some(DeliveryState::Running), "Running"),
+    (Some(DeliveryState::Done), "Done"),
+    (Some(DeliveryState::Failed), "Failed"),
+    (Some(DeliveryState::Held), "Held"),
+    (Some(DeliveryState::Aborted), "Aborted"),
+];
+
+/// Index of a delivery's state in its record of the history.
+pub(super) fn history_index(state: Option<DeliveryState>) -> u16 {
+    match state {
+        None => 0,
+        Some(DeliveryState::Running) => 1,
+        Some(DeliveryState::Done) => 2,
+        Some(DeliveryState::Failed) => 3,
+        Some(DeliveryState::Held) => 4,
+        Some(DeliveryState::Aborted) => 5,
+    }
+}
+
 /// What a record is for, and so how beamshare treats it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordKind {
@@ -137,9 +160,135 @@ records! {
     Status: State, "mbbi";
     /// One sentence: what is happening, or what is wrong and what to do.
     StatusMsg: Text, "waveform";
+    /// StatusMsg in rows, broken between words.
+    StatusRows: Text, "waveform";
     /// What waits for Approve or Run: for whom, where, and all that is held against it. Empty where nothing
     /// does.
     PendingMsg: Text, "waveform";
+    /// Index of View.
+    ViewIndex: Ioc, "calcout";
+    /// Status, or Stopped while beamshare does not run.
+    View: Ioc, "mbbi";
+    /// The group that needs attention: the held one, or the one in the PVs that is or was served.
+    Group: Text, "waveform";
+    /// The same in UTF-8, for displays that show it.
+    GroupUtf8: Text, "waveform";
+    /// Whether the accepted values, the steps and the counts are those of Group.
+    GroupServed: State, "mbbi";
+    /// Last name of the accepted experiment's principal investigator in UTF-8.
+    LastNameUtf8: Text, "waveform";
+    /// What the operator is asked, in one line.
+    HoldAsk: Text, "waveform";
+    /// How many reasons there are.
+    HoldCount: Count, "longin";
+    /// Reason 1.
+    HoldReason1: Text, "waveform";
+    /// What ends reason 1.
+    HoldRemedy1: Text, "waveform";
+    /// Reason 2.
+    HoldReason2: Text, "waveform";
+    /// What ends reason 2.
+    HoldRemedy2: Text, "waveform";
+    /// Reason 3.
+    HoldReason3: Text, "waveform";
+    /// What ends reason 3.
+    HoldRemedy3: Text, "waveform";
+    /// Reason 4.
+    HoldReason4: Text, "waveform";
+    /// What ends reason 4.
+    HoldRemedy4: Text, "waveform";
+    /// Reason 5.
+    HoldReason5: Text, "waveform";
+    /// What ends reason 5.
+    HoldRemedy5: Text, "waveform";
+    /// Reason 6.
+    HoldReason6: Text, "waveform";
+    /// What ends reason 6.
+    HoldRemedy6: Text, "waveform";
+    /// Year and month of the held group.
+    HoldMonth: Text, "waveform";
+    /// Its principal investigator, with first name and institution.
+    HoldName: Text, "waveform";
+    /// The address of its principal investigator.
+    HoldEmail: Text, "waveform";
+    /// Its proposal's number and title.
+    HoldProposal: Text, "waveform";
+    /// Its directories.
+    HoldPath: Text, "waveform";
+    /// What the other group has to do with it. Empty where there is none.
+    HoldOldIs: Text, "waveform";
+    /// Year and month of the other group.
+    HoldOldMonth: Text, "waveform";
+    /// Its principal investigator, with first name and institution.
+    HoldOldName: Text, "waveform";
+    /// The address of its principal investigator.
+    HoldOldEmail: Text, "waveform";
+    /// Its proposal's number and title.
+    HoldOldProposal: Text, "waveform";
+    /// Its directory.
+    HoldOldPath: Text, "waveform";
+    /// Who gains access.
+    HoldGains: Text, "waveform";
+    /// Who loses access.
+    HoldLoses: Text, "waveform";
+    /// What is mailed, and to whom.
+    HoldMails: Text, "waveform";
+    /// The reasons and remedies in rows, broken between words, since MEDM cannot wrap: see the module `held_rows`.
+    HoldRows: Text, "waveform";
+    /// The groups, who gains and loses access and what is mailed, likewise in rows.
+    HoldDetails: Text, "waveform";
+    /// How many rows of HoldRows are in use.
+    HoldRowCount: Count, "longin";
+    /// The held group as JSON in UTF-8, for programs.
+    HoldJson: Text, "waveform";
+    /// Group 1 of the last ones, the newest first.
+    HistoryGroup1: Text, "waveform";
+    /// The local time at which its last delivery ended.
+    HistoryAt1: Text, "waveform";
+    /// How it ended.
+    HistoryResult1: State, "mbbi";
+    /// Group 2 of the last ones, the newest first.
+    HistoryGroup2: Text, "waveform";
+    /// The local time at which its last delivery ended.
+    HistoryAt2: Text, "waveform";
+    /// How it ended.
+    HistoryResult2: State, "mbbi";
+    /// Group 3 of the last ones, the newest first.
+    HistoryGroup3: Text, "waveform";
+    /// The local time at which its last delivery ended.
+    HistoryAt3: Text, "waveform";
+    /// How it ended.
+    HistoryResult3: State, "mbbi";
+    /// Group 4 of the last ones, the newest first.
+    HistoryGroup4: Text, "waveform";
+    /// The local time at which its last delivery ended.
+    HistoryAt4: Text, "waveform";
+    /// How it ended.
+    HistoryResult4: State, "mbbi";
+    /// Group 5 of the last ones, the newest first.
+    HistoryGroup5: Text, "waveform";
+    /// The local time at which its last delivery ended.
+    HistoryAt5: Text, "waveform";
+    /// How it ended.
+    HistoryResult5: State, "mbbi";
+    /// Group 6 of the last ones, the newest first.
+    HistoryGroup6: Text, "waveform";
+    /// The local time at which its last delivery ended.
+    HistoryAt6: Text, "waveform";
+    /// How it ended.
+    HistoryResult6: State, "mbbi";
+    /// Group 7 of the last ones, the newest first.
+    HistoryGroup7: Text, "waveform";
+    /// The local time at which its last delivery ended.
+    HistoryAt7: Text, "waveform";
+    /// How it ended.
+    HistoryResult7: State, "mbbi";
+    /// Group 8 of the last ones, the newest first.
+    HistoryGroup8: Text, "waveform";
+    /// The local time at which its last delivery ended.
+    HistoryAt8: Text, "waveform";
+    /// How it ended.
+    HistoryResult8: State, "mbbi";
     /// 1 while a delivery runs; an operator's 1 runs it again.
     Run: Run, "bo";
     /// Deliver when the user info changes.
@@ -251,6 +400,21 @@ impl Record {
         }
     }
 
+    /// Whether the text is written in UTF-8: an address or a link, which would be another one in ASCII, and
+    /// texts for programs and for displays that show UTF-8.
+    pub fn is_utf8(self) -> bool {
+        matches!(
+            self,
+            Self::Email
+                | Self::DataLink
+                | Self::LastNameUtf8
+                | Self::GroupUtf8
+                | Self::HoldEmail
+                | Self::HoldOldEmail
+                | Self::HoldJson
+        )
+    }
+
     /// Whether beamshare writes the record's value.
     pub fn is_shown(self) -> bool {
         matches!(
@@ -277,6 +441,9 @@ mod tests {
         }
         for (index, (status, _)) in STEP_STATES.iter().enumerate() {
             assert_eq!(usize::from(step_index(*status)), index);
+        }
+        for (index, (state, _)) in HISTORY_STATES.iter().enumerate() {
+            assert_eq!(usize::from(history_index(*state)), index);
         }
     }
 }

@@ -194,12 +194,16 @@ impl StatusRecords {
     /// Sets a text. It is shown on one line, with control and invisible characters as escapes, and cut with
     /// `...` where it is longer than the record.
     ///
-    /// It is shown in ASCII (`Müller` as `Muller`), since MEDM shows bytes and no UTF-8; but not an address
-    /// or a link, which would be another one then.
+    /// It is shown in ASCII (`Müller` as `Muller`), since MEDM shows bytes and no UTF-8, unless the record
+    /// [is in UTF-8](Record::is_utf8).
     pub fn set_text(&self, record: Record, text: &str) {
-        let line = escape(&text.replace(['\n', '\r', '\t'], " ")).into_owned();
-        let exact = line.is_ascii() || matches!(record, Record::Email | Record::DataLink);
-        self.set(record, Displayed::Text(if exact { line } else { deunicode::deunicode(&line) }));
+        let line = if record.is_utf8() { one_line(text) } else { ascii(text) };
+        self.set(record, Displayed::Text(line));
+    }
+
+    /// Sets a state by its index.
+    pub(super) fn set_state(&self, record: Record, index: u16) {
+        self.set(record, Displayed::State(index));
     }
 
     /// Sets a count; what is more than a record can hold is shown as the most it can (2,147,483,647).
@@ -297,4 +301,15 @@ impl StatusRecords {
             }
         }
     }
+}
+
+/// The text on one line, with control and invisible characters as escapes.
+fn one_line(text: &str) -> String {
+    escape(&text.replace(['\n', '\r', '\t'], " ")).into_owned()
+}
+
+/// The same in ASCII.
+pub(super) fn ascii(text: &str) -> String {
+    let line = one_line(text);
+    if line.is_ascii() { line } else { deunicode::deunicode(&line) }
 }

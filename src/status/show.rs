@@ -1,18 +1,21 @@
 //! Writes the model to the records.
 
+use super::held_rows::{joined, message_rows};
 use super::model::{GroupStatus, StatusModel};
 use super::record::{BeamlineStatus, Record};
 use super::records::StatusRecords;
-use crate::domain::HeldGroup;
 
 impl StatusRecords {
     /// Shows this state in the records. Records about which it says nothing stay as they are.
     pub fn show(&self, model: &StatusModel) {
         // The state's sentence comes first: the record may cut the rest.
         let message = std::iter::once(&model.message).chain(&model.notes).map(String::as_str);
-        self.set_text(Record::StatusMsg, &message.collect::<Vec<_>>().join(" | "));
-        let pending = model.held.as_ref().map(HeldGroup::pending).unwrap_or_default();
-        self.set_text(Record::PendingMsg, &pending);
+        let message = message.collect::<Vec<_>>().join(" | ");
+        self.set_text(Record::StatusMsg, &message);
+        self.set_text(Record::StatusRows, &joined(&message_rows(&message)));
+        self.show_held(model.held.as_ref());
+        self.show_current(model.current.as_ref());
+        self.show_history(&model.recent, &model.zone);
         self.set_count(Record::RunCount, model.deliveries);
         self.set_count(Record::ErrorCount, model.deliveries_failed);
         for entry in &model.steps {
@@ -43,6 +46,7 @@ impl StatusRecords {
         let texts = [
             (Record::YearMonth, &group.year_month),
             (Record::LastName, &group.pi_last_name),
+            (Record::LastNameUtf8, &group.pi_last_name),
             (Record::Email, &group.pi_email),
             (Record::Proposal, &group.proposal_number),
             (Record::Path, &group.path),
@@ -61,7 +65,9 @@ impl StatusRecords {
     /// delivery when it is started again.
     pub fn show_stopped(&self, resumes: bool) {
         let continues = if resumes { "; it continues the delivery when it is started" } else { "" };
-        self.set_text(Record::StatusMsg, &format!("beamshare was stopped{continues}"));
+        let message = format!("beamshare was stopped{continues}");
+        self.set_text(Record::StatusRows, &message);
+        self.set_text(Record::StatusMsg, &message);
         if resumes {
             self.set_status(BeamlineStatus::Waiting);
         }

@@ -107,6 +107,17 @@ async fn another_address_by_hand_waits_for_approve() {
     let message = site.held("replaces ana@upf.example, who loses access").await;
     assert!(message.starts_with("Approve?"), "{message}");
     site.record(Record::PendingMsg, |text| text.contains("the PI e-mail was put twice")).await;
+    // The list says who loses the directory, to whom, and which reason has which remedy.
+    site.record(Record::HoldCount, |text| text == "2").await;
+    site.record(Record::HoldLoses, |text| text == "ana@upf.example").await;
+    site.record(Record::HoldEmail, |text| text == "nali@eth.example").await;
+    site.record(Record::HoldOldEmail, |text| text == "ana@upf.example").await;
+    site.record(Record::HoldOldIs, |text| text == "accepted before").await;
+    site.record(Record::HoldMails, |text| text.contains("Notice of the new PI: ana@upf.example")).await;
+    site.record(Record::HoldRemedy2, |text| text.starts_with("Tag the group again")).await;
+    // What is large is the held group; the steps are of the one before.
+    site.record(Record::Group, |text| text == "2026-03 Garcia").await;
+    site.record(Record::GroupServed, |text| text == "No").await;
     assert_eq!(site.readers().len(), 1);
     // Run does not move data from one address to another.
     site.press(Record::Run, 1).await;
@@ -116,6 +127,11 @@ async fn another_address_by_hand_waits_for_approve() {
     site.press(Record::Approve, 1).await;
     site.delivered("nali@eth.example").await;
     assert_eq!(site.readers(), [("/2026-03/Garcia/".to_owned(), "nali@eth.example".to_owned())]);
+    site.record(Record::GroupServed, |text| text == "Yes").await;
+    site.record(Record::HistoryGroup1, |text| text.starts_with("2026-03 Garcia, proposal ")).await;
+    site.record(Record::HistoryResult1, |text| text == "Done").await;
+    site.record(Record::HoldAsk, |text| text == "").await;
+    site.record(Record::HoldJson, |text| text == "").await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod support;
 
 mod commands;
 mod database;
+mod held;
 mod lease;
 mod records;
 mod write_order;
