@@ -1,7 +1,7 @@
 """Pages as MEDM's .adl."""
 
-from parts import COLOURS, CONTROL, DARK, GROUND, INK, NAME, PALE
-from parts import Button, Choice, Label, Light, Number, Open, Page, Panel, State, Text, When
+from parts import COLOURS, CONTROL, GROUND, INK, NAME, PALE
+from parts import Button, Choice, Label, Light, Number, Open, Page, Panel, State, Text
 
 ALIGN = {"left": "", "centre": 'align="horiz. centered"', "right": 'align="horiz. right"'}
 
@@ -23,7 +23,10 @@ def look(colour, outline=False):
 def shown_when(when):
     if not when:
         return ""
-    return block('"dynamic attribute"', 'vis="calc"', f'calc="A={when.value}"', f'chan="{when.channel}"')
+    names = ("chan", "chanB", "chanC", "chanD")
+    channels = [f'{name}="{channel}"' for name, (channel, _) in zip(names, when.terms())]
+    calc = ("||" if when.any else "&&").join(f"{letter}={value}" for letter, (_, value) in zip("ABCD", when.terms()))
+    return block('"dynamic attribute"', 'vis="calc"', f'calc="{calc}"', *channels)
 
 
 def panel(x, y, w, h, colour, outline=False, when=None):
@@ -58,7 +61,7 @@ def light(p):
     yield panel(p.x, p.y, p.w, p.h, p.colours[0])
     for index, colour in enumerate(p.colours):
         if index:
-            yield panel(p.x, p.y, p.w, p.h, colour, when=When(p.channel, index))
+            yield panel(p.x, p.y, p.w, p.h, colour, when=p.when(index))
     yield panel(p.x, p.y, p.w, p.h, INK, outline=True)
 
 
@@ -84,7 +87,7 @@ def part(p):
             yield from text(p)
         case State():
             form = ('clrmod="alarm"', ALIGN["centre"], 'format="string"', block("limits"))
-            yield update(p.x, p.y, p.w, p.h, p.channel, INK, DARK, *form)
+            yield update(p.x, p.y, p.w, p.h, p.channel, INK, INK, *form)
         case Number():
             yield number(p)
         case Light():

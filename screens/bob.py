@@ -1,8 +1,9 @@
 """Pages as Phoebus's .bob (Display Builder)."""
 
 import xml.etree.ElementTree as xml
+from dataclasses import replace
 
-from parts import COLOURS, CONTROL, DARK, GROUND, INK, NAME, PALE, WHITE
+from parts import COLOURS, CONTROL, GROUND, INK, NAME, PALE, WHITE
 from parts import Button, Choice, Label, Light, Number, Open, Page, Panel, State, Text, When
 
 ALIGN = {"left": "0", "centre": "1", "right": "2"}
@@ -40,9 +41,11 @@ class Bob:
     def shown_when(self, widget, when: When | None):
         if when:
             rule = xml.SubElement(xml.SubElement(widget, "rules"), "rule", name="shown", prop_id="visible", out_exp="false")
-            hidden = xml.SubElement(rule, "exp", bool_exp=f"pv0 != {when.value}")
+            differ = [f"pv{index} != {value}" for index, (_, value) in enumerate(when.terms())]
+            hidden = xml.SubElement(rule, "exp", bool_exp=(" && " if when.any else " || ").join(differ))
             self.set(hidden, value="false")
-            self.set(rule, pv_name=when.channel)
+            for channel, _ in when.terms():
+                self.set(rule, pv_name=channel)
 
     def part(self, p):
         match p:
@@ -55,15 +58,16 @@ class Bob:
             case Label():
                 widget = self.widget("label", p)
                 self.set(widget, text=p.text, horizontal_alignment=ALIGN[p.align], vertical_alignment=1)
-                self.font(widget, min(int(p.h * 0.8), 20))
+                self.font(widget, int(p.h * 0.8))
                 self.paint(widget, "foreground_color", p.colour)
                 self.shown_when(widget, p.when)
             case Text():
+                p = replace(p, channel=p.utf8 or p.channel)
                 widget = self.update(p, STRING, p.colour, p.ground, p.align, int(p.h * 0.75), p.h * p.lines)
                 self.set(widget, wrap_words="true" if p.lines > 1 else "false", vertical_alignment=0 if p.lines > 1 else 1)
             case State():
                 # The severity is the border's colour, as everywhere in Phoebus.
-                widget = self.update(p, STRING, WHITE, DARK, "centre", int(p.h * 0.7), alarm="true")
+                widget = self.update(p, STRING, WHITE, INK, "centre", int(p.h * 0.7), alarm="true")
                 self.set(widget, vertical_alignment=1)
             case Number():
                 form = ENGINEERING if p.engineering else DECIMAL

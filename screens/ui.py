@@ -3,8 +3,9 @@
 import json
 import re
 import xml.etree.ElementTree as xml
+from dataclasses import replace
 
-from parts import COLOURS, CONTROL, DARK, GROUND, INK, NAME, PALE
+from parts import COLOURS, CONTROL, GROUND, INK, NAME, PALE
 from parts import Button, Choice, Label, Light, Number, Open, Page, Panel, State, Text, When
 
 MODULES = {
@@ -41,6 +42,8 @@ class Ui:
         self.set(self.screen, "windowTitle", "string", macros(page.title), own=False)
         self.set(self.screen, "styleSheet", "string", f"QWidget#screen {{ background-color: #{COLOURS[GROUND]}; }}", own=False)
         self.count = 0
+        # A style sheet paints no ground where the screen is embedded.
+        self.rectangle(Panel(0, 0, page.w, page.h, GROUND), GROUND)
         for part in page.parts:
             self.part(part)
         customs = xml.SubElement(self.root, "customwidgets")
@@ -85,9 +88,13 @@ class Ui:
             rule = {
                 "name": "shown",
                 "property": "Visible",
-                "expression": f"ch[0] == {when.value}",
+                "expression": (" or " if when.any else " and ").join(
+                    f"ch[{index}] == {value}" for index, (_, value) in enumerate(when.terms())
+                ),
                 "initial_value": "False",
-                "channels": [{"channel": channel(when.channel), "trigger": True, "use_enum": False}],
+                "channels": [
+                    {"channel": channel(name), "trigger": True, "use_enum": False} for name, _ in when.terms()
+                ],
             }
             self.set(widget, "rules", "string", json.dumps([rule]))
 
@@ -126,21 +133,21 @@ class Ui:
             case Label():
                 widget = self.label(p, "label", p.align, kind="PyDMLabel" if p.when else "QLabel")
                 self.set(widget, "text", "string", macros(p.text), own=False)
-                self.style(widget, min(int(p.h * 0.78), 20), p.colour)
+                self.style(widget, int(p.h * 0.78), p.colour)
                 if p.when:
                     self.set(widget, "alarmSensitiveBorder", "bool", "false")
                     self.rule(widget, p.when)
             case Text():
                 whole = Panel(p.x, p.y, p.w, p.h * p.lines, p.ground)
                 widget = self.label(whole, "text", p.align, middle=p.lines == 1)
-                self.shows(widget, p)
+                self.shows(widget, replace(p, channel=p.utf8 or p.channel))
                 self.set(widget, "displayFormat", "enum", "PyDMLabel::String")
                 self.set(widget, "wordWrap", "bool", "true" if p.lines > 1 else "false", own=False)
-                self.style(widget, int(p.h * 0.8 if p.lines > 1 else p.h * 0.73), p.colour, p.ground, INSET)
+                self.style(widget, int(p.h * 0.8), p.colour, p.ground, INSET)
             case State():
                 widget = self.label(p, "state", "centre")
                 self.shows(widget, p, alarm=True)
-                style = f"font-size: {int(p.h * 0.62)}px; font-weight: bold; background-color: #{COLOURS[DARK]};"
+                style = f"font-size: {int(p.h * 0.62)}px; font-weight: bold; background-color: #{COLOURS[INK]};"
                 colours = "".join(f' PyDMLabel[alarmSeverity="{severity}"] {{ color: {colour}; }}' for severity, colour in SEVERITIES)
                 self.sheet(widget, f"PyDMLabel {{ {style} }}{colours}")
             case Number():
@@ -155,7 +162,7 @@ class Ui:
                 self.rectangle(p, p.colours[0])
                 for index, colour in enumerate(p.colours):
                     if index:
-                        self.rectangle(p, colour, when=When(p.channel, index))
+                        self.rectangle(p, colour, when=p.when(index))
                 self.rectangle(p, INK, outline=True)
             case Button():
                 widget = self.widget("PyDMPushButton", p, "button")

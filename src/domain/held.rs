@@ -213,6 +213,15 @@ impl HeldGroup {
         )
     }
 
+    /// The group, its directories and the number of reasons.
+    pub fn introduction(&self) -> String {
+        let count = match self.reasons.len() {
+            1 => "1 reason to wait".to_owned(),
+            count => format!("{count} reasons to wait"),
+        };
+        format!("{}. Directory {}. {count}", self.group.description(), self.directories.join(", "))
+    }
+
     /// Each mail on a line of its own part: `Link to the data: w.li@example.org`.
     pub fn mails_line(&self) -> String {
         let mails: Vec<_> =

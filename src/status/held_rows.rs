@@ -8,7 +8,10 @@ use crate::domain::{HeldGroup, HoldReason, listed};
 pub const ROW_LENGTH: usize = 100;
 
 /// Rows that HoldRows holds.
-pub const ROWS: usize = 96;
+pub const ROWS: usize = 120;
+
+/// Rows of HoldDetails.
+const DETAIL_ROWS: usize = 60;
 
 /// The reasons and remedies in rows. Rows beyond [`ROWS`] are left out, and the last row says so.
 pub(super) fn held_rows(reasons: &[HoldReason]) -> Vec<String> {
@@ -20,7 +23,7 @@ pub(super) fn held_rows(reasons: &[HoldReason]) -> Vec<String> {
         rows.extend(wrapped(&ascii(&reason.reason), &format!("{}. ", index + 1)));
         rows.extend(wrapped(&ascii(&reason.remedy), "   -> "));
     }
-    limited(rows)
+    limited(rows, ROWS)
 }
 
 /// The groups, who gains and loses access, and what is mailed, in rows, likewise.
@@ -35,7 +38,10 @@ pub(super) fn detail_rows(held: &HeldGroup) -> Vec<String> {
         held.mails.iter().map(|mail| ("Mail", format!("{}: {}", mail.about, listed(&mail.recipients)))),
     );
     let lines = lines.iter().filter(|(_, text)| !text.is_empty());
-    limited(lines.flat_map(|(name, text)| wrapped(&ascii(text), &format!("{name:<13}"))).collect())
+    limited(
+        lines.flat_map(|(name, text)| wrapped(&ascii(text), &format!("{name:<13}"))).collect(),
+        DETAIL_ROWS,
+    )
 }
 
 /// A message in rows.
@@ -43,9 +49,9 @@ pub(super) fn message_rows(message: &str) -> Vec<String> {
     wrapped(&ascii(message), "")
 }
 
-fn limited(mut rows: Vec<String>) -> Vec<String> {
-    if rows.len() > ROWS {
-        rows.truncate(ROWS - 1);
+fn limited(mut rows: Vec<String>, most: usize) -> Vec<String> {
+    if rows.len() > most {
+        rows.truncate(most - 1);
         rows.push("   ... In full: beamshare status".to_owned());
     }
     rows

@@ -75,7 +75,7 @@ pub fn step_label(status: StepStatus) -> &'static str {
 
 /// States of the records `HistoryResult1` …, by their index, with their labels; `None` where there is no group.
 pub const HISTORY_STATES: [(Option<DeliveryState>, &str); 6] = [
-    (None, "None"),
+    (None, "-"),
     (Some(DeliveryState::Running), "Running"),
     (Some(DeliveryState::Done), "Done"),
     (Some(DeliveryState::Failed), "Failed"),

@@ -4,6 +4,7 @@ use super::held_rows::{joined, message_rows};
 use super::model::{GroupStatus, StatusModel};
 use super::record::{BeamlineStatus, Record};
 use super::records::StatusRecords;
+use crate::domain::HeldGroup;
 
 impl StatusRecords {
     /// Shows this state in the records. Records about which it says nothing stay as they are.
@@ -12,7 +13,9 @@ impl StatusRecords {
         let message = std::iter::once(&model.message).chain(&model.notes).map(String::as_str);
         let message = message.collect::<Vec<_>>().join(" | ");
         self.set_text(Record::StatusMsg, &message);
-        self.set_text(Record::StatusRows, &joined(&message_rows(&message)));
+        // The list of a held group has its reasons, so the rows say for whom it is.
+        let rows = model.held.as_ref().map_or(message, HeldGroup::introduction);
+        self.set_text(Record::StatusRows, &joined(&message_rows(&rows)));
         self.show_held(model.held.as_ref());
         self.show_current(model.current.as_ref());
         self.show_history(&model.recent, &model.zone);

@@ -31,8 +31,9 @@ class Screen:
         self.opens = []
 
     def add(self, name, kind):
-        # The array filter by which MEDM shows a long text in lines is of the same record.
-        self.channels[re.sub(r"\.\[\d+:\d+\]$", "", name)].add(kind)
+        # The array filter that shows a long text in lines is of the same record, and so is the text in UTF-8.
+        name = re.sub(r"\.\[\d+:\d+\]$", "", name)
+        self.channels[name.replace("GroupUtf8", "Group").replace("LastNameUtf8", "LastName")].add(kind)
 
 
 def adl(path):
@@ -44,9 +45,9 @@ def adl(path):
         for widget in widgets:
             kind = "commanded" if widget.symbol in COMMANDS["adl"] else "shown"
             for group in ("monitor", "control", "dynamic attribute"):
-                channel = widget.contents.get(group, {}).get("chan", "")
-                if channel:
-                    screen.add(channel, "shown" if group == "dynamic attribute" else kind)
+                for name in ("chan", "chanB", "chanC", "chanD"):
+                    if channel := widget.contents.get(group, {}).get(name, ""):
+                        screen.add(channel, "shown" if group == "dynamic attribute" else kind)
             for display in getattr(widget, "displays", []):
                 macros = dict(pair.split("=", 1) for pair in display["args"].split(","))
                 screen.opens.append((display["name"].removesuffix(".adl"), macros))
@@ -117,7 +118,8 @@ def main():
     for folder, form, read in (("medm", "adl", adl), ("screens/pydm", "ui", ui), ("screens/phoebus", "bob", bob)):
         screens = {path.stem: read(path) for path in sorted((ROOT / folder).glob(f"*.{form}"))}
         result = {name: defaultdict(set) for name in screens}
-        walk(screens, "beamshare", {}, set(), result)
+        for name in ("beamshare", "beamshare_strip"):
+            walk(screens, name, {}, set(), result)
         for name, channels in result.items():
             everything[name][form] = {channel: sorted(kinds) for channel, kinds in sorted(channels.items())}
     json.dump(everything, sys.stdout)

@@ -10,7 +10,27 @@ use beamshare::status::{Record, RecordKind};
 use support::ioc::{CaTest, python, repository};
 
 /// Records that no screen shows, each with the reason.
-const NOT_ON_A_SCREEN: &[(&str, &str)] = &[];
+const NOT_ON_A_SCREEN: &[(&str, &str)] = &[
+    ("Status", "View shows it, or Stopped"),
+    ("ViewIndex", "View shows it as a word"),
+    ("StatusMsg", "StatusRows has it in rows"),
+    ("PendingMsg", "the list of the held group says more"),
+    ("GroupUtf8", "PyDM and Phoebus show it as Group"),
+    ("LastNameUtf8", "PyDM and Phoebus show it as LastName"),
+    ("HoldJson", "for programs"),
+    ("HoldReason1", "HoldRows has all reasons and remedies in rows"),
+    ("HoldReason2", "likewise"),
+    ("HoldReason3", "likewise"),
+    ("HoldReason4", "likewise"),
+    ("HoldReason5", "likewise"),
+    ("HoldReason6", "likewise"),
+    ("HoldRemedy1", "likewise"),
+    ("HoldRemedy2", "likewise"),
+    ("HoldRemedy3", "likewise"),
+    ("HoldRemedy4", "likewise"),
+    ("HoldRemedy5", "likewise"),
+    ("HoldRemedy6", "likewise"),
+];
 
 /// Commands that act at once on the main screen. The others ask again in a window of their own.
 const AT_ONCE: &[Record] = &[Record::Run, Record::Auto, Record::Pause];
@@ -43,10 +63,18 @@ fn the_files_are_what_the_description_says() {
     assert!(output.status.success(), "{said}");
 }
 
+/// Sizes of the pages, contrast of each text, and MEDM's fonts, which must cut no letter.
+#[test]
+fn every_text_can_be_read_on_a_screen_of_1080_lines() {
+    let output = Command::new(python()).arg(repository("tests/screens/looks.py")).output().expect("python");
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
 #[test]
 fn medm_pydm_and_phoebus_show_and_command_the_same() {
     let screens = screens();
-    assert!(screens.len() >= 7, "{:?}", screens.keys());
+    assert!(screens.len() >= 11, "{:?}", screens.keys());
     for (name, forms) in &screens {
         assert_eq!(forms.len(), 3, "{name} is only in {:?}", forms.keys());
         assert_eq!(forms["adl"], forms["ui"], "{name}: MEDM's against PyDM's");

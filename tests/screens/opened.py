@@ -28,9 +28,13 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from states import STATES, USER_INFO
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "screens"))
+
+from parts import COLOURS, GREY, STEP_COLOURS, VIEWS
+from states import STATES, USER_INFO
+
 LIMIT = 30  # seconds; libca's search may take up to 25
 MACROS = dict(argument.split("=", 1) for argument in sys.argv[1:4])
 PICTURES = Path(sys.argv[4]) if len(sys.argv) > 4 else None
@@ -52,6 +56,8 @@ def until(what, wanted, alive=True):
 
 
 def put(name, value):
+    if isinstance(value, str) and not value.isascii():
+        value = [*value.encode(), 0]
     assert epics.caput(name, value, wait=True, timeout=LIMIT), f"put of {value!r} to {name}"
 
 
@@ -73,11 +79,14 @@ def texts_differ(display):
         if name.endswith("HeartbeatAge"):
             continue
         pv = epics.get_pv(name, connect=True, timeout=LIMIT)
-        truth = pv.get(as_string="double" not in pv.type, use_monitor=False)
+        if "Utf8" in name:
+            truth = bytes(pv.get(use_monitor=False)).split(b"\0")[0].decode()
+        else:
+            truth = pv.get(as_string="double" not in pv.type, use_monitor=False)
         if "double" in pv.type:  # shown rounded
             same = abs(float(widget.text()) - truth) <= 0.01 * abs(truth)
-        else:
-            same = widget.text() == truth
+        else:  # a row is filled up with blanks
+            same = widget.text().rstrip() == truth.rstrip()
         if not same:
             wrong.append(f"{name} shows {widget.text()!r}, is {truth!r}")
     return wrong
@@ -94,18 +103,32 @@ def colours(display):
     return seen
 
 
-BLUE, GREEN, YELLOW, RED = "#4ea5f9", "#00d800", "#fbf34a", "#fd0000"
-STATUS = {"Idle": None, "Approval": YELLOW, "Running": BLUE, "Done": GREEN, "Failed": RED}
-STEP = {0: None, 1: BLUE, 2: GREEN, 3: "#dadada", 4: RED}
+def paint(colour):
+    return "#" + COLOURS[colour]
+
+
+def words(display):
+    """The words of the large field that are visible."""
+    known = [word for word, _, _ in VIEWS]
+    return [w.text() for w in display.findChildren(PyDMLabel) if w.rules and w.isVisible() and w.text() in known]
 
 
 def lights_differ(display, state, alive):
-    """What of the main screen's lights isn't as the state asks."""
-    wanted = {("Status", STATUS[state])} if STATUS[state] else set()
-    wanted |= {(name, STEP[value]) for name, value in STATES[state].items() if name.endswith("Sts") and name != "Status" and STEP[value]}
-    wanted |= set() if alive else {("Alive", RED)}  # the bar; the frame around Approve has the light's own colour
+    """What of the main screen's lights, lines and its large word isn't as the state asks."""
+    values = STATES[state]
+    word, ground, _ = VIEWS[values["Status"] + 1 if alive else 0]
+    served = bool(values["GroupServed"])
+    wanted = {("View", paint(ground))} if alive else set()
+    for name, value in values.items():
+        is_live = alive and (served or name == "SyncSts")
+        if name.endswith("Sts") and is_live and value:
+            wanted.add((name, paint(STEP_COLOURS[value])))
+    if not (alive and served):
+        wanted.add(("Alive", paint(GREY)))  # what is old is crossed out
     seen = colours(display)
-    return "" if seen == wanted else f"lights {sorted(seen)}, wanted {sorted(wanted)}"
+    if seen != wanted:
+        return f"lights {sorted(seen)}, wanted {sorted(wanted)}"
+    return "" if words(display) == [word] else f"the large field says {words(display)}, wanted {word}"
 
 
 def command(display, record, label):
@@ -139,10 +162,12 @@ def beat():
 
 def check():
     main = opened("beamshare")
-    pages = {page: opened(f"beamshare_{page}") for page in ("users", "transfers", "history", "help", "approve")}
+    names = ("strip", "users", "transfers", "history", "help", "approve", "held", "held_2", "held_3")
+    pages = {page: opened(f"beamshare_{page}") for page in names}
     put(OWN + "Run", 0)
     # No heart was heard yet: what is shown is nobody's word, and the screen says so.
     until("a service that doesn't run", lambda: lights_differ(main, "Idle", alive=False), alive=False)
+    picture(main, "pydm-stopped")
     for name, value in USER_INFO.items():
         put(MACROS["U"] + name, value)
     for state, values in STATES.items():
@@ -155,8 +180,10 @@ def check():
         beat()
         QTest.qWait(50)
         picture(main, f"pydm-{state.lower()}")
+        picture(pages["strip"], f"pydm-strip-{state.lower()}")
         if state == "Approval":
-            picture(pages["approve"], "pydm-approve")
+            for name in ("approve", "held", "held_2"):
+                picture(pages[name], f"pydm-{name}")
     for name in ("users", "transfers", "history", "help"):
         picture(pages[name], f"pydm-{name}")
     for record in ("Run", "Approve", "Abort", "Resend"):
