@@ -16,7 +16,7 @@ TEST_PACKAGES := openssh-server openssh-client openssl strace procps
 TEST_PACKAGES += libgl1 libglib2.0-0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help build stage deb rpm test-packages test-builds epics check msrv package lint demo test test-unit worlds replay doc deny bench valgrind install clean \
+.PHONY: help screens-web debian-chromium build stage deb rpm test-packages test-builds epics check msrv package lint demo test test-unit worlds replay doc deny bench valgrind install clean \
   debian-build debian-demo debian-test debian-valgrind rust nextest python
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo 'make test               lint, documentation, and all tests against real parts'
 	@echo 'make worlds             search all small worlds of tagging runs for a wrong decision'
 	@echo 'make replay SCENARIOS=1000   replay random schedules of tagging runs on the C IOC'
+	@echo 'make screens-web        lay out the Phoebus screens in the web runtime of Diamond Light Source'
 	@echo 'make deny               licences, advisories and sources of dependencies (cargo-deny)'
 	@echo 'make bench              measure latency, requests, CPU, memory, and a scan of a million files'
 	@echo 'make valgrind           the tests of Channel Access under valgrind (about four minutes)'
@@ -119,6 +120,19 @@ deny: rust
 test: debian-test python nextest lint doc
 	$(CARGO) test --workspace --doc --locked
 	$(CARGO) nextest run --workspace --locked $(ARGS)
+
+# The Phoebus screens in Diamond's web runtime, in headless Chromium. Not part of `make test`, since it fetches 370 MB.
+WEB := tests/screens/web
+screens-web: debian-chromium $(WEB)/node_modules/installed
+	node $(WEB)/layout.mjs $(ARGS)
+
+debian-chromium:
+	$(call debian,chromium)
+
+$(WEB)/node_modules/installed: $(WEB)/package-lock.json
+	@command -v npm >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends npm; }
+	cd $(WEB) && npm ci --no-audit --no-fund --ignore-scripts
+	@touch $@
 
 bench: debian-test python rust
 	$(CARGO) bench --locked --bench costs $(ARGS)

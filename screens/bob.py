@@ -50,11 +50,7 @@ class Bob:
     def part(self, p):
         match p:
             case Panel():
-                widget = self.widget("rectangle", p)
-                self.paint(widget, "line_color", p.colour)
-                self.paint(widget, "background_color", p.colour)
-                self.set(widget, line_width=1 if p.outline else 0, transparent="true" if p.outline else "false")
-                self.shown_when(widget, p.when)
+                self.rectangle(p, p.colour, p.outline, p.when)
             case Label():
                 widget = self.widget("label", p)
                 self.set(widget, text=p.text, horizontal_alignment=ALIGN[p.align], vertical_alignment=1)
@@ -104,13 +100,17 @@ class Bob:
         return widget
 
     def light(self, p):
-        widget = self.widget("multi_state_led", p)
-        self.set(widget, pv_name=p.channel, square="true", border_alarm_sensitive="false", fallback_label="?")
-        states = xml.SubElement(widget, "states")
+        # Rectangles instead of a multi-state LED, which Diamond's web runtime lacks.
         for index, colour in enumerate(p.colours):
-            state = xml.SubElement(states, "state")
-            self.set(state, value=index, label="")
-            self.paint(state, "color", colour)
+            self.rectangle(p, colour, when=p.when(index) if index else None)
+        self.rectangle(p, INK, outline=True)
+
+    def rectangle(self, p, colour, outline=False, when=None):
+        widget = self.widget("rectangle", p)
+        self.paint(widget, "line_color", colour)
+        self.paint(widget, "background_color", colour)
+        self.set(widget, line_width=1 if outline else 0, transparent="true" if outline else "false")
+        self.shown_when(widget, when)
 
     def action(self, widget, kind, description):
         action = xml.SubElement(xml.SubElement(widget, "actions"), "action", type=kind)

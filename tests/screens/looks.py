@@ -3,7 +3,9 @@
 Prints what is wrong; exits with 1 if anything is.
 """
 
+import re
 import sys
+import xml.etree.ElementTree as xml
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,6 +19,9 @@ from parts import Button, Choice, Label, Light, Number, Open, Panel, State, Text
 LARGEST = (1900, 960)
 STRIP = (640, 130)
 CONTRAST = 4.5
+# The widgets that Diamond's web runtime shows, of those that are used here (`make screens-web` tries it).
+WEB_WIDGETS = {"action_button", "choice", "label", "rectangle", "textupdate"}
+WEB_RULE = re.compile(r"pv\d != \d+( (&&|\|\|) pv\d != \d+)*")
 # In which colours MEDM and PyDM show an alarm severity: none, MINOR, MAJOR, INVALID.
 SEVERITIES = ("00d800", "fbf34a", "fd0000", "ffffff")
 
@@ -130,7 +135,17 @@ def faults(page):
                 yield f"{text!r}: contrast of {ink} on {ground} is {contrast(ink, ground):.2f}"
 
 
+def web_faults(page):
+    """What of a page's .bob Diamond's web runtime would not show."""
+    bob = xml.parse(ROOT / "screens" / "phoebus" / f"{page.name}.bob")
+    for kind in {widget.get("type") for widget in bob.iter("widget")} - WEB_WIDGETS:
+        yield f"{kind} is no widget of Diamond's web runtime"
+    for rule in bob.iter("exp"):
+        if not WEB_RULE.fullmatch(rule.get("bool_exp")):
+            yield f"rule {rule.get('bool_exp')!r} is more than a comparison of numbers"
+
+
 assert contrast("000000", "ffffff") == 21 and BAR != GROUND
-wrong = [f"{page.name}: {fault}" for page in PAGES for fault in faults(page)]
+wrong = [f"{page.name}: {fault}" for page in PAGES for fault in (*faults(page), *web_faults(page))]
 print("\n".join(wrong))
 sys.exit(1 if wrong else 0)
