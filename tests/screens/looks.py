@@ -115,6 +115,12 @@ def texts(page):
                     yield part.channel, severity, [COLOURS[INK]]
 
 
+def row_length(part):
+    """How many letters a text has in each of its rows; 0 where it has only one, which may be longer than the field."""
+    row = re.search(r"\[(\d+):(\d+)\]$", getattr(part, "channel", ""))
+    return int(row[2]) - int(row[1]) + 1 if row else getattr(part, "columns", 0)
+
+
 def faults(page):
     largest = STRIP if page.name.endswith("_strip") else LARGEST
     if page.w > largest[0] or page.h > largest[1]:
@@ -127,6 +133,9 @@ def faults(page):
                 height, lowest, width = font(fonts, part.h)
                 if lowest > part.h:
                     yield f"{part}: MEDM's font of {name} needs {lowest} pixels"
+                columns = row_length(part)
+                if columns * width > part.w:
+                    yield f"{part}: a row needs {columns * width:.0f} pixels in MEDM's font of {name}"
                 if isinstance(part, Label) and "$(" not in part.text and len(part.text) * width > part.w * 1.15:
                     yield f"{part.text!r} needs {len(part.text) * width:.0f} of {part.w} pixels in the font of {name}"
     for text, ink, under in texts(page):
