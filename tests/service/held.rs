@@ -108,7 +108,7 @@ async fn another_address_by_hand_waits_for_approve() {
     assert!(message.starts_with("Approve?"), "{message}");
     site.record(Record::PendingMsg, |text| text.contains("the PI e-mail was put twice")).await;
     // The list says who loses the directory, to whom, and which reason has which remedy.
-    site.record(Record::HoldCount, |text| text == "2").await;
+    site.record(Record::HoldCount, |text| text == "3").await;
     site.record(Record::HoldLoses, |text| text == "ana@upf.example").await;
     site.record(Record::HoldEmail, |text| text == "nali@eth.example").await;
     site.record(Record::HoldOldEmail, |text| text == "ana@upf.example").await;
