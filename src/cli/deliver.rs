@@ -5,6 +5,7 @@ use super::confirm::Confirm;
 use super::failure::{Exit, Failure};
 use super::rerun::{duration, spinner};
 use super::service::{self, LIMIT};
+use super::signals::Signals;
 use super::{history, print};
 use beamshare::config::Config;
 use beamshare::delivery::{
@@ -189,7 +190,8 @@ impl Deliver {
         }
     }
 
-    /// Runs with a progress line; ends it in good order on Ctrl-C and when the time is over.
+    /// Runs with a progress line. On a signal, and when the time is over, a message that is being sent ends first: whether it
+    /// was accepted can't be looked up, so it would be sent again. A second signal stops at once.
     async fn run(
         &self,
         deliverer: &Deliverer,
@@ -202,7 +204,8 @@ impl Deliver {
         let run = deliverer.run(id, options, control, sender);
         let over = tokio::time::sleep(self.timeout);
         tokio::pin!(run, over);
-        let mut timed_out = false;
+        let mut signals = Signals::listen()?;
+        let (mut timed_out, mut interrupted) = (false, false);
         let mut reporting = true;
         let ended = loop {
             tokio::select! {
@@ -215,7 +218,15 @@ impl Deliver {
                     timed_out = true;
                     controller.abort();
                 }
-                Ok(()) = tokio::signal::ctrl_c() => controller.abort(),
+                () = signals.next() => {
+                    if interrupted {
+                        bar.finish_and_clear();
+                        return Err(Failure::failed("stopped at once; a message that was being sent may arrive twice"));
+                    }
+                    interrupted = true;
+                    controller.abort();
+                    print::warn("stopping when the message that is being sent has ended; Ctrl-C again stops at once");
+                }
             }
         };
         bar.finish_and_clear();

@@ -21,6 +21,7 @@ mod schedule;
 mod service;
 mod share;
 mod show;
+mod signals;
 mod status;
 mod sync;
 mod tag;

@@ -1,6 +1,7 @@
 use super::failure::{Exit, Failure};
 use super::schedule::{Day, source};
 use super::service::LIMIT;
+use super::signals::Signals;
 use super::{Outcome, print};
 use beamshare::config::{self, Config, TagKeyError};
 use beamshare::domain::{Field, FieldError, UserInfo};
@@ -12,7 +13,6 @@ use jiff::Zoned;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// How soon the schedule is asked again after a failure, where `--every` is longer.
 const AGAIN: Duration = Duration::from_secs(300);
@@ -152,9 +152,7 @@ impl Tag {
 
     /// Tags now and then every so often; a failure is told and tried again soon.
     async fn until_stopped(&self, config: &Config, tagger: &Tagger, every: Duration) -> Outcome {
-        let failed = |error: std::io::Error| Failure::failed(format!("can't wait for signals: {error}"));
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut signals = Signals::listen()?;
         let service = async {
             loop {
                 let pause = match self.once(config, tagger).await {
@@ -169,8 +167,7 @@ impl Tag {
         };
         tokio::select! {
             () = service => {}
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = signals.next() => {}
         }
         Ok(Exit::Done)
     }

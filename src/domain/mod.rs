@@ -32,6 +32,7 @@ pub use link::{link_in, without_links};
 pub use month_path::MonthPath;
 pub use name::{PiLastName, path_component};
 pub use path::{PathTemplate, RelativePath};
+pub(crate) use path::{TEMPLATE_FUEL, template_environment};
 pub use reading::{Reading, Readings};
 pub use signature::{KeyError, SignatureFault, SignedSet, TagKeys};
 pub use step::{Retry, STEPS, Step, StepError, StepRule, StepStatus};

@@ -1,4 +1,4 @@
-use super::path::{RelativePath, environment};
+use super::path::{RelativePath, template_environment};
 use super::{Field, YearMonth};
 use serde::Deserialize;
 use std::fmt;
@@ -17,7 +17,7 @@ impl MonthPath {
     pub fn render(&self, month: YearMonth) -> Result<RelativePath, String> {
         let values = [(Field::YearMonth.key(), month.to_string())];
         let values = std::collections::BTreeMap::from(values);
-        let text = environment().render_str(&self.0, values).map_err(|error| {
+        let text = template_environment().render_str(&self.0, values).map_err(|error| {
             format!("the template {self} can't be used: {}", super::path::sentence(&error))
         })?;
         RelativePath::try_from(text).map_err(|wrong| format!("the path of the template {self} {wrong}"))
@@ -34,7 +34,7 @@ impl TryFrom<String> for MonthPath {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         let path = MonthPath(text.trim().trim_end_matches('/').to_owned());
-        let environment = environment();
+        let environment = template_environment();
         let template = environment.template_from_str(&path.0).map_err(|error| {
             format!("the template {path} can't be read: {}", super::path::sentence(&error))
         })?;

@@ -142,7 +142,7 @@ impl PathTemplate {
     }
 
     fn render_values(&self, values: &Values) -> Result<RelativePath, Unrendered> {
-        let environment = environment();
+        let environment = template_environment();
         let text = environment.render_str(&self.0, values).map_err(|error| match error.kind() {
             ErrorKind::UndefinedError => Unrendered::Undefined,
             _ => Unrendered::Wrong(sentence(&error)),
@@ -163,14 +163,14 @@ impl PathTemplate {
     }
 
     fn needs(&self, field: Field) -> bool {
-        let environment = environment();
+        let environment = template_environment();
         environment
             .template_from_str(&self.0)
             .is_ok_and(|t| t.undeclared_variables(false).contains(field.key()))
     }
 
     fn check(&self) -> Result<(), String> {
-        let environment = environment();
+        let environment = template_environment();
         let template = environment
             .template_from_str(&self.0)
             .map_err(|error| format!("the template {self} can't be read: {}", sentence(&error)))?;
@@ -222,14 +222,14 @@ enum Unrendered {
     Wrong(String),
 }
 
-/// Undefined values are errors, but a template may ask `{% if proposal_number %}`.
-/// How many instructions a template may take: one that loops in loops must not keep the service busy.
-const FUEL: u64 = 20_000;
+/// The limit of instructions for a template of one line: nested loops must not keep the service busy.
+pub(crate) const TEMPLATE_FUEL: u64 = 20_000;
 
-pub(super) fn environment() -> Environment<'static> {
+/// The environment for templates of one line. Undefined values are errors, but a template may ask `{% if proposal_number %}`.
+pub(crate) fn template_environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    environment.set_fuel(Some(FUEL));
+    environment.set_fuel(Some(TEMPLATE_FUEL));
     environment
 }
 

@@ -1,4 +1,5 @@
 use super::Facts;
+use crate::domain::TEMPLATE_FUEL;
 use crate::mail::MessageContext;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, UndefinedBehavior};
@@ -53,6 +54,7 @@ impl Command {
     pub fn arguments(&self, facts: &Facts) -> Result<Vec<OsString>, String> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(TEMPLATE_FUEL));
         let values = Value::from(Serde(facts));
         let render = |argument: &String| {
             if !is_template(argument) {
@@ -123,6 +125,7 @@ mod tests {
             (&["{{ path"], "syntax error"),
             (&["a\0b"], "NUL"),
             (&["{{ path | nofilter }}"], "nofilter"),
+            (&["{% for a in range(100000) %}{% for b in range(100000) %}x{% endfor %}{% endfor %}"], "fuel"),
         ] {
             let error = parse(arguments).unwrap_err();
             assert!(error.contains(told), "{error}");

@@ -59,6 +59,10 @@ pub(super) struct Sources {
     html: HashSet<String>,
 }
 
+/// The limit of instructions for one part of a message. An endless loop must not stop the service; a list of a thousand
+/// people takes about 20,000.
+const FUEL: u64 = 1_000_000;
+
 /// What a program without HTML shows of a message that has nothing else.
 const HTML_ALONE: &str = "This message is written in HTML, and this program shows text alone.\n\
                           {% if data_link %}\nData link: {{ data_link }}\n{% endif %}";
@@ -122,6 +126,7 @@ impl Sources {
     pub fn environment(self) -> Result<Environment<'static>, TemplateError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
         // An error then knows which piece of the template it is about.
         environment.set_debug(true);
         let html = self.html;

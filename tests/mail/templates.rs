@@ -170,3 +170,29 @@ fn a_broken_template_is_told_with_file_and_line_before_anyone_needs_it() {
     let error = Templates::load(&email(&folder.path().join("none"), None, "Data")).unwrap_err().to_string();
     assert!(error.contains("none") && error.contains("beamshare init"), "{error}");
 }
+
+/// An endless loop is a mistake in the settings, and does not keep the service from starting or serving.
+#[test]
+fn a_template_that_never_ends_is_rejected() {
+    let folder = tempfile::tempdir().unwrap();
+    let endless =
+        "{% for a in range(100000) %}{% for b in range(100000) %}{% set c = a %}{% endfor %}{% endfor %}Data";
+    let (text, html) = (folder.path().join("message.txt"), folder.path().join("message.html"));
+    fs::write(&text, "Data").unwrap();
+    let error = Templates::load(&email(&text, None, endless)).unwrap_err();
+    assert!(error.message.contains("email.subject") && error.message.contains("fuel"), "{error}");
+    fs::write(&html, endless).unwrap();
+    let error = Templates::load(&email(&text, Some(&html), "Data")).unwrap_err();
+    assert!(error.message.contains("message.html") && error.message.contains("fuel"), "{error}");
+    fs::write(&text, endless).unwrap();
+    let error = Templates::load(&email(&text, None, "Data")).unwrap_err();
+    assert!(error.message.contains("message.txt") && error.message.contains("fuel"), "{error}");
+    // A loop over a thousand people is not.
+    fs::write(&text, "{% for user in users %}{{ user.name }} <{{ user.email }}>\n{% endfor %}").unwrap();
+    let person = |n| BookedUser { name: format!("User {n}"), ..BookedUser::default() };
+    let context = MessageContext { users: (0..1000).map(person).collect(), ..MessageContext::sample() };
+    Templates::load(&email(&text, None, "Data"))
+        .unwrap()
+        .compose(&context, &address("ada@example.org"), ID)
+        .unwrap();
+}

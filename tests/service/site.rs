@@ -155,6 +155,14 @@ impl Site {
         (output.status.code(), said.concat())
     }
 
+    /// A verb of the command line, to be spawned.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_beamshare"));
+        command.arg("--config").arg(self.beamline.path("beamshare.toml")).args(arguments);
+        command.envs(self.ca.environment());
+        command
+    }
+
     fn log_file(&self) -> PathBuf {
         self.beamline.path(&format!("service{}.log", self.starts))
     }

@@ -1,12 +1,13 @@
 //! The service's end, and disks that are full: no message twice.
 
-use crate::site::{LIMIT, Site, garcia, li};
+use crate::site::{LIMIT, Site, garcia, li, other_li};
 use crate::support::disk::SmallDisk;
 use crate::support::smtp::SmtpServer;
 use beamshare::domain::Field;
 use beamshare::status::Record;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use serde_json::json;
+use std::process::Stdio;
 use std::time::Duration;
 use tokio::net::UnixDatagram;
 
@@ -74,6 +75,32 @@ async fn systemd_is_notified_of_the_start_of_each_turn_and_of_the_stop() {
     site.signal(Signal::TERM);
     systemd_reads(&socket, "STOPPING=1\n").await;
     assert_eq!(site.terminate(), Some(0));
+}
+
+/// Ctrl-C, `kill` and a closed terminal: the message that is being sent ends, and nothing is sent again.
+#[tokio::test]
+async fn a_command_that_is_stopped_lets_its_message_end() {
+    let server = SmtpServer::start(&json!({"security": "none", "slow": 2}));
+    let mut site = Site::with(&Field::ALL, &[(FOLDER, &by_smtp(&server))]).await;
+    site.start();
+    site.idle().await;
+    site.press(Record::Auto, 0).await;
+    site.record(Record::Auto, |text| text == "Off").await;
+    for (group, signal) in [(garcia(), Signal::INT), (li(), Signal::TERM), (other_li(), Signal::HUP)] {
+        let email = group[3].1;
+        site.tag(&group).await;
+        site.held("Auto is Off").await;
+        assert_eq!(site.verb(&["share", "--yes"]).await.0, Some(0), "{signal:?}");
+        let (before, mut command) = (server.received().len(), site.command(&["email", "--yes"]));
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        eventually("a message at the server", || server.received().len() > before).await;
+        rustix::process::kill_process(Pid::from_child(&child), signal).unwrap();
+        let ended = tokio::task::spawn_blocking(move || child.wait().unwrap().code());
+        assert!(ended.await.unwrap().is_some(), "{signal:?} ended it at once");
+        let (code, said) = site.verb(&["email", "--yes"]).await;
+        assert_eq!(code, Some(0), "{signal:?}: {said}");
+        assert_eq!(copies(&server, email), 1, "{signal:?}: {said}");
+    }
 }
 
 #[tokio::test]

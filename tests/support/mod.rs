@@ -3,6 +3,7 @@
 pub use soft_ioc as ioc;
 pub mod disk;
 pub mod proxy;
+pub mod random;
 pub mod settings;
 pub mod smtp;
 pub mod sshd;

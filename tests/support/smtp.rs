@@ -3,7 +3,7 @@
 use super::ioc::{python, repository};
 use base64::Engine as _;
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
@@ -31,6 +31,7 @@ impl SmtpServer {
         let mut child = Command::new(python())
             .arg(repository("tests/support/smtp_server.py"))
             .arg(settings.to_string())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("python");
@@ -48,6 +49,12 @@ impl SmtpServer {
         });
         let port = started.recv_timeout(Duration::from_secs(30)).expect("the SMTP server's port");
         SmtpServer { child, port: port.try_into().unwrap(), events }
+    }
+
+    /// Changes its settings; those that are not named are the usual ones from now on.
+    pub fn change(&self, settings: &Value) {
+        let mut stdin = self.child.stdin.as_ref().expect("a pipe");
+        writeln!(stdin, "{settings}").expect("the SMTP server reads its settings");
     }
 
     /// What it has taken so far. It tells of a message before it answers for it.

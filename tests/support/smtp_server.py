@@ -8,6 +8,10 @@ port      where it listens; without it, a free one
 drop      true: closes the connection after each message
 slow      seconds that it takes to answer a message that it has accepted
 mute      true: never answers a message that it has accepted
+cut       true: closes the connection in place of the answer to a message that it has accepted
+away      true: closes each new connection at once
+
+Each line of its standard input is a JSON object that replaces these settings, but for security, login and port.
 
 Prints a JSON object a line: {"port"}, {"connection"}, {"message": base64, "from", "to", "tls", "user"}.
 """
@@ -26,6 +30,19 @@ logging.disable()
 
 settings = json.loads(sys.argv[1])
 answers = settings.get("answers", {})
+
+
+def change():
+    """The next line of standard input."""
+    line = sys.stdin.readline()
+    if not line:
+        asyncio.get_running_loop().remove_reader(sys.stdin)
+        return
+    fixed = {name: settings[name] for name in ("security", "cert", "key", "login", "port") if name in settings}
+    settings.clear()
+    settings.update(json.loads(line) | fixed)
+    answers.clear()
+    answers.update(settings.get("answers", {}))
 
 
 def tell(**event):
@@ -72,6 +89,9 @@ class Handler:
         )
         if settings.get("mute"):
             await asyncio.Event().wait()
+        if settings.get("cut"):
+            server.transport.abort()
+            await asyncio.Event().wait()
         await asyncio.sleep(settings.get("slow", 0))
         if settings.get("drop"):
             asyncio.get_running_loop().call_soon(server.transport.close)
@@ -82,6 +102,9 @@ class Server(SMTP):
     def connection_made(self, transport):
         if self.session is None:
             tell(connection=True)
+        if settings.get("away"):
+            transport.abort()
+            return
         super().connection_made(transport)
 
     async def _handle_client(self):
@@ -106,6 +129,7 @@ async def main():
 
     wrapped = context if settings["security"] == "tls" else None
     server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", settings.get("port", 0), ssl=wrapped)
+    asyncio.get_running_loop().add_reader(sys.stdin, change)
     tell(port=server.sockets[0].getsockname()[1])
     await server.serve_forever()
 

@@ -1,5 +1,6 @@
 use super::super::failure::Exit;
 use super::super::rerun::duration;
+use super::super::signals::Signals;
 use super::super::{Format, Outcome, print};
 use super::{Which, engine, plain};
 use beamshare::config::Config;
@@ -48,11 +49,11 @@ impl Run {
         // Side by side: a pair that is paused at Globus for days holds up none of the others.
         let runs =
             pairs.iter().zip(sides).map(|(pair, control)| follow(&engine, pair, &options, control, &bars));
+        let mut signals = Signals::listen()?;
         let interrupted = async {
-            while tokio::signal::ctrl_c().await.is_ok() {
-                controllers.iter().for_each(Controller::leave);
-            }
-            std::future::pending::<()>().await;
+            signals.next().await;
+            controllers.iter().for_each(Controller::leave);
+            signals.next().await;
         };
         let ended = tokio::select! {
             ended = join_all(runs) => ended,

@@ -1,8 +1,7 @@
 //! Directories of a pair, and the name of its tasks.
 
 use super::PairOwner;
-use crate::domain::{Field, FieldError, MonthPath, PathTemplate};
-use minijinja::{Environment, UndefinedBehavior};
+use crate::domain::{Field, FieldError, MonthPath, PathTemplate, template_environment};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -163,7 +162,7 @@ impl LabelTemplate {
         };
         let values: BTreeMap<&str, String> = Field::ALL.map(|field| (field.key(), known(field))).into();
         // Tried when it was made, with every value there.
-        let text = environment().render_str(&self.0, &values).unwrap_or_else(|_| self.0.clone());
+        let text = template_environment().render_str(&self.0, &values).unwrap_or_else(|_| self.0.clone());
         label(&text)
     }
 }
@@ -175,16 +174,10 @@ fn label(text: &str) -> String {
     safe.trim().chars().take(LABEL_MAX).collect()
 }
 
-fn environment() -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    environment
-}
-
 impl TryFrom<String> for LabelTemplate {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        let environment = environment();
+        let environment = template_environment();
         let wrong = |error: minijinja::Error| format!("the template {text:?} can't be read: {error}");
         let template = environment.template_from_str(&text).map_err(wrong)?;
         let mut names: Vec<String> = template.undeclared_variables(false).into_iter().collect();
@@ -284,5 +277,9 @@ mod tests {
         assert!(template("{{ pi_nmae }}").unwrap_err().contains("is no field"));
         assert!(template("{{ pi_last_name").unwrap_err().contains("can't be read"));
         assert!(template(" ").unwrap_err().contains("empty"));
+        let endless =
+            ["{% for x in [0, 1, 2, 3, 4, 5, 6, 7] %}".repeat(9), "{% endfor %}x".repeat(9)].concat();
+        let error = template(&endless).unwrap_err();
+        assert!(error.contains("fuel"), "{error}");
     }
 }
