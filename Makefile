@@ -16,7 +16,7 @@ TEST_PACKAGES := openssh-server openssh-client openssl strace procps
 TEST_PACKAGES += libgl1 libglib2.0-0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help screens-web debian-chromium build stage deb rpm test-packages test-builds epics check msrv package lint demo test test-unit worlds replay doc deny bench valgrind install clean \
+.PHONY: help screens-web debian-chromium build stage deb rpm test-packages test-builds epics check msrv package lint demo test test-unit worlds replay chaos doc deny bench valgrind install clean \
   debian-build debian-demo debian-test debian-valgrind rust nextest python
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo 'make worlds             search all small worlds of tagging runs for a wrong decision'
 	@echo 'make replay SCENARIOS=1000   replay random schedules of tagging runs on the C IOC'
 	@echo 'make screens-web        lay out the Phoebus screens in the web runtime of Diamond Light Source'
+	@echo 'make chaos MINUTES=10   run the whole program while everything around it fails (SEED=7 repeats a run)'
 	@echo 'make deny               licences, advisories and sources of dependencies (cargo-deny)'
 	@echo 'make bench              measure latency, requests, CPU, memory, and a scan of a million files'
 	@echo 'make valgrind           the tests of Channel Access under valgrind (about four minutes)'
@@ -109,6 +110,12 @@ worlds: debian-build rust
 SCENARIOS ?= 1000
 replay: debian-test python rust
 	REPLAY_SCENARIOS=$(SCENARIOS) $(CARGO) test --locked --test service replay:: -- --nocapture
+
+# `make test` contains about a minute of it.
+MINUTES ?= 10
+SEED ?= $(shell date +%s)
+chaos: debian-test python rust
+	CHAOS_MINUTES=$(MINUTES) CHAOS_SEED=$(SEED) $(CARGO) test --locked --test chaos -- --nocapture
 
 doc: debian-build rust
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked

@@ -86,7 +86,9 @@ async fn a_command_that_is_stopped_lets_its_message_end() {
     site.idle().await;
     site.press(Record::Auto, 0).await;
     site.record(Record::Auto, |text| text == "Off").await;
-    for (group, signal) in [(garcia(), Signal::INT), (li(), Signal::TERM), (other_li(), Signal::HUP)] {
+    let mut third = other_li();
+    third[1].1 = "Nakamura";
+    for (group, signal) in [(garcia(), Signal::INT), (li(), Signal::TERM), (third, Signal::HUP)] {
         let email = group[3].1;
         site.tag(&group).await;
         site.held("Auto is Off").await;

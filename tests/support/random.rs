@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// xorshift64
 #[derive(Clone)]
-pub struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     /// Streams of one seed are independent of each other.

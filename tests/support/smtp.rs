@@ -25,6 +25,14 @@ pub struct Received {
     pub user: Option<String>,
 }
 
+impl Received {
+    /// Its Message-ID.
+    pub fn id(&self) -> String {
+        let text = String::from_utf8_lossy(&self.bytes);
+        text.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap_or_default().trim().to_owned()
+    }
+}
+
 impl SmtpServer {
     /// The settings are those of tests/support/smtp_server.py.
     pub fn start(settings: &Value) -> Self {
