@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// xorshift64
 #[derive(Clone)]
-pub struct Random(pub u64);
+pub struct Random(u64);
 
 impl Random {
     /// Streams of one seed are independent of each other.
@@ -30,6 +30,10 @@ impl Random {
 
     pub fn millis(&mut self, limit: u64) -> Duration {
         Duration::from_millis(self.below(limit))
+    }
+
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        (1..items.len()).rev().for_each(|last| items.swap(last, self.below(last as u64 + 1) as usize));
     }
 
     /// One of several.

@@ -1,5 +1,6 @@
 //! Tagging tools that do what tools at beamlines do: overlap, pause, die, and put in other orders.
 
+pub use crate::support::random::Random;
 use beamshare::domain::Field;
 use channel_access::TextChannel;
 use std::collections::BTreeMap;
@@ -28,39 +29,6 @@ pub const TOOLS: [[Field; 6]; 2] = [
         Field::ProposalNumber,
     ],
 ];
-
-/// Numbers from a seed (xorshift).
-#[derive(Clone)]
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64, stream: u64) -> Random {
-        let mut random = Random((seed ^ stream.wrapping_mul(0x9E37_79B9_7F4A_7C15)) | 1);
-        for _ in 0..8 {
-            random.below(2);
-        }
-        random
-    }
-
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
-    }
-
-    pub fn percent(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
-    pub fn millis(&mut self, limit: u64) -> Duration {
-        Duration::from_millis(self.below(limit))
-    }
-
-    fn shuffle(&mut self, fields: &mut [Field]) {
-        (1..fields.len()).rev().for_each(|last| fields.swap(last, self.below(last as u64 + 1) as usize));
-    }
-}
 
 /// What one tagging puts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,7 +92,7 @@ pub enum RunEnd {
 impl ToolRun {
     /// As a tool tags when nothing goes wrong.
     pub fn clean(group: Group, tool: usize) -> ToolRun {
-        ToolRun { group, order: TOOLS[tool].to_vec(), pause: 0, random: Random(1) }
+        ToolRun { group, order: TOOLS[tool].to_vec(), pause: 0, random: Random::new(1, 0) }
     }
 
     /// Perhaps slow, perhaps in another order, perhaps dead after some puts.
