@@ -65,6 +65,11 @@ impl<'a> ConnectServer<'a> {
             let why = "it is not on a Globus Connect Server";
             return Err(Error::local(ErrorKind::InvalidRequest, operation, why));
         };
+        if !is_as_safe(&url, core.transfer_url.scheme()) {
+            let why =
+                format!("its server's address {url} doesn't begin with https://, so no token is sent there");
+            return Err(Error::local(ErrorKind::InvalidResponse, operation, why));
+        }
         let mut server = Self::new(core, found.owner_id, &url);
         if found.entity_type.as_deref() == Some("GCSv5_mapped_collection") && !found.high_assurance {
             // Guest collections on it need this consent, which one sign-in can give together with the other.
@@ -154,4 +159,30 @@ struct Answer<T> {
     data: Vec<T>,
     #[serde(default, deserialize_with = "lenient::or_default")]
     marker: Option<String>,
+}
+
+/// Whether a token may be sent to an address that a service with this scheme has named: a response over TLS
+/// must not lead to a server without.
+fn is_as_safe(url: &str, named_over: &str) -> bool {
+    named_over == "http" || url.parse().is_ok_and(|url: url::Url| url.scheme() == "https")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_over_tls_leads_to_no_server_without() {
+        for (url, named_over, expected) in [
+            ("https://abc.data.globus.org", "https", true),
+            ("http://abc.data.globus.org", "https", false),
+            ("HTTP://abc.data.globus.org", "https", false),
+            ("http://127.0.0.1:9700", "https", false),
+            ("file:///etc/passwd", "https", false),
+            ("abc.data.globus.org", "https", false),
+            ("http://127.0.0.1:9700", "http", true),
+        ] {
+            assert_eq!(is_as_safe(url, named_over), expected, "{url} by {named_over}");
+        }
+    }
 }

@@ -111,8 +111,11 @@ pub(crate) fn base_url(text: &str) -> Result<Url> {
 pub(crate) fn endpoint(base: &Url, segments: &[&str]) -> Result<Url> {
     let rejected =
         |why: String| Error::local(ErrorKind::InvalidRequest, format!("use the address {base}"), why);
-    // The URL standard drops these, which would address the parent instead.
-    if let Some(bad) = segments.iter().find(|segment| matches!(**segment, "" | "." | "..")) {
+    // The URL standard drops these, which would address the parent instead. It drops tabs and line ends
+    // first.
+    let is_dropped =
+        |segment: &&&str| matches!(**segment, "" | "." | "..") || segment.contains(char::is_control);
+    if let Some(bad) = segments.iter().find(is_dropped) {
         return Err(rejected(format!("{bad:?} can't be a part of a path")));
     }
     let mut url = base.clone();
@@ -139,14 +142,14 @@ mod tests {
     #[test]
     fn dots_name_nothing() {
         let base: Url = "http://localhost:1/".parse().unwrap();
-        for bad in ["", ".", ".."] {
+        for bad in ["", ".", "..", ".\t.", "\n..", "\r", "a\tb", "\u{0}"] {
             assert_eq!(endpoint(&base, &["access", bad]).unwrap_err().kind(), &ErrorKind::InvalidRequest);
         }
     }
 
     proptest! {
         #[test]
-        fn a_segment_stays_one_segment(segment in "\\PC{1,40}") {
+        fn a_segment_stays_one_segment(segment in "\\PC{1,40}|[./%2eEfF?#;@:\\\\]{1,8}") {
             prop_assume!(!matches!(segment.as_str(), "." | ".."));
             let base: Url = "http://localhost:1/v0.10".parse().unwrap();
             let url = endpoint(&base, &["access", &segment, "end"]).unwrap();

@@ -2,6 +2,8 @@
 //! time.
 
 use std::collections::BTreeMap;
+#[cfg(unix)]
+use std::fs::Metadata;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind as IoKind, Read, Write};
 #[cfg(unix)]
@@ -23,6 +25,8 @@ use crate::error::{Error, ErrorKind, Result};
 const LOCK_TIMEOUT: Duration = Duration::from_secs(90);
 /// The interval of attempts to take the lock.
 const LOCK_POLL: Duration = Duration::from_millis(5);
+/// The largest file that is read, in bytes: one sign-in has a few kilobytes.
+const FILE_LIMIT: u64 = 4 << 20;
 const VERSION: u32 = 1;
 
 /// A file that keeps sign-ins, several side by side under names.
@@ -76,10 +80,8 @@ impl TokenStore {
     /// token store.
     ///
     /// ```no_run
-    /// # async fn example(store: globus_transfer_client::TokenStore) -> Result<(), globus_transfer_client::Error> {
-    /// for name in store.names().await? {
-    ///     println!("{name}");
-    /// }
+    /// # async fn example(store: globus_transfer_client::TokenStore) -> Result<(),
+    /// globus_transfer_client::Error> { for name in store.names().await? { println!("{name}"); }
     /// # Ok(())
     /// # }
     /// ```
@@ -93,10 +95,9 @@ impl TokenStore {
     /// As [`TokenStore::names`].
     ///
     /// ```no_run
-    /// # async fn example(store: globus_transfer_client::TokenStore) -> Result<(), globus_transfer_client::Error> {
-    /// if let Some(sign_in) = store.get("default").await? {
-    ///     println!("signed in through the application {}", sign_in.client_id());
-    /// }
+    /// # async fn example(store: globus_transfer_client::TokenStore) -> Result<(),
+    /// globus_transfer_client::Error> { if let Some(sign_in) = store.get("default").await? { println!("signed
+    /// in through the application {}", sign_in.client_id()); }
     /// # Ok(())
     /// # }
     /// ```
@@ -110,7 +111,8 @@ impl TokenStore {
     /// As [`TokenStore::names`], and when the file can't be written.
     ///
     /// ```no_run
-    /// # async fn example(client: globus_transfer_client::GlobusClient, store: globus_transfer_client::TokenStore)
+    /// # async fn example(client: globus_transfer_client::GlobusClient, store:
+    /// globus_transfer_client::TokenStore)
     /// # -> Result<(), Box<dyn std::error::Error>> {
     /// use globus_transfer_client::NativeApp;
     ///
@@ -136,7 +138,8 @@ impl TokenStore {
     /// As [`TokenStore::put`].
     ///
     /// ```no_run
-    /// # async fn example(client: globus_transfer_client::GlobusClient, store: globus_transfer_client::TokenStore)
+    /// # async fn example(client: globus_transfer_client::GlobusClient, store:
+    /// globus_transfer_client::TokenStore)
     /// # -> Result<(), globus_transfer_client::Error> {
     /// if let Some(sign_in) = store.remove("default").await? {
     ///     client.auth().sign_out(&sign_in).await?;
@@ -198,23 +201,32 @@ impl TokenStore {
         options.create(true).truncate(false).write(true);
         // A planted link at the lock's name must not be followed.
         #[cfg(unix)]
-        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        options.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
         options.open(&name).map_err(|error| {
             self.unusable(format!("{} can't be opened: {error}", Path::new(&name).display()))
         })
     }
 
     fn read_file(&self) -> Result<Document> {
-        let mut file = match File::open(&self.path) {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        // A pipe at the store's name must not keep the caller waiting.
+        #[cfg(unix)]
+        options.custom_flags(libc::O_NONBLOCK);
+        let file = match options.open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == IoKind::NotFound => return Ok(Document::default()),
             Err(error) => return Err(self.unusable(error.to_string())),
         };
-        #[cfg(unix)]
-        self.check_mode(&file)?;
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(|error| self.unusable(error.to_string()))?;
         let broken = |why: String| self.unusable(format!("{why}: move the file away and sign in again"));
+        let metadata = file.metadata().map_err(|error| self.unusable(error.to_string()))?;
+        if !metadata.is_file() || metadata.len() > FILE_LIMIT {
+            return Err(broken("it isn't a token store".to_owned()));
+        }
+        #[cfg(unix)]
+        self.check_mode(&metadata)?;
+        let mut text = String::new();
+        file.take(FILE_LIMIT).read_to_string(&mut text).map_err(|error| self.unusable(error.to_string()))?;
         // The error names line and column only: a quoted part of the file could be a token.
         let document: Document = serde_json::from_str(&text).map_err(|error| {
             broken(format!("it isn't a token store (line {}, column {})", error.line(), error.column()))
@@ -231,9 +243,8 @@ impl TokenStore {
     /// Rejects a file that other accounts can open. Checks the open file, so that what is checked is what is
     /// read.
     #[cfg(unix)]
-    fn check_mode(&self, file: &File) -> Result<()> {
-        let mode =
-            file.metadata().map_err(|error| self.unusable(error.to_string()))?.permissions().mode() & 0o777;
+    fn check_mode(&self, metadata: &Metadata) -> Result<()> {
+        let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 == 0 {
             return Ok(());
         }

@@ -214,6 +214,42 @@ async fn a_broken_file_is_not_quoted() {
     }
 }
 
+fn make_pipe(path: &std::path::Path) {
+    assert!(Command::new("mkfifo").args(["-m", "600"]).arg(path).status().unwrap().success());
+}
+
+#[tokio::test]
+async fn what_others_have_planted_is_not_used() {
+    let stub = rotating().await;
+    let sign_in = signed_in(&stub.url).await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tokens.json");
+    let store = TokenStore::at(&path);
+    // A pipe that nobody writes, and a file without an end.
+    for special in ["pipe", "/dev/zero"] {
+        let _ = std::fs::remove_file(&path);
+        if special == "pipe" {
+            make_pipe(&path);
+        } else {
+            std::os::unix::fs::symlink(special, &path).unwrap();
+        }
+        let failure = store.names().await.unwrap_err();
+        assert!(failure.to_string().contains("isn't a token store"), "{special}: {failure}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    // A link and a pipe at the lock's name.
+    let (lock, elsewhere) = (directory.path().join("tokens.json.lock"), directory.path().join("elsewhere"));
+    std::os::unix::fs::symlink(&elsewhere, &lock).unwrap();
+    assert_eq!(store.put("a", &sign_in).await.unwrap_err().kind(), &ErrorKind::TokenStore);
+    assert!(!elsewhere.exists());
+    std::fs::remove_file(&lock).unwrap();
+    make_pipe(&lock);
+    assert_eq!(store.put("a", &sign_in).await.unwrap_err().kind(), &ErrorKind::TokenStore);
+    std::fs::remove_file(&lock).unwrap();
+    store.put("a", &sign_in).await.unwrap();
+    assert_eq!(store.names().await.unwrap(), ["a"]);
+}
+
 #[tokio::test]
 async fn tokens_go_only_to_their_own_service() {
     let stub = rotating().await;
