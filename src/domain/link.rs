@@ -23,19 +23,47 @@ pub fn link_in(text: &str) -> Option<String> {
 }
 
 fn is_link(part: &str) -> bool {
-    let part = part.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-    const SCHEMES: [&str; 5] = ["www.", "mailto:", "tel:", "javascript:", "data:"];
-    if part.contains("://") || SCHEMES.iter().any(|scheme| part.starts_with(scheme)) {
+    let part = part.to_lowercase();
+    const SCHEMES: [&str; 4] = ["mailto:", "tel:", "javascript:", "data:"];
+    if part.contains("://") || SCHEMES.iter().any(|scheme| begins_a_word(&part, scheme)) {
         return true;
     }
-    let (before, after) = part.split_once('@').unwrap_or(("", &part));
-    let host_end = after.find(['/', ':', '?', '#']).unwrap_or(after.len());
-    let (host, rest) = after.split_at(host_end);
+    // Mail programs find a host anywhere in a word: after "URL:", "=", "→", "user@" …
+    let mut start = 0;
+    for host in part.split(|c: char| !is_of_a_host(c)) {
+        let (before, after) = (&part[..start], &part[start + host.len()..]);
+        if is_linked_host(host, before, after) {
+            return true;
+        }
+        start += host.len() + after.chars().next().map_or(0, char::len_utf8);
+    }
+    false
+}
+
+/// Whether the text occurs at the beginning of a word.
+fn begins_a_word(part: &str, text: &str) -> bool {
+    part.match_indices(text).any(|(at, _)| !part[..at].ends_with(char::is_alphanumeric))
+}
+
+fn is_of_a_host(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '-' | '.')
+}
+
+/// Whether a mail program shows the host as a link, by the text before and after it.
+fn is_linked_host(host: &str, before: &str, after: &str) -> bool {
+    let host = host.trim_matches(['.', '-']);
     let Some((name, top)) = host.rsplit_once('.') else { return false };
-    let is_label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-');
-    let is_host =
-        name.split('.').all(is_label) && top.chars().count() > 1 && top.chars().all(char::is_alphabetic);
-    is_host && (!before.is_empty() || rest.len() > 1 || KNOWN.contains(&top))
+    let is_domain = !name.split('.').any(str::is_empty)
+        && (top.starts_with("xn--") || top.chars().count() > 1 && top.chars().all(char::is_alphabetic));
+    let is_address =
+        before.strip_suffix('@').is_some_and(|local| local.ends_with(|c: char| !c.is_whitespace()));
+    let mut after = after.chars();
+    let goes_on = match after.next() {
+        Some('/' | '?' | '#') => after.next().is_some(),
+        Some(':') => after.next().is_some_and(|c| c.is_ascii_digit()),
+        _ => false,
+    };
+    host.starts_with("www.") || is_domain && (is_address || goes_on || KNOWN.contains(&top))
 }
 
 /// The text with its links made unusable for mail programs and still legible for people:
@@ -78,6 +106,15 @@ mod tests {
             "https：／／evil.example",
             "javascript:alert(1)",
             "<a href=\"//evil.com\">x</a>",
+            "Login:evil.example/confirm",
+            "verify=evil.com",
+            "Login→evil.example/confirm",
+            "x@y@evil.example",
+            "evil.com/login@home",
+            "locked/unlock/evil.example/confirm",
+            "evil.xn--p1ai/login",
+            "see:www.evil.example",
+            "*WWW.EVIL",
         ] {
             assert!(link_in(text).is_some(), "{text}");
             assert_eq!(link_in(&without_links(text)), None, "{}", without_links(text));
