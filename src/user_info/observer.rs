@@ -17,6 +17,10 @@ const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(1);
 /// How much later than it happened a put can be noticed.
 const LONGEST_DELAY: SignedDuration = SignedDuration::from_secs(30);
 
+/// How long the difference of two clocks is believed. In this time it changes by a fraction of a second where
+/// an IOC's clock is not synchronized.
+const OFFSET_LIFE: SignedDuration = SignedDuration::from_hours(1);
+
 /// How a reading was obtained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -35,10 +39,10 @@ pub struct Observer {
     /// `None` until all PVs have been read
     window: Option<Window>,
     /// By how much this host's clock is ahead of each IOC's: the smallest difference that was seen, since
-    /// monitors can be late, never early
-    offsets: BTreeMap<String, SignedDuration>,
+    /// monitors can be late, never early; and since when it holds
+    offsets: BTreeMap<String, (SignedDuration, Timestamp)>,
     clock: HostClock,
-    /// The last put or gap
+    /// When the last put or gap was noticed
     last_activity: Timestamp,
 }
 
@@ -83,6 +87,12 @@ impl Observer {
         Readings(self.seen.iter().map(|(field, seen)| (*field, seen.reading.clone())).collect())
     }
 
+    /// Lets time pass on this host's clock.
+    #[cfg(test)]
+    pub fn advance(&mut self, by: SignedDuration) {
+        self.clock.at += by;
+    }
+
     /// Takes a reading of a PV on this IOC. Returns whether it shows a put that was not known.
     pub fn read(&mut self, field: Field, reading: Reading, ioc: &str, source: Source) -> bool {
         let now = self.clock.now();
@@ -112,7 +122,8 @@ impl Observer {
             *window = Window::unobserved(Gap::ClockStepped, now);
         }
         window.put(Put { field, text: reading.text, at, noticed: now });
-        self.last_activity = self.last_activity.max(at);
+        // Not `at`: where an IOC's clock falls behind, that would be earlier than the put.
+        self.last_activity = now;
         true
     }
 
@@ -120,8 +131,10 @@ impl Observer {
     fn put_time(&mut self, reading: &Reading, ioc: &str, now: Timestamp) -> Timestamp {
         let Some(time) = reading.time else { return now };
         let difference = now.duration_since(time);
-        let offset = self.offsets.entry(ioc.to_owned()).or_insert(difference);
-        *offset = difference.min(*offset);
+        let (offset, since) = self.offsets.entry(ioc.to_owned()).or_insert((difference, now));
+        if difference < *offset || now.duration_since(*since) > OFFSET_LIFE {
+            (*offset, *since) = (difference, now);
+        }
         let at = time.checked_add(*offset).unwrap_or(now);
         // A record with a time source of its own says nothing about when it was put.
         if now.duration_since(at).abs() <= LONGEST_DELAY { at } else { now }

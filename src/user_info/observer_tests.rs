@@ -135,3 +135,27 @@ fn a_first_start_beside_a_group_was_not_observed() {
     assert_eq!(window.unobserved.map(|unobserved| unobserved.gap), Some(Gap::Started));
     assert!(!window.rested);
 }
+
+/// The clock of an IOC falls behind, hour by hour.
+#[test]
+fn the_quiet_time_is_counted_by_this_hosts_clock() {
+    let settle = SignedDuration::from_secs(10);
+    let mut observer = observer();
+    observer.advance(SignedDuration::from_secs(60));
+    assert!(observer.read(NAME, reading("Li", 12 - 60), "ioc:5064", Source::Monitor));
+    let wait = observer.quiet_in(settle).expect("it was put a moment ago");
+    assert!(wait > Duration::from_secs(5), "{wait:?}");
+}
+
+#[test]
+fn puts_on_two_iocs_stay_in_order_when_a_clock_falls_behind() {
+    let mut observer = Observer::new([NAME, EMAIL].into(), None);
+    observer.read(NAME, reading("Unknown", 0), "one:5064", Source::Monitor);
+    observer.read(EMAIL, reading("Unknown", 0), "two:5064", Source::Monitor);
+    observer.advance(SignedDuration::from_hours(400));
+    let hours = 400 * 3600;
+    // By now the second IOC's clock is 20 s behind.
+    assert!(observer.read(NAME, reading("Li", -hours), "one:5064", Source::Monitor));
+    assert!(observer.read(EMAIL, reading("li@example.org", 20 - hours), "two:5064", Source::Monitor));
+    assert_eq!(puts(&observer), [(NAME, "Li".into()), (EMAIL, "li@example.org".into())]);
+}
