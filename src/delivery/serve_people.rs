@@ -129,6 +129,10 @@ impl Run<'_> {
     }
 
     /// The experiment's people for a step. The step that gives access takes up the changes that are owed.
+    ///
+    /// Held where one of them may not read another experiment's data in the same directory. This is checked
+    /// for just the people who are returned: the schedule or `beamshare users` may have added some since the
+    /// delivery began.
     pub(super) async fn people(&self, step: Step, unit: &Unit) -> Result<People, StepResult> {
         let takes_up = step == Step::Share || self.deliverer.collection.is_none();
         let once = |_| {
@@ -139,11 +143,15 @@ impl Run<'_> {
                 } else {
                     journal.people(self.experiment.id).await?
                 };
-                Ok(self.deliverer.people_of(self.experiment, known).await?)
+                let people = self.deliverer.people_of(self.experiment, known).await?;
+                Ok((people, self.deliverer.other_readers(self.experiment).await?))
             }
             .boxed()
         };
-        let people = self.attempts.until_true(step, unit, once).await?;
+        let (people, obstacles) = self.attempts.until_true(step, unit, once).await?;
+        if !obstacles.is_empty() {
+            return Err(StepResult::Held(obstacles));
+        }
         self.progress.change(|report| report.users_total = people.readers.len() as u32);
         for Unreachable { name, reason } in &people.unreachable {
             self.progress.show(step, &Unit::Unreachable(name.clone()), StepStatus::Skipped, reason);

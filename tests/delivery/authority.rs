@@ -356,17 +356,42 @@ async fn one_pi_with_two_proposals_may_use_one_directory_until_others_read_it() 
 
     // Somebody else would read the other proposal's data.
     deliverer.journal().add_person(one, &address(OTHER), "").await.unwrap();
-    for id in [one, two] {
+    for (id, other) in [(one, "5678"), (two, "1234")] {
         let (outcome, _) = run(&deliverer, id, &Options::all(Cause::Users, "test")).await;
         let Outcome::Held { obstacles } = outcome else { panic!("{outcome:?}") };
         let told = Obstacle::sentences(&obstacles);
-        assert!(told.contains("1234") && told.contains("5678"), "{told}");
+        assert!(told.contains(other), "{told}");
     }
     assert_eq!(readers(&beamline, "/2026-03/Li/"), [PI]);
     assert!(!held(&deliverer, &li(PI, "9")).await.is_empty(), "a third proposal of the PI, too");
     let (_, outcome, report) = deliver_approved(&deliverer, &li(PI, "1234")).await;
     assert_done(&outcome, &report);
     assert_eq!(readers(&beamline, "/2026-03/Li/"), [PI, OTHER]);
+}
+
+/// `share --schedule` by hand adds people in the middle of a delivery.
+#[tokio::test]
+async fn one_pi_with_two_proposals_waits_where_the_schedule_adds_others() {
+    let by_schedule = SCHEDULE.1.replace("recipients = \"schedule\"\n", "");
+    let beamline = Beamline::with(&[(SCHEDULE.0, &by_schedule)], |collection| collection).await;
+    crate::people::schedule(&beamline, &[("Li", PI), ("Bo", OTHER)]);
+    let deliverer = beamline.deliverer().await;
+    let (one, ..) = deliver(&deliverer, &li(PI, "1234")).await;
+    let (_, outcome, report) = deliver(&deliverer, &li(PI, "5678")).await;
+    assert_done(&outcome, &report);
+    for step in [Step::Share, Step::Email] {
+        let by_hand = Options {
+            only: Some([step].into()),
+            ask_schedule: true,
+            ..Options::all(Cause::Command, "by hand")
+        };
+        let (outcome, _) = run(&deliverer, one, &by_hand).await;
+        let Outcome::Held { obstacles } = outcome else { panic!("{outcome:?}") };
+        let told = Obstacle::sentences(&obstacles);
+        assert!(told.contains("5678"), "{told}");
+    }
+    assert_eq!(readers(&beamline, "/2026-03/Li/"), [PI]);
+    assert!(texts(&beamline, OTHER, "").is_empty());
 }
 
 #[tokio::test]
