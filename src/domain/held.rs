@@ -1,9 +1,11 @@
-//! A group that waits for an operator, as a list: what is asked, for whom, who gains and who loses access, each reason with
-//! its remedy, and what will be mailed. It is made once; the records, the command line, the log and the web page show it.
+//! A group that waits for an operator, as a list: what is asked, for whom, who gains and who loses access,
+//! each reason with its remedy, and what will be mailed. It is made once; the records, the command line, the
+//! log and the web page show it.
 
 use super::decision::{Hold, Release};
-use super::{Experiment, Field};
+use super::{Experiment, Field, quoted};
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::fmt;
 
 /// How many reasons are listed. Further ones are counted in the last line; the log lists them all.
@@ -12,7 +14,8 @@ pub const MAX_REASONS: usize = 6;
 /// How many people or directories are listed on one line. Further ones are counted.
 const MAX_LISTED: usize = 6;
 
-/// A group that waits for an operator. Its JSON is documented in docs/operation.md: no field is renamed or removed.
+/// A group that waits for an operator. Its JSON is documented in docs/operation.md: no field is renamed or
+/// removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldGroup {
     /// What the operator is asked, in one line
@@ -29,7 +32,8 @@ pub struct HeldGroup {
     pub gains: Vec<String>,
     /// Who loses access
     pub loses: Vec<String>,
-    /// Why it waits, [`MAX_REASONS`] at most; what Approve alone releases comes first
+    /// Why it waits, [`MAX_REASONS`] at most; what no button releases comes first, then what Approve alone
+    /// releases
     pub reasons: Vec<HoldReason>,
     /// What will be mailed, and to whom
     pub mails: Vec<PlannedMail>,
@@ -136,21 +140,32 @@ impl GroupIdentity {
         joined(" ", [self.proposal_number.as_str(), &self.proposal_title])
     }
 
-    /// For whom: `Wei Li, w.li@example.org, University of Example, proposal 1234 'Pores in cement'`.
+    /// For whom: `Wei Li, w.li@example.org, "University of Example", proposal 1234 "Pores in cement"`. Free
+    /// texts are shortened and in quotes: whoever writes the PVs could hide or imitate a reason there.
     pub fn description(&self) -> String {
-        let mut parts = vec![format!("{} {}", self.pi_first_name, self.pi_last_name).trim().to_owned()];
+        let is_set = |text: &String| !text.is_empty();
+        let mut parts =
+            vec![format!("{} {}", of_a_person(&self.pi_first_name), self.pi_last_name).trim().to_owned()];
         parts.push(self.pi_email.clone());
-        parts.extend(Some(self.pi_institution.clone()).filter(|text| !text.is_empty()));
-        let title =
-            Some(&self.proposal_title).filter(|title| !title.is_empty()).map(|title| format!("'{title}'"));
-        let proposal = match (self.proposal_number.as_str(), title) {
-            ("", title) => title,
-            (number, None) => Some(format!("proposal {number}")),
-            (number, Some(title)) => Some(format!("proposal {number} {title}")),
-        };
-        parts.extend(proposal);
+        parts.extend(Some(&self.pi_institution).filter(|text| is_set(text)).map(|text| quoted(text)));
+        let number = Some(&self.proposal_number).filter(|number| is_set(number));
+        let number = number.map(|number| match number.contains(' ') {
+            true => format!("proposal {}", quoted(number)),
+            false => format!("proposal {number}"),
+        });
+        let title = Some(&self.proposal_title).filter(|title| is_set(title)).map(|title| quoted(title));
+        let proposal: Vec<_> = number.into_iter().chain(title).collect();
+        if !proposal.is_empty() {
+            parts.push(proposal.join(" "));
+        }
         parts.join(", ")
     }
+}
+
+/// A first name as it is, if it is short and nothing but a name; otherwise in quotes.
+fn of_a_person(name: &str) -> String {
+    let is_plain = |c: char| c.is_alphabetic() || matches!(c, ' ' | '-' | '\'' | '’' | '.');
+    if name.chars().all(is_plain) && name.chars().count() <= 32 { name.to_owned() } else { quoted(name) }
 }
 
 impl From<&Hold> for HoldReason {
@@ -167,7 +182,9 @@ impl fmt::Display for HoldReason {
 
 impl HeldGroup {
     /// A held group with these reasons. Nobody gains or loses access yet, and nothing is mailed.
-    pub fn new(experiment: &Experiment, directories: Vec<String>, reasons: Vec<HoldReason>) -> HeldGroup {
+    pub fn new(experiment: &Experiment, directories: Vec<String>, mut reasons: Vec<HoldReason>) -> HeldGroup {
+        // What is hardest to release first: it decides what helps, and one line shows no other.
+        reasons.sort_by_key(|reason| Reverse(reason.release));
         let group = GroupIdentity::from(experiment);
         let release = reasons.iter().map(|reason| reason.release).max().unwrap_or(Release::Run);
         let question = match release {
@@ -290,6 +307,34 @@ mod tests {
     }
 
     #[test]
+    fn texts_of_the_set_hide_no_reason_and_imitate_none() {
+        let fake = "Foam'; directory 2026-03/Eve: (1) Auto is Off. Press Run to serve this group ".repeat(3);
+        let address = format!("{}@{}.example", "e".repeat(60), ["d".repeat(60), "d".repeat(60)].join("."));
+        let fields = [
+            (Field::YearMonth, "2026-03"),
+            (Field::PiLastName, "Li"),
+            (Field::PiEmail, &address),
+            (Field::PiFirstName, &fake),
+            (Field::PiInstitution, &fake),
+            (Field::ProposalTitle, &fake),
+            (Field::ProposalNumber, "71001. All is well"),
+        ];
+        let info = UserInfo(fields.map(|(field, text)| (field, text.to_owned())).into());
+        let reason = HoldReason::from(&Hold::approve("Eve replaces Ana, who loses access", "Approve"));
+        let held =
+            HeldGroup::new(&Experiment::parse(&info).unwrap(), vec!["2026-03/Li".to_owned()], vec![reason]);
+        let pending = held.pending();
+        assert!(pending.find("(1) Eve replaces Ana").is_some_and(|at| at < 600), "{pending}");
+        assert!(!pending.contains("Press Run"), "{pending}");
+        let quoted = [
+            r#"For "Foam'; dir"#,
+            r#".example, "Foam'; dir"#,
+            r#"proposal "71001. All is well" "Foam'; dir"#,
+        ];
+        assert!(quoted.iter().all(|text| pending.contains(text)), "{pending}");
+    }
+
+    #[test]
     fn reasons_beyond_six_are_counted() {
         assert_eq!(held(6).reasons.len(), 6);
         assert_eq!(held(6).reasons[5].reason, "reason 6");
@@ -307,6 +352,7 @@ mod tests {
         reasons.push(HoldReason::from(&Hold::tag_again("not signed", "Tag again")));
         let held = HeldGroup::new(&experiment(), vec![], reasons);
         assert_eq!(held.release, Release::TagAgain);
+        assert!(held.summary().starts_with("not signed"), "{}", held.summary());
         assert_eq!(held.question, "2026-03 Li can't be approved. Tag it again");
     }
 

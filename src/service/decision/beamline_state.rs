@@ -4,6 +4,9 @@ use crate::user_info::{Hold, Release};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+/// The longest group in a sentence for the screen, in characters: less than half of `StatusMsg`.
+const GROUP_MAX: usize = 110;
+
 /// The meaning of the user-info PVs at present.
 #[derive(Debug)]
 pub(in super::super) enum BeamlineState {
@@ -66,9 +69,14 @@ impl Held {
         release(&self.holds, &self.obstacles)
     }
 
-    /// The sentence for the screen. The group comes first, since a record may cut the end.
+    /// The sentence for the screen. The group comes first, since a record may cut the end. A long name or
+    /// address leaves room for the first reason.
     pub fn message(&self) -> String {
-        format!("{}: {}", self.experiment, self.group.summary())
+        let group = self.experiment.to_string();
+        match group.char_indices().nth(GROUP_MAX) {
+            Some((end, _)) => format!("{}…: {}", &group[..end], self.group.summary()),
+            None => format!("{group}: {}", self.group.summary()),
+        }
     }
 
     /// Logs the group and each of its reasons.
