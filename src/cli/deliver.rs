@@ -97,7 +97,13 @@ impl Present {
     }
 }
 
-async fn settled(context: &Context, config: &Config, earlier: Option<Watched>) -> Result<Watched, Failure> {
+/// Waits until the user-info PVs have been quiet for `settle`. `earlier` are the puts that the service has
+/// observed.
+pub(super) async fn settled(
+    context: &Context,
+    config: &Config,
+    earlier: Option<Watched>,
+) -> Result<Watched, Failure> {
     let bar = spinner();
     let settle = config.rules.settle;
     bar.set_message(format!("waiting until the user info has been quiet for {settle:?}"));
@@ -157,7 +163,8 @@ impl Deliver {
     async fn accept(&self, present: &Present, resend: bool) -> Result<Uuid, Failure> {
         let mut plan = present.deliverer.plan(&present.experiment).await?;
         if let Some(hold) = present.holds.iter().find(|hold| hold.release == Release::TagAgain) {
-            return Err(Failure { exit: Exit::Held, message: format!("held: {hold}") });
+            let message = format!("held: {}: {hold}", present.experiment);
+            return Err(Failure { exit: Exit::Held, message });
         }
         if present.is_signed {
             plan.confirm_new_pi();
@@ -172,6 +179,9 @@ impl Deliver {
         reasons.extend(plan.obstacles().iter().map(ToString::to_string));
         if resend {
             reasons.extend(present.deliverer.resend_refused().await?.map(|refused| refused.to_string()));
+        }
+        if let Some(first) = reasons.first_mut() {
+            *first = format!("{}: {first}", present.experiment);
         }
         self.confirm.ask(&reasons)?;
         if let Some(known) = present.known.as_ref().filter(|_| !has_obstacles) {

@@ -88,6 +88,15 @@ async fn resend_by_service(config: &Config) -> Outcome {
     }
     let context = Context::new()?;
     let prefix = &config.epics.prefix;
+    let board = StatusSnapshot::read(&context, prefix).await?;
+    let shown = || print::plain(board.text(Record::StatusMsg));
+    match board.text(Record::Status) {
+        "Approval" => return Err(Failure { exit: Exit::Held, message: format!("held: {}", shown()) }),
+        "Idle" | "Waiting" | "Settling" => {
+            return Err(Failure::nothing(format!("no group is served, so nobody is mailed: {}", shown())));
+        }
+        _ => {}
+    }
     let channel = |record| context.channel(&format!("{prefix}{record}"));
     let run = channel(Record::Run)?;
     if wait(&run, |_| true, LIMIT).await? == 1 {

@@ -1,3 +1,4 @@
+use super::deliver::settled;
 use super::failure::{Exit, Failure};
 use super::history::{open_journal, word};
 use super::service::LIMIT;
@@ -8,10 +9,11 @@ use beamshare::journal::{
     AccessRow, AccessState, DeliveryState, ExperimentRow, Journal, MessageRow, MessageState, PersonRow,
     PersonState, Unreachable,
 };
-use beamshare::user_info;
+use beamshare::user_info::{self, SignatureCheck, check_signature};
 use channel_access::Context;
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use std::fmt::Display;
 
 /// List, add and remove the people who get an experiment's data
 ///
@@ -100,20 +102,36 @@ impl Which {
 }
 
 /// The experiment that the PVs name. No other stands in for it: people are added to the one that is meant, or
-/// to none.
+/// to none. So the PVs must name one that was accepted, with its PI's address, and must not be in the middle
+/// of a tagging.
 async fn present(config: &Config, journal: &Journal) -> Result<ExperimentRow, Failure> {
     const NAME_IT: &str = "name the experiment with --experiment (beamshare history lists them)";
+    let held = |why: &dyn Display| Failure { exit: Exit::Held, message: format!("held: {why}; {NAME_IT}") };
     let context = Context::new()?;
     let readings = user_info::read_once(&context, &config.epics.user_info, LIMIT).await;
-    let readings =
+    let mut readings =
         readings.map_err(|error| Failure { message: format!("{error}; {NAME_IT}"), ..error.into() })?;
+    let state = journal.decision_state().await?;
+    if !state.baseline.is_some_and(|served| served.same_texts(&readings)) {
+        readings = settled(&context, config, state.watched).await?.readings;
+    }
     let experiment = Experiment::parse(&readings.user_info()).map_err(|errors| {
         let errors = errors.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; ");
         Failure::nothing(format!("the PVs name nobody who can be served ({errors}); {NAME_IT}"))
     })?;
+    if let SignatureCheck::Invalid { reason, .. } = check_signature(config, journal, &readings).await? {
+        return Err(held(&format_args!("{experiment}: {}", reason.trim_end_matches('.'))));
+    }
     let path = config.directories.paths[0].render(&experiment).map_err(Failure::failed)?;
     match journal.find_same(&experiment.owner(), &path).await? {
-        Some(row) => Ok(row),
+        Some(row) if row.is_named_by(&experiment) => Ok(row),
+        Some(row) => {
+            let accepted = &row.experiment;
+            Err(held(&format_args!(
+                "the PVs name {experiment}, but {accepted} was accepted for {}",
+                row.path
+            )))
+        }
         None => Err(Failure::nothing(format!("{experiment} is not accepted yet; {NAME_IT}"))),
     }
 }

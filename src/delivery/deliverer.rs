@@ -96,11 +96,7 @@ impl Deliverer {
             Err(PlanError::Journal(error)) => return Err(error),
             Err(_) => None, // the plan says why a path can't be made
         };
-        Ok(row.filter(|row| {
-            row.experiment.pi_email == experiment.pi_email
-                && row.experiment.pi_last_name == experiment.pi_last_name
-                && row.experiment.year_month == experiment.year_month
-        }))
+        Ok(row.filter(|row| row.is_named_by(&experiment)))
     }
 
     /// The same, but only an experiment that the service has delivered or is delivering. Single steps by hand

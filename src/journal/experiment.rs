@@ -49,6 +49,16 @@ pub struct ExperimentRow {
     pub accepted_by: AcceptedBy,
 }
 
+impl ExperimentRow {
+    /// Whether user info names just this experiment: month, last name and address are those that were
+    /// accepted. Proposal and path are compared by [`Journal::find_same`].
+    pub fn is_named_by(&self, experiment: &Experiment) -> bool {
+        self.experiment.pi_email == experiment.pi_email
+            && self.experiment.pi_last_name == experiment.pi_last_name
+            && self.experiment.year_month == experiment.year_month
+    }
+}
+
 /// The acceptance that [`Journal::accept`] records.
 #[derive(Clone, Debug)]
 pub struct Acceptance<'a> {

@@ -77,6 +77,36 @@ async fn a_verb_by_hand_is_no_way_round() {
 }
 
 #[tokio::test]
+async fn people_are_added_to_no_other_group_than_the_pvs_name() {
+    let site = Site::started().await;
+    site.tag(&garcia()).await;
+    site.delivered(ANA).await;
+    // Another group's tool has put its address; month, last name and proposal are still the first group's.
+    site.put(Field::PiEmail, NA).await;
+    site.held("replaces").await;
+    for verb in [&["users", "add", "guest@eth.example"][..], &["users", "remove", ANA], &["users", "list"]] {
+        let (code, told) = site.verb(verb).await;
+        assert_eq!(code, Some(3), "{verb:?}: {told}");
+        for part in [ANA, NA, "was accepted", "--experiment"] {
+            assert!(told.contains(part), "{verb:?}: {part} is not in {told}");
+        }
+    }
+    let (code, told) = site.verb(&["email", "--resend"]).await;
+    assert_eq!(code, Some(3), "{told}");
+    assert_eq!((site.readers(), site.mailed_to()), (readers(ANA), vec![ANA.to_owned()]));
+    let (code, told) = site.verb(&["users", "add", NA, "--experiment", "71001"]).await;
+    assert_eq!(code, Some(0), "{told}");
+    let added = async {
+        while site.readers() != [readers(ANA), readers(NA)].concat() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, added)
+        .await
+        .unwrap_or_else(|_| panic!("{:?}\n{}", site.readers(), site.log()));
+}
+
+#[tokio::test]
 async fn removed_by_hand_outlasts_a_tagging() {
     let site = Site::started().await;
     site.tag(&garcia()).await;
