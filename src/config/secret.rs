@@ -1,6 +1,6 @@
 use secrecy::{ExposeSecret, SecretString};
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Longest secret, in bytes: a file of another kind, given by mistake, is not read into memory.
@@ -109,6 +109,12 @@ pub fn write_secret(file: &Path, secret: &SecretString) -> Result<(), SecretFile
         made.write_all(secret.expose_secret().as_bytes())?;
         made.write_all(b"\n")?;
         made.as_file().sync_all()?;
+        // The file of another account, e.g. the service's, stays its own where root replaces it.
+        if let Ok(before) = target.metadata()
+            && rustix::process::geteuid().is_root()
+        {
+            fchown(made.as_file(), Some(before.uid()), Some(before.gid()))?;
+        }
         made.persist(&target)?;
         Ok(())
     };
@@ -124,6 +130,18 @@ mod tests {
         std::fs::write(&file, content).unwrap();
         std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
         file
+    }
+
+    #[test]
+    fn a_secret_that_root_replaces_keeps_its_owner() {
+        if !rustix::process::geteuid().is_root() {
+            return; // only root can replace the file of another account
+        }
+        let theirs = file(b"before", 0o600);
+        fchown(theirs.as_file(), Some(12_345), Some(12_346)).unwrap();
+        write_secret(theirs.path(), &SecretString::from("after")).unwrap();
+        let written = theirs.path().metadata().unwrap();
+        assert_eq!((written.uid(), written.gid(), written.mode() & 0o777), (12_345, 12_346, 0o600));
     }
 
     #[test]

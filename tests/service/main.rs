@@ -26,4 +26,5 @@ mod site;
 mod stop;
 mod sync;
 mod trouble;
+mod trust_levels;
 mod whole_runs;

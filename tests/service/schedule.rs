@@ -15,7 +15,7 @@ const BO: &str = "boli@mit.example";
 const NA: &str = "nali@eth.example";
 
 /// The service with this schedule and `recipients`, watching.
-async fn started(server: &Server, recipients: &str) -> Site {
+pub async fn started(server: &Server, recipients: &str) -> Site {
     let section = format!(
         "[schedule]\nrecipients = \"{recipients}\"\nevery = \"1s\"\n[schedule.from.aps]\nurl = \"{}\"\n\
          beamline = \"2-BM-A,B\"\nuser = \"{USER}\"\npassword_file = \"schedule.password\"\n[journal]",
@@ -31,7 +31,7 @@ async fn started(server: &Server, recipients: &str) -> Site {
 }
 
 /// A schedule of these days, with people on Garcia's proposal: their addresses, the PI's first.
-fn schedule(people: &[&str]) -> Server {
+pub fn schedule(people: &[&str]) -> Server {
     let server = Server::start();
     server.answers(RUNS, runs());
     list(&server, people);

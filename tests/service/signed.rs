@@ -8,11 +8,11 @@ use jiff::{Span, Timestamp};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 
-const KEY: &str = "0123456789abcdef0123456789abcdef";
+pub const KEY: &str = "0123456789abcdef0123456789abcdef";
 const NEXT_KEY: &str = "fedcba9876543210fedcba9876543210";
 
 /// A beamline with signed tags, and its service.
-async fn signed_site() -> Site {
+pub async fn signed_site() -> Site {
     let fields: Vec<Field> = Field::ALL.into_iter().chain([Field::Signature]).collect();
     let key = ("[rules]\n", "[rules]\ntrust = \"signed\"\ntag_key_file = \"tag.key\"\n");
     let mut site = Site::with(&fields, &[key]).await;
@@ -29,7 +29,7 @@ fn write_keys(site: &Site, keys: &str) {
 }
 
 /// The group's texts with an update time so many seconds from now.
-fn texts(group: &Group, seconds: i64) -> BTreeMap<Field, String> {
+pub fn texts(group: &Group, seconds: i64) -> BTreeMap<Field, String> {
     let mut texts: BTreeMap<Field, String> =
         group.iter().map(|(field, text)| (*field, (*text).to_owned())).collect();
     texts.insert(Field::UpdateTime, (Timestamp::now() + Span::new().seconds(seconds)).to_string());
@@ -37,7 +37,7 @@ fn texts(group: &Group, seconds: i64) -> BTreeMap<Field, String> {
 }
 
 /// The puts of a tool: all but signature and update time, then these.
-fn signed(key: &str, texts: BTreeMap<Field, String>) -> Vec<(Field, String)> {
+pub fn signed(key: &str, texts: BTreeMap<Field, String>) -> Vec<(Field, String)> {
     let signature = TagKeys::parse(key).unwrap().sign("site:Share:", &UserInfo(texts.clone()));
     let mut puts: Vec<(Field, String)> = texts.into_iter().collect(); // the update time is the last field
     let last = puts.len() - 1;
@@ -45,14 +45,14 @@ fn signed(key: &str, texts: BTreeMap<Field, String>) -> Vec<(Field, String)> {
     puts
 }
 
-async fn put_all(site: &Site, puts: &[(Field, String)]) {
+pub async fn put_all(site: &Site, puts: &[(Field, String)]) {
     for (field, text) in puts {
         site.put(*field, text).await;
     }
 }
 
 /// Presses both buttons. The service resets each when it has acted on it.
-async fn press_all(site: &Site) {
+pub async fn press_all(site: &Site) {
     for button in [Record::Approve, Record::Run] {
         site.press(button, 1).await;
         site.status("Approval").await;

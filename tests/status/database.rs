@@ -229,3 +229,17 @@ mod users {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 }
+
+/// Every record that compares by default posts a monitor with each put.
+#[tokio::test]
+async fn with_the_file_for_monitors_each_put_is_seen() {
+    let test = CaTest::new();
+    let files = ["db/user_info_tomoscan.db", "db/user_info_monitors.db"].map(repository);
+    let databases = files.each_ref().map(|file| (file.as_path(), "P=test:"));
+    let _ioc = test.ioc(&databases);
+    let ca = Context::new().unwrap();
+    for name in records(&files[0].to_string_lossy()).into_keys() {
+        let channel = TextChannel::new(&ca, &format!("test:TomoScan:{name}.MPST")).unwrap();
+        assert_eq!(channel.get(LIMIT).await.unwrap().text, "Always", "{name}");
+    }
+}

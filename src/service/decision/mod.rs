@@ -197,7 +197,7 @@ impl Decision {
     /// show at the press. Returns whether a group was held.
     pub fn press(&mut self, by: AcceptedBy, common: &Common) -> bool {
         let BeamlineState::Held(held) = &self.state else { return false };
-        tracing::info!(?by, "{} is released by the operator", held.experiment);
+        tracing::info!(?by, "the operator asks for {}", held.experiment);
         let (press, holds) = (Some(Press::on(by, held)), held.holds.clone());
         let accepted = PlanRequest::accepted(held.experiment.clone(), held.readings.clone());
         self.plan(PlanRequest { press, holds, ..accepted }, common);
