@@ -2,6 +2,7 @@
 //! elsewhere.
 
 mod backup;
+mod candidates;
 mod check;
 mod completions;
 mod confirm;
@@ -163,6 +164,7 @@ impl Settings {
 
 /// Reads the command line, does what it says, and tells by the exit code how that went.
 pub fn main() -> ExitCode {
+    completions::answer_shell();
     let cli = Cli::parse();
     let settings = Settings { given: cli.config };
     match act(cli.verb, &settings, cli.log_level.as_deref()) {

@@ -2,7 +2,7 @@ use super::deliver::settled;
 use super::failure::{Exit, Failure};
 use super::history::{open_journal, word};
 use super::service::LIMIT;
-use super::{Format, Outcome, print};
+use super::{Format, Outcome, candidates, print};
 use beamshare::config::Config;
 use beamshare::domain::{EmailAddress, Experiment, Field, FieldError};
 use beamshare::journal::{
@@ -12,6 +12,7 @@ use beamshare::journal::{
 use beamshare::user_info::{self, SignatureCheck, check_signature};
 use channel_access::Context;
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCandidates;
 use serde::Serialize;
 use std::fmt::Display;
 
@@ -63,7 +64,7 @@ enum Action {
 #[derive(Args)]
 struct Which {
     /// Another experiment than that in the PVs: its path, proposal number or PI's address
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(candidates::experiments))]
     experiment: Option<String>,
 }
 

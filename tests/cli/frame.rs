@@ -99,28 +99,43 @@ fn a_mistake_in_the_settings_is_told_with_file_line_and_key() {
     insta::assert_snapshot!(ended.err);
 }
 
+/// What bash offers for the last of these words.
+fn offered(folder: &Path, words: &[&str]) -> Vec<String> {
+    let mut command = beamshare(folder);
+    command
+        .env("COMPLETE", "bash")
+        .env("_CLAP_IFS", "\n")
+        .env("_CLAP_COMPLETE_INDEX", words.len().to_string());
+    let words: Vec<&str> = ["--", "beamshare"].into_iter().chain(words.iter().copied()).collect();
+    run(command, &words).out.lines().map(str::to_owned).collect()
+}
+
 #[test]
-fn completions_know_every_verb() {
+fn completions_know_verbs_and_pairs() {
     let folder = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish"] {
         let ended = in_folder(folder.path(), &["completions", shell]);
-        assert_eq!(ended.code, 0);
-        for verb in [
-            "init",
-            "check",
-            "run",
-            "show",
-            "status",
-            "dirs",
-            "share",
-            "email",
-            "rerun",
-            "history",
-            "completions",
-        ] {
-            assert!(ended.out.contains(verb), "{shell}: {verb}");
-        }
+        assert!(ended.code == 0 && ended.out.contains("COMPLETE"), "{shell}: {}{}", ended.out, ended.err);
     }
+    let verbs = offered(folder.path(), &[""]);
+    for verb in ["init", "check", "run", "show", "status", "dirs", "share", "email", "history", "completions"]
+    {
+        assert!(verbs.iter().any(|offered| offered == verb), "{verb}: {verbs:?}");
+    }
+    assert_eq!(offered(folder.path(), &["sync", "sta"]), ["status"]);
+
+    let pair = "[globus]\ncollection = \"00000000-0000-0000-0000-000000000001\"\n\
+                [globus.sign_in.access_token_file]\nfile = \"token\"\n[journal]\npath = \"journal.sqlite\"\n\
+                [[sync]]\nname = \"archive\"\nsource.collection = \"00000000-0000-0000-0000-000000000001\"\n\
+                source.path = \"/a\"\nsource.trusted = true\n\
+                destination.collection = \"00000000-0000-0000-0000-000000000002\"\ndestination.path = \"/b\"\n";
+    std::fs::write(folder.path().join("pairs.toml"), pair).unwrap();
+    let words = ["-c", "pairs.toml", "sync", "run", ""];
+    assert!(
+        offered(folder.path(), &words).contains(&"archive".to_owned()),
+        "{:?}",
+        offered(folder.path(), &words)
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod stop;
 
 use super::failure::{Exit, Failure};
 use super::service::LIMIT;
-use super::{Outcome, print};
+use super::{Outcome, candidates, print};
 use beamshare::config::{self, Config, Purpose};
 use beamshare::domain::Experiment;
 use beamshare::journal::{ExperimentRow, Journal};
@@ -17,6 +17,7 @@ use beamshare::sync::{Engine, Pair, SyncError};
 use beamshare::user_info;
 use channel_access::Context;
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCandidates;
 use std::sync::Arc;
 
 /// Move data between collections ([[sync]] of the settings; docs/sync.md)
@@ -59,11 +60,12 @@ impl Sync {
 #[derive(Args)]
 struct Which {
     /// Only this pair of the settings
+    #[arg(add = ArgValueCandidates::new(candidates::pairs))]
     pair: Option<String>,
 
     /// Experiment: its path (2026-03/Li), proposal number or id in the journal. Default: the one that the
     /// user-info PVs name, and unfinished data of earlier ones
-    #[arg(long, value_name = "EXPERIMENT")]
+    #[arg(long, value_name = "EXPERIMENT", add = ArgValueCandidates::new(candidates::experiments))]
     experiment: Option<String>,
 }
 
