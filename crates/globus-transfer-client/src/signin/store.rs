@@ -80,8 +80,10 @@ impl TokenStore {
     /// token store.
     ///
     /// ```no_run
-    /// # async fn example(store: globus_transfer_client::TokenStore) -> Result<(),
-    /// globus_transfer_client::Error> { for name in store.names().await? { println!("{name}"); }
+    /// # async fn example(store: globus_transfer_client::TokenStore) -> Result<(), globus_transfer_client::Error> {
+    /// for name in store.names().await? {
+    ///     println!("{name}");
+    /// }
     /// # Ok(())
     /// # }
     /// ```
@@ -95,9 +97,10 @@ impl TokenStore {
     /// As [`TokenStore::names`].
     ///
     /// ```no_run
-    /// # async fn example(store: globus_transfer_client::TokenStore) -> Result<(),
-    /// globus_transfer_client::Error> { if let Some(sign_in) = store.get("default").await? { println!("signed
-    /// in through the application {}", sign_in.client_id()); }
+    /// # async fn example(store: globus_transfer_client::TokenStore) -> Result<(), globus_transfer_client::Error> {
+    /// if let Some(sign_in) = store.get("default").await? {
+    ///     println!("signed in through the application {}", sign_in.client_id());
+    /// }
     /// # Ok(())
     /// # }
     /// ```
@@ -111,8 +114,7 @@ impl TokenStore {
     /// As [`TokenStore::names`], and when the file can't be written.
     ///
     /// ```no_run
-    /// # async fn example(client: globus_transfer_client::GlobusClient, store:
-    /// globus_transfer_client::TokenStore)
+    /// # async fn example(client: globus_transfer_client::GlobusClient, store: globus_transfer_client::TokenStore)
     /// # -> Result<(), Box<dyn std::error::Error>> {
     /// use globus_transfer_client::NativeApp;
     ///
@@ -138,8 +140,7 @@ impl TokenStore {
     /// As [`TokenStore::put`].
     ///
     /// ```no_run
-    /// # async fn example(client: globus_transfer_client::GlobusClient, store:
-    /// globus_transfer_client::TokenStore)
+    /// # async fn example(client: globus_transfer_client::GlobusClient, store: globus_transfer_client::TokenStore)
     /// # -> Result<(), globus_transfer_client::Error> {
     /// if let Some(sign_in) = store.remove("default").await? {
     ///     client.auth().sign_out(&sign_in).await?;
