@@ -41,7 +41,7 @@ async fn a_pv_that_does_not_exist_yet_connects_when_it_does() {
     let x = ca.channel("x").unwrap();
     let error = x.get(Duration::from_millis(100)).await.unwrap_err().to_string();
     assert!(error.contains("x: cannot read: no IOC answers"), "{error}");
-    assert!(error.contains("EPICS_CA_ADDR_LIST ('127.0.0.1'"), "{error}");
+    assert!(error.contains("EPICS_CA_ADDR_LIST ('127.0.0.1 127.0.0.2'"), "{error}");
     let _ioc = test.ioc_with_records(X);
     event(&x, connected).await;
     sample(&x, |s| s.value == Value::Long(vec![1])).await;
