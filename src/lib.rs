@@ -7,6 +7,7 @@ pub mod config;
 pub mod delivery;
 pub mod domain;
 mod files;
+pub mod globus;
 pub mod hooks;
 mod host;
 pub mod journal;

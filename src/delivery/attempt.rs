@@ -19,7 +19,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 const SPARSE_MAX: u32 = 2;
 
 /// How a unit ended without success.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum StepResult {
     /// A person must do something
     Failed,

@@ -1,24 +1,19 @@
 //! The Globus collection as beamshare needs it: directories, access rules, identities, the link.
 
-use crate::config::{self, Permissions, SignIn, read_secret};
+use crate::config::{self, Permissions};
 use crate::domain::{EmailAddress, RelativePath, Retry, StepError};
+use crate::globus::{client, place_name, step_error};
 use crate::journal::AccessRow;
 use crate::places::{CreateOutcome, DirectoryState, Place};
 use async_trait::async_trait;
 use globus_transfer_client as globus;
-use globus_transfer_client::{
-    AccessRule, Authorizer, ClientCredentials, ErrorKind, GlobusClient, PrincipalType, RetryPolicy,
-    TokenStore, Transcript,
-};
+use globus_transfer_client::{AccessRule, ErrorKind, GlobusClient, PrincipalType};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Mutex;
 use url::Url;
 use uuid::Uuid;
-
-/// The name in the token store under which `beamshare login` keeps the sign-in.
-pub const SIGN_IN: &str = "beamshare";
 
 /// The number of names in a directory that are shown to the operator.
 pub(super) const NAMES_TOLD: usize = 3;
@@ -274,141 +269,9 @@ impl Place for Collection {
     }
 }
 
-/// The name in the journal's claims of a directory under which pairs move data on a collection: paths below
-/// different tops are different places.
-pub(crate) fn place_name(collection: Uuid, top: &str) -> String {
-    match top.trim_matches('/') {
-        "" => format!("globus:{collection}"),
-        top => format!("globus:{collection}/{top}"),
-    }
-}
-
 /// The path or rule is missing, and not the collection.
 fn is_missing(error: &globus::Error) -> bool {
     *error.kind() == ErrorKind::NotFound && error.code() != Some("EndpointNotFound")
-}
-
-/// The client of `[globus]`, without retries of its own: beamshare's steps retry, and say so on the screen.
-/// An error names the file with the secret.
-pub fn client(settings: &config::Globus) -> Result<GlobusClient, StepError> {
-    recorded_client(settings, None)
-}
-
-/// Like [`client`], with each request and response written to a transcript.
-pub fn recorded_client(
-    settings: &config::Globus,
-    transcript: Option<&Transcript>,
-) -> Result<GlobusClient, StepError> {
-    let secret = |file| {
-        read_secret(file).map_err(|error| StepError { message: error.to_string(), retry: Retry::Never })
-    };
-    let authorizer = match &settings.sign_in {
-        SignIn::Service { client_id, client_secret_file } => {
-            let secret = secret(client_secret_file).map_err(|mut error| {
-                if !client_secret_file.exists() {
-                    error.message.push_str(", or run: beamshare login --service");
-                }
-                error
-            })?;
-            Authorizer::client_credentials(ClientCredentials::new(*client_id, secret))
-        }
-        SignIn::AccessTokenFile { file } => Authorizer::access_token(secret(file)?),
-        SignIn::TokenStore { file, .. } => {
-            // Whoever can write there could put a link in the place of the store or of its lock.
-            let folder = file.parent().filter(|folder| folder.exists());
-            let checked = folder.map_or(Ok(()), crate::files::check_own_folder);
-            checked.map_err(|error| StepError {
-                message: format!("the token store {} {error}", file.display()),
-                retry: Retry::Never,
-            })?;
-            Authorizer::stored(TokenStore::at(file), SIGN_IN)
-        }
-    };
-    let mut builder = GlobusClient::builder()
-        .auth_url(settings.auth_url.clone())
-        .transfer_url(settings.transfer_url.clone())
-        .authorizer(authorizer)
-        .request_timeout(settings.timeout)
-        .retry(RetryPolicy::none())
-        .user_agent(concat!("beamshare/", env!("CARGO_PKG_VERSION")));
-    if let Some(transcript) = transcript {
-        builder = builder.transcript(transcript.clone());
-    }
-    builder.build().map_err(|error| step_error(&error, settings))
-}
-
-/// The command that signs in with these settings.
-pub fn login_command(settings: &config::Globus) -> String {
-    // The service's working directory is not the person's.
-    let file = settings.file.canonicalize().unwrap_or_else(|_| settings.file.clone());
-    format!("beamshare --config {} login", quoted(&file.display().to_string()))
-}
-
-/// A word as a shell reads it back.
-fn quoted(word: &str) -> String {
-    let harmless = |c: char| c.is_ascii_alphanumeric() || "/._-:@%+=,".contains(c);
-    if !word.is_empty() && word.chars().all(harmless) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-/// An error of Globus with its remedy: the command of this program that helps, or the client's hint.
-pub fn explain(error: &globus::Error, settings: &config::Globus) -> String {
-    match remedy(error, settings) {
-        Some(remedy) => format!("{error}; {remedy}"),
-        None => error.to_string(),
-    }
-}
-
-fn remedy(error: &globus::Error, settings: &config::Globus) -> Option<String> {
-    let login = login_command(settings);
-    let is_sign_in = matches!(
-        error.kind(),
-        ErrorKind::NotSignedIn | ErrorKind::AuthenticationFailed | ErrorKind::SessionRequired
-    );
-    match (error.kind(), &settings.sign_in) {
-        (ErrorKind::ConsentRequired { required_scopes }, _) => {
-            Some(format!("consent to it by running: {login} --scope {}", quoted(&required_scopes.join(" "))))
-        }
-        (ErrorKind::SessionRequired, SignIn::TokenStore { .. }) => {
-            Some(format!("run: {login}{}", session_options(error.authorization_parameters())))
-        }
-        (_, SignIn::TokenStore { .. }) if is_sign_in => Some(format!("run: {login}")),
-        (_, SignIn::Service { .. }) if is_sign_in => Some(format!("run: {login} --service --replace")),
-        (_, SignIn::AccessTokenFile { file }) if is_sign_in => {
-            Some(format!("put a valid token into {}", file.display()))
-        }
-        (kind, _) => kind.hint().map(str::to_owned),
-    }
-}
-
-/// The options of `beamshare login` that ask for what the session lacks.
-fn session_options(required: Option<&globus::AuthorizationParameters>) -> String {
-    let Some(required) = required else { return String::new() };
-    let mut options = String::new();
-    for (option, values) in [
-        ("--session-identity", &required.session_required_identities),
-        ("--session-domain", &required.session_required_single_domain),
-        ("--session-policy", &required.session_required_policies),
-    ] {
-        values.iter().for_each(|value| options += &format!(" {option} {}", quoted(value)));
-    }
-    if required.session_required_mfa == Some(true) {
-        options += " --session-mfa";
-    }
-    options
-}
-
-/// The error of a step for an error of Globus: whether the step is retried, and the message with its remedy.
-pub fn step_error(error: &globus::Error, settings: &config::Globus) -> StepError {
-    let retry = match error.retry_after() {
-        Some(wait) if error.is_transient() => Retry::After(wait),
-        None if error.is_transient() => Retry::Backoff,
-        _ => Retry::Never,
-    };
-    StepError { message: explain(error, settings), retry }
 }
 
 /// Whom an access rule is for.

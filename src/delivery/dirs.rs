@@ -38,12 +38,13 @@ impl Run<'_> {
     }
 
     /// Makes the directory on Globus.
-    pub(super) async fn globus(&self) -> Option<StepResult> {
-        let collection = self.deliverer.collection.as_ref()?;
+    pub(super) async fn globus(&self) -> Vec<StepResult> {
+        let Some(collection) = &self.deliverer.collection else { return vec![] };
         self.progress.expect(Step::Globus, [Unit::GlobusDirectory]);
         let first = Shared::first(collection, &self.paths);
         let once = |attempt| self.on_globus(&first, attempt).boxed();
-        self.attempts.until_true(Step::Globus, &Unit::GlobusDirectory, once).await.err()
+        let made = self.attempts.until_true(Step::Globus, &Unit::GlobusDirectory, once).await;
+        made.err().into_iter().collect()
     }
 
     /// Makes the directories on a collection after checking that they are not another group's.

@@ -8,11 +8,14 @@ use super::inspection::Inspection;
 use super::obstacle::Obstacle;
 use super::plan_error::PlanError;
 use super::progress::Progress;
+use super::replicas::MadeReplicas;
 use super::report::DeliveryReport;
-use crate::domain::{Booking, RelativePath, Step, StepStatus};
+use crate::domain::{Booking, RelativePath, STEPS, Step, StepRule, StepStatus};
 use crate::journal::{
     Cause, DeliveryRow, DeliveryState, ExperimentRow, JournalError, LockError, NewDelivery,
 };
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
 use std::collections::BTreeSet;
 use tokio::sync::{OnceCell, watch};
 use uuid::Uuid;
@@ -105,8 +108,10 @@ pub(super) struct Run<'a> {
     pub inspection: Option<Inspection>,
     /// [`Options::ask_schedule`]
     pub ask_schedule: bool,
-    /// What the schedule says of the beam time, once it is asked
+    /// The schedule's data on the beam time, once it is queried
     pub booking: OnceCell<Booking>,
+    /// The replicas, once their directories are made
+    pub replicas: OnceCell<MadeReplicas<'a>>,
 }
 
 impl Run<'_> {
@@ -160,6 +165,7 @@ impl Deliverer {
             inspection,
             ask_schedule: options.ask_schedule,
             booking: OnceCell::new(),
+            replicas: OnceCell::new(),
         };
         let obstacles = run.claim_added().await?;
         let ended = if obstacles.is_empty() {
@@ -200,7 +206,8 @@ impl Run<'_> {
         Ok(obstacles)
     }
 
-    /// A delivery of single steps runs only the hooks of those steps.
+    /// Executes the steps between the hooks of the delivery. A delivery of single steps runs only the hooks
+    /// of those steps.
     async fn steps_and_hooks(&self) -> Vec<StepResult> {
         if self.expects(Step::Delivery) {
             self.with_hooks(Step::Delivery, self.steps()).await
@@ -209,40 +216,95 @@ impl Run<'_> {
         }
     }
 
-    /// The steps as [`STEPS`](crate::domain::STEPS) orders them: directories on all hosts beside Globus;
-    /// sharing after Globus; messages after sharing; replicas after both.
+    /// Executes the steps in the order of [`STEPS`]. Steps that wait for no other are independent, so an
+    /// unreachable host does not delay the directory on Globus, which the message announces. Without Globus,
+    /// it announces the directories on the hosts, and waits for them.
     async fn steps(&self) -> Vec<StepResult> {
-        let dirs = async {
-            if self.expects(Step::Dirs) { self.with_hooks(Step::Dirs, self.dirs()).await } else { vec![] }
-        };
-        if self.deliverer.collection.is_none() {
-            return self.serve_people(dirs.await).await;
-        }
-        // The message announces the directory on Globus, so an unreachable host does not delay it.
-        let globus = async {
-            let directory = self.expects(Step::Globus) || self.expects(Step::Share);
-            let made = async { self.globus().await.into_iter().collect() };
-            let ended = if directory { self.with_hooks(Step::Globus, made).await } else { vec![] };
-            self.serve_people(ended).await
-        };
-        let globus = async {
-            if !self.expects(Step::Sync) {
-                return globus.await;
+        let first = STEPS.iter().filter(|rule| rule.waits_for.is_empty());
+        let steps = async {
+            if self.deliverer.collection.is_some() {
+                return join_all(first.map(|rule| self.branch(rule, vec![])))
+                    .await
+                    .into_iter()
+                    .flatten()
+                    .collect();
             }
-            let (mut ended, (made, not_made)) = tokio::join!(globus, self.make_replicas());
-            ended.extend(not_made);
-            let stopped =
-                ended.iter().any(|ended| matches!(ended, StepResult::Held(_) | StepResult::Aborted));
-            // Data that may not be shared here, for instance because a hook failed, is not shared there.
-            if !stopped && !self.progress.has_failed(Step::Share) {
-                ended.extend(self.share_replicas(&made).await);
+            let mut ended = vec![];
+            for rule in first {
+                ended = self.branch(rule, ended).await;
             }
             ended
         };
-        let (mut ended, more) = tokio::join!(dirs, globus);
-        ended.extend(more);
+        let (ended, _) = tokio::join!(steps, self.replicas());
         ended
     }
+
+    /// Executes a step, and then those that wait for it. `before` are the failures of the steps that it waits
+    /// for; they are returned with its own.
+    fn branch<'a>(
+        &'a self,
+        rule: &'static StepRule,
+        before: Vec<StepResult>,
+    ) -> BoxFuture<'a, Vec<StepResult>> {
+        async move {
+            let mut ended = if rule.for_people {
+                self.serve_people(before).await
+            } else {
+                self.step(rule.step, before, Pass::First).await
+            };
+            for follower in rule.followers() {
+                ended = self.branch(follower, ended).await;
+            }
+            ended
+        }
+        .boxed()
+    }
+
+    /// Executes one step between its hooks.
+    pub(super) async fn step(&self, step: Step, mut ended: Vec<StepResult>, pass: Pass) -> Vec<StepResult> {
+        let is_expected = self.expects(step);
+        match step {
+            Step::Dirs if is_expected => ended.extend(self.with_hooks(step, self.dirs()).await),
+            // What is to be shared is made first.
+            Step::Globus if is_expected || self.expects(Step::Share) => {
+                ended.extend(self.with_hooks(step, self.globus()).await);
+            }
+            Step::Share if is_expected && ended.is_empty() => {
+                ended.extend(self.with_hooks(step, self.share(pass)).await);
+            }
+            Step::Email => {
+                let serves = is_expected || self.expects(Step::Share);
+                if serves && !is_stopped(&ended) {
+                    ended.extend(self.tell_pi_changes().await);
+                }
+                if is_expected {
+                    let mailed = self.with_hooks(step, self.email(&ended)).await;
+                    ended.extend(mailed);
+                }
+            }
+            Step::Sync => {
+                let shared = self.share_replicas(&ended).await;
+                ended.extend(shared);
+            }
+            // Not expected; or only hooks, which enclose the other steps.
+            Step::Dirs | Step::Globus | Step::Share | Step::Delivery => {}
+        }
+        ended
+    }
+}
+
+/// Which people a step is executed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// The known ones
+    First,
+    /// Also those whom the schedule added late
+    Late,
+}
+
+/// Whether an operator must approve, or has stopped the delivery.
+pub(super) fn is_stopped(ended: &[StepResult]) -> bool {
+    ended.iter().any(|ended| matches!(ended, StepResult::Held(_) | StepResult::Aborted))
 }
 
 impl Progress {

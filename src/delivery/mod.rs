@@ -41,8 +41,7 @@ mod test_message;
 
 pub use attempt_error::{AttemptError, HookError};
 pub use authority::ResendRefused;
-pub(crate) use collection::place_name;
-pub use collection::{Collection, SIGN_IN, client, explain, login_command, recorded_client, step_error};
+pub use collection::Collection;
 pub use control::{Control, Controller, controls};
 pub use deliverer::Deliverer;
 pub use execute::{Options, Outcome, RunError};

@@ -1,14 +1,14 @@
-//! Replicas of the data that pairs of `[[sync]]` with `share` make: each a second home of the experiment,
-//! shared with the same people on the same terms as the first, and mailed as a link of its own once the first
-//! files are there.
+//! Replicas of the data, which pairs of `[[sync]]` with `share` make. Each is shared with the same people as
+//! the first directory on the same terms, and announced by a message of its own when its first files have
+//! arrived.
 //!
-//! The directory is claimed when the experiment is accepted, and looked at by the same rules. It is made
-//! before the first transfer, so what is found in it later is this experiment's.
+//! The directory is claimed when the experiment is accepted, and inspected by the same rules. It is made
+//! before the first transfer, so its later contents belong to this experiment.
 
 use super::attempt::StepResult;
 use super::attempt_error::AttemptError;
 use super::deliverer::Deliverer;
-use super::execute::Run;
+use super::execute::{Run, is_stopped};
 use super::shared::Shared;
 use super::shared_replica::SharedReplica;
 use crate::domain::{ReplicaPart, Step, StepStatus, Unit};
@@ -19,11 +19,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 /// The operator's message until the first files have arrived.
-const WAITS: &str = "the replica is shared when its first files are there";
+const WAITING: &str = "the replica is shared when its first files are there";
 
 impl Deliverer {
-    /// The experiments to whose shared replicas files have come, and when the first of each replica were
-    /// there.
+    /// The experiments with files in a shared replica, and when the first files of each replica arrived.
     pub async fn arrived_replicas(&self) -> Result<Vec<(Uuid, Timestamp)>, ManifestError> {
         if self.replicas.is_empty() {
             return Ok(vec![]);
@@ -64,14 +63,29 @@ impl Deliverer {
     }
 }
 
+/// The replicas of a delivery after their directories were made.
+pub(super) struct MadeReplicas<'a> {
+    made: Vec<Shared<'a>>,
+    not_made: Vec<StepResult>,
+}
+
 impl<'a> Run<'a> {
-    /// Makes the replicas' directories. One that can't be made holds up no other.
-    pub(super) async fn make_replicas(&self) -> (Vec<Shared<'a>>, Vec<StepResult>) {
+    /// The replicas of the delivery; makes their directories at the first call. One that can't be made does
+    /// not affect the others.
+    pub(super) async fn replicas(&self) -> &MadeReplicas<'a> {
+        self.replicas.get_or_init(|| self.make_replicas()).await
+    }
+
+    async fn make_replicas(&self) -> MadeReplicas<'a> {
+        if !self.expects(Step::Sync) {
+            return MadeReplicas { made: vec![], not_made: vec![] };
+        }
         let replicas = &self.deliverer.replicas;
         self.progress.expect(Step::Sync, replicas.iter().map(replica_unit));
         let made = join_all(replicas.iter().map(|replica| self.make_replica(replica))).await;
         let (made, not_made): (Vec<_>, Vec<_>) = made.into_iter().partition(Result::is_ok);
-        (made.into_iter().flatten().collect(), not_made.into_iter().filter_map(Result::err).collect())
+        let not_made = not_made.into_iter().filter_map(Result::err).collect();
+        MadeReplicas { made: made.into_iter().flatten().collect(), not_made }
     }
 
     async fn make_replica(&self, replica: &'a SharedReplica) -> Result<Shared<'a>, StepResult> {
@@ -83,7 +97,7 @@ impl<'a> Run<'a> {
                 let shared = Shared::replica(replica.collection(), path, replica.pair());
                 self.on_globus(&shared, attempt).await?;
                 if !deliverer.has_arrived(self.experiment.id, &shared).await? {
-                    self.progress.note(Step::Sync, unit, StepStatus::Pending, attempt, WAITS, &[]).await?;
+                    self.progress.note(Step::Sync, unit, StepStatus::Pending, attempt, WAITING, &[]).await?;
                 }
                 Ok(shared)
             }
@@ -92,8 +106,14 @@ impl<'a> Run<'a> {
         self.attempts.until_true(Step::Sync, unit, once).await
     }
 
-    /// Shares the replicas that have arrived, and mails their links.
-    pub(super) async fn share_replicas(&self, made: &[Shared<'_>]) -> Vec<StepResult> {
+    /// Shares the replicas that have arrived, and mails their links. `before` are the failures of the steps
+    /// that this waits for.
+    pub(super) async fn share_replicas(&self, before: &[StepResult]) -> Vec<StepResult> {
+        let MadeReplicas { made, not_made } = self.replicas().await;
+        // Data that may not be shared here, for instance because a hook failed, is not shared there.
+        if is_stopped(before) || is_stopped(not_made) || self.progress.has_failed(Step::Share) {
+            return not_made.clone();
+        }
         let all = made.iter().map(|replica| async move {
             let (step, unit) = replica.making();
             let once =
@@ -107,7 +127,8 @@ impl<'a> Run<'a> {
             ended.extend(self.email_about(replica, &ended).await);
             ended
         });
-        join_all(all).await.into_iter().flatten().collect()
+        let shared = join_all(all).await.into_iter().flatten();
+        not_made.iter().cloned().chain(shared).collect()
     }
 }
 

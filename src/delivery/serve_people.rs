@@ -1,69 +1,64 @@
-//! Sharing with people and mailing them, with the schedule asked meanwhile.
+//! The steps for people: sharing and mailing, while the schedule is queried.
 
 use super::attempt::StepResult;
-use super::execute::Run;
+use super::execute::{Pass, Run};
 use super::people::Refreshed;
 use super::person::People;
-use crate::domain::{EmailAddress, Step, StepStatus, Unit};
+use crate::domain::{EmailAddress, STEPS, Step, StepStatus, Unit};
 use crate::journal::{Cause, Role, ServedRow, Unreachable};
 use futures::FutureExt;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How long people who are known wait for the schedule's answer.
+/// How long the known people wait for the schedule's answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Run<'_> {
-    /// Shares with and mails everyone. Those who are known don't wait for an unreachable schedule; those whom
-    /// it adds are served when it answers. `before` are the failures of the steps that this waits for.
+    /// Executes the steps for people. An unreachable schedule does not delay the known people: those whom it
+    /// adds are served in a second pass when it answers. `before` are the failures of the steps that these
+    /// wait for.
     pub(super) async fn serve_people(&self, before: Vec<StepResult>) -> Vec<StepResult> {
         if self.delivery.cause == Cause::Schedule {
-            self.heard_schedule().await;
+            self.note_schedule_answer().await;
         }
         if !before.is_empty() || !self.asks_schedule() {
-            return self.share_and_mail(before, true).await;
+            return self.pass(before, Pass::First).await;
         }
         let failed_once = Notify::new();
-        let asking = self.ask_schedule(&failed_once);
-        tokio::pin!(asking);
+        let query = self.ask_schedule(&failed_once);
+        tokio::pin!(query);
         let in_time = tokio::select! {
             biased;
-            asked = &mut asking => Some(asked),
+            answer = &mut query => Some(answer),
             () = failed_once.notified() => None,
             () = tokio::time::sleep(PATIENCE) => None,
         };
-        let Some(asked) = in_time else {
-            let (mut ended, asked) = tokio::join!(self.share_and_mail(vec![], true), asking);
-            match asked {
+        let Some(answer) = in_time else {
+            let (mut ended, answer) = tokio::join!(self.pass(vec![], Pass::First), query);
+            match answer {
                 Ok(Refreshed::Changed) => {
                     self.progress.change(|report| report.emails_failed = 0);
-                    ended = self.share_and_mail(vec![], false).await;
+                    ended = self.pass(vec![], Pass::Late).await;
                 }
                 Ok(_) => {}
-                Err(asked) => ended.push(asked),
+                Err(failure) => ended.push(failure),
             }
             return ended;
         };
-        let mut ended = self.share_and_mail(vec![], true).await;
-        ended.extend(asked.err());
+        let mut ended = self.pass(vec![], Pass::First).await;
+        ended.extend(answer.err());
         ended
     }
 
-    async fn share_and_mail(&self, mut ended: Vec<StepResult>, first: bool) -> Vec<StepResult> {
-        if ended.is_empty() && self.expects(Step::Share) {
-            ended.extend(self.with_hooks(Step::Share, self.share(first)).await);
-        }
-        let serves = self.expects(Step::Share) || self.expects(Step::Email);
-        if serves && !ended.iter().any(|ended| matches!(ended, StepResult::Held(_) | StepResult::Aborted)) {
-            ended.extend(self.tell_pi_changes().await);
-        }
-        if self.expects(Step::Email) {
-            ended.extend(self.with_hooks(Step::Email, self.email(&ended)).await);
+    /// Executes the steps for people in their order.
+    async fn pass(&self, mut ended: Vec<StepResult>, pass: Pass) -> Vec<StepResult> {
+        for rule in STEPS.iter().filter(|rule| rule.for_people) {
+            ended = self.step(rule.step, ended, pass).await;
         }
         ended
     }
 
-    /// Whether this delivery asks the schedule itself.
+    /// Whether this delivery queries the schedule.
     fn asks_schedule(&self) -> bool {
         if self.deliverer.schedule.is_none() {
             return false;
@@ -79,22 +74,22 @@ impl Run<'_> {
         }
     }
 
-    /// The step that shows the schedule's answer.
-    fn tells_people(&self) -> Step {
+    /// The step that the query belongs to.
+    fn schedule_step(&self) -> Step {
         if self.expects(Step::Share) { Step::Share } else { Step::Email }
     }
 
-    /// The service has asked a moment ago, so an earlier delivery's failure to ask is over.
-    async fn heard_schedule(&self) {
+    /// Ends an earlier delivery's failure to query the schedule: the service has queried it a moment ago.
+    async fn note_schedule_answer(&self) {
         if let Err(error) =
-            self.progress.note(self.tells_people(), &Unit::Schedule, StepStatus::Done, 1, "", &[]).await
+            self.progress.note(self.schedule_step(), &Unit::Schedule, StepStatus::Done, 1, "", &[]).await
         {
             tracing::error!("{error}");
         }
     }
 
     async fn ask_schedule(&self, failed_once: &Notify) -> Result<Refreshed, StepResult> {
-        let step = self.tells_people();
+        let step = self.schedule_step();
         self.progress.expect(step, [Unit::Schedule]);
         let once = |attempt| {
             async move {
@@ -106,11 +101,11 @@ impl Run<'_> {
                 );
                 let asked = self.deliverer.refresh_people(self.experiment).await;
                 let asked = asked.inspect_err(|_| failed_once.notify_one())?;
-                let told = match &asked {
+                let message = match &asked {
                     Refreshed::Unusable(why) => format!("{why}; only who is known gets the data"),
                     _ => String::new(),
                 };
-                self.progress.note(step, &Unit::Schedule, StepStatus::Done, attempt, &told, &[]).await?;
+                self.progress.note(step, &Unit::Schedule, StepStatus::Done, attempt, &message, &[]).await?;
                 Ok(asked)
             }
             .boxed()
@@ -128,17 +123,17 @@ impl Run<'_> {
         ServedRow::new(self.delivery.number, email, name, role)
     }
 
-    /// The experiment's people for a step. The step that gives access takes up the changes that are owed.
+    /// The experiment's people for a step. The step that gives access processes the changes that are owed.
     ///
     /// Held where one of them may not read another experiment's data in the same directory. This is checked
     /// for just the people who are returned: the schedule or `beamshare users` may have added some since the
     /// delivery began.
     pub(super) async fn people(&self, step: Step, unit: &Unit) -> Result<People, StepResult> {
-        let takes_up = step == Step::Share || self.deliverer.collection.is_none();
+        let processes_changes = step == Step::Share || self.deliverer.collection.is_none();
         let once = |_| {
             async move {
                 let journal = self.deliverer.journal();
-                let known = if takes_up {
+                let known = if processes_changes {
                     journal.take_up_people(self.experiment.id, self.delivery.number).await?
                 } else {
                     journal.people(self.experiment.id).await?

@@ -3,7 +3,7 @@
 
 use super::attempt::StepResult;
 use super::attempt_error::AttemptError;
-use super::execute::Run;
+use super::execute::{Pass, Run};
 use super::person::Person;
 use super::shared::Shared;
 use crate::domain::{Step, StepStatus, Unit};
@@ -40,9 +40,9 @@ struct Grant<'a> {
 impl Run<'_> {
     /// Gives each person access, and takes back what beamshare gave to addresses that are no longer among the
     /// experiment's people. The plan's findings are used in the first round only.
-    pub(super) async fn share(&self, first: bool) -> Vec<StepResult> {
+    pub(super) async fn share(&self, pass: Pass) -> Vec<StepResult> {
         let Some(collection) = &self.deliverer.collection else { return vec![] };
-        self.share_all(&Shared::first(collection, &self.paths), first).await
+        self.share_all(&Shared::first(collection, &self.paths), pass == Pass::First).await
     }
 
     /// The same for one collection.

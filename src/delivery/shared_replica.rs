@@ -1,6 +1,7 @@
-use super::collection::{Collection, client};
+use super::collection::Collection;
 use crate::config::{self, Config};
 use crate::domain::{Experiment, FieldError, PathTemplate, RelativePath, StepError};
+use crate::globus::client;
 use crate::places::Place;
 
 /// A pair whose destination is shared.

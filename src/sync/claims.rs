@@ -3,8 +3,8 @@
 
 use super::{Engine, SyncError};
 use crate::config::{self, SyncPath};
-use crate::delivery::place_name;
 use crate::domain::RelativePath;
+use crate::globus::place_name;
 use crate::journal::{ClaimState, ExperimentRow};
 use uuid::Uuid;
 

@@ -3,8 +3,8 @@
 use super::manifest::{Manifest, ManifestError, PairId};
 use super::{CleanUpReport, Control, Ended, OnRemoval, Options, Pair, SyncReport};
 use crate::config::{self, Config};
-use crate::delivery::{self};
 use crate::domain::{FieldError, StepError};
+use crate::globus::{client, explain};
 use crate::journal::{Journal, JournalError, LockError, RunLock};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -107,12 +107,11 @@ impl Engine {
     /// Names the file (manifest, secret) that can't be used.
     pub async fn open(config: Arc<Config>, journal: Journal) -> Result<Engine, SyncError> {
         let settings = config.globus.clone().ok_or(SyncError::NoGlobus)?;
-        let client = delivery::client(&settings)?;
+        let client = client(&settings)?;
         let manifest = Manifest::open(&Manifest::beside(&config.journal.path)).await?;
         let mailer = config.sender.as_ref().map(super::mail::Post::new).transpose()?;
         let globus = settings.clone();
-        let mover =
-            globus_sync::Engine::new(client, manifest, move |error| delivery::explain(error, &globus));
+        let mover = globus_sync::Engine::new(client, manifest, move |error| explain(error, &globus));
         Ok(Engine { settings, mover, journal, mailer, told: Mutex::default(), config })
     }
 

@@ -277,7 +277,7 @@ async fn who_was_mailed_is_never_called_unsent_again() {
     let rows = deliverer.journal().access(id).await.unwrap();
     let rule = rows.iter().find(|row| row.email.to_string() == BO).unwrap().rule.clone().unwrap();
     let settings = beamshare::config::Config::load(&beamline.path("beamshare.toml")).unwrap().globus.unwrap();
-    let globus = beamshare::delivery::client(&settings).unwrap();
+    let globus = beamshare::globus::client(&settings).unwrap();
     globus.transfer().access_rules(beamline.collection).delete(&rule).await.unwrap();
     beamline.globus.fault(Fault::answer("access_create", 403).times(2));
     let again = || async { run(&deliverer, id, &Options::all(Cause::Run, "test")).await };

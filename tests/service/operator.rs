@@ -40,6 +40,31 @@ async fn with_auto_off_a_group_waits_for_run() {
 }
 
 #[tokio::test]
+async fn with_auto_off_the_screen_shows_a_group_that_commands_have_served() {
+    let site = Site::started().await;
+    site.press(Record::Auto, 0).await;
+    site.tag(&garcia()).await;
+    site.held("Auto is Off").await;
+    for step in ["dirs", "share"] {
+        let (code, output) = site.verb(&[step]).await;
+        assert_eq!(code, Some(0), "{output}");
+    }
+    site.held("Auto is Off").await;
+    let (code, output) = site.verb(&["email"]).await;
+    assert_eq!(code, Some(0), "{output}");
+    site.delivered("ana@upf.example").await;
+    site.record(Record::PendingMsg, str::is_empty).await;
+    for step in [Record::DirsSts, Record::GlobusSts, Record::ShareSts, Record::EmailSts] {
+        site.record(step, |text| text == "Done").await;
+    }
+    // The service delivers the group as any other when it may.
+    site.press(Record::Auto, 1).await;
+    site.record(Record::RunCount, |text| text == "4").await;
+    site.delivered("ana@upf.example").await;
+    assert_eq!(site.mailed_to(), ["ana@upf.example"]);
+}
+
+#[tokio::test]
 async fn pause_holds_and_abort_ends() {
     let site = Site::started().await;
     site.press(Record::Pause, 1).await;

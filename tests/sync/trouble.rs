@@ -139,7 +139,7 @@ async fn a_task_that_someone_cancels_is_told_as_that() {
     let options = options();
     let mut watched = Watched::start(&engine, &pair, &options, controls().1);
     let report = watched.until(|report| report.task.is_some()).await;
-    let client = beamshare::delivery::client(engine.config().globus.as_ref().unwrap()).unwrap();
+    let client = beamshare::globus::client(engine.config().globus.as_ref().unwrap()).unwrap();
     client.transfer().task(report.task.unwrap()).cancel().await.unwrap();
     let ended = watched.end().await;
     assert!(failure(&ended.result).contains("cancelled"), "{ended:?}");

@@ -1,7 +1,7 @@
 use super::{Finding, State};
 use beamshare::config::{Config, Email, Globus, MailTransport, SignIn};
-use beamshare::delivery::{recorded_client, step_error};
 use beamshare::domain::StepError;
+use beamshare::globus::{recorded_client, step_error};
 use beamshare::mail::{Mailer, Templates};
 use beamshare::places;
 use futures::future;

@@ -1,7 +1,7 @@
 use super::Finding;
 use beamshare::config::{Config, Globus, SyncPath};
-use beamshare::delivery::{recorded_client, step_error};
 use beamshare::domain::StepError;
+use beamshare::globus::{recorded_client, step_error};
 use futures::future;
 use globus_transfer_client::{GlobusClient, Transcript};
 use uuid::Uuid;

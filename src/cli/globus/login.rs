@@ -2,7 +2,7 @@ use super::super::failure::{Exit, Failure};
 use super::super::{Outcome, print};
 use super::{Account, failure, pasted, settings};
 use beamshare::config::{self, Config, SecretFileError, SignIn, read_secret, write_secret};
-use beamshare::delivery::{SIGN_IN, client};
+use beamshare::globus::{SIGN_IN, client};
 use clap::Args;
 use globus_transfer_client as globus;
 use globus_transfer_client::{

@@ -2,7 +2,7 @@ use super::super::failure::{Exit, Failure};
 use super::super::{Outcome, print};
 use super::Account;
 use beamshare::config::{Config, SignIn};
-use beamshare::delivery::SIGN_IN;
+use beamshare::globus::SIGN_IN;
 use clap::Args;
 use globus_transfer_client::TokenStore;
 

@@ -22,7 +22,7 @@ pub use whoami::Whoami;
 use super::failure::Failure;
 use super::print;
 use beamshare::config::{self, Config};
-use beamshare::delivery::{client, explain};
+use beamshare::globus::{client, explain};
 use globus_transfer_client as globus;
 use globus_transfer_client::{ErrorKind, GlobusClient};
 use std::collections::HashMap;

@@ -3,7 +3,7 @@ use super::super::history::local;
 use super::super::{Format, Outcome, print};
 use super::Account;
 use beamshare::config::{Config, SignIn};
-use beamshare::delivery::SIGN_IN;
+use beamshare::globus::SIGN_IN;
 use clap::Args;
 use globus_transfer_client::{ErrorKind, TokenStore, Tokens};
 use serde_json::{Value, json};
