@@ -105,12 +105,11 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let layer = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(writer);
-    match json {
-        true => {
-            let layer = layer.json().flatten_event(true).with_current_span(false).with_span_list(true);
-            layer.map_event_format(JsonLine).boxed()
-        }
-        false => layer.fmt_fields(SpanFields).event_format(Line).boxed(),
+    if json {
+        let layer = layer.json().flatten_event(true).with_current_span(false).with_span_list(true);
+        layer.map_event_format(JsonLine).boxed()
+    } else {
+        layer.fmt_fields(SpanFields).event_format(Line).boxed()
     }
 }
 
@@ -128,9 +127,10 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let level = *event.metadata().level();
-        let (dim, bold, colour, off) = match line.has_ansi_escapes() {
-            false => ("", "", "", ""),
-            true => ("\x1b[2m", "\x1b[1m", colour_of(level), "\x1b[0m"),
+        let (dim, bold, colour, off) = if line.has_ansi_escapes() {
+            ("\x1b[2m", "\x1b[1m", colour_of(level), "\x1b[0m")
+        } else {
+            ("", "", "", "")
         };
         let now = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S%.3f");
         write!(line, "{dim}{now}{off} {colour}{level:<5}{off} ")?;

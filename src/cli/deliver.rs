@@ -73,9 +73,10 @@ impl Present {
         }
         let signature = check_signature(config, deliverer.journal(), &watched.readings).await?;
         let is_signed = signature.is_valid();
-        let wholeness = match is_signed {
-            true => Wholeness::of_all(&watched),
-            false => decision::judge(&watched, &state, config.rules.run_limit()),
+        let wholeness = if is_signed {
+            Wholeness::of_all(&watched)
+        } else {
+            decision::judge(&watched, &state, config.rules.run_limit())
         };
         if known.is_none() {
             known = deliverer.known(&put_by_the_run(&watched, &wholeness)).await?;

@@ -32,7 +32,7 @@ struct Document<'d> {
     cause: Cause,
     state: DeliveryState,
     error: &'d str,
-    /// As it stood when the delivery began; where that was not recorded, as it stands now
+    /// As it was when the delivery began; as it is now if that was not recorded
     experiment: &'d Experiment,
     /// Whether `experiment` was recorded with the delivery
     experiment_recorded: bool,

@@ -148,7 +148,7 @@ impl TrustChoice {
         }
     }
 
-    /// What is left to do for this level.
+    /// The remaining tasks for this level.
     fn next(&self) -> &'static str {
         match self.level() {
             Trust::Network => "Everybody who can write the user-info PVs decides who gets access.",

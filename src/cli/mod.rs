@@ -162,7 +162,7 @@ impl Settings {
     }
 }
 
-/// Reads the command line, does what it says, and tells by the exit code how that went.
+/// Executes the command line, and returns the exit code.
 pub fn main() -> ExitCode {
     completions::answer_shell();
     let cli = Cli::parse();
@@ -189,7 +189,7 @@ fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
         Verb::Run(run) => return run.act(settings, log_level),
         _ => {}
     }
-    // A verb tells its results and failures itself; the log is for who looks behind.
+    // A verb prints its results and failures itself; the log is for debugging.
     let _log = log::start(&config::Log::default(), Some(log_level.unwrap_or("off")))?;
     let config = settings.load()?;
     if let (Purpose::DataOnly, Some(name)) = (config.purpose, verb.about_groups()) {

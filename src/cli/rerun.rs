@@ -41,11 +41,11 @@ impl Rerun {
     pub async fn act(self, config: &Config) -> Outcome {
         let context = Context::new()?;
         let prefix = &config.epics.prefix;
-        let board = StatusSnapshot::read(&context, prefix).await?;
-        board.require_alive()?;
-        if board.text(Record::Status) == "Approval" {
+        let texts = StatusSnapshot::read(&context, prefix).await?;
+        texts.require_alive()?;
+        if texts.text(Record::Status) == "Approval" {
             // Run releases some of what the service holds.
-            self.confirm.ask(&[board.text(Record::StatusMsg).to_owned()])?;
+            self.confirm.ask(&[texts.text(Record::StatusMsg).to_owned()])?;
         }
         let run = context.channel(&format!("{prefix}{}", Record::Run))?;
         // So that the record's present state is known before the put, and every change after it is seen.
@@ -126,8 +126,8 @@ pub async fn wait_with_progress(
 
 /// How it ended, by the status records.
 pub async fn report(context: &Context, prefix: &str, ended: bool) -> Outcome {
-    let board = StatusSnapshot::read(context, prefix).await?;
-    let (state, message) = (board.text(Record::Status), print::plain(board.text(Record::StatusMsg)));
+    let texts = StatusSnapshot::read(context, prefix).await?;
+    let (state, message) = (texts.text(Record::Status), print::plain(texts.text(Record::StatusMsg)));
     if !ended {
         return Err(Failure::away(format!("still {state}: {message}")));
     }
@@ -159,7 +159,7 @@ pub async fn wait(channel: &Channel, fits: impl Fn(i64) -> bool, limit: Duration
     }
 }
 
-/// A line that shows that something goes on; hidden where nobody looks.
+/// A spinner; hidden if the output is not a terminal.
 pub fn spinner() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

@@ -35,13 +35,15 @@ impl Schedule {
         let at = schedule::moment(config.beamline.zone(), self.day.days)?;
         if self.all {
             let run = source.around(at.timestamp()).await?;
-            match self.format.json {
-                true => print::json(&run)?,
-                false => print::lines(show::pick_list(&run.beam_times).trim_end()),
+            if self.format.json {
+                print::json(&run)?
+            } else {
+                print::lines(show::pick_list(&run.beam_times).trim_end())
             }
-            return match run.beam_times.is_empty() {
-                true => Err(Failure::nothing(run.nobody(&at))),
-                false => Ok(Exit::Done),
+            return if run.beam_times.is_empty() {
+                Err(Failure::nothing(run.nobody(&at)))
+            } else {
+                Ok(Exit::Done)
             };
         }
         let report = show::report(source.as_ref(), &at).await?;

@@ -38,7 +38,7 @@ impl StatusSnapshot {
 
     /// The record says something new, or can't be read any more.
     fn note(&mut self, record: Record, event: TextEvent) -> bool {
-        let news = match event {
+        let is_new = match event {
             TextEvent::Text(text) => Ok(text.text),
             TextEvent::Unreadable(error) => Err(error),
             TextEvent::Disconnected => Err(CaError::Disconnected {
@@ -47,8 +47,8 @@ impl StatusSnapshot {
             }),
             TextEvent::Connected(_) | TextEvent::TextsLost => return false,
         };
-        let text = news.as_ref().ok().cloned();
-        let before = self.texts.insert(record, news);
+        let text = is_new.as_ref().ok().cloned();
+        let before = self.texts.insert(record, is_new);
         before.and_then(Result::ok) != text
     }
 
@@ -83,24 +83,25 @@ impl StatusSnapshot {
         if self.is_alive() { self.held() } else { None }
     }
 
-    /// Whether the IOC hears beamshare's heartbeat.
+    /// Whether the IOC receives beamshare's heartbeat.
     pub fn is_alive(&self) -> bool {
         self.text(Record::Alive) == "Running"
     }
 
-    /// Fails where nobody serves the records, or beamshare's heartbeat is not heard there.
+    /// Fails if no IOC serves the records, or it receives no heartbeat of beamshare.
     pub fn require_alive(&self) -> Result<(), Failure> {
         if let Some(Err(error)) = self.texts.get(&Record::Alive) {
             return Err(error.clone().into());
         }
-        match self.is_alive() {
-            true => Ok(()),
-            false => Err(Failure::away(format!(
+        if self.is_alive() {
+            Ok(())
+        } else {
+            Err(Failure::away(format!(
                 "the beamshare service does not run ({}Alive reads {}); start it, e.g. systemctl start \
                  beamshare",
                 self.prefix,
                 self.text(Record::Alive),
-            ))),
+            )))
         }
     }
 }
@@ -115,13 +116,13 @@ const TOGETHER: Duration = Duration::from_millis(200);
 
 /// The status records, followed.
 pub struct Live {
-    pub board: StatusSnapshot,
+    pub texts: StatusSnapshot,
     events: SelectAll<BoxStream<'static, (Record, TextEvent)>>,
 }
 
 impl Live {
     pub async fn start(context: &Context, prefix: &str) -> Result<Live, CaError> {
-        let board = StatusSnapshot::read(context, prefix).await?;
+        let texts = StatusSnapshot::read(context, prefix).await?;
         let mut events = SelectAll::new();
         for record in shown() {
             let channel = Arc::new(TextChannel::new(context, &format!("{prefix}{record}"))?);
@@ -131,12 +132,12 @@ impl Live {
             });
             events.push(stream.boxed());
         }
-        Ok(Live { board, events })
+        Ok(Live { texts, events })
     }
 
     /// Waits until a record says something else, and for what comes with it.
     pub async fn changed(&mut self) {
-        let (mut news, mut deadline) = (false, None);
+        let (mut is_new, mut deadline) = (false, None);
         loop {
             let over = async {
                 match deadline {
@@ -145,10 +146,10 @@ impl Live {
                 }
             };
             tokio::select! {
-                Some((record, event)) = self.events.next() => news |= self.board.note(record, event),
+                Some((record, event)) = self.events.next() => is_new |= self.texts.note(record, event),
                 () = over => return,
             }
-            if news && deadline.is_none() {
+            if is_new && deadline.is_none() {
                 deadline = Some(tokio::time::Instant::now() + TOGETHER);
             }
         }

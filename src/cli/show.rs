@@ -168,7 +168,7 @@ fn document(
         });
         let pi_changes = done.pi_changes.iter().map(|change| {
             json!({ "former": change.former.as_str(), "present": change.present.as_str(),
-                    "changed_at": change.changed_at, "accepted_by": change.accepted_by, "told": change.told })
+                    "changed_at": change.changed_at, "accepted_by": change.accepted_by, "told": change.is_mailed })
         });
         json!({
             "accepted_at": done.row.accepted_at,

@@ -83,14 +83,14 @@ impl Status {
         if self.watch {
             return self.follow(config, Live::start(&context, prefix).await?).await;
         }
-        let board = StatusSnapshot::read(&context, prefix).await?;
+        let texts = StatusSnapshot::read(&context, prefix).await?;
         if self.format.json {
-            print::json(&document(config, &board))?;
+            print::json(&document(config, &texts))?;
         } else {
-            print_status(config, &board);
+            print_status(config, &texts);
         }
-        board.require_alive()?;
-        Ok(exit_of(board.text(Record::Status)))
+        texts.require_alive()?;
+        Ok(exit_of(texts.text(Record::Status)))
     }
 
     /// Ends with the reader of its output, or by a signal.
@@ -98,17 +98,17 @@ impl Status {
         let terminal = Term::stdout();
         let mut last = String::new();
         loop {
-            let board = &live.board;
+            let texts = &live.texts;
             let written = if self.format.json {
-                let line = serde_json::to_string(&document(config, board)).map_err(Failure::failed)?;
+                let line = serde_json::to_string(&document(config, texts)).map_err(Failure::failed)?;
                 tell_news(&mut last, line)
             } else if terminal.is_term() {
                 let cleared = terminal.clear_screen();
-                print_status(config, board);
+                print_status(config, texts);
                 cleared
             } else {
-                let text = |record| print::plain(board.text(record));
-                let service = if board.is_alive() {
+                let text = |record| print::plain(texts.text(record));
+                let service = if texts.is_alive() {
                     String::new()
                 } else {
                     "service stopped; it said last: ".to_owned()
@@ -145,57 +145,57 @@ pub fn exit_of(status: &str) -> Exit {
     }
 }
 
-fn document<'b>(config: &'b Config, board: &'b StatusSnapshot) -> Document<'b> {
+fn document<'b>(config: &'b Config, texts: &'b StatusSnapshot) -> Document<'b> {
     let step = |step| StepDocument {
-        status: Record::step_status(step).map_or("", |record| board.text(record)),
-        message: Record::step_message(step).map_or("", |record| board.text(record)),
+        status: Record::step_status(step).map_or("", |record| texts.text(record)),
+        message: Record::step_message(step).map_or("", |record| texts.text(record)),
     };
     Document {
         beamline: &config.beamline.name,
         prefix: &config.epics.prefix,
-        alive: board.is_alive(),
-        status: board.text(Record::Status),
-        message: board.text(Record::StatusMsg),
-        auto: board.text(Record::Auto) == "On",
-        paused: board.text(Record::Pause) == "Pause",
-        running: board.text(Record::Run) == "Running",
-        experiment: EXPERIMENT.iter().map(|(key, record)| (*key, board.text(*record))).collect(),
+        alive: texts.is_alive(),
+        status: texts.text(Record::Status),
+        message: texts.text(Record::StatusMsg),
+        auto: texts.text(Record::Auto) == "On",
+        paused: texts.text(Record::Pause) == "Pause",
+        running: texts.text(Record::Run) == "Running",
+        experiment: EXPERIMENT.iter().map(|(key, record)| (*key, texts.text(*record))).collect(),
         steps: steps().map(|name| (name.to_string(), step(name))).collect(),
-        users_total: board.number(Record::UsersTotal),
-        users_shared: board.number(Record::UsersShared),
-        emails_sent: board.number(Record::EmailsSent),
-        emails_failed: board.number(Record::EmailsFailed),
-        run_count: board.number(Record::RunCount),
-        error_count: board.number(Record::ErrorCount),
-        last_run: board.text(Record::LastRun),
-        last_duration_s: board.number(Record::LastDuration),
-        version: board.text(Record::Version),
-        host: board.text(Record::Host),
-        served_by: holder_name(board.text(Record::LeaseHolder)),
-        pending: board.text(Record::PendingMsg),
-        group: board.text(Record::GroupUtf8),
-        group_served: board.text(Record::GroupServed) == "Yes",
-        held: board.held(),
-        missing: board.missing(),
+        users_total: texts.number(Record::UsersTotal),
+        users_shared: texts.number(Record::UsersShared),
+        emails_sent: texts.number(Record::EmailsSent),
+        emails_failed: texts.number(Record::EmailsFailed),
+        run_count: texts.number(Record::RunCount),
+        error_count: texts.number(Record::ErrorCount),
+        last_run: texts.text(Record::LastRun),
+        last_duration_s: texts.number(Record::LastDuration),
+        version: texts.text(Record::Version),
+        host: texts.text(Record::Host),
+        served_by: holder_name(texts.text(Record::LeaseHolder)),
+        pending: texts.text(Record::PendingMsg),
+        group: texts.text(Record::GroupUtf8),
+        group_served: texts.text(Record::GroupServed) == "Yes",
+        held: texts.held(),
+        missing: texts.missing(),
     }
 }
 
-fn print_status(config: &Config, board: &StatusSnapshot) {
-    let text = |record| print::plain(board.text(record));
-    if board.missing().len() < Record::ALL.len() / 2 {
-        let held = board.held();
+fn print_status(config: &Config, texts: &StatusSnapshot) {
+    let text = |record| print::plain(texts.text(record));
+    if texts.missing().len() < Record::ALL.len() / 2 {
+        let held = texts.held();
         // The list of a held group says what the message says.
         let message = if held.is_some() { String::new() } else { text(Record::StatusMsg) };
         print::line(format_args!("{}  {}  {message}", config.beamline.name, text(Record::Status)));
         match &held {
             Some(held) => print_held(held),
             // Records of an earlier version hold one text.
-            None if !board.text(Record::PendingMsg).is_empty() => {
+            None if !texts.text(Record::PendingMsg).is_empty() => {
                 print::line(format_args!("Waits       {}", text(Record::PendingMsg)));
             }
             None => {}
         }
-        if !text(Record::Group).is_empty() && board.text(Record::GroupServed) == "No" {
+        if !text(Record::Group).is_empty() && texts.text(Record::GroupServed) == "No" {
             print::line("The steps, and what follows, are of the group that was served last:");
         }
         let mut table = print::table(["STEP", "STATE", "MESSAGE"]);
@@ -224,7 +224,7 @@ fn print_status(config: &Config, board: &StatusSnapshot) {
         let service =
             if host.is_empty() { "has not run here yet".to_owned() } else { format!("{version} on {host}") };
         print::line(format_args!("Service     {} {service}; last run {last}", text(Record::Alive)));
-        let holder = holder_name(board.text(Record::LeaseHolder));
+        let holder = holder_name(texts.text(Record::LeaseHolder));
         if !holder.is_empty() {
             // A second service says in its log that it stands by; here is why.
             print::line(format_args!(
@@ -233,7 +233,7 @@ fn print_status(config: &Config, board: &StatusSnapshot) {
             ));
         }
     }
-    let missing = board.missing();
+    let missing = texts.missing();
     if let Some(first) = missing.first() {
         let count = missing.len();
         print::warn(format_args!(

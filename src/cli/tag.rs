@@ -100,7 +100,7 @@ impl ByHand {
         fields.into_iter().filter_map(|(field, text)| Some((field, text.as_deref()?.trim())))
     }
 
-    /// What was given, over a beam time's.
+    /// Given fields, which override those of a beam time.
     fn over(&self, mut info: UserInfo) -> Chosen {
         info.0.extend(self.given().map(|(field, text)| (field, text.to_owned())));
         Chosen { info, by_hand: self.given().map(|(field, _)| field).collect() }
@@ -150,7 +150,7 @@ impl Tag {
         Ok(Some(Signer { keys: config::read_tag_keys(file)?, prefix: config.epics.prefix.clone() }))
     }
 
-    /// Tags now and then every so often; a failure is told and tried again soon.
+    /// Tags now and then periodically; a failure is reported and retried soon.
     async fn until_stopped(&self, config: &Config, tagger: &Tagger, every: Duration) -> Outcome {
         let mut signals = Signals::listen()?;
         let service = async {
@@ -175,9 +175,10 @@ impl Tag {
     async fn once(&self, config: &Config, tagger: &Tagger) -> Outcome {
         let zone = config.beamline.zone();
         let at = schedule::moment(zone.clone(), self.day.days)?;
-        let Chosen { info, by_hand } = match self.manual {
-            true => self.chosen(config, &at).await?,
-            false => Chosen { info: scheduled(config, &at).await?, by_hand: vec![] },
+        let Chosen { info, by_hand } = if self.manual {
+            self.chosen(config, &at).await?
+        } else {
+            Chosen { info: scheduled(config, &at).await?, by_hand: vec![] }
         };
         let (info, refused) = usable(&info);
         let mistakes = refused.iter().filter(|error| by_hand.contains(&error.field));
@@ -279,13 +280,14 @@ fn tell_refused(refused: &[FieldError]) -> Outcome {
         .filter(|error| Field::REQUIRED.contains(&error.field))
         .map(FieldError::to_string)
         .collect();
-    match required.is_empty() {
-        true => Ok(Exit::Done),
-        false => Err(Failure::failed(format!(
+    if required.is_empty() {
+        Ok(Exit::Done)
+    } else {
+        Err(Failure::failed(format!(
             "left empty, so beamshare waits: {}. Give what is right: beamshare tag --manual --proposal \
              NUMBER --email ADDRESS (or --last-name, …)",
             required.join("; ")
-        ))),
+        )))
     }
 }
 
@@ -333,10 +335,10 @@ fn typed(
     ];
     for (field, question) in questions {
         let Some(answer) = ask(question, input, screen)? else { return Ok(None) };
-        match answer.is_empty() {
-            true if Field::REQUIRED.contains(&field) => return Ok(None),
-            true => {}
-            false => drop(info.0.insert(field, answer)),
+        if !answer.is_empty() {
+            info.0.insert(field, answer);
+        } else if Field::REQUIRED.contains(&field) {
+            return Ok(None);
         }
     }
     Ok(Some(info))

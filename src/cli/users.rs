@@ -164,7 +164,7 @@ async fn add(journal: &Journal, row: &ExperimentRow, addresses: &[EmailAddress],
         let is_removed =
             people.iter().any(|person| person.email == *address && person.state == PersonState::Removed);
         let is_pi = *address == row.experiment.pi_email;
-        let told = if is_pi && !is_removed {
+        let state = if is_pi && !is_removed {
             "is the PI, and gets the data anyway"
         } else if !journal.add_person(row.id, address, name).await? {
             "is one of them already; stays one whatever the schedule says"
@@ -173,7 +173,7 @@ async fn add(journal: &Journal, row: &ExperimentRow, addresses: &[EmailAddress],
         } else {
             "added"
         };
-        print::line(format_args!("{address}  {told}"));
+        print::line(format_args!("{address}  {state}"));
     }
     if !journal.same_readers(row.id).await?.is_empty() {
         print::line(
@@ -200,7 +200,7 @@ async fn remove(
     for address in addresses {
         let is_pi = *address == row.experiment.pi_email;
         let was_there = journal.remove_person(row.id, address).await?;
-        let told = if is_pi {
+        let state = if is_pi {
             "removed, though the PI: gets nothing of this experiment any more, also when it is tagged again"
         } else if was_there {
             "removed; neither the schedule nor a new tagging brings them back"
@@ -209,7 +209,7 @@ async fn remove(
         };
         let by_settings = config.globus.as_ref().is_some_and(|globus| globus.share_with.contains(address));
         let more = if by_settings { "; keeps the access of share_with in the settings" } else { "" };
-        print::line(format_args!("{address}  {told}{more}"));
+        print::line(format_args!("{address}  {state}{more}"));
     }
     print::line("To undo a removal: beamshare users add ADDRESS");
     Ok(Exit::Done)

@@ -86,10 +86,7 @@ pub fn read_secret(file: &Path) -> Result<SecretString, SecretFileError> {
             text.pop();
         }
     }
-    match text.is_empty() {
-        true => Err(no_secret("is empty")),
-        false => Ok(SecretString::from(text)),
-    }
+    if text.is_empty() { Err(no_secret("is empty")) } else { Ok(SecretString::from(text)) }
 }
 
 /// Keeps a secret in a file of mode 0600 from its first byte on. A file that is there is replaced as a whole.

@@ -225,9 +225,10 @@ fn to_mail_domain(text: &str) -> Result<String, String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
         !part.is_empty() && !part.starts_with('-') && part.chars().all(allowed)
     };
-    match text.split('.').all(label) {
-        true => Ok(text.to_ascii_lowercase()),
-        false => Err(format!("{text:?} is no mail domain like \"example.org\"")),
+    if text.split('.').all(label) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(format!("{text:?} is no mail domain like \"example.org\""))
     }
 }
 

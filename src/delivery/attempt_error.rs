@@ -150,7 +150,7 @@ pub enum HookError {
         /// Its last line, after a colon
         said: String,
     },
-    /// What the hook is told can't be read
+    /// The input of the hook can't be read
     #[error(transparent)]
     Journal(#[from] JournalError),
 }

@@ -30,7 +30,7 @@ impl Deliverer {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("{} has not answered for {PATIENCE:?}", source.name()),
         };
-        tracing::warn!(%experiment, "messages tell nothing new of the schedule: {why}");
+        tracing::warn!(%experiment, "messages have no new data of the schedule: {why}");
         None
     }
 

@@ -15,8 +15,8 @@ use std::sync::Mutex;
 use url::Url;
 use uuid::Uuid;
 
-/// The number of names in a directory that are shown to the operator.
-pub(super) const NAMES_TOLD: usize = 3;
+/// The number of a directory's names that the operator sees.
+pub(super) const NAMES_SHOWN: usize = 3;
 
 /// A Globus collection, or the part of it below a directory.
 pub struct Collection {
@@ -189,7 +189,7 @@ impl Collection {
     /// Deletes one of our rules; one that is gone is fine.
     pub(super) async fn revoke(&self, rule: &str) -> Result<(), StepError> {
         match self.client.transfer().access_rules(self.settings.collection).delete(rule).await {
-            // It counts that nobody has the access any more, so "not found" is believed to the list alone.
+            // The access must really be gone, so "not found" is verified with the list.
             Err(error) if is_missing(&error) => {
                 let listed = self.rules().await?.iter().any(|other| other.id.as_deref() == Some(rule));
                 if listed {
@@ -232,10 +232,10 @@ impl Place for Collection {
 
     async fn look(&self, path: &RelativePath) -> Result<DirectoryState, StepError> {
         let ls = self.client.transfer().ls(self.settings.collection, self.path(path));
-        match ls.show_hidden(true).limit(NAMES_TOLD as u64 + 1).send().await {
+        match ls.show_hidden(true).limit(NAMES_SHOWN as u64 + 1).send().await {
             Ok(listing) if listing.entries.is_empty() => Ok(DirectoryState::Empty),
             Ok(listing) => {
-                let names = listing.entries.into_iter().take(NAMES_TOLD).map(|entry| entry.name);
+                let names = listing.entries.into_iter().take(NAMES_SHOWN).map(|entry| entry.name);
                 Ok(DirectoryState::Occupied(names.collect()))
             }
             Err(error) if is_missing(&error) => Ok(DirectoryState::Missing),
@@ -274,7 +274,7 @@ fn is_missing(error: &globus::Error) -> bool {
     *error.kind() == ErrorKind::NotFound && error.code() != Some("EndpointNotFound")
 }
 
-/// Whom an access rule is for.
+/// The principal of an access rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Principal {
     Identity(Uuid),

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// What the operator has asked for.
+/// The operator's requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct ControlState {
     paused: bool,
     aborted: bool,
-    /// The delivery is to be broken off, at the next moment at which no message is under way
+    /// The delivery is to be broken off as soon as it is not sending a message
     stopping: bool,
     /// Counts the requests to start the next attempts at once
     hurries: u64,
@@ -25,12 +25,12 @@ pub struct Controller {
 #[derive(Clone, Debug)]
 pub struct Control {
     state: watch::Receiver<ControlState>,
-    /// How many messages are under way: from the first command to the mail server to the row that says how it
-    /// went
+    /// The number of messages being sent, from the first command to the mail server to the row with the
+    /// result
     sending: Arc<watch::Sender<usize>>,
 }
 
-/// A message is under way as long as this lives.
+/// A message is being sent as long as this exists.
 pub(super) struct Sending(Arc<watch::Sender<usize>>);
 
 impl Drop for Sending {
@@ -57,7 +57,7 @@ impl Controller {
         self.state.send_modify(|state| state.paused = true);
     }
 
-    /// Goes on after a pause.
+    /// Continues after a pause.
     pub fn go_on(&self) {
         self.state.send_modify(|state| state.paused = false);
     }
@@ -73,8 +73,8 @@ impl Controller {
         self.state.send_modify(|state| state.stopping = true);
     }
 
-    /// Ends when the delivery was told to stop and no message is under way: whether one has been sent can't
-    /// be looked at afterwards.
+    /// Ends when the delivery is to stop and no message is being sent, since nobody can check afterwards
+    /// whether one was sent.
     pub async fn stopped(&self) {
         // Both senders are our own, so neither wait fails.
         let _ = self.state.subscribe().wait_for(|state| state.stopping).await;

@@ -110,11 +110,11 @@ impl Run<'_> {
         let making = with(ClaimState::Making);
         let records: Vec<_> = making.iter().map(|claim| Record::Claim(id, claim)).collect();
         self.progress.note(step, unit, StepStatus::Running, attempt, "making", &records).await?;
-        let mut told = vec![];
+        let mut messages = vec![];
         for claim in &claims {
             match place.make(&claim.path).await {
-                Ok(CreateOutcome::Created) => told.push(format!("{} made", claim.path)),
-                Ok(CreateOutcome::Existed) => told.push(format!("{} was there", claim.path)),
+                Ok(CreateOutcome::Created) => messages.push(format!("{} made", claim.path)),
+                Ok(CreateOutcome::Existed) => messages.push(format!("{} was there", claim.path)),
                 Err(error) => {
                     // The directory was not made, so files found there later may be another group's.
                     let records: Vec<_> = claims.iter().map(|claim| Record::Claim(id, claim)).collect();
@@ -127,7 +127,7 @@ impl Run<'_> {
         }
         let made = with(ClaimState::Made);
         let records: Vec<_> = made.iter().map(|claim| Record::Claim(id, claim)).collect();
-        self.progress.note(step, unit, StepStatus::Done, attempt, &told.join(", "), &records).await?;
+        self.progress.note(step, unit, StepStatus::Done, attempt, &messages.join(", "), &records).await?;
         Ok(())
     }
 }

@@ -186,7 +186,7 @@ impl Run<'_> {
         for Person { email: addressee, reason, .. } in &people.addressees {
             let theirs: Vec<_> = rows.iter().filter(|row| row.addressee == *addressee).collect();
             let copies = recipients.iter().filter(|(to, _)| to == addressee).map(|(_, recipient)| recipient);
-            // Whoever was mailed needs no promise: a later failure of the sharing is that step's to report.
+            // A person who was mailed before is skipped: a later failure of sharing is reported by that step.
             let Some(message) = self.message_to(subject, &context, addressee, copies, &theirs)? else {
                 continue;
             };

@@ -31,7 +31,7 @@ pub struct Options {
     pub only: Option<BTreeSet<Step>>,
     /// Asks the schedule who is on the proposal, also where the configuration serves the PI alone
     pub ask_schedule: bool,
-    /// Who delivers, as others are told meanwhile, e.g. `beamshare run`
+    /// The owner of the experiment's lock, as other processes report it, e.g. `beamshare run`
     pub owner: String,
 }
 
@@ -50,7 +50,7 @@ impl Options {
 /// How a delivery ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// Everything that was asked for is done
+    /// All requested steps are done
     Done,
     /// A step needs a person; the others were done
     Failed {
@@ -265,7 +265,7 @@ impl Run<'_> {
         let is_expected = self.expects(step);
         match step {
             Step::Dirs if is_expected => ended.extend(self.with_hooks(step, self.dirs()).await),
-            // What is to be shared is made first.
+            // A directory is made before it is shared.
             Step::Globus if is_expected || self.expects(Step::Share) => {
                 ended.extend(self.with_hooks(step, self.globus()).await);
             }

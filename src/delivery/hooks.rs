@@ -79,12 +79,12 @@ impl Run<'_> {
             .max(row.map_or(0, |row| u32::try_from(row.attempts).unwrap_or(u32::MAX)).saturating_add(1));
         self.progress.note(step, unit, StepStatus::Running, attempts, "running", &[]).await?;
         match self.run_hook(step, hook, attempts).await {
-            Ok(told) => self.progress.note(step, unit, StepStatus::Done, attempts, &told, &[]).await?,
+            Ok(message) => self.progress.note(step, unit, StepStatus::Done, attempts, &message, &[]).await?,
             Err(error) if hook.required() => return Err(error.into()),
             Err(error) => {
                 tracing::error!(%step, %unit, "{error}");
-                let told = format!("failed: {error}");
-                self.progress.note(step, unit, StepStatus::Skipped, attempts, &told, &[]).await?;
+                let message = format!("failed: {error}");
+                self.progress.note(step, unit, StepStatus::Skipped, attempts, &message, &[]).await?;
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The inspection of an experiment's directories before anything is made.
 
-use super::collection::{Collection, NAMES_TOLD};
+use super::collection::{Collection, NAMES_SHOWN};
 use super::obstacle::Obstacle;
 use crate::domain::{RelativePath, Retry, StepError};
 use crate::places::{DirectoryState, Place};
@@ -81,7 +81,7 @@ pub(super) fn occupied(
     };
     match found {
         DirectoryState::Missing | DirectoryState::Empty => None,
-        DirectoryState::Occupied(names) if names.len() < NAMES_TOLD && names.iter().all(is_own) => None,
+        DirectoryState::Occupied(names) if names.len() < NAMES_SHOWN && names.iter().all(is_own) => None,
         DirectoryState::Occupied(names) => {
             Some(Obstacle::Occupied { place: place.to_owned(), path: path.clone(), names: names.clone() })
         }

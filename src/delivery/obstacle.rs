@@ -147,7 +147,7 @@ impl Obstacle {
 
     /// Whether approving it settles this claim.
     ///
-    /// `covers` tells whether a rule's path on a place's collection is a directory or lies below it.
+    /// `covers` returns whether a rule's path on a place's collection is a directory or lies below it.
     pub(super) fn settles(&self, claim: &Claim, covers: impl Fn(&str, &RelativePath, &str) -> bool) -> bool {
         match self {
             // Approving that two groups share a directory approves its content in every place.

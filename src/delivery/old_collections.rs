@@ -53,13 +53,13 @@ impl Run<'_> {
             let collection = &collection;
             async move {
                 self.progress.show(Step::Share, unit, StepStatus::Running, "looking at its access rules");
-                let (rules, told) = match rules.access_rules(id).list().await {
+                let (rules, message) = match rules.access_rules(id).list().await {
                     Ok(listed) => (Some(listed.rules), ""),
                     // Nobody reads a collection that is gone.
                     Err(error) if *error.kind() == ErrorKind::NotFound => (None, "is not there any more"),
                     Err(error) => return Err(collection.step_error(&error).into()),
                 };
-                self.progress.note(Step::Share, unit, StepStatus::Done, attempt, told, &[]).await?;
+                self.progress.note(Step::Share, unit, StepStatus::Done, attempt, message, &[]).await?;
                 Ok(rules)
             }
             .boxed()

@@ -2,7 +2,7 @@
 //! hand, and `share_with`.
 //!
 //! The people are in the journal. The schedule adds and removes people; where it can't be asked, or its
-//! answer does not tell, they stay as they are. The PI is one of them unless removed by hand.
+//! answer does not list people, they stay as they are. The PI is one of them unless removed by hand.
 
 use super::deliverer::Deliverer;
 use super::person::{People, Person};
@@ -21,7 +21,7 @@ pub enum Refreshed {
     Changed,
     /// The same as before
     Same,
-    /// Nothing, since the answer does not tell who is on the proposal; the reason
+    /// Nothing, since the answer does not list the people of the proposal; the reason
     Unusable(String),
 }
 

@@ -12,7 +12,7 @@ use crate::mail::{PiChangeContext, new_message_id};
 use futures::FutureExt;
 
 impl Run<'_> {
-    /// Mails everyone concerned about replacements that they were not told of yet.
+    /// Mails the people concerned about replacements, once for each.
     pub(super) async fn tell_pi_changes(&self) -> Vec<StepResult> {
         let Some(setup) = &self.deliverer.mail_setup else { return vec![] };
         let unit = &Unit::PiChanges;
@@ -22,7 +22,7 @@ impl Run<'_> {
             Err(ended) => return vec![ended],
         };
         let mut ended = vec![];
-        for change in changes.iter().filter(|change| !change.told) {
+        for change in changes.iter().filter(|change| !change.is_mailed) {
             ended.extend(self.tell_pi_change(setup, change).await.err());
         }
         ended

@@ -135,8 +135,8 @@ pub(super) fn summary(units: &Units) -> (StepStatus, String) {
     } else {
         Skipped
     };
-    let mut told: Vec<_> = units.iter().filter(|(_, (_, message))| !message.is_empty()).collect();
-    told.sort_by_key(|(_, (status, _))| match status {
+    let mut shown: Vec<_> = units.iter().filter(|(_, (_, message))| !message.is_empty()).collect();
+    shown.sort_by_key(|(_, (status, _))| match status {
         Failed => 0,
         Running => 1,
         Pending => 2,
@@ -145,7 +145,7 @@ pub(super) fn summary(units: &Units) -> (StepStatus, String) {
         Skipped => 3,
         Done => 4,
     });
-    let message = told.into_iter().map(|(unit, (_, message))| match unit {
+    let message = shown.into_iter().map(|(unit, (_, message))| match unit {
         Unit::GlobusDirectory => message.clone(),
         _ => format!("{unit}: {message}"),
     });

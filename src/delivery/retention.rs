@@ -2,7 +2,7 @@
 //!
 //! All access to an experiment's data ends at one moment: `retention` after the end of the beam time where
 //! the schedule has it, else after the first access. The starting point is recorded once, so a later delivery
-//! does not change the day that users were told. Only another `retention` in the settings does.
+//! does not change the day that users were given. Only another `retention` in the settings does.
 
 use super::deliverer::Deliverer;
 use super::execute::Run;

@@ -164,7 +164,7 @@ impl Run<'_> {
                 (&again, &rows_now)
             }
         };
-        let mut told = match grant.ends {
+        let mut message = match grant.ends {
             Some(ends) => format!("shared until {}", self.deliverer.day(ends)),
             None => "shared".to_owned(),
         };
@@ -180,7 +180,7 @@ impl Run<'_> {
                     let ours = row.is_some_and(|row| is_ours(row, rule));
                     let known = row.filter(|_| ours).map(|row| row.expires_at);
                     if let Some(note) = self.update_rule(grant, rule, known).await? {
-                        told = note;
+                        message = note;
                     }
                     (rule.id.clone(), ours, if ours { grant.ends } else { rule.expiration_date })
                 }
@@ -209,7 +209,7 @@ impl Run<'_> {
         let served = ServedRow::new(self.delivery.number, &person.email, &person.name, person.reason.into());
         let served = ServedRow { shared: true, ..served };
         let records: Vec<_> = granted.iter().map(Record::Access).chain([Record::Served(&served)]).collect();
-        self.progress.note(step, &unit, StepStatus::Done, attempt, &told, &records).await?;
+        self.progress.note(step, &unit, StepStatus::Done, attempt, &message, &records).await?;
         Ok(())
     }
 
@@ -229,11 +229,11 @@ impl Run<'_> {
             if rule.permissions != wanted || !same_end(rule.expiration_date, ends) {
                 grant.shared.collection.change(id, ends).await?;
             }
-            let told = || match ends {
+            let message = || match ends {
                 Some(ends) => format!("shared until {}, as set by hand", self.deliverer.day(ends)),
                 None => "shared without end, as set by hand".to_owned(),
             };
-            return Ok(by_hand.then(told));
+            return Ok(by_hand.then(message));
         }
         if rule.permissions == wanted {
             return Ok(Some("had access already".to_owned()));

@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use url::Url;
 
-/// What was found, and what was not.
+/// The findings of the demo: what was found, and what is missing.
 pub struct Finding {
     rules: Vec<AccessRule>,
     people: Identities,
@@ -129,7 +129,7 @@ fn text_part<'m>(mail: &'m ParsedMail<'m>) -> Option<&'m ParsedMail<'m>> {
     mail.parts().find(|part| part.ctype.mimetype == "text/plain")
 }
 
-/// The directories below, as `ls` would tell their modes.
+/// The directories below, with their modes as `ls` shows them.
 fn show_tree(folder: &Path, indent: &str) {
     let mut entries: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().collect();
     entries.sort_by_key(std::fs::DirEntry::file_name);

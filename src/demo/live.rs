@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// What is followed.
+/// The records that are followed.
 const RECORDS: [Record; 22] = [
     Record::Status,
     Record::StatusMsg,
@@ -36,10 +36,10 @@ const RECORDS: [Record; 22] = [
     Record::SyncFiles,
 ];
 
-/// After this long without news, everything that a delivery has to say is there.
+/// The records of a delivery are complete after this time without a change.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// What the followed records say.
+/// The texts of the followed records.
 #[derive(Default)]
 pub struct StatusTexts(BTreeMap<Record, String>);
 
@@ -58,28 +58,28 @@ impl StatusTexts {
     }
 }
 
-/// The view.
+/// The view of the status records.
 pub struct Live {
-    news: mpsc::UnboundedReceiver<(Record, TextEvent)>,
-    board: StatusTexts,
-    /// From when on changes are shown
+    events: mpsc::UnboundedReceiver<(Record, TextEvent)>,
+    texts: StatusTexts,
+    /// The time from which on changes are shown
     zero: Option<Instant>,
 }
 
 impl Live {
     pub fn new(context: &Context) -> Result<Live> {
-        let (sender, news) = mpsc::unbounded_channel();
+        let (sender, events) = mpsc::unbounded_channel();
         for record in RECORDS {
             let channel =
                 TextChannel::new(context, &format!("{SHARE}{record}")).map_err(|error| error.to_string())?;
             let sender = sender.clone();
             tokio::spawn(async move { while sender.send((record, channel.next().await)).is_ok() {} });
         }
-        Ok(Live { news, board: StatusTexts::default(), zero: None })
+        Ok(Live { events, texts: StatusTexts::default(), zero: None })
     }
 
-    pub fn board(&self) -> &StatusTexts {
-        &self.board
+    pub fn texts(&self) -> &StatusTexts {
+        &self.texts
     }
 
     /// Shows the changes from now on, with their times after `zero`.
@@ -90,7 +90,7 @@ impl Live {
     /// Follows the records until `reached`.
     ///
     /// # Errors
-    /// `what` did not come about in time, or a part ended.
+    /// `what` did not happen in time, or a part ended.
     pub async fn until(
         &mut self,
         what: &str,
@@ -99,14 +99,14 @@ impl Live {
     ) -> Result<()> {
         let limit = tokio::time::sleep(LIMIT);
         tokio::pin!(limit);
-        while !reached(&self.board) {
+        while !reached(&self.texts) {
             tokio::select! {
-                Some((record, event)) = self.news.recv() => self.take(record, event),
+                Some((record, event)) = self.events.recv() => self.take(record, event),
                 ended = parts.ended() => return Err(ended),
                 () = &mut limit => return Err(format!(
                     "not within {LIMIT:?}: {what}. {SHARE}Status reads '{}', {SHARE}StatusMsg '{}'",
-                    self.board.text(Record::Status),
-                    self.board.text(Record::StatusMsg),
+                    self.texts.text(Record::Status),
+                    self.texts.text(Record::StatusMsg),
                 )),
             }
         }
@@ -117,19 +117,19 @@ impl Live {
     pub async fn drain(&mut self, parts: &mut Parts<'_>) -> Result<()> {
         loop {
             tokio::select! {
-                Some((record, event)) = self.news.recv() => self.take(record, event),
+                Some((record, event)) = self.events.recv() => self.take(record, event),
                 ended = parts.ended() => return Err(ended),
                 () = tokio::time::sleep(QUIET) => return Ok(()),
             }
         }
     }
 
-    /// Follows the records for ever; a part that ends is started again.
+    /// Follows the records for ever; a part that ends is restarted.
     pub async fn for_ever(&mut self, parts: &mut Parts<'_>) -> Result<ExitCode> {
         loop {
             tokio::select! {
-                Some((record, event)) = self.news.recv() => self.take(record, event),
-                revived = parts.revive() => revived?,
+                Some((record, event)) = self.events.recv() => self.take(record, event),
+                restarted = parts.restart_ended() => restarted?,
             }
         }
     }
@@ -138,12 +138,12 @@ impl Live {
         let text = match event {
             TextEvent::Text(text) => text.text,
             TextEvent::Disconnected => {
-                self.board.0.remove(&record);
+                self.texts.0.remove(&record);
                 return;
             }
             TextEvent::Connected(_) | TextEvent::TextsLost | TextEvent::Unreadable(_) => return,
         };
-        let before = self.board.0.insert(record, text.clone());
+        let before = self.texts.0.insert(record, text.clone());
         let changed = before.as_ref() != Some(&text) && !text.is_empty();
         if let Some(zero) = self.zero.filter(|_| changed) {
             let seconds = zero.elapsed().as_secs_f64();
@@ -152,7 +152,7 @@ impl Live {
     }
 }
 
-/// States in the colours of their alarms, on a terminal; texts without anything that it would obey.
+/// States in the colours of their alarms on a terminal; control characters are replaced.
 fn paint(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
     let colour = match text.as_str() {

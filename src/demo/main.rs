@@ -55,7 +55,7 @@ enum Verb {
     Tag(Tag),
 }
 
-/// Prints a line. Whoever started the demo may have stopped reading; that is no reason to leave its parts
+/// Prints a line. The reader may have closed the pipe, which is no reason to leave its parts
 /// behind.
 fn say(line: impl fmt::Display) {
     let mut out = std::io::stdout();
@@ -94,7 +94,7 @@ fn demo(arguments: Arguments) -> Result<ExitCode> {
             code = signals.next() => Ok(code),
         };
         parts.stop().await;
-        stage.strike(played.is_err());
+        stage.clean_up(played.is_err());
         played
     })
 }
@@ -104,11 +104,11 @@ async fn play(stage: &Stage, parts: &mut Parts<'_>, once: bool) -> Result<ExitCo
     let context = Context::new().map_err(|error| error.to_string())?;
     let mut live = Live::new(&context)?;
     parts.start_ioc()?;
-    live.until("the soft IOC serves the records", parts, |board| board.says(Record::Alive)).await?;
+    live.until("the soft IOC serves the records", parts, |texts| texts.says(Record::Alive)).await?;
     parts.start_simulator().await?;
     parts.start_beamshare()?;
-    let waits_for_a_group = |board: &live::StatusTexts| {
-        board.is(Record::Alive, "Running") && board.text(Record::StatusMsg).starts_with("No user group")
+    let waits_for_a_group = |texts: &live::StatusTexts| {
+        texts.is(Record::Alive, "Running") && texts.text(Record::StatusMsg).starts_with("No user group")
     };
     live.until("beamshare serves the beamline", parts, waits_for_a_group).await?;
 
@@ -119,9 +119,9 @@ async fn play(stage: &Stage, parts: &mut Parts<'_>, once: bool) -> Result<ExitCo
         "\nWhat the screen says (by Channel Access monitors; seconds since the last put; settle is 1 s):\n"
     ));
     live.show_from(zero);
-    let ended = |board: &live::StatusTexts| {
-        ["Done", "Failed", "Approval"].iter().any(|state| board.is(Record::Status, state))
-            && board.is(Record::Run, "Idle")
+    let ended = |texts: &live::StatusTexts| {
+        ["Done", "Failed", "Approval"].iter().any(|state| texts.is(Record::Status, state))
+            && texts.is(Record::Run, "Idle")
     };
     live.until("the delivery ends", parts, ended).await?;
     live.drain(parts).await?;
@@ -129,12 +129,12 @@ async fn play(stage: &Stage, parts: &mut Parts<'_>, once: bool) -> Result<ExitCo
     let status =
         TextChannel::new(&context, &format!("{SHARE}{}", Record::Status)).map_err(|e| e.to_string())?;
     let status = status.get(LIMIT).await.map_err(|error| error.to_string())?.text;
-    let finding = finding::look(stage, &group, live.board().text(Record::DataLink)).await?;
+    let finding = finding::look(stage, &group, live.texts().text(Record::DataLink)).await?;
     finding.show(stage);
     if status != BeamlineStatus::Done.to_string() {
         return Err(format!(
             "{SHARE}Status reads {status}, not Done: {}",
-            live.board().text(Record::StatusMsg)
+            live.texts().text(Record::StatusMsg)
         ));
     }
     if !finding.missing.is_empty() {
@@ -142,8 +142,8 @@ async fn play(stage: &Stage, parts: &mut Parts<'_>, once: bool) -> Result<ExitCo
     }
     moving::write(stage, &group)?;
     live.show_from(std::time::Instant::now());
-    let moved = |board: &live::StatusTexts| {
-        board.is(Record::SyncSts, "Done") && board.is(Record::RunCount, "2") && ended(board)
+    let moved = |texts: &live::StatusTexts| {
+        texts.is(Record::SyncSts, "Done") && texts.is(Record::RunCount, "2") && ended(texts)
     };
     live.until("the files are moved, and their copy is shared", parts, moved).await?;
     live.drain(parts).await?;

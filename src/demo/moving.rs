@@ -47,9 +47,10 @@ pub async fn look(stage: &Stage, group: &Group) -> Result<Vec<String>> {
     let people = globus.auth().identities().by_usernames(&[&group.email]).send().await;
     let pi = people.map_err(|error| error.to_string())?.iter().next().map(|person| person.id);
     let path = format!("/2bm/{directory}/");
-    match pi.is_some_and(|pi| rules.iter().any(|rule| rule.is_for(pi) && rule.path == path)) {
-        true => say(format_args!("  {} may read {path} there, too", group.email)),
-        false => missing.push(format!("access rule for {} on {path} of the archive", group.email)),
+    if pi.is_some_and(|pi| rules.iter().any(|rule| rule.is_for(pi) && rule.path == path)) {
+        say(format_args!("  {} may read {path} there, too", group.email))
+    } else {
+        missing.push(format!("access rule for {} on {path} of the archive", group.email))
     }
     match find_message(&stage.path("outbox"), &group.email, &ARCHIVE.to_string())? {
         Some((file, text)) => {

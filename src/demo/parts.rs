@@ -21,9 +21,9 @@ sys.stdin.read()
 os._exit(0)
 ";
 
-/// How long a part may take to end when it is told to.
+/// How long a part may take to end after SIGTERM.
 const STOP_LIMIT: Duration = Duration::from_secs(8);
-/// A part that ends before is broken, and not started again.
+/// A part that ends earlier is broken, and is not restarted.
 const SHORTEST_LIFE: Duration = Duration::from_secs(3);
 
 /// One process.
@@ -101,21 +101,21 @@ impl<'s> Parts<'s> {
         Ok(())
     }
 
-    /// Waits until a part ends; says which and why. Cancel-safe.
+    /// Waits until a part ends, and returns a report of it. Cancel-safe.
     pub async fn ended(&mut self) -> String {
         let (part, status) = self.next_end().await;
-        part.obituary(status)
+        part.exit_report(status)
     }
 
     /// Waits until a part ends, and starts it again, as a service manager does.
     ///
     /// # Errors
-    /// One that ended as soon as it had started.
-    pub async fn revive(&mut self) -> Result<()> {
+    /// The report of a part that ended right after its start.
+    pub async fn restart_ended(&mut self) -> Result<()> {
         let (part, status) = self.next_end().await;
-        let (name, obituary, lived) = (part.name, part.obituary(status), part.started.elapsed());
+        let (name, exit_report, lived) = (part.name, part.exit_report(status), part.started.elapsed());
         if lived < SHORTEST_LIFE {
-            return Err(obituary);
+            return Err(exit_report);
         }
         say(format_args!("The {name} has ended ({status}); it is started again"));
         self.parts.retain(|part| part.name != name);
@@ -149,7 +149,7 @@ impl<'s> Parts<'s> {
         self.parts.iter().find(|part| part.name == name).and_then(|part| part.child.id())
     }
 
-    /// Ends all of them, the last one first: beamshare while it still has its IOC, to say good-bye.
+    /// Ends all parts, the last one first, so that beamshare still reaches its IOC when it stops.
     pub async fn stop(&mut self) {
         while let Some(mut part) = self.parts.pop() {
             drop(part._stdin.take());
@@ -165,7 +165,7 @@ impl<'s> Parts<'s> {
 }
 
 impl Part {
-    fn obituary(&self, status: ExitStatus) -> String {
+    fn exit_report(&self, status: ExitStatus) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = log.lines().collect();
         let tail = lines[lines.len().saturating_sub(8)..].join("\n  ");

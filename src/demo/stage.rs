@@ -1,5 +1,5 @@
-//! Where the demo plays: a fresh folder with everything in it, ports of its own, and an environment in which
-//! Channel Access reaches nothing but loopback.
+//! The surroundings of the demo: a new folder with all files, ports of its own, and an environment in which
+//! Channel Access reaches only loopback.
 
 use super::{Result, SHARE, USER_INFO};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
@@ -9,7 +9,7 @@ use uuid::{Uuid, uuid};
 
 /// The service's client id at the simulator.
 pub const SERVICE: Uuid = uuid!("11111111-1111-4111-8111-111111111111");
-/// Its secret, which opens nothing but the simulator of this demo.
+/// Its secret, which is valid only for the simulator of this demo.
 pub const SECRET: &str = "open-sesame";
 /// The guest collection at the simulator.
 pub const COLLECTION: Uuid = uuid!("22222222-2222-4222-8222-222222222222");
@@ -23,7 +23,7 @@ const COPY_TEMPLATE: &str = include_str!("../../config/message_copy.txt");
 const TEXT_TEMPLATE: &str = include_str!("../../config/message.txt");
 const HTML_TEMPLATE: &str = include_str!("../../config/message.html");
 
-/// The folder and everything that the parts need to know.
+/// The folder and the addresses that the parts use.
 pub struct Stage {
     folder: PathBuf,
     temporary: Option<tempfile::TempDir>,
@@ -39,7 +39,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Finds what is needed, and writes the settings.
+    /// Finds the programs, and writes all files.
     pub fn set(folder: Option<PathBuf>) -> Result<Stage> {
         let (programs, root) = find_programs()?;
         let python = find_python(&root)?;
@@ -54,7 +54,7 @@ impl Stage {
         let [server_port, repeater_port, globus_port] = free_ports()?;
         let stage =
             Stage { folder, temporary, root, programs, python, server_port, repeater_port, globus_port };
-        stage.furnish()?;
+        stage.write_files()?;
         Ok(stage)
     }
 
@@ -71,7 +71,7 @@ impl Stage {
         format!("127.0.0.1:{}", self.globus_port)
     }
 
-    /// What this process and every part has in its environment, and a terminal that wants to join in.
+    /// The environment of this process and all parts, and of a terminal that joins in.
     pub fn environment(&self) -> [(&'static str, String); 8] {
         [
             ("EPICS_CA_ADDR_LIST", "127.0.0.1".into()),
@@ -85,7 +85,7 @@ impl Stage {
         ]
     }
 
-    /// What a terminal or a site may have set that would lead elsewhere.
+    /// Variables of the caller that would lead elsewhere.
     fn foreign() -> Vec<String> {
         let epics = |name: &str| name.starts_with("EPICS_CA_") || name.starts_with("EPICS_CAS_");
         let others = ["no_proxy", "BEAMSHARE_CONFIG", "BEAMSHARE_LOG"];
@@ -110,8 +110,8 @@ impl Stage {
         }
     }
 
-    /// Takes the temporary folder away; after a failure it stays, to be looked at.
-    pub fn strike(mut self, failed: bool) {
+    /// Removes the temporary folder. After a failure it stays for inspection.
+    pub fn clean_up(mut self, failed: bool) {
         let Some(temporary) = self.temporary.take() else { return };
         if failed {
             eprintln!("The logs and everything else stay in {}", temporary.keep().display());
@@ -120,7 +120,7 @@ impl Stage {
         }
     }
 
-    fn furnish(&self) -> Result<()> {
+    fn write_files(&self) -> Result<()> {
         for folder in ["data", "globus/2bm", "archive/2bm", "outbox"] {
             let path = self.path(folder);
             std::fs::create_dir_all(&path)
@@ -218,7 +218,7 @@ path = "journal.sqlite"
         )
     }
 
-    /// For another terminal: where the IOC is, and caput and caget for those who have no EPICS base.
+    /// For another terminal: the IOC's address, and caput and caget where EPICS base is not installed.
     fn shell(&self) -> String {
         let exports: String =
             self.environment().iter().map(|(name, value)| format!("export {name}={value}\n")).collect();

@@ -14,10 +14,11 @@ pub struct Command {
 }
 
 impl Command {
-    /// Checks the arguments with an experiment that has everything and with one that has the least.
+    /// Checks the arguments with an experiment that has all fields and with one that has only the required
+    /// ones.
     ///
     /// # Errors
-    /// Says which argument can't be used, and why.
+    /// Names the argument that can't be used, and the reason.
     pub fn parse(command: &[String]) -> Result<Command, String> {
         let Some((program, arguments)) = command.split_first() else { return Err("is empty".to_owned()) };
         if program.contains("{{") || program.contains("{%") {
@@ -64,13 +65,14 @@ impl Command {
                 let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
                 format!("{argument:?}: {}{detail}", error.kind())
             })?;
-            match text.starts_with('-') && !argument.starts_with('-') {
-                true => Err(format!(
+            if text.starts_with('-') && !argument.starts_with('-') {
+                Err(format!(
                     "the argument {argument:?} comes out as {text:?}, which the program would take for an \
                      option; write it behind the option's name (\"--name={argument}\"), or use the \
                      environment variables"
-                )),
-                false => Ok(text.into()),
+                ))
+            } else {
+                Ok(text.into())
             }
         };
         self.arguments.iter().map(render).collect()
@@ -120,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_can_not_work_is_told_at_once() {
-        for (arguments, told) in [
+        for (arguments, expected) in [
             (&["{{ pi_lastname }}"][..], "pi_lastname"),
             (&["{{ path"], "syntax error"),
             (&["a\0b"], "NUL"),
@@ -128,7 +130,7 @@ mod tests {
             (&["{% for a in range(100000) %}{% for b in range(100000) %}x{% endfor %}{% endfor %}"], "fuel"),
         ] {
             let error = parse(arguments).unwrap_err();
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
         assert!(Command::parse(&[]).is_err());
         assert!(Command::parse(&["/opt/{{ path }}".to_owned()]).unwrap_err().contains("can't be a template"));

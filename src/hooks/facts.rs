@@ -2,10 +2,10 @@ use crate::mail::MessageContext;
 use serde::Serialize;
 use serde_json::Value;
 
-/// What a hook is told.
+/// The input of a hook.
 #[derive(Clone, Debug, Serialize)]
 pub struct Facts {
-    /// What templates can use, too
+    /// The fields that templates have too
     #[serde(flatten)]
     pub context: MessageContext,
     /// All directories, the first tree's first
@@ -18,9 +18,9 @@ pub struct Facts {
     pub step: String,
     /// The delivery's number
     pub delivery: i64,
-    /// Why it delivers, e.g. `user_info` or `run`
+    /// The cause of the delivery, e.g. `user_info` or `run`
     pub cause: String,
-    /// How often this delivery has begun to run the hook: from 2 on, it may have run before
+    /// The number of times this delivery has started the hook, from 1
     pub attempt: u32,
     /// The settings' file
     pub config: String,
@@ -33,8 +33,8 @@ impl Facts {
     }
 
     /// The environment variables: each name that templates know, in capitals, with BEAMSHARE_ before it.
-    /// Lists of texts have a line end between their items (no text has one in it); what is more than that is
-    /// in the JSON alone.
+    /// Lists of texts have a line end between their items; no text contains one. Nested values are only in
+    /// the JSON.
     pub fn environment(&self) -> Vec<(String, String)> {
         let Value::Object(facts) = self.json() else { return vec![] };
         let text = |value: &Value| match value {
@@ -47,13 +47,13 @@ impl Facts {
             _ => None,
         };
         let named = facts.iter().filter_map(|(name, value)| {
-            // A NUL would end the value, and is no text.
+            // A NUL would end the value.
             Some((format!("BEAMSHARE_{}", name.to_ascii_uppercase()), text(value)?.replace('\0', "")))
         });
         named.collect()
     }
 
-    /// For trying out what needs facts.
+    /// Facts for tests and checks.
     pub(super) fn sample(context: MessageContext) -> Facts {
         Facts {
             paths: vec![context.path.clone()],

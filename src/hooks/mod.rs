@@ -1,7 +1,7 @@
 //! The facility's own programs, before or after a step of a delivery.
 //!
-//! No shell is involved, and what users and PVs say reaches a program by the values of environment variables
-//! with fixed names, by its standard input as JSON, and by arguments that can't become options.
+//! No shell is involved. Texts of users and PVs reach a program as values of environment variables with fixed
+//! names, as JSON on its standard input, and as arguments that can't become options.
 
 mod check;
 mod command;

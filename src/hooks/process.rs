@@ -12,10 +12,9 @@ use tokio::net::unix::pipe;
 use tokio::process::Child;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// How long a program that took too long may take to end by itself once it is told to.
+/// How long a program may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long the output is read after the program's end: what it left in the background may keep it open for
-/// ever.
+/// How long the output is read after the program's end, since a background process may keep it open for ever.
 const LEFT_OVER: Duration = Duration::from_secs(1);
 /// Longest line of output in the log, in bytes.
 const LINE_MAX: usize = 500;
@@ -44,7 +43,7 @@ impl Ended {
 }
 
 /// Runs the program to its end, or to `limit`, when it is killed with its process group. Dropping the future
-/// kills the group, too. `log` gets each line of its standard output and error, in the order in which they
+/// also kills the group. `log` gets each line of its standard output and error, in the order in which they
 /// were written.
 ///
 /// # Errors
@@ -67,13 +66,13 @@ pub async fn run(
         .stderr(to_output)
         .process_group(0)
         .kill_on_drop(true);
-    // What beamshare itself was started with is none of the delivery's facts.
+    // The variables that beamshare itself was started with are not input of the hook.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BEAMSHARE_"))
     {
         process.env_remove(name);
     }
     process.envs(facts.environment());
-    // A program that outlives a killed beamshare would run beside itself after the restart.
+    // A program that outlived a killed beamshare would run twice at the same time after the restart.
     // SAFETY: the closure makes one system call, prctl, and allocates nothing.
     unsafe {
         process.pre_exec(|| {
@@ -96,7 +95,7 @@ pub async fn run(
         }
     };
     if status.is_some() {
-        // It is reaped: its number may soon be another's.
+        // It is reaped, so its number may be reused.
         group.forget();
     } else {
         tokio::select! {
@@ -112,7 +111,8 @@ pub async fn run(
     Ok(Ended { status, last_line: lines.end() })
 }
 
-/// The facts as JSON, in a file without a name: whether and when the program reads it is its own business.
+/// The facts as JSON in a file without a name, so that beamshare does not wait for a program that does not
+/// read them.
 fn input(facts: &Facts) -> std::io::Result<Stdio> {
     let mut file = tempfile::tempfile()?;
     writeln!(file, "{:#}", facts.json())?;
@@ -132,7 +132,7 @@ impl Group {
         self.0 = None;
     }
 
-    /// Asks it to end, and makes it end.
+    /// Asks the group to end, and kills it after a while.
     async fn end(&self) {
         let Some(leader) = self.0 else { return };
         let _ = kill_process_group(leader, Signal::TERM);
@@ -157,7 +157,7 @@ impl Drop for Group {
     }
 }
 
-/// Output, line by line, no more of it than a log should hold.
+/// The output, line by line, limited to what a log should hold.
 struct Lines<L> {
     log: L,
     line: Vec<u8>,
@@ -166,7 +166,7 @@ struct Lines<L> {
 }
 
 impl<L: FnMut(&str)> Lines<L> {
-    /// Takes in what there is; false at the end. Cancel-safe.
+    /// Reads the available output; false at its end. Cancel-safe.
     async fn read(&mut self, output: &mut (impl AsyncRead + Unpin)) -> bool {
         let mut bytes = [0; 4096];
         let Ok(count @ 1..) = output.read(&mut bytes).await else { return false };
@@ -184,7 +184,7 @@ impl<L: FnMut(&str)> Lines<L> {
         while self.read(output).await {}
     }
 
-    /// Reads on for as long as it is polled.
+    /// Reads as long as it is polled.
     async fn drain(&mut self, output: &mut (impl AsyncRead + Unpin), open: bool) {
         if open {
             self.read_all(output).await;

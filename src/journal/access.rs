@@ -25,9 +25,9 @@ pub enum GrantReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccessState {
-    /// No rule stood there, and one is being made: after a kill, an equal rule found there is ours
+    /// No rule was there, and one is being made: an equal rule that is found after a kill is ours
     Wanted,
-    /// The rule stands
+    /// The rule exists
     Granted,
     /// Our rule is being deleted
     Revoking,
@@ -38,7 +38,7 @@ pub enum AccessState {
 /// A person's access to one directory of an experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessRow {
-    /// Whose directory
+    /// The experiment whose directory it is
     pub experiment: Uuid,
     /// The person's Globus identity
     pub identity: Uuid,
@@ -94,7 +94,7 @@ impl Journal {
         Ok(())
     }
 
-    /// The experiment's people and how far their access has come, in the order in which it was last changed.
+    /// The experiment's people and the state of their access, in the order of the last change.
     pub async fn access(&self, experiment: Uuid) -> Result<Vec<AccessRow>, JournalError> {
         let rows =
             sqlx::query("SELECT * FROM access_rule WHERE experiment = $1 ORDER BY changed_at, email, path")
@@ -105,7 +105,7 @@ impl Journal {
         rows.iter().map(|row| self.access_row(row)).collect()
     }
 
-    /// Whose access an access rule of a collection is, as far as beamshare had to do with it.
+    /// The access that an access rule of a collection belongs to, if beamshare has recorded one.
     pub async fn access_by_rule(&self, collection: Uuid, rule: &str) -> Result<Vec<AccessRow>, JournalError> {
         let rows =
             sqlx::query("SELECT * FROM access_rule WHERE collection = $1 AND rule = $2 ORDER BY changed_at")

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-/// What is remembered of the file, to notice that it is another one.
+/// The identity of the file, by which a replacement is noticed.
 #[derive(Debug)]
 pub(super) struct Presence {
     device: u64,
@@ -18,7 +18,7 @@ pub(super) struct Presence {
     last: Mutex<LastSeen>,
 }
 
-/// As the file was found when it was last looked into.
+/// The file as it was last read.
 #[derive(Debug, Default)]
 struct LastSeen {
     modified: Option<SystemTime>,

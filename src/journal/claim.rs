@@ -12,7 +12,7 @@ use uuid::Uuid;
 pub enum ClaimState {
     /// Claimed by name; the directory is still to be inspected before anything is made or shared
     Claimed,
-    /// An operator has approved that the experiment enters it, whatever stands there
+    /// An operator has approved that the experiment enters it, whatever it contains
     Approved,
     /// Inspected and being made; after a kill, the content is ours
     Making,
@@ -47,8 +47,8 @@ pub struct Conflict {
 impl Journal {
     /// The claims of other experiments on this path, on one above it or on one below it, in any place: places
     /// get renamed and often show one file system. Capitals make no difference. `own` is the experiment's id,
-    /// where it has one. No conflict are other experiments of the same proposal and the same principal
-    /// investigator, and those that were let in because the same person alone reads both.
+    /// where it has one. Other experiments of the same proposal and principal investigator do not conflict,
+    /// nor do those that were accepted because only one person reads both.
     pub async fn conflicts(
         &self,
         experiment: &Experiment,
@@ -212,7 +212,7 @@ impl Journal {
     }
 }
 
-/// The owner as it stands in the journal; capitals make no difference.
+/// The owner as the journal stores it; capitals make no difference.
 pub(super) fn owner_key(owner: &Owner) -> String {
     match owner {
         Owner::Proposal(number) => format!("proposal {}", number.trim().to_lowercase()),

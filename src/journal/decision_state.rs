@@ -4,7 +4,7 @@ use crate::domain::decision::{DecisionState, Watched, Window};
 use sqlx::{Row, Sqlite, Transaction};
 
 impl Journal {
-    /// What decisions depend on; empty in a new journal.
+    /// The state that decisions depend on; empty in a new journal.
     pub async fn decision_state(&self) -> Result<DecisionState, JournalError> {
         let row =
             sqlx::query("SELECT baseline, whole, orders, watched FROM decision_state WHERE only_row = 1")
@@ -32,7 +32,7 @@ impl Journal {
         Ok(state)
     }
 
-    /// Keeps all of it.
+    /// Stores the whole state.
     pub async fn set_decision_state(&self, state: &DecisionState) -> Result<(), JournalError> {
         sqlx::query(
             "INSERT INTO decision_state (only_row, baseline, whole, orders, watched, changed_at) \

@@ -25,7 +25,7 @@ pub enum Cause {
     Schedule,
     /// `beamshare users` has added or removed someone
     Users,
-    /// A pair of `[[sync]]` has made the first of a copy that is to be shared
+    /// The first files of a shared replica have arrived
     Sync,
 }
 
@@ -35,7 +35,7 @@ pub enum Cause {
 pub enum DeliveryState {
     /// Under way; or, where nobody holds the experiment's lock, killed and to be resumed
     Running,
-    /// All that was asked for is true
+    /// All requested steps are done
     Done,
     /// A step needs a person
     Failed,
@@ -65,7 +65,7 @@ pub struct DeliveryRow {
     pub number: i64,
     /// The experiment
     pub experiment: Uuid,
-    /// The experiment as it stood when the delivery began; `None` where that was not recorded
+    /// The experiment as it was when the delivery began; `None` where that was not recorded
     pub experiment_then: Option<Experiment>,
     /// The cause
     pub cause: Cause,
@@ -129,9 +129,9 @@ impl DeliveryRow {
 }
 
 impl Journal {
-    /// Begins a delivery, or resumes an unfinished one of the same request. A delivery of all steps takes
-    /// over others that were killed: they end as aborted, and messages that they had still to resend become
-    /// this one's. A delivery of single steps leaves a killed one of all steps to be resumed.
+    /// Begins a delivery, or resumes an unfinished one of the same request. A delivery of all steps replaces
+    /// others that were killed: they end as aborted, and the messages that they had still to resend become
+    /// its own. A delivery of single steps leaves a killed one of all steps to be resumed.
     pub async fn begin_delivery(&self, new: &NewDelivery) -> Result<DeliveryRow, JournalError> {
         let mut transaction = self.begin().await?;
         let begun = sqlx::query(

@@ -8,7 +8,7 @@ use sqlx::{Row, Sqlite, Transaction};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// Who or what accepted an experiment.
+/// How an experiment was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AcceptedBy {
@@ -37,7 +37,7 @@ impl From<AcceptedBy> for Cause {
 /// An experiment that was accepted.
 #[derive(Clone, Debug)]
 pub struct ExperimentRow {
-    /// Its id, the same for all its life, also after a correction of the e-mail
+    /// Its id, which a correction of the e-mail does not change
     pub id: Uuid,
     /// The user info, parsed
     pub experiment: Experiment,
@@ -45,7 +45,7 @@ pub struct ExperimentRow {
     pub path: RelativePath,
     /// When it was last accepted
     pub accepted_at: Timestamp,
-    /// Who or what accepted it
+    /// How it was accepted
     pub accepted_by: AcceptedBy,
 }
 
@@ -74,7 +74,7 @@ pub struct Acceptance<'a> {
     pub claims: &'a [Claim],
     /// The other experiments whose conflict with it an operator has approved
     pub approved: &'a [Uuid],
-    /// The other experiments in its directories that the same person alone reads
+    /// The other experiments in its directories that only the same person reads
     pub same_readers: &'a [Uuid],
     /// The principal investigator's address that this one may replace: approved, or confirmed
     pub replaces: Option<&'a EmailAddress>,

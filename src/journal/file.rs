@@ -10,8 +10,8 @@ use std::path::Path;
 /// in which nobody else can make files.
 ///
 /// A file that is there is not even opened: when a process closes any descriptor of a file, POSIX takes from
-/// it all its locks on that file, SQLite's among them. Another process would then take itself for the last
-/// one, and remove the `-wal` file with all that this one writes (<https://www.sqlite.org/howtocorrupt.html>,
+/// it all its locks on that file, SQLite's among them. Another process would then assume to be the last one,
+/// and remove the `-wal` file with all that this one writes (<https://www.sqlite.org/howtocorrupt.html>,
 /// "POSIX advisory locks").
 pub(crate) fn make(path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {

@@ -19,7 +19,7 @@ pub enum Limited {
     Resends,
 }
 
-/// How much of a limit is left.
+/// What is left of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// How many more are allowed now

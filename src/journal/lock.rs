@@ -150,10 +150,7 @@ fn open(path: &Path) -> std::io::Result<File> {
         .mode(0o600)
         .custom_flags(flags)
         .open(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(std::io::Error::other("is not a regular file")),
-    }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("is not a regular file")) }
 }
 
 fn beside(journal: &Path, ending: &str) -> PathBuf {

@@ -153,15 +153,14 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// Whether it can be otherwise a moment later: a full disk or a busy file passes; a row that can't be
-    /// read doesn't.
+    /// Whether the error is transient, such as a full disk or a busy file, and not a row that can't be read.
     pub fn is_transient(&self) -> bool {
         matches!(self, JournalError::Sql { .. } | JournalError::File { .. })
     }
 }
 
-/// The journal of one beamline. Clones share one connection, so that what others change can be told from our
-/// own writes.
+/// The journal of one beamline. Clones share one connection, which distinguishes other processes' writes from
+/// our own.
 #[derive(Clone, Debug)]
 pub struct Journal {
     pool: SqlitePool,
@@ -176,7 +175,7 @@ impl Journal {
     pub async fn open(path: &Path) -> Result<Journal, JournalError> {
         let file_error = |source| JournalError::File { path: path.to_owned(), source };
         file::make(path).map_err(file_error)?;
-        // Two processes that bring a new file up to date at once would trip over each other's tables.
+        // Two processes must not migrate a new file at the same time.
         let opening = lock::while_opening(path).await.map_err(file_error)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -317,7 +316,7 @@ impl Journal {
     }
 }
 
-/// The error of a statement; a damaged file is told apart, since trying again can't help.
+/// The error of a statement; a damaged file has an error of its own, since another attempt can't help.
 fn sql_error(path: &Path, source: sqlx::Error) -> JournalError {
     // SQLITE_CORRUPT and SQLITE_NOTADB; the rest of the number says more about the same.
     let code =
@@ -331,19 +330,19 @@ fn sql_error(path: &Path, source: sqlx::Error) -> JournalError {
 /// Whether a connection can be used again, or must be closed.
 ///
 /// When SQLite itself rolls a transaction back (a full disk, an I/O error), sqlx's own ROLLBACK fails, and
-/// its worker goes on counting the transaction as open: each later `BEGIN IMMEDIATE` would be refused.
+/// its worker still counts the transaction as open: each later `BEGIN IMMEDIATE` would be refused.
 async fn is_sound(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     // The rollback of a dropped transaction is under way on the worker's queue; the answer comes after it.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }
 
-/// The present time as it stands in the tables.
+/// The present time as the tables store it.
 fn now() -> String {
     format!("{:.6}", Timestamp::now())
 }
 
-/// The word of an enum without data, as it stands in the tables.
+/// The word of an enum without data, as the tables store it.
 fn to_word<T: Serialize>(value: T) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,

@@ -188,7 +188,7 @@ impl Journal {
             name: before.as_ref().map(|person| person.name.clone()).unwrap_or_default(),
             source: PersonSource::Added,
             state: PersonState::Removed,
-            // Somebody who was not a member loses nothing that is not owed already.
+            // A person who was not a member has no access to lose.
             delivery: before.as_ref().filter(|_| !was_there).and_then(|person| person.delivery),
         };
         self.write_person(&mut transaction, experiment, &person).await?;

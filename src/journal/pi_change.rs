@@ -18,12 +18,12 @@ pub struct PiChange {
     pub former: EmailAddress,
     /// The address that replaced it
     pub present: EmailAddress,
-    /// Who accepted it
+    /// How it was accepted
     pub accepted_by: AcceptedBy,
     /// When it was accepted
     pub changed_at: Timestamp,
     /// Whether everyone concerned was mailed about it
-    pub told: bool,
+    pub is_mailed: bool,
 }
 
 impl Journal {
@@ -79,7 +79,7 @@ impl Journal {
             present: address("pi_change.present", row.get("present"))?,
             accepted_by: self.word("pi_change.accepted_by", row.get("accepted_by"))?,
             changed_at: self.time("pi_change.changed_at", row.get("changed_at"))?,
-            told: row.get("told"),
+            is_mailed: row.get("told"),
         })
     }
 }

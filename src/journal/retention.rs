@@ -15,14 +15,14 @@ pub struct ReminderRow {
     pub expires_at: Timestamp,
     /// Its Message-ID
     pub message_id: String,
-    /// Its state; refused, too, where the access was gone before
+    /// Its state; also refused where the access was removed before
     pub state: MessageState,
     /// The mail server's reply, or why it was not sent
     pub server_reply: String,
 }
 
 impl Journal {
-    /// From when the experiment's retention is counted; `None` before its first access.
+    /// The start of the experiment's retention; `None` before its first access.
     pub async fn counted_from(&self, experiment: Uuid) -> Result<Option<Timestamp>, JournalError> {
         let text: Option<String> =
             sqlx::query_scalar("SELECT counted_from FROM retention WHERE experiment = $1")
@@ -33,7 +33,7 @@ impl Journal {
         text.map(|text| self.time("retention.counted_from", text)).transpose()
     }
 
-    /// Counts it from this moment, unless it is counted from another one already; the one that holds.
+    /// Starts the experiment's retention at this time, unless it has started already. Returns its start.
     pub async fn count_from(&self, experiment: Uuid, from: Timestamp) -> Result<Timestamp, JournalError> {
         sqlx::query(
             "INSERT INTO retention (experiment, counted_from) VALUES ($1, $2) ON CONFLICT (experiment) DO \
@@ -47,7 +47,7 @@ impl Journal {
         Ok(self.counted_from(experiment).await?.unwrap_or(from))
     }
 
-    /// The accesses of all experiments that beamshare gave, that stand, and that end some time.
+    /// All existing accesses that beamshare has given and that have an end.
     pub async fn ending_access(&self) -> Result<Vec<AccessRow>, JournalError> {
         let rows = sqlx::query(
             "SELECT * FROM access_rule WHERE state = 'granted' AND ours AND expires_at IS NOT NULL \
@@ -59,7 +59,7 @@ impl Journal {
         rows.iter().map(|row| self.access_row(row)).collect()
     }
 
-    /// Writes a reminder down, or how far it has come. Its Message-ID never changes once it is written.
+    /// Writes a reminder or its new state. Its Message-ID never changes.
     pub async fn set_reminder(&self, row: &ReminderRow) -> Result<(), JournalError> {
         sqlx::query(
             "INSERT INTO reminder (experiment, recipient, expires_at, message_id, state, words, changed_at) \

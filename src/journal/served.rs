@@ -1,4 +1,4 @@
-//! Whom each delivery served, kept for ever.
+//! The people that each delivery served. The rows are never deleted.
 
 use super::{GrantReason, Journal, JournalError, to_word};
 use crate::domain::EmailAddress;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
-/// In which role somebody was served.
+/// The role in which a person was served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -44,7 +44,7 @@ pub struct ServedRow {
     pub name: String,
     /// The role
     pub role: Role,
-    /// Whether the address has access since, or had it already
+    /// Whether the address has access, also from before
     pub shared: bool,
     /// Whether the mail server took a message to this address
     pub mailed: bool,
@@ -87,8 +87,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Whom a delivery served, the principal investigator first. Empty, too, for deliveries before this was
-    /// recorded.
+    /// The people that a delivery served, the principal investigator first. Also empty for deliveries of
+    /// versions that did not record them.
     pub async fn served(&self, delivery: i64) -> Result<Vec<ServedRow>, JournalError> {
         let rows = sqlx::query("SELECT * FROM served WHERE delivery = $1 ORDER BY role <> 'pi', role, email")
             .bind(delivery)

@@ -110,7 +110,7 @@ async fn a_full_disk_is_survived() {
 
 #[tokio::test]
 async fn a_file_that_is_gone_replaced_overwritten_or_damaged_is_noticed() {
-    for (what, told) in [
+    for (what, expected) in [
         ("delete", "deleted"),
         ("replace", "replaced by another file"),
         ("overwrite", "overwritten by an older one"),
@@ -131,7 +131,7 @@ async fn a_file_that_is_gone_replaced_overwritten_or_damaged_is_noticed() {
             _ => std::fs::write(&path, vec![7; 40_000]).unwrap(),
         }
         let error = journal.check_in_place().await.expect_err(what);
-        assert!(error.to_string().contains(told), "{what}: {error}");
+        assert!(error.to_string().contains(expected), "{what}: {error}");
         assert!(!error.is_transient());
     }
 }

@@ -1,7 +1,7 @@
 use super::{Table, Templates};
 use crate::config::{Config, Email, Key, Problems, key};
 
-/// Compiles the message templates, and returns what is wrong with them.
+/// Compiles the message templates, and returns their mistakes.
 pub fn check_templates(config: &Config) -> Problems {
     let Some(email) = &config.email else { return vec![] };
     let of_copies = email.of_copies().and_then(|email| check(&email, &["email", "copy"]));
@@ -17,8 +17,8 @@ fn check(email: &Email, table: &[&'static str]) -> Option<(Vec<Key>, String)> {
         Some((_, name)) => key(name),
         None => table.iter().copied().map(Key::from).collect(),
     };
-    // The subject's template is called by its key, which stands there already.
-    let told = ["email.subject:1: ", "email.reminder_subject:1: ", "email.pi_change_subject:1: "].iter();
-    let message = told.fold(error.message.as_str(), |message, prefix| message.trim_start_matches(prefix));
+    // The template of a subject is named after its key, which the message has already.
+    let prefixes = ["email.subject:1: ", "email.reminder_subject:1: ", "email.pi_change_subject:1: "].iter();
+    let message = prefixes.fold(error.message.as_str(), |message, prefix| message.trim_start_matches(prefix));
     Some((key, message.to_owned()))
 }

@@ -1,8 +1,8 @@
 use crate::domain::{BookedUser, Booking, EmailAddress, Experiment, Field, without_links};
 use serde::Serialize;
 
-/// What templates can use. Each name is always there; a value that is not known is an empty text, so that a
-/// template can ask `{% if proposal_number %}`, and a name that is misspelt is an error.
+/// The fields of templates. Each name is always defined; an unknown value is an empty text, so that a
+/// template can test `{% if proposal_number %}`, and a misspelt name is an error.
 /// [`super::Templates::compose`] adds `recipient`, `recipient_name` and `contacts`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MessageContext {
@@ -22,7 +22,7 @@ pub struct MessageContext {
     pub proposal_number: String,
     /// The proposal's title
     pub proposal_title: String,
-    /// What kind of proposal it is, e.g. `GUP`; by the schedule
+    /// The kind of proposal, e.g. `GUP`; by the schedule
     pub proposal_type: String,
     /// The run, e.g. `2026-1`; by the schedule
     pub run: String,
@@ -38,7 +38,7 @@ pub struct MessageContext {
     pub esaf: String,
     /// When the tagging tool last put the set
     pub update_time: String,
-    /// What the beamline is called, e.g. `2-BM`
+    /// The beamline's name, e.g. `2-BM`
     pub beamline: String,
     /// The link that opens the directory in the Globus web app
     pub data_link: String,
@@ -48,7 +48,7 @@ pub struct MessageContext {
     pub expires: String,
 }
 
-/// What the message about another principal investigator adds.
+/// The additional fields of the message about another principal investigator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PiChangeContext {
     /// `former_pi_email`: the address that was replaced
@@ -96,7 +96,7 @@ impl MessageContext {
         }
     }
 
-    /// Adds what the schedule says. What the PVs say stands: the group was accepted by it.
+    /// Adds the schedule's data. The values of the PVs have precedence, since the group was accepted by them.
     pub fn with_booking(mut self, booking: Booking) -> Self {
         let fill = |own: &mut String, theirs: String| {
             if own.is_empty() {
@@ -120,7 +120,7 @@ impl MessageContext {
         self
     }
 
-    /// What the person with this address is called; empty where it is not known.
+    /// The name of the person with this address; empty if it is unknown.
     pub(super) fn name_of(&self, email: &str) -> String {
         let user = self.users.iter().find(|user| user.email.eq_ignore_ascii_case(email));
         match user {
@@ -172,7 +172,7 @@ impl MessageContext {
         }
     }
 
-    /// The least that an experiment has, to try templates with.
+    /// An experiment with only the required values, to try templates with.
     pub fn bare_sample() -> Self {
         let full = MessageContext::sample();
         MessageContext {

@@ -1,24 +1,24 @@
 use crate::domain::{Retry, StepError};
 use std::time::Duration;
 
-/// Why a message was not handed over: what was tried, on what, what came back, what to do.
+/// Why a message was not sent: what was tried, on what, what came back, what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct MailError {
     /// The whole sentence for the operator, with the server's words
     pub message: String,
-    /// What went wrong
+    /// The kind
     pub kind: MailErrorKind,
 }
 
-/// What went wrong, by what can be done about it.
+/// The kind of error, by its remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailErrorKind {
-    /// This receiver is refused for good; others may still get theirs
+    /// This recipient is refused for good; others may be accepted
     RefusedRecipient,
     /// The sender or the message is refused for good
     RefusedMessage,
-    /// The server is away, busy or slow
+    /// The server is unreachable, busy or slow
     TryLater,
     /// The connection ended, or the time was up, after the message was sent: the server may have accepted it
     Unclear {
@@ -29,7 +29,7 @@ pub enum MailErrorKind {
     LoginRefused,
     /// The connection can't be made private: certificate, no STARTTLS
     Tls,
-    /// The configuration names something that is not there
+    /// The configuration names something that does not exist
     Setup,
 }
 
@@ -38,7 +38,7 @@ impl MailError {
         MailError { message, kind }
     }
 
-    /// Whether trying again can help.
+    /// Whether another attempt can help.
     pub fn retry(&self) -> Retry {
         match self.kind {
             MailErrorKind::TryLater => Retry::Backoff,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 /// Longest file name, in bytes: NAME_MAX less the temporary name's own part.
 const NAME_MAX: usize = 240;
 
-/// `.eml` files in a folder: one a message and receiver, whole or not at all.
+/// `.eml` files in a folder: one for each message and recipient, written atomically.
 pub(super) struct Folder {
     path: PathBuf,
 }
@@ -18,7 +18,7 @@ impl Folder {
         Folder { path: path.to_owned() }
     }
 
-    /// Writes the file; the same message to the same receiver again is the same file.
+    /// Writes the file. The same message to the same recipient is the same file.
     pub(super) async fn send(
         &self,
         message: &ComposedMessage,
@@ -37,7 +37,7 @@ impl Folder {
         Ok(file.display().to_string())
     }
 
-    /// Makes a file without a name's trace.
+    /// Makes a file without a name.
     pub(super) async fn probe(&self) -> Result<String, MailError> {
         let folder = self.path.clone();
         self.write(move || tempfile::NamedTempFile::new_in(folder)?.close()).await?;
@@ -77,7 +77,7 @@ fn file_name(message_id: &str, to: &EmailAddress) -> String {
     if safe == whole && safe.len() <= NAME_MAX {
         return format!("{safe}.eml");
     }
-    // Two receivers must not share a file because their names look alike when cut or made safe.
+    // Two recipients must not share a file because their names are equal when cut or made safe.
     let tail = Uuid::new_v5(&Uuid::NAMESPACE_URL, whole.as_bytes()).simple().to_string();
     let head: String = safe.chars().take(NAME_MAX - tail.len() - 1).collect();
     format!("{head}_{tail}.eml")

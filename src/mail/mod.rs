@@ -1,4 +1,4 @@
-//! Messages to users: made from templates, handed to a mail server or a folder.
+//! Messages to users: composed from templates, sent to a mail server or written to a folder.
 
 mod check;
 mod context;
@@ -31,16 +31,16 @@ enum Transport {
     Folder(Folder),
 }
 
-/// A message that the server has taken.
+/// A message that the server has accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// The server's words, e.g. `250 2.0.0 Ok: queued as 4F2`; or the file
+    /// The server's reply, e.g. `250 2.0.0 Ok: queued as 4F2`; or the file
     pub server_reply: String,
 }
 
 impl Mailer {
-    /// Reads the certificates; connects to nothing. Passwords are read at each login, so that a corrected
-    /// file counts.
+    /// Reads the certificates; makes no connection. Passwords are read at each login, so that a corrected
+    /// file is used at once.
     pub fn new(transport: &MailTransport) -> Result<Self, MailError> {
         Ok(Mailer(match transport {
             MailTransport::Smtp(settings) => Transport::Smtp(Box::new(SmtpServer::new(settings)?)),
@@ -48,7 +48,7 @@ impl Mailer {
         }))
     }
 
-    /// Hands over the message for this one recipient, who need not be named in it (a contact's copy). Ends
+    /// Sends the message to this one recipient, who need not be named in it (a contact's copy). Ends
     /// within the transport's time limits. A connection is reused for messages that follow at once.
     ///
     /// # Errors
@@ -66,8 +66,8 @@ impl Mailer {
         Ok(Accepted { server_reply })
     }
 
-    /// Connects, makes the connection private, logs in, and ends it (or looks whether the folder can be
-    /// written), for `beamshare check`. Sends nothing. Returns what was reached and how.
+    /// Connects, starts TLS, logs in and disconnects, or checks that the folder can be written, for
+    /// `beamshare check`. Sends nothing. Returns a description of the connection.
     pub async fn probe(&self) -> Result<String, MailError> {
         match &self.0 {
             Transport::Smtp(server) => server.probe().await,

@@ -7,7 +7,7 @@ use lettre::{Address, Message};
 /// Longest subject, in characters.
 const SUBJECT_MAX: usize = 200;
 
-/// A message of beamshare's own words to staff, without templates: what was moved, and what failed.
+/// A message to staff without templates: the data that was moved, and failures.
 ///
 /// # Errors
 /// Where a mail server could not take the address.
@@ -29,7 +29,7 @@ pub fn notice(
         .subject(subject)
         .date_now()
         .message_id(Some(message_id.to_owned()))
-        // RFC 3834: holiday notes and the like do not answer.
+        // RFC 3834: automatic replies are suppressed.
         .raw_header(HeaderValue::new(
             HeaderName::new_from_ascii_str("Auto-Submitted"),
             "auto-generated".to_owned(),

@@ -1,25 +1,29 @@
-//! Templates of the Python tools that did this before (`globus` and `dmagic`), which beamlines bring along.
+//! Templates of the Python tools `globus` and `dmagic`, which beamlines still have.
 //!
-//! They know no expressions, but two marks: `%%DATA_LINK%%`, and in a plain text a line that begins with
-//! `Data link:`, which is written anew with the link. `dmagic` knows `%%SLIDES_LINK%%` besides. All other
-//! text is as it stands, whatever braces and per cents are in it.
+//! They have no expressions, but two marks: `%%DATA_LINK%%`, and in a plain text a line that begins with
+//! `Data link:`, which is replaced by one with the link. `dmagic` also has `%%SLIDES_LINK%%`. All other text
+//! is literal, including braces and percent signs.
 
 const SLIDES: &str = "(no beamtime log slides found for this proposal)";
 
-/// Whether `dmagic` would have taken the text for HTML.
+/// Whether `dmagic` would have treated the text as HTML.
 pub(super) fn is_html(source: &str) -> bool {
     source.trim_start().starts_with('<')
 }
 
-/// The minijinja template that comes out as the Python tools' message.
+/// The minijinja template that renders the Python tools' message.
 pub(super) fn converted(source: &str, html: bool) -> String {
-    let link = match html {
-        true => "{% if data_link %}<a href=\"{{ data_link }}\">{{ data_link }}</a>{% endif %}",
-        false => "{{ data_link }}",
+    let link = if html {
+        "{% if data_link %}<a href=\"{{ data_link }}\">{{ data_link }}</a>{% endif %}"
+    } else {
+        "{{ data_link }}"
     };
-    let literal = |text: &str| match text.is_empty() || uses_jinja(source) {
-        true => text.to_owned(),
-        false => format!("{{% raw %}}{text}{{% endraw %}}"),
+    let literal = |text: &str| {
+        if text.is_empty() || uses_jinja(source) {
+            text.to_owned()
+        } else {
+            format!("{{% raw %}}{text}{{% endraw %}}")
+        }
     };
     let marked = |text: &str| {
         let parts = text.split("%%DATA_LINK%%").map(|part| {
@@ -46,8 +50,7 @@ pub(super) fn converted(source: &str, html: bool) -> String {
     text + &marked(&plain)
 }
 
-/// Whether the text has an expression, a statement or a comment in it that is meant as one, and not only
-/// stray braces.
+/// Whether the text contains a minijinja expression, statement or comment, and not only stray braces.
 fn uses_jinja(source: &str) -> bool {
     const STATEMENTS: [&str; 8] = ["if", "for", "set", "with", "raw", "filter", "macro", "include"];
     let after = |begin: &str| {

@@ -11,14 +11,14 @@ use minijinja::{Environment, context};
 /// The text of the message about another principal investigator, where the settings name none.
 const PI_CHANGE: &str = include_str!("../../config/pi_change.txt");
 
-/// Longest subject, in characters: what mail programs show, and no reader misses the rest.
+/// Longest subject, in characters, as mail programs show it.
 const SUBJECT_MAX: usize = 200;
 
 /// The messages' templates, sender and contacts, read and tried once.
 #[derive(Debug)]
 pub struct Templates {
     environment: Environment<'static>,
-    /// In the order in which they are looked at; the last has no condition
+    /// In the order in which they are tried; the last has no condition
     wordings: Vec<Wording>,
     reminder: Option<Wording>,
     pi_change: Wording,
@@ -33,14 +33,14 @@ pub struct Templates {
 pub struct TemplateError {
     /// File, line and what is wrong
     pub message: String,
-    /// Where in the settings it is named: the table, and the key for a message of `[email]`
+    /// Its place in the settings: the table, and the key for a message of `[email]`
     pub key: Option<(Table, &'static str)>,
 }
 
-/// A message as it goes out, the same bytes for each who gets it.
+/// A composed message, identical for each recipient.
 #[derive(Clone, Debug)]
 pub struct ComposedMessage {
-    /// To whom it is written: the one in `To:`
+    /// The addressee, in `To:`
     pub recipient: EmailAddress,
     /// Its Message-ID, with the angle brackets
     pub message_id: String,
@@ -50,8 +50,8 @@ pub struct ComposedMessage {
 }
 
 impl Templates {
-    /// Reads the templates and makes two messages of each, with every value and with the least, so that a
-    /// broken template is found now and not when a user group arrives.
+    /// Reads the templates and makes two messages of each, with every value and with the required ones, so
+    /// that a broken template is found now and not when a user group arrives.
     pub fn load(email: &config::Email) -> Result<Self, TemplateError> {
         let mut sources = Sources::default();
         let mut wordings = vec![];
@@ -113,14 +113,13 @@ impl Templates {
         self.wordings.iter().map(|wording| wording.text.as_str()).filter(|text| !names_link(text)).collect()
     }
 
-    /// The addresses on copy. They stand in each message's `Cc:`; who is sent a copy is the caller's
-    /// decision.
+    /// The addresses on copy. Each message names them in `Cc:`; the caller decides who is sent a copy.
     pub fn contacts(&self) -> Vec<EmailAddress> {
         self.contact_addresses.clone()
     }
 
     /// The message to one recipient under this Message-ID, which looks like `<uuid@beamshare.host>`, in the
-    /// words of the first choice that holds. No value can add a header or another address, whatever is in it.
+    /// words of the first choice that holds. No value can add a header or another address.
     pub fn compose(
         &self,
         context: &MessageContext,
@@ -147,7 +146,7 @@ impl Templates {
         self.message(wording, &self.values(context, recipient), &[recipient], message_id).map(Some)
     }
 
-    /// The message that the principal investigator is another one. It is addressed to both.
+    /// The message about another principal investigator, addressed to both.
     pub fn compose_pi_change(
         &self,
         context: &MessageContext,
@@ -210,7 +209,7 @@ impl Templates {
             .subject(subject)
             .date_now()
             .message_id(Some(message_id.to_owned()))
-            // RFC 3834: holiday notes and the like do not answer.
+            // RFC 3834: automatic replies are suppressed.
             .raw_header(HeaderValue::new(
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
@@ -218,7 +217,7 @@ impl Templates {
         for recipient in recipients {
             builder = builder.to(Mailbox::new(None, address(recipient)?));
         }
-        // A reminder is between beamshare and the user.
+        // Reminders have no copies.
         for contact in self.contacts.iter().filter(|_| wording.table != Table::Reminder) {
             builder = builder.cc(contact.clone());
         }
@@ -273,7 +272,7 @@ impl TemplateError {
         TemplateError { message, key: None }
     }
 
-    /// The same, with where the settings name it.
+    /// The same, with its place in the settings.
     pub(super) fn at(self, table: Table, part: &'static str) -> TemplateError {
         TemplateError { key: self.key.or(Some((table, table.key(part)))), ..self }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
 
-/// What the work may take beyond its limit before it is left alone, so that its own, more exact error comes
+/// How long the work may exceed its limit before it is abandoned, so that its own, more exact error comes
 /// first.
 const GRACE: Duration = Duration::from_millis(500);
 

@@ -76,7 +76,7 @@ struct LocalDirectory {
 const OPEN: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl LocalDirectory {
-    /// The top itself may be reached through links: it is the configuration's word, not a PV's.
+    /// The top itself may be reached through links: it comes from the configuration, not from a PV.
     fn open_top(place: String, path: PathBuf) -> Result<Self, StepError> {
         match fs::open(&path, OPEN, Mode::empty()) {
             Ok(fd) => Ok(LocalDirectory { place, path, fd }),
@@ -226,7 +226,7 @@ fn failure(place: &str, action: &str, path: &str, errno: Errno) -> StepError {
             "{tried}: the file system is read-only. Mount it writable, or correct the place's top"
         )),
         Errno::NAMETOOLONG | Errno::INVAL | Errno::LOOP | Errno::NOTDIR => never(format!("{tried}: {errno}")),
-        // Full disks, stale NFS handles, I/O errors: somebody may repair that any moment.
+        // Full disks, stale NFS handles, I/O errors: may be repaired at any moment.
         _ => backoff(format!("{tried}: {errno}")),
     }
 }

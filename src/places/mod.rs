@@ -30,20 +30,20 @@ pub enum DirectoryState {
 pub enum CreateOutcome {
     /// The directory was made
     Created,
-    /// It was there
+    /// The directory existed
     Existed,
 }
 
 /// A top directory under which experiments get theirs.
 ///
-/// All calls end within the place's time limit and a second, also where the other side accepts and then
-/// hangs. They never leave the top directory: a symbolic link among the components is an error that names it.
+/// All calls end within the place's time limit and a second, also if the other side accepts and then hangs.
+/// They never leave the top directory: a symbolic link among the components is an error that names it.
 #[async_trait]
 pub trait Place: Send + Sync {
     /// Its name on the screen and in the journal, e.g. `detector`.
     fn name(&self) -> &str;
 
-    /// Looks what stands at the path; changes nothing.
+    /// Inspects the path; changes nothing.
     async fn look(&self, path: &RelativePath) -> Result<DirectoryState, StepError>;
 
     /// Makes the directory and its missing parents, with the configured mode and group. Running it twice
@@ -52,8 +52,8 @@ pub trait Place: Send + Sync {
     async fn make(&self, path: &RelativePath) -> Result<CreateOutcome, StepError>;
 
     /// Tries everything that [`Place::make`] needs: signs in, and makes a hidden directory with the
-    /// configured mode and group in the top directory and takes it away again. Returns what was reached and
-    /// how, for `beamshare check`.
+    /// configured mode and group in the top directory and removes it again. Returns a description of the
+    /// connection, for `beamshare check`.
     async fn probe(&self) -> Result<String, StepError>;
 }
 
@@ -87,12 +87,12 @@ pub fn from_config(directories: &config::Directories) -> Result<Vec<Arc<dyn Plac
         .collect()
 }
 
-/// An error that a person must do something about.
+/// An error that needs a person.
 fn never(message: String) -> StepError {
     StepError { message, retry: Retry::Never }
 }
 
-/// An error that may pass.
+/// A transient error.
 fn backoff(message: String) -> StepError {
     StepError { message, retry: Retry::Backoff }
 }

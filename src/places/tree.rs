@@ -1,15 +1,15 @@
-//! Looking at and making directories below a top directory, component by component, whatever the directories
-//! are on.
+//! Inspecting and making directories below a top directory, component by component, on any kind of file
+//! system.
 
 use super::{CreateOutcome, DirectoryState, Rights, never};
 use crate::domain::{RelativePath, StepError};
 
 /// The mode of a directory that is being made. A new directory appears with it at once, and loses it when
-/// group and mode are right. So after a crash between the two, the sticky bit tells it from a directory that
-/// someone closed on purpose, and [`make`] finishes it.
+/// group and mode are right. So after a crash between the two, the sticky bit distinguishes it from a
+/// directory that someone closed on purpose, and [`make`] finishes it.
 pub(super) const BEING_MADE: u32 = 0o1700;
 
-/// What a name stands for in a directory.
+/// The kind of entry that a name in a directory has.
 pub(super) enum Entry<D> {
     Missing,
     Directory(D),
@@ -22,7 +22,7 @@ pub(super) enum Entry<D> {
 pub(super) trait Directory: Sized {
     /// The path as errors name it, with the place.
     fn shown(&self) -> String;
-    /// What stands at this name, never through a symbolic link.
+    /// The entry of this name; symbolic links are not followed.
     fn entry(&self, name: &str) -> Result<Entry<Self>, StepError>;
     /// Makes a directory of mode [`BEING_MADE`]; fine where someone else has made one meanwhile.
     fn make(&self, name: &str) -> Result<(), StepError>;
@@ -32,7 +32,7 @@ pub(super) trait Directory: Sized {
     fn names(&self, limit: usize) -> Result<Vec<String>, StepError>;
     /// Whether this account began to make it and was interrupted: its mode is [`BEING_MADE`].
     fn is_unfinished(&self) -> Result<bool, StepError>;
-    /// Puts group and mode right, the mode last.
+    /// Sets group and mode, the mode last.
     fn settle(&self, rights: &Rights) -> Result<(), StepError>;
 }
 
@@ -104,7 +104,7 @@ pub(super) fn make<D: Directory>(
     Ok(made)
 }
 
-/// Makes a directory with these rights in the top and takes it away again.
+/// Makes a directory with these rights in the top directory and removes it again.
 pub(super) fn try_out<D: Directory>(top: D, rights: &Rights) -> Result<(), StepError> {
     let name = format!(".beamshare-check-{}", uuid::Uuid::new_v4().simple());
     top.make(&name)?;

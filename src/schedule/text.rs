@@ -23,10 +23,7 @@ const VALUES_MAX: usize = 200_000;
 pub(super) fn check_size(document: &[u8]) -> Result<(), String> {
     // Each value but the first follows one of these; those within texts are counted, too.
     let count = document.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{' | b'=' | b':')).count();
-    match count > VALUES_MAX {
-        true => Err(format!("more than {VALUES_MAX} values")),
-        false => Ok(()),
-    }
+    if count > VALUES_MAX { Err(format!("more than {VALUES_MAX} values")) } else { Ok(()) }
 }
 
 /// At most `bytes` of the text, cut between characters and marked with `…` where it was cut.

@@ -1,4 +1,5 @@
-//! The service: one actor a beamline joins the user-info PVs, the deliveries and the status records.
+//! The service: one actor for each beamline connects the user-info PVs, the deliveries and the status
+//! records.
 
 mod beamline;
 mod beamline_records;
@@ -28,10 +29,10 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet, LocalSet};
 use tracing::Instrument;
 
-/// Why the service can't start, or could not go on.
+/// Why the service can't start, or has ended.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
-    /// Two configurations share what each needs for itself
+    /// Two configurations share a resource that each needs for itself
     #[error("{} and {} both have {what}; give each beamline its own", first.display(), second.display())]
     Shared {
         /// A configuration file
@@ -50,14 +51,14 @@ pub enum DaemonError {
     /// Channel Access can't be used
     #[error(transparent)]
     ChannelAccess(#[from] CaError),
-    /// What deliveries need can't be set up
+    /// The resources of deliveries can't be set up
     #[error(transparent)]
     SetUp(SetUpError),
-    /// What moves the data can't be set up
+    /// The pairs of `[[sync]]` can't be set up
     #[error(transparent)]
     Sync(SyncError),
     /// The system refused a signal handler
-    #[error("can't be told to stop by signals: {0}")]
+    #[error("can't handle signals: {0}")]
     Signals(#[from] std::io::Error),
     /// A beamline's actor has panicked: a fault of beamshare
     #[error("a beamline's service ended by a fault of beamshare ({0}); please report it with the log")]

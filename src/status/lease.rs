@@ -5,13 +5,13 @@
 //! delivers nothing, writes nothing, and takes over when the name is removed (an orderly stop) or `Heartbeat`
 //! has not changed for [`TAKEOVER`].
 //!
-//! Channel Access has no compare-and-swap. Two that find the lease free in the same instant are told apart by
-//! time (Fischer's algorithm): each writes its name, waits for [`SETTLE`], and has the lease only if the
-//! record still says its name then. A claim counts only if no more than [`WINDOW`], which is shorter, has
-//! passed between its look and the end of its write; so whoever saw the lease free before it was taken has
-//! written before it is read back, and the last writer is the only one to find its own name. A claim that was
-//! slower does not count, but its write may come late: the holder hears that by its monitor, stops at once,
-//! and claims anew.
+//! Channel Access has no compare-and-swap. Timing decides between two processes that find the lease free at
+//! the same moment (Fischer's algorithm): each writes its name, waits for [`SETTLE`], and has the lease only
+//! if the record still says its name then. A claim counts only if no more than [`WINDOW`], which is shorter,
+//! has passed between its look and the end of its write; so a process that saw the lease free before it was
+//! taken has written before it is read back, and the last writer is the only one to find its own name. A
+//! claim that was slower does not count, but its write may come late: the holder's monitor reports it, and
+//! the holder stops at once and claims anew.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use channel_access::{CaError, Channel, Event, Sample, Value};
 /// db/beamshare.db.
 const TAKEOVER: Duration = Duration::from_secs(10);
 
-/// How long a claim must stand.
+/// How long a claim must last.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// How long a claim may take from the look at the lease to the end of the write; less than [`SETTLE`].
@@ -85,7 +85,7 @@ impl LeaseKeeper {
             Some(answer) = releases.recv() => answer,
         };
         let held = self.is_held();
-        self.tell(Lease::Seeking); // nothing is written from here on
+        self.set(Lease::Seeking); // nothing is written from here on
         if held && let Err(e) = self.holder.put(Value::chars(""), GET_LIMIT).await {
             tracing::debug!("the lease is not given back: {e}");
         }
@@ -97,7 +97,7 @@ impl LeaseKeeper {
         loop {
             self.seek(me).await;
             tracing::info!("this beamshare serves the records {}", self.prefix);
-            self.tell(Lease::Held);
+            self.set(Lease::Held);
             self.hold(me).await;
         }
     }
@@ -130,7 +130,7 @@ impl LeaseKeeper {
                         watched.since = Instant::now(); // what can't be seen has not ended
                         returned = Some(watched.since);
                     }
-                    self.tell(Lease::Seeking);
+                    self.set(Lease::Seeking);
                 }
                 Ok((name, _)) if name.is_empty() => {
                     if was_away && watched.is_some() {
@@ -159,17 +159,17 @@ impl LeaseKeeper {
                                 "another beamshare serves the records {}: {}. This one delivers nothing, \
                                  and takes over when that one has ended",
                                 self.prefix,
-                                LeaseOwner::told(&name)
+                                LeaseOwner::display_name(&name)
                             );
                             watched = Some(Watched { name: name.clone(), beat, since: looked });
                         }
                     }
-                    self.tell(Lease::Foreign(LeaseOwner::told(&name)));
+                    self.set(Lease::Foreign(LeaseOwner::display_name(&name)));
                     returned = None;
                     if watched.as_ref().is_some_and(|watched| watched.since.elapsed() >= TAKEOVER) {
                         tracing::warn!(
                             "{} has stopped without giving the lease back",
-                            LeaseOwner::told(&name)
+                            LeaseOwner::display_name(&name)
                         );
                         if self.claim(me, looked, &mut refusal).await {
                             return;
@@ -213,11 +213,8 @@ impl LeaseKeeper {
                 () = sleep(LOOK) => None,
             };
             if tick.elapsed() > ASLEEP {
-                tracing::warn!(
-                    "this beamshare was stopped for {:.0?}: is the lease still its own?",
-                    tick.elapsed()
-                );
-                return self.tell(Lease::Seeking);
+                tracing::warn!("this process was suspended for {:.0?}; checking the lease", tick.elapsed());
+                return self.set(Lease::Seeking);
             }
             tick = Instant::now();
             self.heartbeat_events();
@@ -256,16 +253,16 @@ impl LeaseKeeper {
                 tracing::warn!(
                     "the lease of {} went to {} while the IOC could not be reached from here",
                     self.prefix,
-                    LeaseOwner::told(&name)
+                    LeaseOwner::display_name(&name)
                 );
-                return self.tell(Lease::Seeking);
+                return self.set(Lease::Seeking);
             } else {
                 tracing::warn!("{} was overwritten with '{name}': claiming it anew", self.holder.name());
-                self.tell(Lease::Seeking);
+                self.set(Lease::Seeking);
                 if !self.claim(me, Instant::now(), &mut String::new()).await {
                     return;
                 }
-                self.tell(Lease::Held);
+                self.set(Lease::Held);
                 tick = Instant::now();
             }
         }
@@ -293,7 +290,7 @@ impl LeaseKeeper {
         *self.state.borrow() == Lease::Held
     }
 
-    fn tell(&self, lease: Lease) {
+    fn set(&self, lease: Lease) {
         self.state.send_if_modified(|state| {
             let modified = *state != lease;
             *state = lease;

@@ -6,8 +6,8 @@ use std::io::ErrorKind;
 /// This process as the owner of one lease: `host:pid:start:claim`.
 ///
 /// The start time distinguishes a process from a later one with the same number, and shows whether two
-/// processes see the same process table. The claim is unique to each lease, so that two leases of one process
-/// are told apart.
+/// processes see the same process table. The claim is unique to each lease, which distinguishes two leases of
+/// one process.
 pub(super) struct LeaseOwner {
     host: String,
     pid: u32,
@@ -41,7 +41,7 @@ impl LeaseOwner {
     }
 
     /// The name in messages: `analysis1 (process 4242)`.
-    pub(super) fn told(name: &str) -> String {
+    pub(super) fn display_name(name: &str) -> String {
         let mut parts = name.rsplitn(4, ':').skip(2);
         match (parts.next(), parts.next()) {
             (Some(pid), Some(host)) => format!("{host} (process {pid})"),
@@ -59,7 +59,7 @@ impl fmt::Display for LeaseOwner {
 /// The text of the record `LeaseHolder` for people: `analysis1 (process 4242)`; empty where nobody holds the
 /// lease.
 pub fn holder_name(text: &str) -> String {
-    if text.is_empty() { String::new() } else { LeaseOwner::told(text) }
+    if text.is_empty() { String::new() } else { LeaseOwner::display_name(text) }
 }
 
 /// When a running process was started, in clock ticks since boot (field 22 of proc_pid_stat(5)); `None` for
@@ -117,7 +117,7 @@ mod tests {
         assert!(!me.knows_ended(&name.replace(&me.host, "elsewhere")));
         assert!(!me.knows_ended(&format!("{}:{}:{born}.00000000.1:0", me.host, child.id())));
         assert!(!me.knows_ended("somebody"));
-        assert_eq!(LeaseOwner::told(&name), format!("{} (process {})", me.host, child.id()));
+        assert_eq!(LeaseOwner::display_name(&name), format!("{} (process {})", me.host, child.id()));
     }
 
     fn becomes(mut is_true: impl FnMut() -> bool) -> bool {

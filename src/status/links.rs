@@ -1,4 +1,4 @@
-//! Which records are connected, and what the log says of it.
+//! The connected records, and the log messages about them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ pub(super) async fn report(
     mut end: watch::Receiver<()>,
 ) {
     let everything = missing(&BTreeSet::new()).len();
-    let mut told: Option<usize> = None;
+    let mut reported: Option<usize> = None;
     let mut pause = SEARCH_LIMIT;
     loop {
         // All at once is the usual case and needs no waiting for more.
@@ -78,7 +78,7 @@ pub(super) async fn report(
             _ = end.changed() => return,
         }
         let now = missing(&connected.borrow_and_update());
-        if told != Some(now.len()) {
+        if reported != Some(now.len()) {
             match now.len() {
                 0 => tracing::info!("the IOC shows all {everything} records of {prefix}"),
                 n if n == everything => tracing::warn!(
@@ -92,7 +92,7 @@ pub(super) async fn report(
                     names(&now)
                 ),
             }
-            told = Some(now.len());
+            reported = Some(now.len());
         }
         tokio::select! {
             changed = connected.changed() => if changed.is_err() { return },

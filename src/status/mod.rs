@@ -13,6 +13,7 @@ mod lease_owner;
 mod links;
 mod model;
 mod record;
+mod record_tasks;
 mod record_writer;
 mod records;
 mod run_button;

@@ -1,5 +1,5 @@
-//! What a beamline's service says of itself: worked out once after each event, and read by the records, the
-//! metrics and the web page.
+//! The state of a beamline's service: computed once after each event, and read by the records, the metrics
+//! and the web page.
 
 use super::lease::Lease;
 use super::record::{BeamlineStatus, step_label};
@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// A heart that has not beaten for this long has stopped; the IOC's watchdog and the lease have the same
+/// A service without a heartbeat for this long has stopped. The IOC's watchdog and the lease have the same
 /// limit.
 pub const HEART_LIMIT: Duration = Duration::from_secs(10);
 
@@ -214,7 +214,7 @@ impl Published {
         self.beaten_at = Instant::now();
     }
 
-    /// Whether the service of the beamline works: its heart has beaten lately.
+    /// Whether the service of the beamline works: its last heartbeat is recent.
     pub fn is_alive(&self) -> bool {
         self.beaten_at.elapsed() < HEART_LIMIT
     }

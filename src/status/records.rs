@@ -11,13 +11,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::commands::{self, OperatorCommands};
+use super::commands::OperatorCommands;
 use super::lease::{Lease, LeaseKeeper, Release};
 use super::links::{Links, missing, names, report};
 use super::record::{BeamlineStatus, Record, RecordKind, step_index};
-use super::record_writer::RecordWriter;
+use super::record_tasks::{RecordTasks, Slot};
 use super::target::{Displayed, Target};
-use super::write_order::{After, Before};
 use crate::domain::{Step, StepStatus, escape};
 use channel_access::{CaError, ChannelOptions, Context};
 
@@ -33,14 +32,8 @@ struct Inner {
     connected: watch::Receiver<BTreeSet<Record>>,
     lease: watch::Receiver<Lease>,
     releases: mpsc::Sender<Release>,
-    /// Its end is the end of the tasks that have no slot.
+    /// Dropping it ends the tasks that have no slot.
     _alive: watch::Sender<()>,
-}
-
-struct Slot {
-    wanted: watch::Sender<Target>,
-    /// Version of the target that the IOC is known to hold; 0 for none.
-    held: watch::Receiver<u64>,
 }
 
 /// Some records do not display their targets.
@@ -67,74 +60,15 @@ impl StatusRecords {
     pub fn new(context: &Context, prefix: &str) -> Result<(Self, OperatorCommands), CaError> {
         let (alive, end) = watch::channel(());
         let (connected_tx, connected) = watch::channel(BTreeSet::new());
-        let links = Links::new(connected_tx);
         let (orders, commands) = mpsc::unbounded_channel();
         let lease_tx = Arc::new(watch::Sender::new(Lease::default()));
         let lease = lease_tx.subscribe();
         let (releases, releases_rx) = mpsc::channel(1);
-        let mut slots: BTreeMap<Record, Slot> = BTreeMap::new();
-        let mut after = Vec::new();
+        let mut tasks = RecordTasks::new(Links::new(connected_tx), orders, lease.clone(), end.clone());
         for &record in Record::ALL {
-            let name = format!("{prefix}{record}");
-            let channel = match record.kind() {
-                RecordKind::Ioc | RecordKind::Lease => continue,
-                RecordKind::Run => {
-                    context.open(&name, ChannelOptions { own_circuit: true, ..ChannelOptions::default() })?
-                }
-                _ => context.channel(&name)?,
-            };
-            let link = links.of(record);
-            match record.kind() {
-                RecordKind::Momentary => drop(tokio::spawn(commands::momentary(
-                    channel,
-                    link,
-                    orders.clone(),
-                    lease.clone(),
-                    end.clone(),
-                ))),
-                RecordKind::Level => {
-                    drop(tokio::spawn(commands::level(channel, link, orders.clone(), end.clone())))
-                }
-                kind => {
-                    let first = match kind {
-                        RecordKind::Run => Target { value: Some(Displayed::State(0)), version: 1 },
-                        _ => Target::default(),
-                    };
-                    let (wanted, mut wanted_rx) = watch::channel(first.clone());
-                    let (held_tx, held) = watch::channel(0);
-                    if matches!(record, Record::Status | Record::Run) {
-                        let (hand_on, handed_on) = watch::channel(first);
-                        after.push((record, std::mem::replace(&mut wanted_rx, handed_on), hand_on));
-                    }
-                    if kind == RecordKind::Run {
-                        let (orders, lease) = (orders.clone(), lease.clone());
-                        let run = super::run_button::RunButton::new(
-                            channel, link, wanted_rx, held_tx, orders, lease,
-                        );
-                        tokio::spawn(run.keep());
-                    } else {
-                        tokio::spawn(
-                            RecordWriter::new(channel, link, wanted_rx, held_tx, lease.clone()).keep(),
-                        );
-                    }
-                    slots.insert(record, Slot { wanted, held });
-                }
-            }
+            tasks.start(context, prefix, record)?;
         }
-        for (record, asked, hand_on) in after {
-            let before = slots
-                .iter()
-                .filter(|(other, _)| **other != Record::Run && **other != record)
-                .map(|(record, slot)| Before {
-                    record: *record,
-                    wanted: slot.wanted.subscribe(),
-                    held: slot.held.clone(),
-                })
-                .collect();
-            let after = After { asked, hand_on, before, connected: connected.clone() };
-            let is_run = record == Record::Run;
-            tokio::spawn(after.follow(move |shown| is_run && *shown == Displayed::State(1)));
-        }
+        let slots = tasks.order_writes(&connected);
         let keeper = LeaseKeeper {
             holder: context.channel(&format!("{prefix}{}", Record::LeaseHolder))?,
             heartbeat: context.open(

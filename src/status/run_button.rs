@@ -1,9 +1,9 @@
 //! The record `Run`, which is both a status of beamshare and a command of the operator.
 //!
 //! beamshare writes 1 while a delivery runs and 0 when it has ended; an operator writes 1 to have one run.
-//! Channel Access does not say who wrote a value, so beamshare's own 1, heard late, must never be taken for
-//! an operator's, or deliveries would repeat for ever; and an operator's 1, written just after beamshare's 0,
-//! must not be taken for beamshare's own, or it would be lost.
+//! Channel Access does not report who wrote a value. A late monitor of beamshare's own 1 must never be
+//! mistaken for an operator's, or deliveries would repeat for ever; and an operator's 1, written just after
+//! beamshare's 0, must not be mistaken for beamshare's own, or it would be lost.
 //!
 //! Therefore the monitor is renewed with each own write ([`Channel::put_and_renew`]): the IOC reads
 //! everything that the new monitor delivers after that write. While the target is 0, it delivers 0, or
@@ -41,18 +41,18 @@ pub(super) struct RunButton {
     state: State,
 }
 
-/// What is known of the record since the connection was made or, if that is later, since our last write.
+/// The state of the record since the connection was made or, if that is later, since our last write.
 #[derive(Default)]
 struct State {
     connected: bool,
-    /// What is wanted, as far as it has been acted on.
+    /// The target that was last acted on.
     wanted: bool,
-    /// What we wrote last in this connection, unless the IOC has refused it.
+    /// Our last write in this connection, unless the IOC has refused it.
     ours: Option<bool>,
     /// A write is on its way: values that come before [`Event::Renewed`] are from before it.
     outdated: bool,
     reads: Option<bool>,
-    /// What is to be done when this time comes.
+    /// The action that is due at this time.
     timer: Option<(Instant, Timer)>,
     failures: u32,
 }
@@ -194,7 +194,7 @@ impl RunButton {
         self.state.timer = Some((Instant::now() + ANSWER_LIMIT, Timer::Unanswered));
     }
 
-    /// The program has set what is wanted, perhaps to what it was.
+    /// Handles a new target, which may equal the last one.
     async fn on_wanted(&mut self) {
         let timer = self.state.timer.map(|(_, timer)| timer);
         if !self.state.connected || !self.is_ours() || timer == Some(Timer::Retry) {
@@ -205,7 +205,7 @@ impl RunButton {
             // Also where the operator's press has put 1 already: this makes it ours.
             self.state.ours != Some(true)
         } else {
-            // Never a second 0 after ours: it could undo a press that has not been heard yet.
+            // Never a second 0 after ours: it could undo a press whose monitor has not arrived yet.
             self.state.ours == Some(true) || timer == Some(Timer::Unanswered)
         };
         if write {

@@ -1,7 +1,8 @@
 //! The order in which records that are set together are written.
 //!
 //! A script waits for `Status` or `Run` and then reads the rest, so the rest must be up to date by then:
-//! `Status` is written when the IOC holds all other targets, and the 0 of `Run` when it holds `Status` too.
+//! `Status` is written when the IOC holds all other targets, and the 0 of `Run` when the IOC also holds
+//! `Status`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -93,15 +93,12 @@ async fn answer(stream: TcpStream, router: Router) {
 
 fn router(pages: Vec<Source>, metrics: Vec<Source>) -> Router {
     let metrics = Router::new().route("/metrics", get(serve_metrics)).with_state(Arc::new(metrics));
-    let router = match pages.is_empty() {
-        true => {
-            metrics.fallback(|| async { (StatusCode::NOT_FOUND, "beamshare's metrics are at /metrics\n") })
-        }
-        false => {
-            let pages = Arc::new(pages);
-            let with_pages = metrics.merge(routes::router().with_state(pages.clone()));
-            with_pages.layer(middleware::from_fn_with_state(pages, check_host))
-        }
+    let router = if pages.is_empty() {
+        metrics.fallback(|| async { (StatusCode::NOT_FOUND, "beamshare's metrics are at /metrics\n") })
+    } else {
+        let pages = Arc::new(pages);
+        let with_pages = metrics.merge(routes::router().with_state(pages.clone()));
+        with_pages.layer(middleware::from_fn_with_state(pages, check_host))
     };
     router.layer(middleware::from_fn(guard))
 }

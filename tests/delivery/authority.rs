@@ -84,7 +84,7 @@ async fn everyone_concerned_is_told_of_another_pi_exactly_once() {
         }
     }
     let changes = deliverer.journal().pi_changes(id).await.unwrap();
-    assert_eq!((changes.len(), changes[0].told), (1, true));
+    assert_eq!((changes.len(), changes[0].is_mailed), (1, true));
     assert_eq!((&changes[0].former, &changes[0].present), (&address(PI), &address(OTHER)));
 }
 

@@ -51,9 +51,10 @@ async fn killed_while_people_come_and_go() {
 
 /// A beamline, and before each delivery who is on the proposal by its schedule; nobody: it has none.
 async fn beamline(lists: &[(&str, &[&str])]) -> Beamline {
-    match lists.iter().all(|(_, people)| people.is_empty()) {
-        true => Beamline::new().await,
-        false => Beamline::with(&[SCHEDULE], |collection| collection).await,
+    if lists.iter().all(|(_, people)| people.is_empty()) {
+        Beamline::new().await
+    } else {
+        Beamline::with(&[SCHEDULE], |collection| collection).await
     }
 }
 

@@ -275,7 +275,7 @@ async fn the_steps_begin_as_the_table_declares() {
     deliver(&deliverer, &li(PI, "1234")).await;
     let rows = deliverer.journal().steps_in(1).await.unwrap();
     let of = |step: Step| rows.iter().filter(move |row| row.step == step);
-    for rule in &STEPS {
+    for rule in STEPS {
         let Some(began) = of(rule.step).map(|row| row.started_at).min() else { continue };
         for before in rule.waits_for {
             let ended = of(*before).map(|row| row.changed_at).max().unwrap();

@@ -133,12 +133,11 @@ async fn collection(client: &GlobusClient, settings: &Globus) -> Vec<Finding> {
         Ok(rules) => {
             let used = rules.used();
             let says = format!("rules can be made; {used} of {ACCESS_RULE_LIMIT} are used");
-            match used >= RULES_MANY {
-                false => Finding::ok(SECTION, "access rules", says),
-                true => {
-                    let says = format!("{says}: delete old ones, or set retention");
-                    Finding::new(SECTION, "access rules", State::Warning, says)
-                }
+            if used >= RULES_MANY {
+                let says = format!("{says}: delete old ones, or set retention");
+                Finding::new(SECTION, "access rules", State::Warning, says)
+            } else {
+                Finding::ok(SECTION, "access rules", says)
             }
         }
         Err(error) if *error.kind() == ErrorKind::PermissionDenied => {
@@ -162,17 +161,15 @@ fn described(found: globus_transfer_client::Result<Collection>, settings: &Globu
         Err(error) => return Finding::of_step(section, what, Err(step_error(&error, settings))),
     };
     let name = collection.display_name.as_deref().unwrap_or("without a name");
-    match () {
-        () if !collection.is_guest() => {
-            let says =
-                format!("{name:?} is no guest collection, and only those have access rules: make one on it");
-            Finding::failed(section, what, says)
-        }
-        () if collection.gcp_connected == Some(false) || collection.gcp_paused == Some(true) => {
-            let says = format!("{name:?} is not connected: start Globus Connect Personal on its machine");
-            Finding::new(section, what, State::Away, says)
-        }
-        () => Finding::ok(section, what, format!("{name:?} {}", collection.id)),
+    if !collection.is_guest() {
+        let says =
+            format!("{name:?} is no guest collection, and only those have access rules: make one on it");
+        Finding::failed(section, what, says)
+    } else if collection.gcp_connected == Some(false) || collection.gcp_paused == Some(true) {
+        let says = format!("{name:?} is not connected: start Globus Connect Personal on its machine");
+        Finding::new(section, what, State::Away, says)
+    } else {
+        Finding::ok(section, what, format!("{name:?} {}", collection.id))
     }
 }
 

@@ -94,7 +94,8 @@ fn of_error(what: String, error: &CaError) -> Finding {
     Finding::new(SECTION, what, if away { State::Away } else { State::Failed }, error)
 }
 
-/// What the user info means as it stands: the IOC's business, not the settings', so never a failure.
+/// The meaning of the present user info. It is never a failure, since it depends on the IOC and not on the
+/// settings.
 fn who(user_info: &UserInfo) -> Finding {
     let what = "user group";
     if Field::REQUIRED.iter().all(|field| user_info.get(*field).is_none()) {
@@ -112,25 +113,24 @@ fn who(user_info: &UserInfo) -> Finding {
 async fn status_records(context: &Context, config: &Config) -> Vec<Finding> {
     let prefix = &config.epics.prefix;
     let what = format!("status records {prefix}*");
-    let board = match StatusSnapshot::read(context, prefix).await {
-        Ok(board) => board,
+    let texts = match StatusSnapshot::read(context, prefix).await {
+        Ok(texts) => texts,
         Err(error) => return vec![of_error(what, &error)],
     };
-    let missing = board.missing();
+    let missing = texts.missing();
     if let Some(first) = missing.first() {
-        let says = missing_records(prefix, first, board.is_readable().then_some(missing.len()));
+        let says = missing_records(prefix, first, texts.is_readable().then_some(missing.len()));
         return vec![Finding::new(SECTION, what, State::Away, says)];
     }
     let records = match writable(context, prefix).await {
-        Ok(()) => Finding::ok(SECTION, what, format!("all there; Status is {}", board.text(Record::Status))),
+        Ok(()) => Finding::ok(SECTION, what, format!("all there; Status is {}", texts.text(Record::Status))),
         Err(finding) => finding,
     };
-    let service = match board.is_alive() {
-        true => {
-            let says = format!("{} on {}", board.text(Record::Version), board.text(Record::Host));
-            Finding::ok(SECTION, "service", says)
-        }
-        false => Finding::new(SECTION, "service", State::Warning, "doesn't run; start it: beamshare run"),
+    let service = if texts.is_alive() {
+        let says = format!("{} on {}", texts.text(Record::Version), texts.text(Record::Host));
+        Finding::ok(SECTION, "service", says)
+    } else {
+        Finding::new(SECTION, "service", State::Warning, "doesn't run; start it: beamshare run")
     };
     vec![records, service]
 }

@@ -64,7 +64,7 @@ enum State {
 struct Finding {
     /// The section of the settings
     section: &'static str,
-    /// What was tried
+    /// The subject of the check
     what: String,
     state: State,
     /// What came back, and what to do about it
@@ -158,10 +158,12 @@ fn written(file: &Path, error: &std::io::Error) -> Failure {
 
 fn exit_of(findings: &[Finding]) -> Exit {
     let any = |state| findings.iter().any(|finding| finding.state == state);
-    match () {
-        () if any(State::Failed) => Exit::Failed,
-        () if any(State::Away) => Exit::Away,
-        () => Exit::Done,
+    if any(State::Failed) {
+        Exit::Failed
+    } else if any(State::Away) {
+        Exit::Away
+    } else {
+        Exit::Done
     }
 }
 

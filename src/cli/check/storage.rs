@@ -42,12 +42,11 @@ async fn try_journal(path: &Path) -> Result<Finding, JournalError> {
     let (deliveries, failed) = journal.counts().await?;
     let says = format!("can be written; {deliveries} deliveries, {failed} failed");
     let free = journal.free_space()?;
-    Ok(match free < SPACE_LOW {
-        true => {
-            let says = format!("{says}; only {} left on its disk", indicatif::HumanBytes(free));
-            Finding::warning(section, what, says)
-        }
-        false => Finding::ok(section, what, says),
+    Ok(if free < SPACE_LOW {
+        let says = format!("{says}; only {} left on its disk", indicatif::HumanBytes(free));
+        Finding::warning(section, what, says)
+    } else {
+        Finding::ok(section, what, says)
     })
 }
 

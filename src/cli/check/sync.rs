@@ -12,7 +12,7 @@ const SECTION: &str = "sync";
 /// collections.
 pub async fn check(config: &Config, transcript: Option<&Transcript>) -> Vec<Finding> {
     let Some(settings) = config.globus.as_ref().filter(|_| !config.sync.is_empty()) else { return vec![] };
-    // Why there is no client is told with [globus].
+    // The section [globus] reports why there is no client.
     let Ok(client) = recorded_client(settings, transcript) else { return vec![] };
     let pairs = config.sync.iter().map(|pair| async {
         let (source, destination) = (&pair.source, &pair.destination);

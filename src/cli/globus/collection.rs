@@ -84,7 +84,7 @@ impl Collection {
                 local_account,
                 format,
             } => {
-                let server = account.tell(account.client.connect_server_of(mapped).await)?;
+                let server = account.result(account.client.connect_server_of(mapped).await)?;
                 let keywords: Vec<&str> = keyword.iter().map(String::as_str).collect();
                 let mut new = server.create_guest(mapped, &path, &name).public(!private).keywords(&keywords);
                 if let Some(text) = description {
@@ -96,7 +96,7 @@ impl Collection {
                 if let Some(account) = local_account {
                     new = new.local_account(account);
                 }
-                let created = account.tell(new.send().await)?;
+                let created = account.result(new.send().await)?;
                 if format.json {
                     print::json(&shown(&created))?;
                 } else {
@@ -111,13 +111,13 @@ impl Collection {
                 Ok(Exit::Done)
             }
             Verb::List { mapped, mine, format } => {
-                let server = account.tell(account.client.connect_server_of(mapped).await)?;
+                let server = account.result(account.client.connect_server_of(mapped).await)?;
                 let mut list = server.collections().guests_of(mapped);
                 if mine {
                     // Who created a collection may see its directory.
                     list = list.created_by_me().private_policies();
                 }
-                let found: Vec<ManagedCollection> = account.tell(list.stream().try_collect().await)?;
+                let found: Vec<ManagedCollection> = account.result(list.stream().try_collect().await)?;
                 if format.json {
                     print::json(&found.iter().map(shown).collect::<Vec<_>>())?;
                 } else if !found.is_empty() {
@@ -139,8 +139,8 @@ impl Collection {
                 Ok(Exit::Done)
             }
             Verb::Delete { collection, yes } => {
-                let server = account.tell(account.client.connect_server_of(collection).await)?;
-                let found = account.tell(server.collection(collection).await)?;
+                let server = account.result(account.client.connect_server_of(collection).await)?;
+                let found = account.result(server.collection(collection).await)?;
                 let name = text(found.display_name.as_deref());
                 if found.collection_type != "guest" {
                     return Err(Failure::usage(format!(
@@ -153,7 +153,7 @@ impl Collection {
                          --yes"
                     )));
                 }
-                account.tell(server.delete_collection(collection).await)?;
+                account.result(server.delete_collection(collection).await)?;
                 print::line(format_args!("deleted {name}"));
                 Ok(Exit::Done)
             }

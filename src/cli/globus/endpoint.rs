@@ -122,10 +122,11 @@ impl Endpoint {
             }
             Verb::Show { collection, format } => {
                 let found = account.transfer().collection(collection.unwrap_or(default)).get().await;
-                let found = account.tell(found)?;
-                match format.json {
-                    true => print::json(&shown(&found))?,
-                    false => print_collection(&found),
+                let found = account.result(found)?;
+                if format.json {
+                    print::json(&shown(&found))?
+                } else {
+                    print_collection(&found)
                 }
                 Ok(Exit::Done)
             }
@@ -150,12 +151,12 @@ async fn make(
     format: &Format,
 ) -> Outcome {
     // Paths are made plain, and `..` refused, before anything is sent.
-    let path = account.tell(globus::path::directory(path))?;
+    let path = account.result(globus::path::directory(path))?;
     let made: Vec<(String, bool)> = if parents {
-        let steps = account.tell(account.transfer().create_dir_all(collection, path).send().await)?;
+        let steps = account.result(account.transfer().create_dir_all(collection, path).send().await)?;
         steps.into_iter().map(|step| (step.path, step.creation == Creation::Created)).collect()
     } else {
-        account.tell(account.transfer().mkdir(collection, path.as_str()).send().await)?;
+        account.result(account.transfer().mkdir(collection, path.as_str()).send().await)?;
         vec![(path.to_string(), true)]
     };
     if format.json {
@@ -176,7 +177,7 @@ async fn list(config: &Config, account: &Account<'_>, ls: Ls<'_>, number: u64, f
     let mut next = Some(0);
     let mut total = None;
     while let Some(offset) = next.filter(|offset| *offset < number) {
-        let page = account.tell(ls.clone().offset(offset).limit(number - offset).send().await)?;
+        let page = account.result(ls.clone().offset(offset).limit(number - offset).send().await)?;
         entries.extend(page.entries);
         (next, total) = (page.next_offset, page.total);
     }
@@ -207,11 +208,11 @@ async fn search(
     let mut results = search.stream();
     let mut found = vec![];
     while found.len() < number
-        && let Some(collection) = account.tell(results.try_next().await)?
+        && let Some(collection) = account.result(results.try_next().await)?
     {
         found.push(collection);
     }
-    let is_more = found.len() == number && account.tell(results.try_next().await)?.is_some();
+    let is_more = found.len() == number && account.result(results.try_next().await)?.is_some();
     if format.json {
         print::json(&found.iter().map(shown).collect::<Vec<_>>())?;
     } else if !found.is_empty() {
@@ -229,9 +230,10 @@ async fn search(
     if is_more {
         print::warn(format_args!("there are more than these {number}; see more with --number"));
     }
-    match found.is_empty() {
-        true => Err(Failure::nothing("no collection was found that this account can see")),
-        false => Ok(Exit::Done),
+    if found.is_empty() {
+        Err(Failure::nothing("no collection was found that this account can see"))
+    } else {
+        Ok(Exit::Done)
     }
 }
 
@@ -267,9 +269,10 @@ fn shown(collection: &Collection) -> Value {
 }
 
 fn print_collection(collection: &Collection) {
-    let roles = match collection.my_effective_roles.is_empty() {
-        true => "none".to_owned(),
-        false => collection.my_effective_roles.join(", ").replace('_', " "),
+    let roles = if collection.my_effective_roles.is_empty() {
+        "none".to_owned()
+    } else {
+        collection.my_effective_roles.join(", ").replace('_', " ")
     };
     let rules = match (collection.is_guest(), collection.acl_editable) {
         (false, _) => "none: only guest collections have them",
@@ -326,7 +329,7 @@ fn print_entries(config: &Config, entries: &[FileEntry]) {
     print::print_table(&table);
 }
 
-/// What `beamshare show` tells of an account: the lists of the Python tool's `globus show`.
+/// The part of `beamshare show` about an account: the lists of the Python tool's `globus show`.
 #[derive(Serialize)]
 pub struct Collections {
     owned: Vec<Named>,
@@ -368,7 +371,7 @@ impl Collections {
             list(SearchScope::SharedWithMe),
             list(SearchScope::SharedByMe),
         );
-        let (owned, shared_with, shared_by) = account.tell(lists)?;
+        let (owned, shared_with, shared_by) = account.result(lists)?;
         Ok(Collections { owned, shared_with, shared_by })
     }
 }

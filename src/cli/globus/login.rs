@@ -125,15 +125,15 @@ fn label(config: &Config) -> String {
 /// A person signs in: once, and a second time where the collection turns out to ask for a consent of its own.
 async fn person(config: &Config, app: NativeApp, local_server: bool, store: &TokenStore) -> Outcome {
     let account = Account::of(config)?;
-    // A store that can't be used is told before anybody opens a page.
-    let before = match account.tell(store.get(SIGN_IN).await)? {
+    // A store that can't be used is reported before a page is opened.
+    let before = match account.result(store.get(SIGN_IN).await)? {
         Some(sign_in) => account.client.auth().userinfo().await.ok().map(|who| (sign_in, who.sub)),
         None => None,
     };
     sign_in(&account, &app, local_server, store).await?;
     // Another client: the first one may hold the tokens of the sign-in before.
     let mut account = Account::of(config)?;
-    let me = account.tell(account.client.auth().userinfo().await)?;
+    let me = account.result(account.client.auth().userinfo().await)?;
     if let Some((before, who)) = before
         && who != me.sub
         // Another account's sign-in is in no file any more, and nobody could revoke it later. One of the same
@@ -148,7 +148,7 @@ async fn person(config: &Config, app: NativeApp, local_server: bool, store: &Tok
         sign_in(&account, &app.data_access(collection), local_server, store).await?;
         account = Account::of(config)?;
     }
-    let me = account.tell(account.client.auth().userinfo().await)?;
+    let me = account.result(account.client.auth().userinfo().await)?;
     let name = me.preferred_username.unwrap_or_else(|| me.sub.to_string());
     print::line(format_args!("Signed in as {}; kept in {}", print::plain(&name), store.path().display()));
     hand_over(config, store.path())?;
@@ -187,7 +187,7 @@ async fn sign_in(
     store: &TokenStore,
 ) -> Result<(), Failure> {
     let sign_in = if local_server {
-        let pending = account.tell(account.client.auth().sign_in_on_loopback(app).await)?;
+        let pending = account.result(account.client.auth().sign_in_on_loopback(app).await)?;
         print::lines(format_args!(
             "Open this page in a browser on this machine, and sign in:\n\n{}\n",
             pending.url()
@@ -200,7 +200,7 @@ async fn sign_in(
             }
         }
     } else {
-        let pending = account.tell(account.client.auth().sign_in(app))?;
+        let pending = account.result(account.client.auth().sign_in(app))?;
         print::lines(format_args!(
             "Open this page, sign in, and copy the code that it shows:\n\n{}\n",
             pending.url()
@@ -210,7 +210,7 @@ async fn sign_in(
         pending.finish(&code).await
     };
     let sign_in = sign_in.map_err(|error| not_finished(&error))?;
-    account.tell(store.put(SIGN_IN, &sign_in).await)
+    account.result(store.put(SIGN_IN, &sign_in).await)
 }
 
 /// The failure of a sign-in. Its remedy isn't that of [`failure`], since this command has just run.

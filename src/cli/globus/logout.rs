@@ -35,7 +35,7 @@ impl Logout {
         };
         let account = Account::of(config)?;
         let store = TokenStore::at(file);
-        let Some(sign_in) = account.tell(store.get(SIGN_IN).await)? else {
+        let Some(sign_in) = account.result(store.get(SIGN_IN).await)? else {
             return Err(Failure::nothing(format!(
                 "nobody is signed in: {} holds no sign-in",
                 file.display()
@@ -52,7 +52,7 @@ impl Logout {
                 return Err(Failure { message, ..failure });
             }
         }
-        account.tell(store.remove(SIGN_IN).await)?;
+        account.result(store.remove(SIGN_IN).await)?;
         print::line("Signed out");
         Ok(Exit::Done)
     }

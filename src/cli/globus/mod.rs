@@ -48,7 +48,7 @@ impl<'c> Account<'c> {
     }
 
     /// What came back, or why it failed and which command helps.
-    fn tell<T>(&self, outcome: globus::Result<T>) -> Result<T, Failure> {
+    fn result<T>(&self, outcome: globus::Result<T>) -> Result<T, Failure> {
         outcome.map_err(|error| failure(&error, self.settings))
     }
 
@@ -58,7 +58,7 @@ impl<'c> Account<'c> {
         if ids.is_empty() {
             return HashMap::new();
         }
-        match self.tell(self.client.auth().identities().by_ids(ids).send().await) {
+        match self.result(self.client.auth().identities().by_ids(ids).send().await) {
             Ok(found) => found.into_iter().map(|identity| (identity.id, identity.username)).collect(),
             Err(failure) => {
                 print::warn(format_args!("without usernames: {}", failure.message));
@@ -91,7 +91,7 @@ fn settings(config: &Config) -> Result<&config::Globus, Failure> {
 fn failure(error: &globus::Error, settings: &config::Globus) -> Failure {
     let message = explain(error, settings);
     match error.kind() {
-        // What was refused before anything was sent is what was typed.
+        // A request that was refused before it was sent has a wrong argument.
         ErrorKind::InvalidRequest if error.status().is_none() => Failure::usage(message),
         _ if error.is_transient() => Failure::away(message),
         _ => Failure::failed(message),

@@ -101,7 +101,7 @@ async fn list(
     ending: Option<Duration>,
     format: &Format,
 ) -> Outcome {
-    let mut rules = account.tell(account.transfer().access_rules(collection).list().await)?;
+    let mut rules = account.result(account.transfer().access_rules(collection).list().await)?;
     let used = rules.used();
     let now = Timestamp::now();
     if let Some(ending) = ending {
@@ -179,7 +179,7 @@ async fn create(
     format: &Format,
 ) -> Outcome {
     let Wanted { email, path, permissions, expires, notify } = wanted;
-    let path = account.tell(globus::path::directory(&path))?;
+    let path = account.result(globus::path::directory(&path))?;
     let identity = identity_of(account, &email, true).await?;
     let rules = account.transfer().access_rules(collection);
     let mut rule = rules.create(identity, path.as_str()).permissions(permissions);
@@ -193,8 +193,8 @@ async fn create(
     if notify {
         rule = rule.notify(email.trim(), None);
     }
-    let (id, made) = account.tell(rule.ensure().await)?;
-    let rule = account.tell(rules.get(&id).await)?;
+    let (id, made) = account.result(rule.ensure().await)?;
+    let rule = account.result(rules.get(&id).await)?;
     // A rule that was there is left as it is: whether it is what was asked for, only a person knows.
     let fits = rule.permissions == permissions && (ends.is_none() == rule.expiration_date.is_none());
     if made == Creation::Existed && (!fits || ends.is_some()) {
@@ -239,11 +239,11 @@ async fn rule_of(
         None if rule.contains('@') => Err(Failure::usage(format!(
             "of which directory shall {rule} lose the access? Give its path, too"
         ))),
-        None => account.tell(rules.get(rule).await),
+        None => account.result(rules.get(rule).await),
         Some(path) => {
-            let path = account.tell(globus::path::directory(path))?;
+            let path = account.result(globus::path::directory(path))?;
             let identity = identity_of(account, rule, false).await?;
-            let all = account.tell(rules.list().await)?;
+            let all = account.result(rules.list().await)?;
             let found = all.find(identity, &path).cloned();
             found.ok_or_else(|| Failure::failed(format!("{rule} has no access rule on {path}")))
         }
@@ -271,7 +271,7 @@ async fn delete(
             word(&permissions)
         )));
     }
-    account.tell(account.transfer().access_rules(collection).delete(id).await)?;
+    account.result(account.transfer().access_rules(collection).delete(id).await)?;
     let names = account.usernames(identity(rule).as_slice()).await;
     if format.json {
         print::json(&document(rule, &names))?;
@@ -297,7 +297,7 @@ async fn ours(config: &Config, collection: Uuid, rule: &str) -> Result<Option<Ac
 async fn identity_of(account: &Account<'_>, username: &str, provision: bool) -> Result<Uuid, Failure> {
     let found =
         account.client.auth().identities().by_usernames(&[username]).provision(provision).send().await;
-    let found = account.tell(found)?;
+    let found = account.result(found)?;
     found.find(username).map(|identity| identity.id).ok_or_else(|| {
         Failure::failed(format!(
             "Globus knows nobody called {username:?}; usernames read like name@example.org"
@@ -313,7 +313,7 @@ fn identity(rule: &AccessRule) -> Option<Uuid> {
     }
 }
 
-/// Whom a rule is for, as people say it.
+/// The principal of a rule, for people.
 fn who(rule: &AccessRule, names: &HashMap<Uuid, String>) -> String {
     let name = identity(rule).and_then(|id| names.get(&id));
     match (rule.principal_type, name) {

@@ -104,20 +104,22 @@ impl Task {
                     handler.events().errors_only().stream().try_collect::<Vec<_>>()
                 )
                 .map_err(|error| super::failure(&error, account.settings))?;
-                match format.json {
-                    true => print::json(&document(&task, Some(&errors)))?,
-                    false => print_task(&task, &errors, &zone),
+                if format.json {
+                    print::json(&document(&task, Some(&errors)))?
+                } else {
+                    print_task(&task, &errors, &zone)
                 }
                 Ok(Exit::Done)
             }
             Verb::Wait { task, timeout, format } => wait(&account, task, timeout, &format).await,
-            Verb::Cancel { task } => match account.tell(account.transfer().task(task).cancel().await)? {
-                true => {
+            Verb::Cancel { task } => {
+                if account.result(account.transfer().task(task).cancel().await)? {
                     print::line(format_args!("task {task} is cancelled"));
                     Ok(Exit::Done)
+                } else {
+                    Err(Failure::nothing(format!("task {task} had ended already")))
                 }
-                false => Err(Failure::nothing(format!("task {task} had ended already"))),
-            },
+            }
         }
     }
 }
@@ -136,7 +138,7 @@ async fn list(
     let mut stream = tasks.stream();
     let mut found = vec![];
     while found.len() < number
-        && let Some(task) = account.tell(stream.try_next().await)?
+        && let Some(task) = account.result(stream.try_next().await)?
     {
         found.push(task);
     }
@@ -158,10 +160,7 @@ async fn list(
         }
         print::print_table(&table);
     }
-    match found.is_empty() {
-        true => Err(Failure::nothing("this account has no such task")),
-        false => Ok(Exit::Done),
-    }
+    if found.is_empty() { Err(Failure::nothing("this account has no such task")) } else { Ok(Exit::Done) }
 }
 
 pub(super) async fn wait(
@@ -177,10 +176,11 @@ pub(super) async fn wait(
     }
     let ended = wait.send_with(|task| bar.set_message(progress(task))).await;
     bar.finish_and_clear();
-    let task = account.tell(ended)?;
-    match format.json {
-        true => print::json(&document(&task, None))?,
-        false => print::line(progress(&task)),
+    let task = account.result(ended)?;
+    if format.json {
+        print::json(&document(&task, None))?
+    } else {
+        print::line(progress(&task))
     }
     match task.status {
         TaskStatus::Succeeded => Ok(Exit::Done),

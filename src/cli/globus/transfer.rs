@@ -111,12 +111,14 @@ impl Transfer {
         if let Some(compare) = self.sync {
             transfer = transfer.sync_level(compare.into());
         }
-        let id = account.tell(account.transfer().submission_id().await)?;
-        let submitted = account.tell(account.transfer().submit_transfer(transfer.submission_id(id)).await)?;
+        let id = account.result(account.transfer().submission_id().await)?;
+        let submitted =
+            account.result(account.transfer().submit_transfer(transfer.submission_id(id)).await)?;
         if self.no_wait {
-            match self.format.json {
-                true => print::json(&json!({ "task_id": submitted.task_id, "submission_id": id }))?,
-                false => print::line(format_args!("task {}", submitted.task_id)),
+            if self.format.json {
+                print::json(&json!({ "task_id": submitted.task_id, "submission_id": id }))?
+            } else {
+                print::line(format_args!("task {}", submitted.task_id))
             }
             return Ok(Exit::Done);
         }

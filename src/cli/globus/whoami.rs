@@ -21,7 +21,7 @@ impl Whoami {
         let (kind, person, tokens) = match &account.settings.sign_in {
             SignIn::Service { client_id, .. } => {
                 let found =
-                    account.tell(account.client.auth().identities().by_ids(&[*client_id]).send().await)?;
+                    account.result(account.client.auth().identities().by_ids(&[*client_id]).send().await)?;
                 let username = match found.iter().next() {
                     Some(identity) => identity.username.clone(),
                     None => format!("{client_id}@clients.auth.globus.org"),
@@ -37,7 +37,7 @@ impl Whoami {
             SignIn::TokenStore { file, .. } => {
                 let person = person(&account).await?;
                 // After the request, which may have renewed them.
-                let sign_in = account.tell(TokenStore::at(file).get(SIGN_IN).await)?;
+                let sign_in = account.result(TokenStore::at(file).get(SIGN_IN).await)?;
                 ("token_store", person, sign_in.map(|sign_in| sign_in.tokens().clone()))
             }
         };
@@ -46,9 +46,10 @@ impl Whoami {
             document.extend(person);
             document.insert("tokens".to_owned(), tokens.as_ref().map(described).into());
         }
-        match self.format.json {
-            true => print::json(&document)?,
-            false => print_all(config, &document, tokens.as_ref()),
+        if self.format.json {
+            print::json(&document)?
+        } else {
+            print_all(config, &document, tokens.as_ref())
         }
         Ok(Exit::Done)
     }
@@ -63,7 +64,7 @@ async fn person(account: &Account<'_>) -> Result<Value, super::Failure> {
         {
             return Ok(json!({ "id": null, "username": null, "name": null, "identities": [] }));
         }
-        outcome => account.tell(outcome)?,
+        outcome => account.result(outcome)?,
     };
     let identities = info.identity_set.iter().map(|identity| {
         json!({ "id": identity.sub, "username": identity.username, "name": identity.name, "email": identity.email,
@@ -79,7 +80,7 @@ async fn person(account: &Account<'_>) -> Result<Value, super::Failure> {
     }))
 }
 
-/// What may be told of tokens: everything but themselves.
+/// The public properties of tokens: everything but the tokens.
 fn described(tokens: &Tokens) -> Vec<Value> {
     let described = tokens.iter().map(|(service, token)| {
         json!({ "service": service, "scopes": token.scopes(), "expires_at": token.expires_at(),

@@ -47,10 +47,13 @@ impl Clean {
             let (report, _) = watch::channel(SyncReport::default());
             let (controller, control) = controls();
             let mut files = vec![];
-            let mut on_removal = |path: &Path| match self.format.json {
-                true => files.push(path.to_string_lossy().into_owned()),
-                // One line a file, whatever its name holds.
-                false => print::line(print::plain(&path.to_string_lossy())),
+            let mut on_removal = |path: &Path| {
+                if self.format.json {
+                    files.push(path.to_string_lossy().into_owned())
+                } else {
+                    // One line a file, whatever its name holds.
+                    print::line(print::plain(&path.to_string_lossy()))
+                }
             };
             let cleaned =
                 engine.clean_up(pair, &options, self.dry_run, control, report, &mut on_removal).await;
@@ -59,7 +62,7 @@ impl Clean {
                 Ok(report) if self.format.json => {
                     documents.push(json!({ "pair": pair.settings.name, "files": files, "report": report }));
                 }
-                Ok(report) => tell(&pair.title(), &report),
+                Ok(report) => print_result(&pair.title(), &report),
                 Err(error) => {
                     let failure = Failure::from(error);
                     print::warn(format_args!("{}: {}", pair.title(), failure.message));
@@ -74,7 +77,7 @@ impl Clean {
     }
 }
 
-fn tell(title: &str, report: &CleanUpReport) {
+fn print_result(title: &str, report: &CleanUpReport) {
     print::line(format_args!("{title}: {}", report.sentence()));
     for kept in &report.kept {
         let example =

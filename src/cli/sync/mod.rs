@@ -70,8 +70,8 @@ struct Which {
 }
 
 impl Which {
-    /// The pairs. One that can't be resolved is told on standard error, and holds up none of the others; the
-    /// flag says whether there was one.
+    /// The pairs. One that can't be resolved is reported on standard error, and does not affect the others;
+    /// the flag says whether there was one.
     async fn pairs(&self, engine: &Engine) -> Result<(Vec<Pair>, bool), Failure> {
         let journal = engine.journal();
         let whose = match &self.experiment {

@@ -41,9 +41,10 @@ impl Run {
         let engine = engine(config).await?;
         let (pairs, trouble) = self.which.pairs(&engine).await?;
         let options = Options { repair: self.repair, ..Options::by_hand(self.timeout) };
-        let bars = MultiProgress::with_draw_target(match std::io::stderr().is_terminal() {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
+        let bars = MultiProgress::with_draw_target(if std::io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
         });
         let (controllers, sides): (Vec<Controller>, Vec<Control>) = pairs.iter().map(|_| controls()).unzip();
         // Side by side: a pair that is paused at Globus for days holds up none of the others.
@@ -72,7 +73,7 @@ impl Run {
             };
             documents.push(document(pair, &ended, &sentence));
             if !self.format.json {
-                tell(pair, &ended, &sentence);
+                print_result(pair, &ended, &sentence);
             }
         }
         if self.format.json {
@@ -92,7 +93,7 @@ fn exit_of(ended: &Result<Ended, SyncError>) -> Exit {
     }
 }
 
-fn tell(pair: &Pair, ended: &Result<Ended, SyncError>, sentence: &str) {
+fn print_result(pair: &Pair, ended: &Result<Ended, SyncError>, sentence: &str) {
     let line = format!("{}: {}", pair.title(), plain(sentence));
     match exit_of(ended) {
         Exit::Done => print::line(line),

@@ -30,9 +30,10 @@ pub struct Standing {
 impl Status {
     pub async fn act(self, config: &Config) -> Outcome {
         let standings = standings(config, self.all).await?;
-        match self.format.json {
-            true => print::json(&standings.iter().map(document).collect::<Vec<_>>())?,
-            false => print_standings(config, &standings),
+        if self.format.json {
+            print::json(&standings.iter().map(document).collect::<Vec<_>>())?
+        } else {
+            print_standings(config, &standings)
         }
         Ok(Exit::Done)
     }
@@ -53,10 +54,7 @@ pub async fn standings(config: &Config, closed_too: bool) -> Result<Vec<Standing
         let configured = config.sync.iter().any(|settings| settings.name == row.pair.name);
         standings.push(Standing { row, counts, task, configured });
     }
-    match standings.is_empty() {
-        true => Err(Failure::nothing("nothing was moved yet")),
-        false => Ok(standings),
-    }
+    if standings.is_empty() { Err(Failure::nothing("nothing was moved yet")) } else { Ok(standings) }
 }
 
 impl Standing {

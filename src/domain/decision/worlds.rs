@@ -177,9 +177,10 @@ impl World {
             }
             Event::Start => {
                 self.down = false;
-                self.watched.window = match self.missed {
-                    true => Window::unobserved(Gap::Started, self.now),
-                    false => std::mem::take(&mut self.watched.window).continue_at(self.now),
+                self.watched.window = if self.missed {
+                    Window::unobserved(Gap::Started, self.now)
+                } else {
+                    std::mem::take(&mut self.watched.window).continue_at(self.now)
                 };
             }
             Event::Boot { restored } => {

@@ -1,4 +1,4 @@
-//! What went wrong in a conversation with a mail server, as an operator reads it.
+//! Errors of a conversation with a mail server, with their remedies.
 
 use super::SmtpServer;
 use super::stream::StreamError;
@@ -115,12 +115,12 @@ fn causes(error: &lettre::transport::smtp::Error) -> impl Iterator<Item = Cause<
     std::iter::successors(error.source(), |error| below(*error))
 }
 
-/// What to do about a certificate, where the error is about one.
+/// The remedy for an error of a certificate.
 fn certificate_advice(error: &lettre::transport::smtp::Error) -> Option<&'static str> {
     use rustls::CertificateError as Bad;
     let tls = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>())?;
     Some(match tls {
-        // A signature that does not fit: an authority of the same name with another key.
+        // The signature is wrong: an authority of the same name has another key.
         rustls::Error::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature) => {
             "Put the certificate of the authority that signed it into a PEM file and set \
              email.transport.smtp.ca_file"

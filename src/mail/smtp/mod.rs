@@ -30,9 +30,8 @@ const IDLE_MAX: Duration = Duration::from_secs(5);
 /// Limit for a kept connection's answer to NOOP, and for the server's answer to QUIT.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A mail server. lettre's own transport does not tell at which command a server refused, and so neither a
-/// wrong address from a refused message nor from a refused login; hence its connection is used, command by
-/// command.
+/// A mail server. lettre's transport does not report which command the server refused, so a wrong address, a
+/// refused message and a refused login look the same. Its connection is therefore used command by command.
 pub(super) struct SmtpServer {
     settings: Smtp,
     tls: Option<TlsParameters>,
@@ -45,7 +44,7 @@ struct Login {
     password_file: PathBuf,
 }
 
-/// lettre's connection, and how much more the server may send on it.
+/// lettre's connection, and the amount of data that the server may still send.
 struct Connection {
     smtp: AsyncSmtpConnection,
     allowance: Allowance,
@@ -106,7 +105,7 @@ impl SmtpServer {
             Ok(()) => self.hand_over(&mut connection.smtp, message, to).await?,
             Err(refusal) => Err(refusal),
         };
-        // A refusal leaves a sound conversation, which the next message can use.
+        // After a refusal, the connection can be used for the next message.
         let sound = match &outcome {
             Ok(_) => true,
             Err((_, error)) if error.status().is_some() => {

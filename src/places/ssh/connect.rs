@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// A signed-in session.
 pub(super) struct Connection {
     pub sftp: Sftp,
-    /// The key or the password that it was, for `check`
+    /// The key or password that was used, for `check`
     pub signed_in_by: String,
     /// The type of the host's key
     pub known_by: String,
@@ -22,7 +22,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects, makes sure that the host is the known one, signs in and opens SFTP. `place` goes before each
+    /// Connects, verifies the host key, signs in and opens SFTP. `place` goes before each
     /// error.
     pub(super) fn open(target: &Target, place: &str, deadline: Instant) -> Result<Self, StepError> {
         let at = format!("{place} ({}@{}:{})", target.user, target.host, target.port);
@@ -72,7 +72,7 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// libssh2 says good-bye when it is freed, and would wait for the answer of a host that hangs.
+    /// libssh2 disconnects when it is freed, and would wait for the answer of a host that hangs.
     fn drop(&mut self) {
         hang_up(&self.socket);
     }
@@ -148,8 +148,8 @@ fn connect(target: &Target, at: &str, deadline: Instant) -> Result<TcpStream, St
     Err(backoff(failure))
 }
 
-/// Asks for the host's key of a type that is known before the others. Else a host known by one type would
-/// look changed when the server prefers another.
+/// Requests the types of host key that are known before the others. Otherwise a host would look changed when
+/// the server prefers a type that is not known.
 fn prefer_known_keys(
     session: &Session,
     known_hosts: &KnownHosts,

@@ -1,4 +1,4 @@
-//! Directories on a host, by SFTP alone: no shell ever sees a name.
+//! Directories on a host, by SFTP alone: no shell is involved.
 
 use super::super::tree::{BEING_MADE, Directory, Entry, wanted_mode};
 use super::super::{Rights, backoff, never};
@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// SFTP's answers (draft-ietf-secsh-filexfer-02, 7).
+/// SFTP's status codes (draft-ietf-secsh-filexfer-02, 7).
 const NO_SUCH_FILE: i32 = 2;
 const PERMISSION_DENIED: i32 = 3;
 const FAILURE: i32 = 4;
@@ -38,7 +38,7 @@ pub(super) struct SshDirectory<'a> {
 }
 
 impl<'a> SshDirectory<'a> {
-    /// The top itself may be reached through links: it is the configuration's word, not a PV's.
+    /// The top itself may be reached through links: it comes from the configuration, not from a PV.
     pub(super) fn open_top(
         connection: &'a Connection,
         at: &'a str,
@@ -72,7 +72,7 @@ impl<'a> SshDirectory<'a> {
         Ok(directory)
     }
 
-    /// How the session came about, for `check`.
+    /// The description of the session, for `check`.
     pub(super) fn signed_in(&self) -> String {
         format!(
             "host known by its {} key, signed in by {}",
@@ -287,7 +287,7 @@ impl Directory for SshDirectory<'_> {
     }
 }
 
-/// Whether two looks were at the same directory, as far as SFTP v3 tells, which has no inodes: owner, group,
+/// Whether two looks were at the same directory, as far as SFTP v3 shows, which has no inodes: owner, group,
 /// mode, size and time of change.
 fn is_same(one: &FileStat, other: &FileStat) -> bool {
     (one.uid, one.gid, one.perm, one.size, one.mtime)

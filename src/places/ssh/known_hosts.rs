@@ -1,8 +1,8 @@
-//! Is the host the one that it was? The files of known hosts, plain, hashed and with ports, matched by
-//! libssh2.
+//! Host-key verification with the files of known hosts (plain, hashed and with ports), matched by libssh2.
 //!
-//! Each line is given to libssh2 alone: one that it can't read (a key type of tomorrow) doesn't make the file
-//! unreadable, and which types a host is known by can be asked before connecting, hashed names too.
+//! Each line is given to libssh2 alone: a line that it can't read, such as one with a newer type of key, does
+//! not make the file unreadable, and the known types of a host can be listed before connecting, also for
+//! hashed names.
 
 use base64::Engine as _;
 use ssh2::{CheckResult, KnownHostFileKind, Session};
@@ -26,14 +26,14 @@ struct Line {
     revoked: bool,
 }
 
-/// What the files say about a host's key.
+/// The result of looking up a host's key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Known,
     Unknown,
-    /// Where the other key stands
+    /// The line of the other key
     Changed(String),
-    /// Where it was revoked
+    /// The line that revokes it
     Revoked(String),
 }
 
@@ -62,7 +62,7 @@ impl KnownHosts {
     pub(super) fn key_types(&self, session: &Session, name: &str) -> Result<Vec<&str>, ssh2::Error> {
         let mut types: Vec<&str> = vec![];
         for line in self.lines.iter().filter(|line| !line.revoked) {
-            // A key that nobody has: any answer but "not found" says that the line is about this name.
+            // A key that nobody has: any answer but "not found" means that the line is about this name.
             let about = matches!(
                 line.check(session, name, b"beamshare")?,
                 CheckResult::Mismatch | CheckResult::Match

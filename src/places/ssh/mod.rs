@@ -87,7 +87,7 @@ impl SshPlace {
 
 impl Work {
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Connection, Instant)>> {
-        // A connection is taken out while it is used, so a panic leaves none behind that is half used.
+        // A connection is taken out while it is used, so a panic does not leave a broken one behind.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -107,7 +107,7 @@ impl Work {
                 *self.lock() = Some((connection, Instant::now()));
                 return result;
             }
-            // The host may have ended it meanwhile. What was begun can be done again.
+            // The host may have closed it meanwhile. The work can be repeated.
         }
         let target = Target::resolve(&self.host, &self.place, &self.home)
             .map_err(|why| never(format!("{}: {why}", self.at)))?;

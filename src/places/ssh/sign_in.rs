@@ -12,15 +12,14 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// libssh2.h: what a refused or unreadable key comes back as. Anything else is trouble with the connection.
+/// libssh2.h: what a refused or unreadable key comes back as. Anything else is an error of the connection.
 const FILE: i32 = -16;
 const AUTHENTICATION_FAILED: i32 = -18;
 const PUBLICKEY_UNVERIFIED: i32 = -19;
 const METHOD_NONE: i32 = -17;
 const ALGORITHM_UNSUPPORTED: i32 = -51;
 
-/// Tries one after the other; returns which it was. Nothing that was tried stands in the error but names of
-/// files.
+/// Tries them one after the other; returns the one that was accepted. The error names only files, no secrets.
 pub(super) fn sign_in(
     session: &Session,
     target: &Target,
@@ -141,7 +140,7 @@ impl Attempts<'_> {
         Ok(false)
     }
 
-    /// True where it let us in, false where it was refused, an error where the connection broke.
+    /// True if it was accepted, false if it was refused, an error where the connection broke.
     fn judge(&mut self, tried: Result<(), ssh2::Error>, name: &str) -> Result<bool, StepError> {
         let Err(error) = tried else { return Ok(true) };
         let why = match error.code() {

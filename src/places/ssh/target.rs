@@ -1,4 +1,4 @@
-//! Which host, as whom, with which keys: the configuration's `host` put together with ~/.ssh/config.
+//! The host, account and keys: the configuration's `host` combined with ~/.ssh/config.
 
 use crate::config;
 use ssh2_config::{HostParams, ParseRule, SshConfig};
@@ -179,7 +179,7 @@ fn this_account() -> Option<String> {
     Some(account.name)
 }
 
-/// What ~/.ssh/config says about this host; a missing file says nothing.
+/// The entry of ~/.ssh/config for this host; empty if the file is missing.
 fn query(file: &Path, host: &str, home: &Home) -> Result<HostParams, String> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
@@ -196,7 +196,7 @@ fn query(file: &Path, host: &str, home: &Home) -> Result<HostParams, String> {
         })
 }
 
-/// What beamshare goes by. Other options are left out unread: ssh2-config takes several valid values of
+/// The options that beamshare uses. Others are not parsed: ssh2-config takes several valid values of
 /// theirs for errors (`AddKeysToAgent confirm`), and one of them must not keep beamshare from a host.
 const KEYWORDS: [&str; 14] = [
     "host",
@@ -215,7 +215,7 @@ const KEYWORDS: [&str; 14] = [
     "proxycommand",
 ];
 
-/// The lines that count. ssh2-config takes a `Match` line for an unknown option and would apply what follows
+/// The lines that apply. ssh2-config takes a `Match` line for an unknown option and would apply what follows
 /// to the `Host` before it. Such blocks are left out: their conditions (`exec`, `localuser` …) aren't
 /// evaluated here.
 fn lines_that_count(text: &str) -> String {

@@ -208,10 +208,11 @@ fn client(url: &Url) -> Result<Client, ScheduleError> {
             .with_safe_default_protocol_versions()
             .map_err(|error| failed(error.to_string()))?;
     let plain = url.scheme() == "http";
-    let tls = match plain {
+    let tls = if plain {
         // The configuration allows it on this machine's loopback alone, where no certificate is needed.
-        true => builder.with_root_certificates(rustls::RootCertStore::empty()),
-        false => builder.with_platform_verifier().map_err(|error| failed(error.to_string()))?,
+        builder.with_root_certificates(rustls::RootCertStore::empty())
+    } else {
+        builder.with_platform_verifier().map_err(|error| failed(error.to_string()))?
     };
     let mut client = Client::builder()
         .user_agent(concat!("beamshare/", env!("CARGO_PKG_VERSION")))

@@ -22,57 +22,57 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use uuid::Uuid;
 
-/// What a pair tells the service.
+/// An event of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PairEvent {
     /// Its status has changed
     Changed,
     /// A run has ended
     Ran,
-    /// All of an earlier group's is sent
+    /// All data of an earlier group is sent
     Finished(PairId),
 }
 
-/// The pairs that are moved.
+/// The pairs whose data is being moved.
 pub(super) struct Syncs {
     engine: Option<Arc<Engine>>,
-    moved: HashMap<PairId, Moved>,
-    movers: JoinSet<()>,
-    /// Pairs that can't be: name and why
+    running: HashMap<PairId, RunningPair>,
+    tasks: JoinSet<()>,
+    /// Pairs that can't begin: name and reason
     held: Vec<(String, String)>,
-    /// For which group all was found that is to be moved
-    settled: Option<Option<Uuid>>,
+    /// The group for which all pairs were found
+    resolved_for: Option<Option<Uuid>>,
     paused: watch::Sender<bool>,
-    news: mpsc::UnboundedSender<PairEvent>,
-    heard: mpsc::UnboundedReceiver<PairEvent>,
+    sender: mpsc::UnboundedSender<PairEvent>,
+    events: mpsc::UnboundedReceiver<PairEvent>,
 }
 
-struct Moved {
+struct RunningPair {
     task: AbortHandle,
     present: watch::Sender<bool>,
-    seen: watch::Receiver<PairStatus>,
+    status: watch::Receiver<PairStatus>,
 }
 
 impl Syncs {
-    /// None runs yet. Until [`Syncs::pause`] says how the operator's switch stands, nothing begins.
+    /// No pairs. They wait until [`Syncs::pause`] is called with the state of the operator's switch.
     pub async fn new(config: &Arc<Config>, journal: &Journal) -> Result<Syncs, SyncError> {
-        let (news, heard) = mpsc::unbounded_channel();
+        let (sender, events) = mpsc::unbounded_channel();
         let mut syncs = Syncs {
             engine: None,
-            moved: HashMap::new(),
-            movers: JoinSet::new(),
+            running: HashMap::new(),
+            tasks: JoinSet::new(),
             held: vec![],
-            settled: None,
+            resolved_for: None,
             paused: watch::Sender::new(true),
-            news,
-            heard,
+            sender,
+            events,
         };
         syncs.configure(config, journal).await?;
         Ok(syncs)
     }
 
-    /// Takes over other settings: what is under way is left to Globus, and followed by the same pair under
-    /// them.
+    /// Applies other settings. Running tasks are left to Globus, and followed by the same pair with the new
+    /// settings.
     pub async fn configure(&mut self, config: &Arc<Config>, journal: &Journal) -> Result<(), SyncError> {
         let engine = if config.sync.is_empty() {
             None
@@ -88,41 +88,41 @@ impl Syncs {
         self.paused.send_if_modified(|now| std::mem::replace(now, paused) != paused);
     }
 
-    /// Leaves all of them, as a kill would do: tasks go on at Globus, and the manifest knows them.
+    /// Ends all pairs as if the process was killed: tasks continue at Globus, and the manifest has them.
     pub async fn break_off(&mut self) {
-        self.moved.clear();
+        self.running.clear();
         self.held.clear();
-        self.settled = None;
-        self.movers.shutdown().await;
+        self.resolved_for = None;
+        self.tasks.shutdown().await;
     }
 
-    /// What was found may be found otherwise now: a delivery has ended.
+    /// Inspects all pairs again at the next refresh, since a delivery has ended.
     pub fn look_again(&mut self) {
-        self.settled = None;
+        self.resolved_for = None;
     }
 
     /// The next event of a pair; waits for ever where none runs. Cancel-safe.
     pub async fn next(&mut self) -> PairEvent {
-        let news = self.heard.recv().await;
-        match news {
-            Some(PairEvent::Finished(id)) => drop(self.moved.remove(&id)),
+        let event = self.events.recv().await;
+        match event {
+            Some(PairEvent::Finished(id)) => drop(self.running.remove(&id)),
             Some(_) => {}
             None => std::future::pending().await,
         }
-        // Ended movers, of finished pairs.
-        while self.movers.try_join_next().is_some() {}
-        news.unwrap_or(PairEvent::Changed)
+        // The tasks of finished pairs.
+        while self.tasks.try_join_next().is_some() {}
+        event.unwrap_or(PairEvent::Changed)
     }
 
-    /// What the screen says; `None` where there is no `[[sync]]`.
+    /// The state of all pairs; `None` without `[[sync]]`.
     pub fn overview(&self) -> Option<Overview> {
         self.engine.as_ref()?;
         let held =
             self.held.iter().map(|(name, why)| PairStatus::of(name.clone(), StepStatus::Failed, why.clone()));
-        let mut moved: Vec<_> = self.moved.iter().collect();
-        moved.sort_by_key(|(id, _)| **id);
-        let moved = moved.into_iter().map(|(_, moved)| moved.seen.borrow().clone());
-        Some(Overview::of(moved.chain(held).collect()))
+        let mut running: Vec<_> = self.running.iter().collect();
+        running.sort_by_key(|(id, _)| **id);
+        let running = running.into_iter().map(|(_, pair)| pair.status.borrow().clone());
+        Some(Overview::of(running.chain(held).collect()))
     }
 
     /// Starts and ends pairs as the displayed group requires.
@@ -174,7 +174,7 @@ impl Syncs {
     pub async fn refresh_pairs(&mut self, present: Option<&ExperimentRow>) -> Result<(), SyncError> {
         let Some(engine) = self.engine.clone() else { return Ok(()) };
         let group = present.map(|row| row.id);
-        if self.settled == Some(group) {
+        if self.resolved_for == Some(group) {
             return Ok(());
         }
         let mut held = vec![];
@@ -208,22 +208,22 @@ impl Syncs {
                 wanted.push((pair, false));
             }
         }
-        self.settled = held.is_empty().then_some(group);
+        self.resolved_for = held.is_empty().then_some(group);
         for (name, why) in held.iter().filter(|one| !self.held.contains(one)) {
             tracing::warn!(pair = name, "{why}");
         }
         self.held = held;
-        self.moved.retain(|id, moved| {
+        self.running.retain(|id, running| {
             let stays = wanted.iter().any(|(pair, _)| pair.row.id == *id);
             if !stays {
-                moved.task.abort();
+                running.task.abort();
             }
             stays
         });
         for (pair, present) in wanted {
-            match self.moved.get(&pair.row.id) {
-                Some(moved) => {
-                    moved.present.send_if_modified(|now| std::mem::replace(now, present) != present);
+            match self.running.get(&pair.row.id) {
+                Some(running) => {
+                    running.present.send_if_modified(|now| std::mem::replace(now, present) != present);
                 }
                 None => self.begin(&engine, pair, present),
             }
@@ -235,12 +235,12 @@ impl Syncs {
         let id = pair.row.id;
         let title = pair.title();
         tracing::info!(pair = pair.title(), "moving its data");
-        let (seen, is_seen) = watch::channel(PairStatus::of(title, StepStatus::Pending, String::new()));
+        let (status, shown) = watch::channel(PairStatus::of(title, StepStatus::Pending, String::new()));
         let (present, is_present) = watch::channel(present);
-        let (engine, paused, news) = (engine.clone(), self.paused.subscribe(), self.news.clone());
-        let mover = PairRunner { engine, pair, present: is_present, paused, seen, news };
-        let task = self.movers.spawn_local(mover.go_on());
-        self.moved.insert(id, Moved { task, present, seen: is_seen });
+        let (engine, paused, events) = (engine.clone(), self.paused.subscribe(), self.sender.clone());
+        let runner = PairRunner { engine, pair, present: is_present, paused, status, events };
+        let task = self.tasks.spawn_local(runner.run_until_finished());
+        self.running.insert(id, RunningPair { task, present, status: shown });
     }
 }
 

@@ -1,4 +1,4 @@
-//! One pair of `[[sync]]`, for as long as the service moves its data: when it runs, and what is seen of it.
+//! One pair of `[[sync]]` while the service moves its data: when it runs, and its status.
 
 use super::PairEvent;
 use super::pair_status::PairStatus;
@@ -15,61 +15,61 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-/// How long a failed pair rests, the first time; each failure doubles it.
+/// The pause after the first failure of a pair; each failure doubles it.
 const FIRST_REST: Duration = Duration::from_secs(10);
-/// The longest rest.
+/// The longest such pause.
 const LONGEST_REST: Duration = Duration::from_secs(30 * 60);
-/// How often to look what another process does with the pair: runs it, stops it.
+/// The interval of checks whether another process runs or stops the pair.
 const OTHERS: Duration = Duration::from_secs(2);
-/// How often to look for what is old enough to be removed at the source.
+/// The interval of clean-ups at the source.
 const CLEAN_EVERY: Duration = Duration::from_secs(60 * 60);
-/// How long an earlier group's pair is looked after when all its files are sent: some are written after the
+/// How long an earlier group's pair is kept when all its files are sent, since some are written after the
 /// beam time.
 const LINGER: SignedDuration = SignedDuration::from_hours(24);
-/// How often to look for a source that is not there.
+/// The interval of checks for a missing source.
 const MISSING: Duration = Duration::from_secs(10);
 
 /// Moves the data of one pair.
 pub(super) struct PairRunner {
     pub engine: Arc<Engine>,
     pub pair: Pair,
-    /// Whether its group is the one that has the beam; a pair of an earlier one ends when all is sent
+    /// Whether its group is the present one; a pair of an earlier group ends when all its files are sent
     pub present: watch::Receiver<bool>,
-    /// While this is so, nothing begins
+    /// While `true`, no run begins
     pub paused: watch::Receiver<bool>,
-    pub seen: watch::Sender<PairStatus>,
-    pub news: mpsc::UnboundedSender<PairEvent>,
+    pub status: watch::Sender<PairStatus>,
+    pub events: mpsc::UnboundedSender<PairEvent>,
 }
 
-/// What the follower of the files has come to.
+/// The state of the follower of the files.
 #[derive(Clone, Debug, Default)]
 struct SourceState {
-    /// A whole walk has ended
+    /// Whether a whole walk has ended
     walked: bool,
-    /// The source can't be looked at: why, and whether it is only not there
+    /// Why the source can't be read, and whether it is only missing
     trouble: Option<(String, bool)>,
 }
 
-/// When it runs next.
+/// When the pair runs next.
 struct Plan {
     schedule: Schedule,
     began: Timestamp,
     follows: bool,
     /// When files that changed a moment ago are quiet
     quiet_at: Option<Timestamp>,
-    /// After a failure, nothing begins before
+    /// After a failure, no run begins earlier
     rest_until: Option<Timestamp>,
     failures: u32,
-    /// When what is old enough may be removed
+    /// When the next clean-up is due
     clean_at: Option<Timestamp>,
     last_run: Option<Timestamp>,
 }
 
-/// Why nothing begins, or what does.
+/// The next action.
 enum Next {
-    /// A run; with a walk of its own or on what the follower has found
+    /// A run, with a walk of its own or on the files that the follower has found
     Run { walk: bool },
-    /// Nothing before this time; without one, before something happens
+    /// No run before this time, or before an event where there is none
     Wait(Option<Timestamp>),
 }
 
@@ -78,8 +78,9 @@ impl PairRunner {
         self.pair.row.id
     }
 
-    /// Goes on until all of an earlier group's is sent. Dropping it leaves a task to Globus.
-    pub async fn go_on(mut self) {
+    /// Moves data until the group is an earlier one and all its files are sent. Dropping the future leaves a
+    /// task to Globus.
+    pub async fn run_until_finished(mut self) {
         let settings = &self.pair.settings;
         let local = self.pair.local.clone();
         let follows = settings.on == Some(SyncOn::Files) && local.is_some();
@@ -116,7 +117,7 @@ impl PairRunner {
                 Next::Run { walk } => self.run(walk, &mut plan).await,
                 Next::Wait(until) => {
                     let pause = until.map(|until| until.duration_since(Timestamp::now()));
-                    // A little late rather than a moment early.
+                    // Slightly later, so that it is never too early.
                     let pause = pause.map(|pause| {
                         Duration::try_from(pause).unwrap_or_default() + Duration::from_millis(5)
                     });
@@ -133,10 +134,10 @@ impl PairRunner {
             pair = self.pair.title(),
             "all is sent, and its group is gone: nothing more is looked for"
         );
-        let _ = self.news.send(PairEvent::Finished(self.id()));
+        let _ = self.events.send(PairEvent::Finished(self.id()));
     }
 
-    /// What is to be done now; `None` when there is nothing left to do for the group, which is gone.
+    /// The next action; `None` if the group is an earlier one and all its files are sent.
     async fn next(
         &mut self,
         plan: &mut Plan,
@@ -148,9 +149,9 @@ impl PairRunner {
         let Some(row) = manifest.pair(self.id()).await? else { return Ok(None) };
         self.pair.row = row;
         let (present, now) = (*self.present.borrow(), Timestamp::now());
-        self.seen.send_if_modified(|seen| {
+        self.status.send_if_modified(|shown| {
             let title = if present { self.pair.settings.name.clone() } else { self.pair.title() };
-            (seen.title, seen.earlier) = (title, !present);
+            (shown.title, shown.earlier) = (title, !present);
             false
         });
         let is_over = !present && lingered(&self.pair.row, now) && self.is_looked_at(plan, &looked);
@@ -177,7 +178,7 @@ impl PairRunner {
         if let Some(until) = plan.rest_until.filter(|until| *until > now) {
             return Ok(Some(Next::Wait(Some(until))));
         }
-        // What was begun before a kill, or before the pair was left.
+        // A task from before a kill, or from before the pair was left.
         if manifest.unfinished_task(self.id()).await?.is_some() {
             return Ok(Some(Next::Run { walk: false }));
         }
@@ -189,8 +190,8 @@ impl PairRunner {
         if !plan.follows
             && let Some(source) = self.pair.local.as_ref().filter(|source| !source.exists())
         {
-            let told = format!("waits for the source {}: it is not there", source.path().display());
-            self.show(StepStatus::Pending, told);
+            let message = format!("waits for the source {}: it is not there", source.path().display());
+            self.show(StepStatus::Pending, message);
             return soon(MISSING);
         }
         // To be closed, at the latest.
@@ -199,7 +200,7 @@ impl PairRunner {
             .into_iter()
             .flatten()
             .collect();
-        // By the clock; and once more for a group that has gone.
+        // By the clock, and once more for an earlier group.
         let last = self.pair.row.walked_at.into_iter().chain(plan.last_run).max();
         if let Some(due) = plan.schedule.next(last.filter(|_| !plan.follows).or(plan.last_run), plan.began) {
             if due <= now && (!plan.follows || looked.walked) {
@@ -241,7 +242,7 @@ impl PairRunner {
         Ok(Some(Next::Wait(wake.into_iter().min())))
     }
 
-    /// Whether the source was seen as a whole since the service began with it.
+    /// Whether the whole source was read since the service began with the pair.
     fn is_looked_at(&self, plan: &Plan, looked: &SourceState) -> bool {
         if plan.follows { looked.walked } else { plan.last_run.is_some() || !self.runs_by_itself() }
     }
@@ -259,7 +260,7 @@ impl PairRunner {
             ..Options::of_service("beamshare run", engine.config().rules.retry_for)
         };
         let (controller, control) = controls();
-        let (report, mut told) = watch::channel(SyncReport::default());
+        let (report, mut reports) = watch::channel(SyncReport::default());
         plan.last_run = Some(Timestamp::now());
         let clean = SignedDuration::try_from(CLEAN_EVERY).unwrap_or_default();
         plan.clean_at = plan.last_run.and_then(|last| last.checked_add(clean).ok());
@@ -269,27 +270,27 @@ impl PairRunner {
         let ended = loop {
             tokio::select! {
                 ended = &mut run => break ended,
-                Ok(()) = told.changed() => {
-                    let report = told.borrow_and_update().clone();
+                Ok(()) = reports.changed() => {
+                    let report = reports.borrow_and_update().clone();
                     self.show_run(report);
                 }
-                // What is under way at Globus ends; nothing further begins.
+                // Running tasks at Globus end; no further one begins.
                 Ok(()) = self.paused.changed() => if *self.paused.borrow_and_update() { controller.finish() },
             }
         };
-        let _ = self.news.send(PairEvent::Ran);
+        let _ = self.events.send(PairEvent::Ran);
         match ended {
             Ok(ended) => {
                 plan.quiet_at = ended.waiting_until;
                 match &ended.result {
                     RunResult::Done => {
                         (plan.failures, plan.rest_until) = (0, None);
-                        let last = told.borrow().clone();
+                        let last = reports.borrow().clone();
                         if ended.sent + ended.present > 0 || !ended.remarks.is_empty() {
                             self.show_end(last, ended.sentence());
                         }
                     }
-                    // What is shown then is looked up at once.
+                    // The next status is computed at once.
                     RunResult::Stopped | RunResult::Left => {}
                     RunResult::Failed(why) | RunResult::Away(why) => self.failed(plan, why.clone()),
                 }
@@ -304,7 +305,7 @@ impl PairRunner {
         }
     }
 
-    /// It rests, longer each time; the others go on.
+    /// Pauses the pair, longer after each failure. Other pairs are not affected.
     fn failed(&mut self, plan: &mut Plan, why: String) {
         let rest = FIRST_REST.saturating_mul(1 << plan.failures.min(10)).min(LONGEST_REST);
         plan.failures += 1;
@@ -315,36 +316,35 @@ impl PairRunner {
         self.show(StepStatus::Failed, format!("next try at {}: {why}", next.strftime("%H:%M:%S")));
     }
 
-    /// What there is to say while nothing runs and nothing is wrong.
+    /// Shows the status between two runs without a failure.
     async fn show_at_rest(&self, plan: &Plan, looked: &SourceState) -> Result<(), ManifestError> {
         let counts = self.engine.manifest().counts(self.id()).await?;
         let there = counts.files(FileState::Sent) + counts.files(FileState::Present);
-        let (status, told) = match () {
-            () if !self.runs_by_itself() => {
-                let name = &self.pair.settings.name;
-                (StepStatus::Skipped, format!("by hand: beamshare sync run {name}"))
-            }
-            () if plan.follows && !looked.walked => (StepStatus::Running, "looking for files".to_owned()),
-            () if plan.quiet_at.is_some() => {
-                (StepStatus::Running, "waits until new files are quiet".to_owned())
-            }
-            () if there > 0 => (StepStatus::Done, format!("{there} files are there")),
-            () => (StepStatus::Pending, "no files yet".to_owned()),
+        let (status, message) = if !self.runs_by_itself() {
+            (StepStatus::Skipped, format!("by hand: beamshare sync run {}", self.pair.settings.name))
+        } else if plan.follows && !looked.walked {
+            (StepStatus::Running, "looking for files".to_owned())
+        } else if plan.quiet_at.is_some() {
+            (StepStatus::Running, "waits until new files are quiet".to_owned())
+        } else if there > 0 {
+            (StepStatus::Done, format!("{there} files are there"))
+        } else {
+            (StepStatus::Pending, "no files yet".to_owned())
         };
-        let is_new = self.seen.send_if_modified(|seen| {
-            // The end of the last run tells more.
-            let tells_more = status == StepStatus::Done && seen.status == status && !seen.message.is_empty();
-            !tells_more && seen.say(status, told)
+        let is_new = self.status.send_if_modified(|shown| {
+            // The message of the last run has more details.
+            let has_more = status == StepStatus::Done && shown.status == status && !shown.message.is_empty();
+            !has_more && shown.set(status, message)
         });
         if is_new {
-            let _ = self.news.send(PairEvent::Changed);
+            let _ = self.events.send(PairEvent::Changed);
         }
         Ok(())
     }
 
     fn show(&self, status: StepStatus, message: String) {
-        if self.seen.send_if_modified(|seen| seen.say(status, message)) {
-            let _ = self.news.send(PairEvent::Changed);
+        if self.status.send_if_modified(|shown| shown.set(status, message)) {
+            let _ = self.events.send(PairEvent::Changed);
         }
     }
 
@@ -361,19 +361,19 @@ impl PairRunner {
             SyncState::Looking if report.files_total == 0 => return,
             _ => StepStatus::Running,
         };
-        self.seen.send_modify(|seen| {
-            seen.say(status, report.message.clone());
-            seen.report = report;
+        self.status.send_modify(|shown| {
+            shown.set(status, report.message.clone());
+            shown.report = report;
         });
-        let _ = self.news.send(PairEvent::Changed);
+        let _ = self.events.send(PairEvent::Changed);
     }
 
     fn show_end(&self, report: SyncReport, message: String) {
-        self.seen.send_modify(|seen| {
-            seen.say(StepStatus::Done, message);
-            seen.report = report;
+        self.status.send_modify(|shown| {
+            shown.set(StepStatus::Done, message);
+            shown.report = report;
         });
-        let _ = self.news.send(PairEvent::Changed);
+        let _ = self.events.send(PairEvent::Changed);
     }
 }
 
@@ -391,13 +391,13 @@ async fn follow(mut follower: Follower, looked: watch::Sender<SourceState>) {
             Err(error) => {
                 let missing =
                     matches!(&error, WalkError::Top { source, .. } if source.kind() == ErrorKind::NotFound);
-                let told = match &error {
+                let reason = match &error {
                     WalkError::Top { path, .. } if missing => {
                         format!("waits for the source {}: it is not there", path.display())
                     }
                     _ => error.to_string(),
                 };
-                looked.send_modify(|looked| looked.trouble = Some((told, missing)));
+                looked.send_modify(|looked| looked.trouble = Some((reason, missing)));
             }
         }
     }

@@ -1,10 +1,10 @@
-//! What the screen says of the pairs: the worst of them, all their numbers.
+//! The status of the pairs: the worst state, and the sums of their numbers.
 
 use crate::domain::StepStatus;
 use crate::sync::{SyncReport, SyncState};
 use uuid::Uuid;
 
-/// What is seen of one pair.
+/// The status of one pair.
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct PairStatus {
     /// Its name, with the directory where it is an earlier group's
@@ -22,15 +22,15 @@ impl PairStatus {
         PairStatus { title, status, message, ..PairStatus::default() }
     }
 
-    /// Whether that is new.
-    pub fn say(&mut self, status: StepStatus, message: String) -> bool {
+    /// Sets status and message. Returns whether they have changed.
+    pub fn set(&mut self, status: StepStatus, message: String) -> bool {
         let is_new = self.status != status || self.message != message;
         (self.status, self.message) = (status, message);
         is_new
     }
 }
 
-/// What is seen of all of them.
+/// The status of all pairs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in super::super) struct Overview {
     pub status: StepStatus,
@@ -46,7 +46,7 @@ pub(in super::super) struct Overview {
 }
 
 impl Overview {
-    /// The worst first: in its state, and in what is said.
+    /// The state of the worst pair, and all messages, the worst first.
     pub fn of(mut pairs: Vec<PairStatus>) -> Overview {
         let severity = |status: StepStatus| match status {
             StepStatus::Failed => 0,
@@ -55,18 +55,18 @@ impl Overview {
             StepStatus::Done => 3,
             StepStatus::Skipped => 4,
         };
-        // What earlier groups left is worth a word only while it moves, or can't.
+        // Pairs of earlier groups are shown only while they move data or fail.
         pairs.retain(|pair| !pair.earlier || matches!(pair.status, StepStatus::Failed | StepStatus::Running));
         pairs.sort_by_key(|pair| severity(pair.status));
-        let told = pairs.iter().filter(|pair| !pair.message.is_empty());
-        let told: Vec<_> = told.map(|pair| format!("{}: {}", pair.title, pair.message)).collect();
+        let messages = pairs.iter().filter(|pair| !pair.message.is_empty());
+        let messages: Vec<_> = messages.map(|pair| format!("{}: {}", pair.title, pair.message)).collect();
         let sum = |of: fn(&SyncReport) -> u64| pairs.iter().map(|pair| of(&pair.report)).sum();
         let active =
             pairs.iter().find(|pair| pair.report.state == SyncState::Active && pair.report.task.is_some());
         let active = active.or_else(|| pairs.iter().find(|pair| pair.report.task.is_some()));
         Overview {
             status: pairs.first().map_or(StepStatus::Skipped, |pair| pair.status),
-            message: told.join("; "),
+            message: messages.join("; "),
             files: sum(|report| report.files),
             files_total: sum(|report| report.files_total),
             bytes: sum(|report| report.bytes),
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_is_told_first_and_numbers_are_summed() {
+    fn the_worst_comes_first_and_numbers_are_summed() {
         let pair = |title: &str, status, message: &str, files| {
             let report = SyncReport { files, files_total: 2 * files, ..SyncReport::default() };
             PairStatus { report, ..PairStatus::of(title.to_owned(), status, message.to_owned()) }
@@ -97,9 +97,9 @@ mod tests {
         assert_eq!(overview.message, "raw: no space left; log: active; rec: 4 files sent");
         assert_eq!((overview.files, overview.files_total), (7, 14));
         let earlier =
-            |status| PairStatus { earlier: true, ..pair("raw (/2bm/2026-02/Xu)", status, "told", 9) };
+            |status| PairStatus { earlier: true, ..pair("raw (/2bm/2026-02/Xu)", status, "text", 9) };
         assert_eq!(Overview::of(vec![earlier(StepStatus::Done)]), Overview::of(vec![]));
-        assert_eq!(Overview::of(vec![earlier(StepStatus::Failed)]).message, "raw (/2bm/2026-02/Xu): told");
+        assert_eq!(Overview::of(vec![earlier(StepStatus::Failed)]).message, "raw (/2bm/2026-02/Xu): text");
         assert_eq!(Overview::of(vec![]).status, StepStatus::Skipped);
     }
 }
