@@ -41,16 +41,17 @@ impl DeliveryReport {
         if let Some((step, (_, message))) = first(StepStatus::Running) {
             return format!("{step}: {message}");
         }
-        let has_succeeded = |(step, (status, _)): (&Step, &(StepStatus, String))| match status {
+        if self.is_done() { self.done_sentence() } else { "Delivering".to_owned() }
+    }
+
+    /// Whether all steps are done.
+    pub(super) fn is_done(&self) -> bool {
+        self.steps.iter().all(|(step, (status, _))| match status {
             StepStatus::Done | StepStatus::Skipped => true,
             // A replica that waits for its first files does not keep the delivery from being done.
             StepStatus::Pending => *step == Step::Sync,
-            _ => false,
-        };
-        if self.steps.iter().all(has_succeeded) {
-            return self.done_sentence();
-        }
-        "Delivering".to_owned()
+            StepStatus::Running | StepStatus::Failed => false,
+        })
     }
 
     pub(super) fn done_sentence(&self) -> String {

@@ -112,7 +112,9 @@ impl View<'_> {
                 (BeamlineStatus::Idle, message)
             }
             BeamlineState::Trouble(trouble) => (BeamlineStatus::Failed, trouble.clone()),
-            BeamlineState::Held(_) | BeamlineState::Served(_) => self.last_outcome(),
+            BeamlineState::Held(_) | BeamlineState::Served(_) | BeamlineState::ServedByHand(_) => {
+                self.last_outcome()
+            }
         }
     }
 

@@ -18,7 +18,7 @@ impl Beamline {
         match command {
             OperatorCommand::Auto(on) => {
                 let has_changed = self.common.auto.replace(on) != Some(on);
-                if has_changed && self.decision.is_open() {
+                if has_changed && self.decision.depends_on_switches() {
                     self.judge_again().await?;
                 }
                 self.serve_people().await?;
@@ -27,7 +27,7 @@ impl Beamline {
                 let has_changed = std::mem::replace(&mut self.common.paused, paused) != paused;
                 self.deliveries.pause(paused);
                 self.syncs.pause(paused);
-                if has_changed && self.decision.is_open() {
+                if has_changed && self.decision.depends_on_switches() {
                     self.judge_again().await?;
                 }
             }

@@ -30,6 +30,8 @@ pub(in super::super) enum BeamlineState {
     Held(Held),
     /// The group with this experiment's id is being served, or was
     Served(Uuid),
+    /// Commands have done all steps for the group with this experiment's id, and a switch keeps the service from delivering it
+    ServedByHand(Uuid),
     /// beamshare itself has a problem, such as with its journal: which, and what to do
     Trouble(String),
 }

@@ -180,15 +180,18 @@ impl Decision {
         self.state = BeamlineState::Trouble(message);
     }
 
-    /// Whether a group waits for the operator, or for its plan.
-    pub fn is_open(&self) -> bool {
-        matches!(self.state, BeamlineState::Held(_) | BeamlineState::Planning { .. })
+    /// Whether the decision depends on the switches Auto and Pause.
+    pub fn depends_on_switches(&self) -> bool {
+        matches!(
+            self.state,
+            BeamlineState::Held(_) | BeamlineState::Planning { .. } | BeamlineState::ServedByHand(_)
+        )
     }
 
     /// The experiment of the group in the PVs, if it is or was served.
     pub fn served(&self) -> Option<Uuid> {
         match self.state {
-            BeamlineState::Served(id) => Some(id),
+            BeamlineState::Served(id) | BeamlineState::ServedByHand(id) => Some(id),
             _ => None,
         }
     }
@@ -321,9 +324,9 @@ impl Decision {
                     Some(Hold::run(reason, "Look at the IOC, or press Run"))
                 }
             };
-            request.holds.extend(auto);
+            request.switch_holds.extend(auto);
             if common.paused {
-                request.holds.push(Hold::run("Paused", "Set Pause to Go, or press Run"));
+                request.switch_holds.push(Hold::run("Paused", "Set Pause to Go, or press Run"));
             }
         }
         if !request.in_background {
@@ -333,7 +336,7 @@ impl Decision {
     }
 
     async fn planned(&mut self, planned: Planned, common: &Common) -> Result<Option<Decided>, JournalError> {
-        let Planned { readings, experiment, holds, press, plan } = planned;
+        let Planned { readings, experiment, mut holds, switch_holds, press, plan } = planned;
         if self.watched.as_ref().map(|watched| &watched.readings) != Some(&readings) {
             return Ok(None); // a PV has changed meanwhile, and the new set will be judged
         }
@@ -353,6 +356,12 @@ impl Decision {
             );
         }
         let obstacles: Vec<_> = plan.obstacles().iter().map(Obstacle::to_string).collect();
+        let waits_for_switch = holds.is_empty() && obstacles.is_empty() && !switch_holds.is_empty();
+        if waits_for_switch && let Some(row) = common.deliverer.served_by_hand(&readings).await? {
+            self.state = BeamlineState::ServedByHand(row.id);
+            return Ok(Some(Decided::Known(row.id)));
+        }
+        holds.extend(switch_holds);
         let Some(by) = accepted_by(&holds, &obstacles, press.as_ref()) else {
             let (group, free_at) = (common.deliverer.describe_held(&plan, &holds), plan.free_at());
             self.hold(Held { experiment, readings, holds, obstacles, group, free_at });

@@ -15,6 +15,8 @@ pub(super) struct PlanRequest {
     pub readings: Readings,
     /// The holds of the rules
     pub holds: Vec<Hold>,
+    /// The holds of the switches Auto and Pause
+    pub switch_holds: Vec<Hold>,
     /// Whether rule 5 applies; not if the schedule was queried already, or the experiment was accepted before
     pub ask_schedule: bool,
     /// The button that an operator has pressed
@@ -30,6 +32,7 @@ impl PlanRequest {
             experiment,
             readings,
             holds: vec![],
+            switch_holds: vec![],
             ask_schedule: false,
             press: None,
             in_background: false,
@@ -42,6 +45,7 @@ pub(in super::super) struct Planned {
     pub(super) readings: Readings,
     pub(super) experiment: Experiment,
     pub(super) holds: Vec<Hold>,
+    pub(super) switch_holds: Vec<Hold>,
     pub(super) press: Option<Press>,
     pub(super) plan: Result<Plan, PlanError>,
 }
@@ -80,7 +84,8 @@ impl Planning {
 }
 
 async fn plan(request: PlanRequest, deliverer: Arc<Deliverer>, is_signed: bool) -> Planned {
-    let PlanRequest { experiment, readings, mut holds, ask_schedule, press, in_background } = request;
+    let PlanRequest { experiment, readings, mut holds, switch_holds, ask_schedule, press, in_background } =
+        request;
     let limit = (!in_background).then_some(SCHEDULE_LIMIT);
     let schedule = async {
         if !ask_schedule {
@@ -94,5 +99,5 @@ async fn plan(request: PlanRequest, deliverer: Arc<Deliverer>, is_signed: bool) 
     }
     // First, since a weaker button may release the other holds, and the record may cut the end.
     holds.splice(0..0, unscheduled);
-    Planned { readings, experiment, holds, press, plan }
+    Planned { readings, experiment, holds, switch_holds, press, plan }
 }
