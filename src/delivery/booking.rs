@@ -4,7 +4,7 @@
 //! a slow schedule never delays the link by more than 10 s.
 
 use super::deliverer::Deliverer;
-use super::execute::Run;
+use super::execute::DeliveryRun;
 use crate::domain::{Booking, Experiment};
 use crate::journal::{ExperimentRow, JournalError};
 use crate::mail::MessageContext;
@@ -50,7 +50,7 @@ impl Deliverer {
     }
 }
 
-impl Run<'_> {
+impl DeliveryRun<'_> {
     /// The values for this delivery's messages and hooks. The schedule is asked once.
     pub(super) async fn context(&self) -> Result<MessageContext, JournalError> {
         let booking = self.booked().await?.clone();

@@ -2,15 +2,15 @@
 
 use super::attempt::StepResult;
 use super::attempt_error::AttemptError;
-use super::execute::Run;
+use super::execute::DeliveryRun;
 use super::shared::Shared;
 use crate::domain::{RelativePath, Step, StepStatus, Unit};
-use crate::journal::{Claim, ClaimState, JournalError, Record};
+use crate::journal::{Claim, ClaimState, JournalError, JournalRecord};
 use crate::places::{CreateOutcome, Place};
 use futures::FutureExt;
 use futures::future::join_all;
 
-impl Run<'_> {
+impl DeliveryRun<'_> {
     /// Makes the directories on every host; an unreachable one holds up no other.
     pub(super) async fn dirs(&self) -> Vec<StepResult> {
         let places = &self.deliverer.places;
@@ -108,7 +108,7 @@ impl Run<'_> {
         };
         let id = self.experiment.id;
         let making = with(ClaimState::Making);
-        let records: Vec<_> = making.iter().map(|claim| Record::Claim(id, claim)).collect();
+        let records: Vec<_> = making.iter().map(|claim| JournalRecord::Claim(id, claim)).collect();
         self.progress.note(step, unit, StepStatus::Running, attempt, "making", &records).await?;
         let mut messages = vec![];
         for claim in &claims {
@@ -117,7 +117,8 @@ impl Run<'_> {
                 Ok(CreateOutcome::Existed) => messages.push(format!("{} was there", claim.path)),
                 Err(error) => {
                     // The directory was not made, so files found there later may be another group's.
-                    let records: Vec<_> = claims.iter().map(|claim| Record::Claim(id, claim)).collect();
+                    let records: Vec<_> =
+                        claims.iter().map(|claim| JournalRecord::Claim(id, claim)).collect();
                     self.progress
                         .note(step, unit, StepStatus::Running, attempt, "not made", &records)
                         .await?;
@@ -126,7 +127,7 @@ impl Run<'_> {
             }
         }
         let made = with(ClaimState::Made);
-        let records: Vec<_> = made.iter().map(|claim| Record::Claim(id, claim)).collect();
+        let records: Vec<_> = made.iter().map(|claim| JournalRecord::Claim(id, claim)).collect();
         self.progress.note(step, unit, StepStatus::Done, attempt, &messages.join(", "), &records).await?;
         Ok(())
     }

@@ -6,14 +6,14 @@
 use super::attempt::StepResult;
 use super::attempt_error::AttemptError;
 use super::deliverer::Deliverer;
-use super::execute::Run;
+use super::execute::DeliveryRun;
 use super::mail_setup::{MailAnswer, MailSetup};
 use super::person::{People, Person};
 use super::shared::Shared;
 use crate::domain::{EmailAddress, Experiment, RelativePath, Step, StepStatus, Unit};
 use crate::journal::{
-    Allowance, ClaimState, GrantReason, JournalError, Limited, MessageKind, MessageRow, MessageState, Record,
-    ServedRow,
+    Allowance, ClaimState, GrantReason, JournalError, JournalRecord, Limited, MessageKind, MessageRow,
+    MessageState, ServedRow,
 };
 use crate::mail::{ComposedMessage, Mailer, MessageContext, Templates, new_message_id};
 use crate::places::Place;
@@ -90,7 +90,7 @@ impl Subject<'_> {
     }
 }
 
-impl Run<'_> {
+impl DeliveryRun<'_> {
     /// Mails everyone who was not mailed yet, once the announced data is there. `before` are the failures of
     /// the steps that it waits for.
     pub(super) async fn email(&self, before: &[StepResult]) -> Vec<StepResult> {
@@ -217,8 +217,10 @@ impl Run<'_> {
         if more {
             keep_new(&mut outgoing, left);
         }
-        let records: Vec<_> =
-            outgoing.iter().flat_map(|message_to| message_to.copies.iter().map(Record::Message)).collect();
+        let records: Vec<_> = outgoing
+            .iter()
+            .flat_map(|message_to| message_to.copies.iter().map(JournalRecord::Message))
+            .collect();
         let status = if unsent_to_pi.is_some() { StepStatus::Pending } else { StepStatus::Done };
         let message = unsent_to_pi.unwrap_or_default();
         let new = if more { left } else { new };
@@ -241,7 +243,7 @@ impl Run<'_> {
         status: StepStatus,
         attempt: u32,
         message: &str,
-        with: &[Record<'_>],
+        with: &[JournalRecord<'_>],
         new: u32,
     ) -> Result<(), AttemptError> {
         let per_hour = self.deliverer.config.rules.messages_per_hour;
@@ -326,7 +328,7 @@ impl Run<'_> {
                 let after = MessageRow { state, server_reply: reply.clone(), ..row.clone() };
                 let served =
                     ServedRow { mailed: state == MessageState::Sent, ..self.served(people, &row.recipient) };
-                let with = [Record::Message(&after), Record::Served(&served)];
+                let with = [JournalRecord::Message(&after), JournalRecord::Served(&served)];
                 self.progress.note(step, unit, status, attempt, shown, &with).await?;
                 setup.is_recorded(row);
                 Ok(state)

@@ -97,7 +97,7 @@ impl RunError {
 }
 
 /// One delivery, while it runs.
-pub(super) struct Run<'a> {
+pub(super) struct DeliveryRun<'a> {
     pub deliverer: &'a Deliverer,
     pub experiment: &'a ExperimentRow,
     pub paths: Vec<RelativePath>,
@@ -114,7 +114,7 @@ pub(super) struct Run<'a> {
     pub replicas: OnceCell<MadeReplicas<'a>>,
 }
 
-impl Run<'_> {
+impl DeliveryRun<'_> {
     /// Whether the delivery includes the step.
     pub fn expects(&self, step: Step) -> bool {
         self.delivery.only.as_ref().is_none_or(|only| only.contains(&step)) && self.deliverer.has(step)
@@ -155,7 +155,7 @@ impl Deliverer {
             time_zone: self.config.beamline.zone(),
         };
         let inspection = self.inspections().remove(&experiment).filter(Inspection::is_fresh);
-        let run = Run {
+        let run = DeliveryRun {
             deliverer: self,
             experiment: &row,
             paths,
@@ -192,7 +192,7 @@ impl Deliverer {
     }
 }
 
-impl Run<'_> {
+impl DeliveryRun<'_> {
     /// Claims the trees and places that the settings have gained since the experiment was accepted. Another
     /// group's claims are obstacles here as in a plan.
     async fn claim_added(&self) -> Result<Vec<Obstacle>, JournalError> {

@@ -3,7 +3,7 @@
 
 use super::attempt::StepResult;
 use super::attempt_error::{AttemptError, HookError};
-use super::execute::Run;
+use super::execute::DeliveryRun;
 use crate::config::{Hook, When};
 use crate::domain::{Step, StepStatus, Unit};
 use crate::hooks::{self, Command, Facts};
@@ -17,7 +17,7 @@ fn unit(hook: &Hook) -> Unit {
     Unit::Hook(hook.name().to_owned())
 }
 
-impl Run<'_> {
+impl DeliveryRun<'_> {
     /// Runs a step's work between its hooks: the work begins when the hooks before it have succeeded, and the
     /// hooks after it run when the work has.
     pub(super) async fn with_hooks(

@@ -3,7 +3,7 @@
 
 use super::attempt::StepResult;
 use super::collection::Collection;
-use super::execute::Run;
+use super::execute::DeliveryRun;
 use super::person::Person;
 use super::share::{AccessInspection, is_taken_back};
 use super::shared::Shared;
@@ -15,7 +15,7 @@ use globus_transfer_client::ErrorKind;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-impl Run<'_> {
+impl DeliveryRun<'_> {
     /// Takes back access on old collections. `looked` is the inspection of the present first collection.
     pub(super) async fn take_back_from_old_collections(
         &self,

@@ -4,14 +4,14 @@
 use super::attempt::StepResult;
 use super::attempt_error::AttemptError;
 use super::email::OutgoingMessage;
-use super::execute::Run;
+use super::execute::DeliveryRun;
 use super::mail_setup::{MailAnswer, MailSetup};
 use crate::domain::{EmailAddress, Step, StepStatus, Unit};
-use crate::journal::{JournalError, MessageKind, MessageRow, MessageState, PiChange, Record};
+use crate::journal::{JournalError, JournalRecord, MessageKind, MessageRow, MessageState, PiChange};
 use crate::mail::{PiChangeContext, new_message_id};
 use futures::FutureExt;
 
-impl Run<'_> {
+impl DeliveryRun<'_> {
     /// Mails the people concerned about replacements, once for each.
     pub(super) async fn tell_pi_changes(&self) -> Vec<StepResult> {
         let Some(setup) = &self.deliverer.mail_setup else { return vec![] };
@@ -33,7 +33,7 @@ impl Run<'_> {
         let once = |attempt| {
             async move {
                 let outgoing = self.pi_change_message(setup, change).await?;
-                let records: Vec<_> = outgoing.copies.iter().map(Record::Message).collect();
+                let records: Vec<_> = outgoing.copies.iter().map(JournalRecord::Message).collect();
                 self.note_messages(Step::Email, unit, StepStatus::Done, attempt, "", &records, outgoing.new)
                     .await?;
                 Ok(outgoing)
@@ -67,7 +67,9 @@ impl Run<'_> {
             _ => (StepStatus::Skipped, reply.as_str()),
         };
         let after = MessageRow { state, server_reply: reply.clone(), ..row.clone() };
-        self.progress.note(Step::Email, unit, status, attempt, shown, &[Record::Message(&after)]).await?;
+        self.progress
+            .note(Step::Email, unit, status, attempt, shown, &[JournalRecord::Message(&after)])
+            .await?;
         setup.is_recorded(row);
         Ok(())
     }

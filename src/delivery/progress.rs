@@ -2,7 +2,7 @@
 
 use super::report::DeliveryReport;
 use crate::domain::{Step, StepStatus, Unit};
-use crate::journal::{Allowance, Journal, JournalError, NewStep, Record};
+use crate::journal::{Allowance, Journal, JournalError, JournalRecord, NewStep};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use tokio::sync::watch;
@@ -42,11 +42,11 @@ impl Progress {
         status: StepStatus,
         attempts: u32,
         message: &str,
-        with: &[Record<'_>],
+        with: &[JournalRecord<'_>],
     ) -> Result<(), JournalError> {
         let mut records = Vec::with_capacity(with.len() + 1);
         records.extend_from_slice(with);
-        records.push(Record::Step(NewStep {
+        records.push(JournalRecord::Step(NewStep {
             delivery: self.delivery,
             step,
             unit,
@@ -63,12 +63,12 @@ impl Progress {
     pub async fn note_messages(
         &self,
         (step, unit, status, attempts, message): (Step, &Unit, StepStatus, u32, &str),
-        with: &[Record<'_>],
+        with: &[JournalRecord<'_>],
         new: u32,
         per_hour: u32,
     ) -> Result<Result<(), Allowance>, JournalError> {
         let mut records = with.to_vec();
-        records.push(Record::Step(NewStep {
+        records.push(JournalRecord::Step(NewStep {
             delivery: self.delivery,
             step,
             unit,

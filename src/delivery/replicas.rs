@@ -8,7 +8,7 @@
 use super::attempt::StepResult;
 use super::attempt_error::AttemptError;
 use super::deliverer::Deliverer;
-use super::execute::{Run, is_stopped};
+use super::execute::{DeliveryRun, is_stopped};
 use super::shared::Shared;
 use super::shared_replica::SharedReplica;
 use crate::domain::{ReplicaPart, Step, StepStatus, Unit};
@@ -69,7 +69,7 @@ pub(super) struct MadeReplicas<'a> {
     not_made: Vec<StepResult>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> DeliveryRun<'a> {
     /// The replicas of the delivery; makes their directories at the first call. One that can't be made does
     /// not affect the others.
     pub(super) async fn replicas(&self) -> &MadeReplicas<'a> {

@@ -5,7 +5,7 @@
 //! does not change the day that users were given. Only another `retention` in the settings does.
 
 use super::deliverer::Deliverer;
-use super::execute::Run;
+use super::execute::DeliveryRun;
 use crate::domain::Booking;
 use crate::journal::{ExperimentRow, JournalError};
 use jiff::{SignedDuration, Timestamp};
@@ -48,7 +48,7 @@ fn counted_from(booking: &Booking) -> Timestamp {
     Timestamp::from_second(from.as_second()).unwrap_or(from)
 }
 
-impl Run<'_> {
+impl DeliveryRun<'_> {
     /// When the access ends that is about to be given; `None`: never. From now on it is counted.
     pub(super) async fn ends(&self) -> Result<Option<Timestamp>, JournalError> {
         if self.deliverer.retention().is_none() {

@@ -1,7 +1,7 @@
 //! The steps for people: sharing and mailing, while the schedule is queried.
 
 use super::attempt::StepResult;
-use super::execute::{Pass, Run};
+use super::execute::{DeliveryRun, Pass};
 use super::people::Refreshed;
 use super::person::People;
 use crate::domain::{EmailAddress, STEPS, Step, StepStatus, Unit};
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 /// How long the known people wait for the schedule's answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-impl Run<'_> {
+impl DeliveryRun<'_> {
     /// Executes the steps for people. An unreachable schedule does not delay the known people: those whom it
     /// adds are served in a second pass when it answers. `before` are the failures of the steps that these
     /// wait for.

@@ -3,11 +3,11 @@
 
 use super::attempt::StepResult;
 use super::attempt_error::AttemptError;
-use super::execute::{Pass, Run};
+use super::execute::{DeliveryRun, Pass};
 use super::person::Person;
 use super::shared::Shared;
 use crate::domain::{Step, StepStatus, Unit};
-use crate::journal::{AccessRow, AccessState, GrantReason, Record, ServedRow};
+use crate::journal::{AccessRow, AccessState, GrantReason, JournalRecord, ServedRow};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use globus_transfer_client as globus;
@@ -37,7 +37,7 @@ struct Grant<'a> {
     ends: Option<Timestamp>,
 }
 
-impl Run<'_> {
+impl DeliveryRun<'_> {
     /// Gives each person access, and takes back what beamshare gave to addresses that are no longer among the
     /// experiment's people. The plan's findings are used in the first round only.
     pub(super) async fn share(&self, pass: Pass) -> Vec<StepResult> {
@@ -116,7 +116,7 @@ impl Run<'_> {
                 }
             }
         }
-        let records: Vec<_> = wanted.iter().map(Record::Access).collect();
+        let records: Vec<_> = wanted.iter().map(JournalRecord::Access).collect();
         self.progress.note(step, unit, StepStatus::Done, attempt, "", &records).await?;
         Ok(AccessInspection { identities, rules, rows: merge(rows, wanted), ends })
     }
@@ -187,7 +187,7 @@ impl Run<'_> {
                 None => {
                     if row.is_none_or(|row| row.state != AccessState::Wanted) {
                         let wanted = self.row(grant, path.clone(), AccessState::Wanted, None, true);
-                        self.deliverer.journal().record(&[Record::Access(&wanted)]).await?;
+                        self.deliverer.journal().record(&[JournalRecord::Access(&wanted)]).await?;
                     }
                     // Once a person and collection: their other directories are beside the first one.
                     let notify = Some(&grant.person.email).filter(|_| {
@@ -208,7 +208,8 @@ impl Run<'_> {
         let person = grant.person;
         let served = ServedRow::new(self.delivery.number, &person.email, &person.name, person.reason.into());
         let served = ServedRow { shared: true, ..served };
-        let records: Vec<_> = granted.iter().map(Record::Access).chain([Record::Served(&served)]).collect();
+        let records: Vec<_> =
+            granted.iter().map(JournalRecord::Access).chain([JournalRecord::Served(&served)]).collect();
         self.progress.note(step, &unit, StepStatus::Done, attempt, &message, &records).await?;
         Ok(())
     }
@@ -292,7 +293,7 @@ impl Run<'_> {
                     return Ok(());
                 }
                 let revoking = AccessRow { state: AccessState::Revoking, rule: rule.clone(), ..row.clone() };
-                let with = [Record::Access(&revoking)];
+                let with = [JournalRecord::Access(&revoking)];
                 self.progress.note(step, unit, StepStatus::Running, attempt, "taking back", &with).await?;
                 if let Some(rule) = rule {
                     collection.revoke(&rule).await?;
@@ -300,7 +301,7 @@ impl Run<'_> {
                 let revoked = AccessRow { state: AccessState::Revoked, ..revoking.clone() };
                 let served = ServedRow::new(self.delivery.number, &row.email, "", row.reason.into());
                 let served = ServedRow { taken_back: true, ..served };
-                let with = [Record::Access(&revoked), Record::Served(&served)];
+                let with = [JournalRecord::Access(&revoked), JournalRecord::Served(&served)];
                 self.progress.note(step, unit, StepStatus::Done, attempt, "access taken back", &with).await?;
                 Ok(())
             }
@@ -323,7 +324,7 @@ impl Run<'_> {
         let Some(other) = others.find(|other| other.state == AccessState::Granted) else { return Ok(false) };
         let theirs = AccessRow { ours: true, ..other };
         let revoked = AccessRow { state: AccessState::Revoked, ..row.clone() };
-        let with = [Record::Access(&theirs), Record::Access(&revoked)];
+        let with = [JournalRecord::Access(&theirs), JournalRecord::Access(&revoked)];
         let message = "access kept for another experiment in this directory";
         self.progress.note(step, unit, StepStatus::Done, attempt, message, &with).await?;
         Ok(true)

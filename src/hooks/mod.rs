@@ -11,4 +11,4 @@ mod process;
 pub use check::check_commands;
 pub use command::Command;
 pub use facts::Facts;
-pub use process::{Ended, run};
+pub use process::{ProcessExit, run};

@@ -23,14 +23,14 @@ const LINES_MAX: usize = 500;
 
 /// How a program ended, and the last line that it wrote.
 #[derive(Clone, Debug)]
-pub struct Ended {
+pub struct ProcessExit {
     /// Its exit status; `None`: it took too long and was killed
     pub status: Option<ExitStatus>,
     /// Its last line that is not blank
     pub last_line: String,
 }
 
-impl Ended {
+impl ProcessExit {
     /// The exit code.
     pub fn code(&self) -> Option<i32> {
         self.status.and_then(|status| status.code())
@@ -53,7 +53,7 @@ pub async fn run(
     facts: &Facts,
     limit: Duration,
     log: impl FnMut(&str),
-) -> std::io::Result<Ended> {
+) -> std::io::Result<ProcessExit> {
     check_trusted(command.program())?;
     let arguments =
         command.arguments(facts).map_err(|why| std::io::Error::new(std::io::ErrorKind::InvalidInput, why))?;
@@ -81,7 +81,7 @@ pub async fn run(
     }
     let mut child = process.spawn()?;
     drop(process); // and with it our end of the output
-    let mut group = Group::of(&child);
+    let mut group = ProcessGroup::of(&child);
     let mut lines = Lines { log, line: vec![], count: 0, last: String::new() };
 
     let mut output = pipe::Receiver::from_owned_fd(OwnedFd::from(output))?;
@@ -108,7 +108,7 @@ pub async fn run(
     if open {
         let _ = timeout(LEFT_OVER, lines.read_all(&mut output)).await;
     }
-    Ok(Ended { status, last_line: lines.end() })
+    Ok(ProcessExit { status, last_line: lines.end() })
 }
 
 /// The facts as JSON in a file without a name, so that beamshare does not wait for a program that does not
@@ -121,11 +121,11 @@ fn input(facts: &Facts) -> std::io::Result<Stdio> {
 }
 
 /// The program's process group, which ends with this value.
-struct Group(Option<Pid>);
+struct ProcessGroup(Option<Pid>);
 
-impl Group {
-    fn of(child: &Child) -> Group {
-        Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())))
+impl ProcessGroup {
+    fn of(child: &Child) -> ProcessGroup {
+        ProcessGroup(child.id().and_then(|id| Pid::from_raw(id.cast_signed())))
     }
 
     fn forget(&mut self) {
@@ -149,7 +149,7 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(leader) = self.0 {
             let _ = kill_process_group(leader, Signal::KILL);

@@ -1,7 +1,7 @@
 //! The limits per hour of `[rules]`. The journal has the times that they count, so a restart does not reset a
 //! limit.
 
-use super::{Journal, JournalError, Record};
+use super::{Journal, JournalError, JournalRecord};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Sqlite, Transaction};
 
@@ -76,7 +76,7 @@ impl Journal {
     /// nothing is written, and the answer says how much is left.
     pub async fn record_messages(
         &self,
-        records: &[Record<'_>],
+        records: &[JournalRecord<'_>],
         new: u32,
         per_hour: u32,
     ) -> Result<Result<(), Allowance>, JournalError> {

@@ -55,7 +55,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/journal/migrations");
 
 /// A record of an effect, written before or after it.
 #[derive(Clone, Copy, Debug)]
-pub enum Record<'a> {
+pub enum JournalRecord<'a> {
     /// The status of a unit
     Step(NewStep<'a>),
     /// The state of an experiment's claim
@@ -254,7 +254,7 @@ impl Journal {
     }
 
     /// Writes records in one commit: all of them are there after a kill, or none.
-    pub async fn record(&self, records: &[Record<'_>]) -> Result<(), JournalError> {
+    pub async fn record(&self, records: &[JournalRecord<'_>]) -> Result<(), JournalError> {
         if records.is_empty() {
             return Ok(());
         }
@@ -266,15 +266,17 @@ impl Journal {
     async fn record_in(
         &self,
         transaction: &mut Transaction<'static, Sqlite>,
-        records: &[Record<'_>],
+        records: &[JournalRecord<'_>],
     ) -> Result<(), JournalError> {
         for record in records {
             match record {
-                Record::Step(step) => self.write_step(transaction, step).await?,
-                Record::Claim(experiment, claim) => self.set_claim(transaction, *experiment, claim).await?,
-                Record::Access(row) => self.write_access(transaction, row).await?,
-                Record::Message(row) => self.write_message(transaction, row).await?,
-                Record::Served(row) => self.write_served(transaction, row).await?,
+                JournalRecord::Step(step) => self.write_step(transaction, step).await?,
+                JournalRecord::Claim(experiment, claim) => {
+                    self.set_claim(transaction, *experiment, claim).await?
+                }
+                JournalRecord::Access(row) => self.write_access(transaction, row).await?,
+                JournalRecord::Message(row) => self.write_message(transaction, row).await?,
+                JournalRecord::Served(row) => self.write_served(transaction, row).await?,
             }
         }
         Ok(())

@@ -60,7 +60,7 @@ async fn step(
     message: &str,
 ) {
     journal
-        .record(&[Record::Step(NewStep {
+        .record(&[JournalRecord::Step(NewStep {
             delivery,
             step,
             unit: &Unit::parse(step, unit),

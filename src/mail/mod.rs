@@ -33,7 +33,7 @@ enum Transport {
 
 /// A message that the server has accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accepted {
+pub struct AcceptedMessage {
     /// The server's reply, e.g. `250 2.0.0 Ok: queued as 4F2`; or the file
     pub server_reply: String,
 }
@@ -58,12 +58,12 @@ impl Mailer {
         &self,
         message: &ComposedMessage,
         envelope_to: &EmailAddress,
-    ) -> Result<Accepted, MailError> {
+    ) -> Result<AcceptedMessage, MailError> {
         let server_reply = match &self.0 {
             Transport::Smtp(server) => server.send(message, envelope_to).await?,
             Transport::Folder(folder) => folder.send(message, envelope_to).await?,
         };
-        Ok(Accepted { server_reply })
+        Ok(AcceptedMessage { server_reply })
     }
 
     /// Connects, starts TLS, logs in and disconnects, or checks that the folder can be written, for

@@ -2,7 +2,7 @@
 //! twice.
 
 use super::bounded::Bounded;
-use super::tree::{self, BEING_MADE, Directory, Entry, wanted_mode};
+use super::tree::{self, BEING_MADE, Directory, EntryKind, wanted_mode};
 use super::{CreateOutcome, DirectoryState, Place, Rights, backoff, never};
 use crate::config;
 use crate::domain::{RelativePath, StepError};
@@ -101,20 +101,20 @@ impl Directory for LocalDirectory {
         format!("{}: {}", self.place, self.path.display())
     }
 
-    fn entry(&self, name: &str) -> Result<Entry<Self>, StepError> {
+    fn entry(&self, name: &str) -> Result<EntryKind<Self>, StepError> {
         match fs::openat(&self.fd, name, OPEN | OFlags::NOFOLLOW, Mode::empty()) {
-            Ok(fd) => Ok(Entry::Directory(LocalDirectory {
+            Ok(fd) => Ok(EntryKind::Directory(LocalDirectory {
                 place: self.place.clone(),
                 path: self.path.join(name),
                 fd,
             })),
-            Err(Errno::NOENT) => Ok(Entry::Missing),
+            Err(Errno::NOENT) => Ok(EntryKind::Missing),
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 let stat = fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)
                     .map_err(|errno| self.error("look at", name, errno))?;
                 Ok(match FileType::from_raw_mode(stat.st_mode) {
-                    FileType::Symlink => Entry::Link,
-                    _ => Entry::Other,
+                    FileType::Symlink => EntryKind::Link,
+                    _ => EntryKind::Other,
                 })
             }
             Err(errno) => Err(self.error("open", name, errno)),

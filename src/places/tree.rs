@@ -10,7 +10,7 @@ use crate::domain::{RelativePath, StepError};
 pub(super) const BEING_MADE: u32 = 0o1700;
 
 /// The kind of entry that a name in a directory has.
-pub(super) enum Entry<D> {
+pub(super) enum EntryKind<D> {
     Missing,
     Directory(D),
     Link,
@@ -23,7 +23,7 @@ pub(super) trait Directory: Sized {
     /// The path as errors name it, with the place.
     fn shown(&self) -> String;
     /// The entry of this name; symbolic links are not followed.
-    fn entry(&self, name: &str) -> Result<Entry<Self>, StepError>;
+    fn entry(&self, name: &str) -> Result<EntryKind<Self>, StepError>;
     /// Makes a directory of mode [`BEING_MADE`]; fine where someone else has made one meanwhile.
     fn make(&self, name: &str) -> Result<(), StepError>;
     /// Removes an empty directory.
@@ -48,13 +48,13 @@ pub(super) fn look<D: Directory>(top: D, path: &RelativePath) -> Result<Director
     let mut components = path.components().peekable();
     while let Some(name) = components.next() {
         directory = match directory.entry(name)? {
-            Entry::Missing => return Ok(DirectoryState::Missing),
-            Entry::Directory(inner) => inner,
-            Entry::Link => return Err(link(&directory, name)),
-            Entry::Other if components.peek().is_none() => {
+            EntryKind::Missing => return Ok(DirectoryState::Missing),
+            EntryKind::Directory(inner) => inner,
+            EntryKind::Link => return Err(link(&directory, name)),
+            EntryKind::Other if components.peek().is_none() => {
                 return Ok(DirectoryState::Occupied(vec![name.to_owned()]));
             }
-            Entry::Other => return Err(no_directory(&directory, name)),
+            EntryKind::Other => return Err(no_directory(&directory, name)),
         };
     }
     let names = directory.names(3)?;
@@ -76,28 +76,28 @@ pub(super) fn make<D: Directory>(
     while let Some(name) = components.next() {
         let last = components.peek().is_none();
         let inner = match directory.entry(name)? {
-            Entry::Directory(inner) => {
+            EntryKind::Directory(inner) => {
                 if last || inner.is_unfinished()? {
                     inner.settle(rights)?;
                 }
                 inner
             }
-            Entry::Missing => {
+            EntryKind::Missing => {
                 directory.make(name)?;
                 match directory.entry(name)? {
-                    Entry::Directory(inner) => {
+                    EntryKind::Directory(inner) => {
                         inner.settle(rights)?;
                         if last {
                             made = CreateOutcome::Created;
                         }
                         inner
                     }
-                    Entry::Link => return Err(link(&directory, name)),
+                    EntryKind::Link => return Err(link(&directory, name)),
                     _ => return Err(no_directory(&directory, name)),
                 }
             }
-            Entry::Link => return Err(link(&directory, name)),
-            Entry::Other => return Err(no_directory(&directory, name)),
+            EntryKind::Link => return Err(link(&directory, name)),
+            EntryKind::Other => return Err(no_directory(&directory, name)),
         };
         directory = inner;
     }
@@ -109,7 +109,7 @@ pub(super) fn try_out<D: Directory>(top: D, rights: &Rights) -> Result<(), StepE
     let name = format!(".beamshare-check-{}", uuid::Uuid::new_v4().simple());
     top.make(&name)?;
     let settled = match top.entry(&name) {
-        Ok(Entry::Directory(inner)) => inner.settle(rights),
+        Ok(EntryKind::Directory(inner)) => inner.settle(rights),
         Ok(_) => Err(no_directory(&top, &name)),
         Err(error) => Err(error),
     };

@@ -1,5 +1,5 @@
 use super::common::Common;
-use crate::delivery::{Controller, Deliverer, DeliveryReport, Options, Outcome, controls};
+use crate::delivery::{Control, Controller, Deliverer, DeliveryReport, Options, Outcome, controls};
 use crate::domain::Experiment;
 use crate::journal::Cause;
 use std::collections::HashMap;
@@ -34,14 +34,14 @@ struct Running {
     task: task::Id,
     controller: Controller,
     report: watch::Sender<DeliveryReport>,
-    order: Order,
+    request: DeliveryRequest,
     /// The delivery that begins when this one has ended, which is when the experiment's lock is free
-    successor: Option<Order>,
+    successor: Option<DeliveryRequest>,
 }
 
 /// The request for a delivery.
 #[derive(Clone)]
-struct Order {
+struct DeliveryRequest {
     /// The experiment's id
     id: Uuid,
     /// The experiment's name in the log
@@ -68,50 +68,28 @@ impl Deliveries {
             tracing::warn!("{error}");
             DeliveryReport::default()
         });
-        self.start(Order { id, name: experiment.to_string(), deliverer, options }, before);
+        self.start(DeliveryRequest { id, name: experiment.to_string(), deliverer, options }, before);
     }
 
-    fn start(&mut self, order: Order, before: DeliveryReport) {
-        match self.running.get_mut(&order.id) {
+    fn start(&mut self, request: DeliveryRequest, before: DeliveryReport) {
+        match self.running.get_mut(&request.id) {
             Some(former) => {
-                former.successor = Some(order);
+                former.successor = Some(request);
                 former.controller.stop();
             }
-            None => self.spawn(order, watch::Sender::new(before)),
+            None => self.spawn(request, watch::Sender::new(before)),
         }
     }
 
-    fn spawn(&mut self, order: Order, report: watch::Sender<DeliveryReport>) {
+    fn spawn(&mut self, request: DeliveryRequest, report: watch::Sender<DeliveryReport>) {
         let (controller, control) = controls();
         if self.paused {
             controller.pause();
-            tracing::info!("the delivery of {} begins when Pause reads Go", order.name);
+            tracing::info!("the delivery of {} begins when Pause reads Go", request.name);
         }
-        let span = tracing::info_span!("delivery", experiment = order.name);
-        let (request, sender, stop) = (order.clone(), report.clone(), controller.clone());
-        let delivery = async move {
-            let mut reported = String::new();
-            loop {
-                let run =
-                    request.deliverer.run(request.id, &request.options, control.clone(), sender.clone());
-                let error = match run.await {
-                    Ok(outcome) => return outcome,
-                    Err(error) => error,
-                };
-                let message = error.to_string();
-                if !error.is_transient() {
-                    tracing::error!("{message}");
-                    return Outcome::Failed { message };
-                }
-                // The journal has it as begun, so no other process resumes it.
-                if reported != message {
-                    tracing::warn!("waiting: {message}");
-                    sender.send_modify(|report| report.message.clone_from(&message));
-                    reported = message;
-                }
-                tokio::time::sleep(RETRY_PAUSE).await;
-            }
-        };
+        let span = tracing::info_span!("delivery", experiment = request.name);
+        let delivery = deliver(request.clone(), control, report.clone());
+        let stop = controller.clone();
         let until_stopped = async move {
             tokio::select! {
                 biased;
@@ -120,14 +98,17 @@ impl Deliveries {
             }
         };
         let task = self.tasks.spawn_local(until_stopped.instrument(span)).id();
-        self.running.insert(order.id, Running { task, controller, report, order, successor: None });
+        self.running.insert(request.id, Running { task, controller, report, request, successor: None });
     }
 
     /// Continues all deliveries with new settings.
     pub fn restart(&mut self, deliverer: &Arc<Deliverer>) {
-        let orders: Vec<_> = self.running.values().map(|running| running.order.clone()).collect();
-        for order in orders {
-            self.start(Order { deliverer: deliverer.clone(), ..order }, DeliveryReport::default());
+        let requests: Vec<_> = self.running.values().map(|running| running.request.clone()).collect();
+        for request in requests {
+            self.start(
+                DeliveryRequest { deliverer: deliverer.clone(), ..request },
+                DeliveryReport::default(),
+            );
         }
     }
 
@@ -150,8 +131,8 @@ impl Deliveries {
         let id = self.running.iter().find(|(_, running)| running.task == task).map(|(id, _)| *id)?;
         let ended = self.running.remove(&id)?;
         match ended.successor {
-            Some(order) => {
-                self.spawn(order, ended.report);
+            Some(request) => {
+                self.spawn(request, ended.report);
                 None
             }
             None => Some((id, outcome)),
@@ -197,6 +178,34 @@ impl Deliveries {
         for running in self.running.values() {
             running.controller.abort();
         }
+    }
+}
+
+/// Delivers, and retries while the delivery can't begin or can't be written to the journal for a transient reason.
+async fn deliver(
+    request: DeliveryRequest,
+    control: Control,
+    report: watch::Sender<DeliveryReport>,
+) -> Outcome {
+    let mut reported = String::new();
+    loop {
+        let run = request.deliverer.run(request.id, &request.options, control.clone(), report.clone());
+        let error = match run.await {
+            Ok(outcome) => return outcome,
+            Err(error) => error,
+        };
+        let message = error.to_string();
+        if !error.is_transient() {
+            tracing::error!("{message}");
+            return Outcome::Failed { message };
+        }
+        // The journal has it as begun, so no other process resumes it.
+        if reported != message {
+            tracing::warn!("waiting: {message}");
+            report.send_modify(|report| report.message.clone_from(&message));
+            reported = message;
+        }
+        tokio::time::sleep(RETRY_PAUSE).await;
     }
 }
 

@@ -9,13 +9,13 @@ use uuid::Uuid;
 /// The group that the status records show, and the totals of the beamline's deliveries.
 #[derive(Default)]
 pub(super) struct DisplayedGroup {
-    group: Option<Group>,
+    group: Option<ShownGroup>,
     totals: Totals,
     /// The groups that were delivered last, the newest first
     recent: Vec<RecentGroup>,
 }
 
-struct Group {
+struct ShownGroup {
     row: ExperimentRow,
     report: DeliveryReport,
     last_delivery: Option<DeliveryRow>,
@@ -52,7 +52,7 @@ impl DisplayedGroup {
         self.totals = Totals { deliveries: count(deliveries), failures: count(failures) };
         let recent = journal.recent_groups(HISTORY_LENGTH).await?;
         self.recent = recent.iter().map(|(delivery, row)| RecentGroup::new(delivery, row)).collect();
-        self.group = Some(Group { row, report, last_delivery, reports });
+        self.group = Some(ShownGroup { row, report, last_delivery, reports });
         Ok(())
     }
 

@@ -22,7 +22,7 @@ pub(super) const fn schedule_backoff() -> Backoff {
 
 /// Queries the schedule about the people of the displayed group, and finds those who are still to be served.
 #[derive(Default)]
-pub(super) struct People {
+pub(super) struct PeopleQueries {
     refreshes: JoinSet<PeopleRefresh>,
     /// When the schedule is queried next, and about which experiment
     next_refresh: Option<(Uuid, Backoff)>,
@@ -34,7 +34,7 @@ pub(super) struct PeopleRefresh {
     answer: Result<Refreshed, RefreshError>,
 }
 
-impl People {
+impl PeopleQueries {
     /// Starts a query about the group if one is due.
     pub fn refresh_when_due(&mut self, row: &ExperimentRow, common: &Common) {
         let id = row.id;

@@ -69,7 +69,7 @@ pub(super) struct LeaseKeeper {
 }
 
 /// The last observation of another process's lease.
-struct Watched {
+struct ForeignLease {
     name: String,
     beat: Option<i64>,
     since: Instant,
@@ -104,7 +104,7 @@ impl LeaseKeeper {
 
     /// Waits until the lease is free, and takes it.
     async fn seek(&self, me: &LeaseOwner) {
-        let mut watched: Option<Watched> = None;
+        let mut watched: Option<ForeignLease> = None;
         let mut returned: Option<Instant> = None;
         let mut refusal = String::new();
         loop {
@@ -161,7 +161,7 @@ impl LeaseKeeper {
                                 self.prefix,
                                 LeaseOwner::display_name(&name)
                             );
-                            watched = Some(Watched { name: name.clone(), beat, since: looked });
+                            watched = Some(ForeignLease { name: name.clone(), beat, since: looked });
                         }
                     }
                     self.set(Lease::Foreign(LeaseOwner::display_name(&name)));

@@ -32,12 +32,12 @@ pub(super) struct RecordWriter {
     wanted: watch::Receiver<Target>,
     held: watch::Sender<u64>,
     lease: watch::Receiver<Lease>,
-    state: State,
+    state: WriterState,
 }
 
 /// The state of the record in the present connection.
 #[derive(Default)]
-struct State {
+struct WriterState {
     connection: Option<Connection>,
     /// The last value that the monitor brought.
     reads: Option<Value>,
@@ -57,7 +57,7 @@ impl RecordWriter {
         held: watch::Sender<u64>,
         lease: watch::Receiver<Lease>,
     ) -> Self {
-        Self { channel, link, wanted, held, lease, state: State::default() }
+        Self { channel, link, wanted, held, lease, state: WriterState::default() }
     }
 
     /// Ends when the [`StatusRecords`](super::StatusRecords) are dropped.
@@ -94,11 +94,11 @@ impl RecordWriter {
                         connection.count,
                     );
                 }
-                self.state = State { connection: fits.then_some(connection), ..State::default() };
+                self.state = WriterState { connection: fits.then_some(connection), ..WriterState::default() };
                 self.link.set(fits);
             }
             Event::Disconnected => {
-                self.state = State::default();
+                self.state = WriterState::default();
                 self.link.set(false);
                 self.held.send_replace(0);
             }

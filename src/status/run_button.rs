@@ -38,12 +38,12 @@ pub(super) struct RunButton {
     held: watch::Sender<u64>,
     orders: mpsc::UnboundedSender<OperatorCommand>,
     lease: watch::Receiver<Lease>,
-    state: State,
+    state: RunState,
 }
 
 /// The state of the record since the connection was made or, if that is later, since our last write.
 #[derive(Default)]
-struct State {
+struct RunState {
     connected: bool,
     /// The target that was last acted on.
     wanted: bool,
@@ -76,7 +76,7 @@ impl RunButton {
         orders: mpsc::UnboundedSender<OperatorCommand>,
         lease: watch::Receiver<Lease>,
     ) -> Self {
-        Self { channel, link, wanted, held, orders, lease, state: State::default() }
+        Self { channel, link, wanted, held, orders, lease, state: RunState::default() }
     }
 
     /// Ends when the [`StatusRecords`](super::StatusRecords) are dropped.
@@ -114,7 +114,7 @@ impl RunButton {
 
     /// Handles gaining or losing the lease. A 1 that is found then is not a command to this process.
     async fn on_lease(&mut self) {
-        self.state = State { connected: self.state.connected, wanted: self.runs(), ..State::default() };
+        self.state = RunState { connected: self.state.connected, wanted: self.runs(), ..RunState::default() };
         self.write().await;
     }
 
@@ -126,14 +126,14 @@ impl RunButton {
         match event {
             Event::Connected(connection) => {
                 let connected = is_button(&self.channel, connection.field_type);
-                self.state = State { connected, wanted: self.runs(), ..State::default() };
+                self.state = RunState { connected, wanted: self.runs(), ..RunState::default() };
                 self.link.set(connected);
                 if connected && self.state.wanted {
                     self.write().await;
                 }
             }
             Event::Disconnected => {
-                self.state = State::default();
+                self.state = RunState::default();
                 self.link.set(false);
             }
             Event::Renewed => {

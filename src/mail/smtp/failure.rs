@@ -9,7 +9,7 @@ use std::error::Error as _;
 
 /// The part of the conversation that failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum SmtpStage {
     Connect,
     Tls,
     Login,
@@ -26,7 +26,7 @@ impl SmtpServer {
     /// The error as an operator reads it.
     pub(super) fn explain(
         &self,
-        stage: Stage,
+        stage: SmtpStage,
         error: &lettre::transport::smtp::Error,
         to: Option<&EmailAddress>,
     ) -> MailError {
@@ -50,30 +50,30 @@ impl SmtpServer {
         };
         let to = to.map(ToString::to_string).unwrap_or_default();
         let (kind, message) = match (stage, error.is_permanent()) {
-            (Stage::Recipient, true) => (
+            (SmtpStage::Recipient, true) => (
                 MailErrorKind::RefusedRecipient,
                 format!("{server}: {to} is refused: {said}. Correct the address"),
             ),
-            (Stage::Sender, true) => (
+            (SmtpStage::Sender, true) => (
                 MailErrorKind::RefusedMessage,
                 format!("{server}: the sender is refused: {said}. Correct email.from, or give a login"),
             ),
-            (Stage::Acceptance, _) if error.status().is_none() => return self.unclear(&said, &to),
-            (Stage::Message | Stage::Acceptance, true) => {
+            (SmtpStage::Acceptance, _) if error.status().is_none() => return self.unclear(&said, &to),
+            (SmtpStage::Message | SmtpStage::Acceptance, true) => {
                 (MailErrorKind::RefusedMessage, format!("{server}: the message to {to} is refused: {said}"))
             }
-            (Stage::Login, true) => (
+            (SmtpStage::Login, true) => (
                 MailErrorKind::LoginRefused,
                 format!(
                     "{server}: the login is refused: {said}. Correct email.transport.smtp's user and \
                      password_file"
                 ),
             ),
-            (Stage::Tls, _) if error.status().is_none() => {
+            (SmtpStage::Tls, _) if error.status().is_none() => {
                 (MailErrorKind::TryLater, format!("{server}: STARTTLS failed: {said}"))
             }
-            (Stage::Connect, _) => return self.unreachable(&said),
-            (Stage::Message | Stage::Acceptance, false) => (
+            (SmtpStage::Connect, _) => return self.unreachable(&said),
+            (SmtpStage::Message | SmtpStage::Acceptance, false) => (
                 MailErrorKind::TryLater,
                 format!("{server}: the message to {to} was not taken for now: {said}"),
             ),

@@ -7,7 +7,7 @@ use super::ComposedMessage;
 use super::error::{MailError, MailErrorKind};
 use crate::config::{self, Smtp, SmtpSecurity};
 use crate::domain::EmailAddress;
-use failure::{Stage, reply};
+use failure::{SmtpStage, reply};
 use lettre::Address;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, TlsParameters};
@@ -19,7 +19,7 @@ use secrecy::ExposeSecret;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use stream::{Allowance, BoundedStream, TlsStream};
+use stream::{BoundedStream, ReceiveBudget, TlsStream};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -35,28 +35,28 @@ const SHORT_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct SmtpServer {
     settings: Smtp,
     tls: Option<TlsParameters>,
-    login: Option<Login>,
-    idle: Arc<Mutex<Option<(Connection, Instant)>>>,
+    login: Option<SmtpLogin>,
+    idle: Arc<Mutex<Option<(SmtpConnection, Instant)>>>,
 }
 
-struct Login {
+struct SmtpLogin {
     user: String,
     password_file: PathBuf,
 }
 
 /// lettre's connection, and the amount of data that the server may still send.
-struct Connection {
+struct SmtpConnection {
     smtp: AsyncSmtpConnection,
-    allowance: Allowance,
+    allowance: ReceiveBudget,
 }
 
-type Refusal = (Stage, lettre::transport::smtp::Error);
+type Refusal = (SmtpStage, lettre::transport::smtp::Error);
 
 impl SmtpServer {
     pub(super) fn new(settings: &Smtp) -> Result<Self, MailError> {
         let setup = |message: String| MailError::new(MailErrorKind::Setup, message);
         let login = match (&settings.user, &settings.password_file) {
-            (Some(user), Some(file)) => Some(Login { user: user.clone(), password_file: file.clone() }),
+            (Some(user), Some(file)) => Some(SmtpLogin { user: user.clone(), password_file: file.clone() }),
             (None, _) => None,
             (Some(_), None) => {
                 return Err(setup(
@@ -131,7 +131,7 @@ impl SmtpServer {
         let limit = self.settings.accept_timeout;
         match timeout(limit, connection.message(bytes)).await {
             Ok(Ok(response)) => Ok(Ok(reply(&response))),
-            Ok(Err(error)) => Ok(Err((Stage::Acceptance, error))),
+            Ok(Err(error)) => Ok(Err((SmtpStage::Acceptance, error))),
             Err(_) => Err(self.unclear(&format!("no answer within {limit:?}"), to.as_str())),
         }
     }
@@ -187,7 +187,7 @@ impl SmtpServer {
     }
 
     /// An idle connection that still answers, or a new one.
-    async fn connection(&self) -> Result<Connection, MailError> {
+    async fn connection(&self) -> Result<SmtpConnection, MailError> {
         let idle = self.idle.lock().await.take();
         if let Some((mut connection, since)) = idle
             && since.elapsed() < IDLE_MAX
@@ -201,11 +201,11 @@ impl SmtpServer {
         self.connect().await
     }
 
-    async fn connect(&self) -> Result<Connection, MailError> {
+    async fn connect(&self) -> Result<SmtpConnection, MailError> {
         let hello = ClientId::default();
-        let allowance = Allowance::new();
+        let allowance = ReceiveBudget::new();
         let stream = BoundedStream::new(self.connect_tcp().await?, allowance.clone());
-        let unreachable = |error| self.explain(Stage::Connect, &error, None);
+        let unreachable = |error| self.explain(SmtpStage::Connect, &error, None);
         let stream: Box<dyn AsyncTokioStream> = match &self.tls {
             Some(tls) if self.settings.security == SmtpSecurity::Tls => {
                 Box::new(TlsStream::connect(stream, tls.clone()).await.map_err(unreachable)?)
@@ -228,12 +228,12 @@ impl SmtpServer {
             connection
                 .starttls(tls.clone(), &hello)
                 .await
-                .map_err(|error| self.explain(Stage::Tls, &error, None))?;
+                .map_err(|error| self.explain(SmtpStage::Tls, &error, None))?;
         }
         if let Some(login) = &self.login {
             self.log_in(&mut connection, login).await?;
         }
-        Ok(Connection { smtp: connection, allowance })
+        Ok(SmtpConnection { smtp: connection, allowance })
     }
 
     /// Connects to the first of the host's addresses that answers within its share of the time.
@@ -252,7 +252,7 @@ impl SmtpServer {
         Err(failure)
     }
 
-    async fn log_in(&self, connection: &mut AsyncSmtpConnection, login: &Login) -> Result<(), MailError> {
+    async fn log_in(&self, connection: &mut AsyncSmtpConnection, login: &SmtpLogin) -> Result<(), MailError> {
         let password = config::read_secret(&login.password_file)
             .map_err(|error| MailError::new(MailErrorKind::Setup, format!("{}: {error}", self.shown())))?;
         if connection.server_info().get_auth_mechanism(DEFAULT_MECHANISMS).is_none() {
@@ -267,11 +267,11 @@ impl SmtpServer {
         connection
             .auth(DEFAULT_MECHANISMS, &credentials)
             .await
-            .map_err(|error| self.explain(Stage::Login, &error, None))?;
+            .map_err(|error| self.explain(SmtpStage::Login, &error, None))?;
         Ok(())
     }
 
-    async fn keep(&self, connection: Connection) {
+    async fn keep(&self, connection: SmtpConnection) {
         *self.idle.lock().await = Some((connection, Instant::now()));
         let idle = Arc::downgrade(&self.idle);
         tokio::spawn(async move {
@@ -301,8 +301,8 @@ async fn begin_message(
         options.push(MailParameter::Body(MailBodyParameter::EightBitMime));
     }
     let mail = Mail::new(Some(message.sender.clone()), options);
-    connection.command(mail).await.map_err(|error| (Stage::Sender, error))?;
-    connection.command(Rcpt::new(to, vec![])).await.map_err(|error| (Stage::Recipient, error))?;
-    connection.command(Data).await.map_err(|error| (Stage::Message, error))?;
+    connection.command(mail).await.map_err(|error| (SmtpStage::Sender, error))?;
+    connection.command(Rcpt::new(to, vec![])).await.map_err(|error| (SmtpStage::Recipient, error))?;
+    connection.command(Data).await.map_err(|error| (SmtpStage::Message, error))?;
     Ok(())
 }

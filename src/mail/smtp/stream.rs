@@ -22,11 +22,11 @@ const TLS_HANDSHAKE: u8 = 0x16;
 
 /// What remains of [`RECEIVE_MAX`] on a connection. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Allowance(Arc<AtomicUsize>);
+pub(super) struct ReceiveBudget(Arc<AtomicUsize>);
 
-impl Allowance {
-    pub fn new() -> Allowance {
-        Allowance(Arc::new(AtomicUsize::new(RECEIVE_MAX)))
+impl ReceiveBudget {
+    pub fn new() -> ReceiveBudget {
+        ReceiveBudget(Arc::new(AtomicUsize::new(RECEIVE_MAX)))
     }
 
     /// Allows the data of one more message.
@@ -66,7 +66,7 @@ impl From<StreamError> for io::Error {
 #[derive(Debug)]
 pub(super) struct BoundedStream {
     tcp: TcpStream,
-    allowance: Allowance,
+    allowance: ReceiveBudget,
     received: Vec<u8>,
     /// Where the part of `received` begins that is not read yet
     start: usize,
@@ -74,7 +74,7 @@ pub(super) struct BoundedStream {
 }
 
 impl BoundedStream {
-    pub fn new(tcp: TcpStream, allowance: Allowance) -> BoundedStream {
+    pub fn new(tcp: TcpStream, allowance: ReceiveBudget) -> BoundedStream {
         BoundedStream { tcp, allowance, received: vec![], start: 0, tls_started: false }
     }
 

@@ -1,9 +1,9 @@
 //! From a name to a signed-in SFTP session, each part with what is left of the time limit.
 
 use super::super::{backoff, never};
-use super::known_hosts::{KnownHosts, Verdict, fingerprint, key_type};
+use super::known_hosts::{HostKeyVerdict, KnownHosts, fingerprint, key_type};
 use super::sign_in::sign_in;
-use super::target::Target;
+use super::target::SshTarget;
 use crate::domain::StepError;
 use ssh2::{HashType, MethodType, Session, Sftp};
 use std::io::ErrorKind;
@@ -11,7 +11,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 /// A signed-in session.
-pub(super) struct Connection {
+pub(super) struct SshConnection {
     pub sftp: Sftp,
     /// The key or password that was used, for `check`
     pub signed_in_by: String,
@@ -21,10 +21,10 @@ pub(super) struct Connection {
     socket: TcpStream,
 }
 
-impl Connection {
+impl SshConnection {
     /// Connects, verifies the host key, signs in and opens SFTP. `place` goes before each
     /// error.
-    pub(super) fn open(target: &Target, place: &str, deadline: Instant) -> Result<Self, StepError> {
+    pub(super) fn open(target: &SshTarget, place: &str, deadline: Instant) -> Result<Self, StepError> {
         let at = format!("{place} ({}@{}:{})", target.user, target.host, target.port);
         let known_hosts =
             KnownHosts::read(&target.known_hosts).map_err(|why| never(format!("{at}: {why}")))?;
@@ -34,12 +34,12 @@ impl Connection {
             hang_up(&socket);
         }
         let (session, sftp, signed_in_by, known_by) = opened?;
-        Ok(Connection { sftp, signed_in_by, known_by, session, socket })
+        Ok(SshConnection { sftp, signed_in_by, known_by, session, socket })
     }
 
     fn open_on(
         socket: &TcpStream,
-        target: &Target,
+        target: &SshTarget,
         known_hosts: &KnownHosts,
         at: &str,
         deadline: Instant,
@@ -71,7 +71,7 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for SshConnection {
     /// libssh2 disconnects when it is freed, and would wait for the answer of a host that hangs.
     fn drop(&mut self) {
         hang_up(&self.socket);
@@ -114,7 +114,7 @@ pub(super) fn sort(at: &str, action: &str, error: &ssh2::Error) -> StepError {
     }
 }
 
-fn connect(target: &Target, at: &str, deadline: Instant) -> Result<TcpStream, StepError> {
+fn connect(target: &SshTarget, at: &str, deadline: Instant) -> Result<TcpStream, StepError> {
     let left = || deadline.saturating_duration_since(Instant::now());
     let addresses: Vec<SocketAddr> = (target.host.as_str(), target.port)
         .to_socket_addrs()
@@ -153,7 +153,7 @@ fn connect(target: &Target, at: &str, deadline: Instant) -> Result<TcpStream, St
 fn prefer_known_keys(
     session: &Session,
     known_hosts: &KnownHosts,
-    target: &Target,
+    target: &SshTarget,
 ) -> Result<(), ssh2::Error> {
     let supported = session.supported_algs(MethodType::HostKey)?;
     let mut order: Vec<&str> = vec![];
@@ -173,7 +173,7 @@ fn prefer_known_keys(
 }
 
 /// The names to look a host up by: with its port, then as ssh(1) does, without.
-fn names(target: &Target) -> impl Iterator<Item = &str> {
+fn names(target: &SshTarget) -> impl Iterator<Item = &str> {
     let plain =
         target.known_as.strip_prefix('[').and_then(|rest| rest.split_once("]:")).map(|(host, _)| host);
     std::iter::once(target.known_as.as_str()).chain(plain)
@@ -183,7 +183,7 @@ fn names(target: &Target) -> impl Iterator<Item = &str> {
 fn check_host_key(
     session: &Session,
     known_hosts: &KnownHosts,
-    target: &Target,
+    target: &SshTarget,
     at: &str,
 ) -> Result<String, StepError> {
     let (key, _) = session.host_key().ok_or_else(|| backoff(format!("{at}: the host showed no key")))?;
@@ -195,25 +195,25 @@ fn check_host_key(
     // key.
     let known_without_port = || -> Result<bool, ssh2::Error> {
         let plain = names(target).nth(1);
-        plain.map_or(Ok(false), |name| Ok(known_hosts.check(session, name, key)? == Verdict::Known))
+        plain.map_or(Ok(false), |name| Ok(known_hosts.check(session, name, key)? == HostKeyVerdict::Known))
     };
     let (host, port, file) = (&target.host, target.port, known_hosts.file().display());
     match verdict {
-        Verdict::Known => Ok(kind),
-        Verdict::Unknown if known_without_port().map_err(failed)? => Ok(kind),
-        Verdict::Unknown => Err(never(format!(
+        HostKeyVerdict::Known => Ok(kind),
+        HostKeyVerdict::Unknown if known_without_port().map_err(failed)? => Ok(kind),
+        HostKeyVerdict::Unknown => Err(never(format!(
             "{at}: the host is unknown. It shows the {kind} key {print}. Compare that with the host's own \
              (there: ssh-keygen -lf /etc/ssh/ssh_host_{}_key.pub), and if it is the same: ssh-keyscan -p \
              {port} {host} >> {file}",
             short(&kind),
         ))),
-        Verdict::Changed(place) => Err(never(format!(
+        HostKeyVerdict::Changed(place) => Err(never(format!(
             "{at}: THE HOST'S KEY HAS CHANGED. It shows the {kind} key {print}, {place} has another. Either \
              the host was installed anew or someone stands between: a possible attack. Ask who looks after \
              it; only then: ssh-keygen -R {:?} -f {file}, and ssh-keyscan -p {port} {host} >> {file}",
             target.known_as,
         ))),
-        Verdict::Revoked(place) => Err(never(format!(
+        HostKeyVerdict::Revoked(place) => Err(never(format!(
             "{at}: the host shows the key {print}, which {place} revokes. Do not connect; ask its \
              administrator"
         ))),

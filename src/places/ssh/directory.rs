@@ -1,8 +1,8 @@
 //! Directories on a host, by SFTP alone: no shell is involved.
 
-use super::super::tree::{BEING_MADE, Directory, Entry, wanted_mode};
+use super::super::tree::{BEING_MADE, Directory, EntryKind, wanted_mode};
 use super::super::{Rights, backoff, never};
-use super::connect::{Connection, sort};
+use super::connect::{SshConnection, sort};
 use crate::domain::StepError;
 use ssh2::{ErrorCode, FileStat, FileType, OpenFlags, OpenType, Sftp};
 use std::io::Read;
@@ -26,7 +26,7 @@ const GROUP_FILE_LIMIT: u64 = 8 << 20;
 /// changed by an open handle only (see [`SshDirectory::open_itself`]), and a directory that beamshare makes
 /// is closed to others until it is ready ([`BEING_MADE`]).
 pub(super) struct SshDirectory<'a> {
-    connection: &'a Connection,
+    connection: &'a SshConnection,
     deadline: Instant,
     /// `place (user@host)`, for errors
     at: &'a str,
@@ -40,7 +40,7 @@ pub(super) struct SshDirectory<'a> {
 impl<'a> SshDirectory<'a> {
     /// The top itself may be reached through links: it comes from the configuration, not from a PV.
     pub(super) fn open_top(
-        connection: &'a Connection,
+        connection: &'a SshConnection,
         at: &'a str,
         top: &Path,
         deadline: Instant,
@@ -195,20 +195,20 @@ impl Directory for SshDirectory<'_> {
         format!("{}: {}", self.at, self.path.display())
     }
 
-    fn entry(&self, name: &str) -> Result<Entry<Self>, StepError> {
+    fn entry(&self, name: &str) -> Result<EntryKind<Self>, StepError> {
         let path = self.path.join(name);
         let stat = match self.sftp().lstat(&path) {
             Ok(stat) => stat,
-            Err(error) if is_missing(&error) => return Ok(Entry::Missing),
+            Err(error) if is_missing(&error) => return Ok(EntryKind::Missing),
             Err(error) => return Err(self.error("look at", &path, &error)),
         };
         Ok(match stat.file_type() {
             FileType::Directory => {
                 let is_fixed = self.is_fixed && self.stat.perm.is_some_and(|mode| mode & 0o022 == 0);
-                Entry::Directory(SshDirectory { path, stat, is_fixed, ..*self })
+                EntryKind::Directory(SshDirectory { path, stat, is_fixed, ..*self })
             }
-            FileType::Symlink => Entry::Link,
-            _ => Entry::Other,
+            FileType::Symlink => EntryKind::Link,
+            _ => EntryKind::Other,
         })
     }
 
@@ -218,7 +218,7 @@ impl Directory for SshDirectory<'_> {
         match error.code() {
             // Also the answer where someone has made it in the meantime.
             ErrorCode::SFTP(FAILURE | FILE_ALREADY_EXISTS)
-                if !matches!(self.entry(name)?, Entry::Missing) =>
+                if !matches!(self.entry(name)?, EntryKind::Missing) =>
             {
                 Ok(())
             }

@@ -14,11 +14,11 @@ use wildmatch::WildMatch;
 
 /// The files' lines.
 pub(super) struct KnownHosts {
-    lines: Vec<Line>,
+    lines: Vec<KnownHostsLine>,
     files: Vec<PathBuf>,
 }
 
-struct Line {
+struct KnownHostsLine {
     /// `file:line`, for errors
     place: String,
     /// Hosts, key type, key
@@ -28,7 +28,7 @@ struct Line {
 
 /// The result of looking up a host's key.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum HostKeyVerdict {
     Known,
     Unknown,
     /// The line of the other key
@@ -77,21 +77,26 @@ impl KnownHosts {
     }
 
     /// Whether this key is the one that the name is known by.
-    pub(super) fn check(&self, session: &Session, name: &str, key: &[u8]) -> Result<Verdict, ssh2::Error> {
-        let mut verdict = Verdict::Unknown;
+    pub(super) fn check(
+        &self,
+        session: &Session,
+        name: &str,
+        key: &[u8],
+    ) -> Result<HostKeyVerdict, ssh2::Error> {
+        let mut verdict = HostKeyVerdict::Unknown;
         let encoded = base64::engine::general_purpose::STANDARD.encode(key);
         for line in &self.lines {
             if line.revoked {
                 // Whatever hosts it names: a stolen key is no better on another one.
                 if line.entry.split_whitespace().nth(2) == Some(&encoded) {
-                    return Ok(Verdict::Revoked(line.place.clone()));
+                    return Ok(HostKeyVerdict::Revoked(line.place.clone()));
                 }
                 continue;
             }
             match line.check(session, name, key)? {
-                CheckResult::Match => verdict = Verdict::Known,
-                CheckResult::Mismatch if verdict == Verdict::Unknown => {
-                    verdict = Verdict::Changed(line.place.clone())
+                CheckResult::Match => verdict = HostKeyVerdict::Known,
+                CheckResult::Mismatch if verdict == HostKeyVerdict::Unknown => {
+                    verdict = HostKeyVerdict::Changed(line.place.clone())
                 }
                 _ => {}
             }
@@ -100,7 +105,7 @@ impl KnownHosts {
     }
 }
 
-impl Line {
+impl KnownHostsLine {
     fn check(&self, session: &Session, name: &str, key: &[u8]) -> Result<CheckResult, ssh2::Error> {
         let mut hosts = session.known_hosts()?;
         if hosts.read_str(&self.entry_about(name), KnownHostFileKind::OpenSSH).is_err() {
@@ -124,7 +129,7 @@ impl Line {
     }
 }
 
-fn parse(file: &Path, text: &str) -> Vec<Line> {
+fn parse(file: &Path, text: &str) -> Vec<KnownHostsLine> {
     text.lines()
         .enumerate()
         .filter_map(|(number, line)| {
@@ -135,7 +140,7 @@ fn parse(file: &Path, text: &str) -> Vec<Line> {
             };
             // A line of @cert-authority is about certificates, which libssh2 does not check.
             let usable = !entry.is_empty() && !entry.starts_with(['#', '@']);
-            usable.then(|| Line {
+            usable.then(|| KnownHostsLine {
                 place: format!("{}:{}", file.display(), number + 1),
                 entry: entry.to_owned(),
                 revoked,

@@ -13,12 +13,12 @@ use super::{CreateOutcome, DirectoryState, Place, Rights, never, tree};
 use crate::config;
 use crate::domain::{RelativePath, Retry, StepError};
 use async_trait::async_trait;
-use connect::Connection;
+use connect::SshConnection;
 use directory::SshDirectory;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use target::{HostText, Target};
+use target::{HostText, SshTarget};
 
 /// How long a connection is kept for the next call: a delivery's calls follow each other at once, and a
 /// signed-in session saves each of them the handshake.
@@ -39,7 +39,7 @@ struct Work {
     host: HostText,
     home: Home,
     rights: Rights,
-    kept: Mutex<Option<(Connection, Instant)>>,
+    kept: Mutex<Option<(SshConnection, Instant)>>,
 }
 
 impl SshPlace {
@@ -86,7 +86,7 @@ impl SshPlace {
 }
 
 impl Work {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Connection, Instant)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(SshConnection, Instant)>> {
         // A connection is taken out while it is used, so a panic does not leave a broken one behind.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,9 +109,9 @@ impl Work {
             }
             // The host may have closed it meanwhile. The work can be repeated.
         }
-        let target = Target::resolve(&self.host, &self.place, &self.home)
+        let target = SshTarget::resolve(&self.host, &self.place, &self.home)
             .map_err(|why| never(format!("{}: {why}", self.at)))?;
-        let connection = Connection::open(&target, &self.place.name, deadline)?;
+        let connection = SshConnection::open(&target, &self.place.name, deadline)?;
         let result = self.call_on(&connection, deadline, &call);
         if result.is_ok() {
             *self.lock() = Some((connection, Instant::now()));
@@ -121,7 +121,7 @@ impl Work {
 
     fn call_on<T>(
         &self,
-        connection: &Connection,
+        connection: &SshConnection,
         deadline: Instant,
         call: &impl Fn(SshDirectory<'_>, &Rights) -> Result<T, StepError>,
     ) -> Result<T, StepError> {

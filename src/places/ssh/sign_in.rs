@@ -2,7 +2,7 @@
 
 use super::super::never;
 use super::connect::{arm, sort};
-use super::target::Target;
+use super::target::SshTarget;
 use crate::config;
 use crate::domain::StepError;
 use secrecy::{ExposeSecret, SecretString};
@@ -22,11 +22,11 @@ const ALGORITHM_UNSUPPORTED: i32 = -51;
 /// Tries them one after the other; returns the one that was accepted. The error names only files, no secrets.
 pub(super) fn sign_in(
     session: &Session,
-    target: &Target,
+    target: &SshTarget,
     at: &str,
     deadline: Instant,
 ) -> Result<String, StepError> {
-    let mut attempts = Attempts { session, target, at, deadline, refused: vec![] };
+    let mut attempts = SignInAttempts { session, target, at, deadline, refused: vec![] };
     arm(session, deadline);
     let offered = match session.auth_methods(&target.user) {
         Ok(methods) => methods.to_owned(),
@@ -67,15 +67,15 @@ pub(super) fn sign_in(
     )))
 }
 
-struct Attempts<'a> {
+struct SignInAttempts<'a> {
     session: &'a Session,
-    target: &'a Target,
+    target: &'a SshTarget,
     at: &'a str,
     deadline: Instant,
     refused: Vec<String>,
 }
 
-impl Attempts<'_> {
+impl SignInAttempts<'_> {
     fn key(&mut self, key: &Path) -> Result<bool, StepError> {
         if let Err(error) = std::fs::File::open(key) {
             self.refused.push(format!("key {} can't be read: {error}", key.display()));

@@ -85,7 +85,7 @@ impl std::str::FromStr for HostText {
 
 /// All that is needed to connect and sign in.
 #[derive(Clone, Debug)]
-pub(super) struct Target {
+pub(super) struct SshTarget {
     pub host: String,
     pub port: u16,
     pub user: String,
@@ -101,7 +101,7 @@ pub(super) struct Target {
     pub password_file: Option<PathBuf>,
 }
 
-impl Target {
+impl SshTarget {
     /// Reads ~/.ssh/config anew, so that a correction there counts at the next try.
     pub(super) fn resolve(text: &HostText, place: &config::Place, home: &Home) -> Result<Self, String> {
         let params = query(&home.directory.join(".ssh/config"), &text.host, home)?;
@@ -153,7 +153,7 @@ impl Target {
             Some(socket) if socket[0] != "SSH_AUTH_SOCK" => Some(home.expand(&socket[0])),
             _ => home.agent.clone(),
         };
-        Ok(Target {
+        Ok(SshTarget {
             host,
             port,
             user,

@@ -10,7 +10,7 @@ use super::decision::{BeamlineState, Decided, Decision};
 use super::deliveries::{Deliveries, DueDelivery, OWNER};
 use super::displayed_group::DisplayedGroup;
 use super::notices::Notices;
-use super::people::People;
+use super::people::PeopleQueries;
 use super::publish::View;
 use super::reminders::Reminders;
 use super::syncs::{PairEvent, Syncs};
@@ -64,7 +64,7 @@ pub(super) struct Beamline {
     /// The group on the screen
     displayed: DisplayedGroup,
     /// Queries about people who join or leave
-    people: People,
+    people: PeopleQueries,
     /// Reminders that access ends
     reminders: Reminders,
     /// The pairs of `[[sync]]`
@@ -109,7 +109,7 @@ impl Beamline {
             decision,
             deliveries: Deliveries::new(),
             displayed: DisplayedGroup::default(),
-            people: People::default(),
+            people: PeopleQueries::default(),
             reminders: Reminders::default(),
             syncs,
             notices: Notices::default(),
@@ -361,7 +361,7 @@ impl Beamline {
         if !self.serves {
             return Ok(());
         }
-        let due = People::due(&self.common, &self.deliveries).await;
+        let due = PeopleQueries::due(&self.common, &self.deliveries).await;
         self.deliver_due(due).await
     }
 

@@ -51,7 +51,7 @@ struct SourceState {
 }
 
 /// When the pair runs next.
-struct Plan {
+struct PairSchedule {
     schedule: Schedule,
     began: Timestamp,
     follows: bool,
@@ -94,7 +94,7 @@ impl PairRunner {
                 sender,
             ));
         }
-        let mut plan = Plan {
+        let mut plan = PairSchedule {
             schedule: Schedule::new(settings, self.engine.config().beamline.zone()),
             began: Timestamp::now(),
             follows,
@@ -140,7 +140,7 @@ impl PairRunner {
     /// The next action; `None` if the group is an earlier one and all its files are sent.
     async fn next(
         &mut self,
-        plan: &mut Plan,
+        plan: &mut PairSchedule,
         looked: &watch::Receiver<SourceState>,
     ) -> Result<Option<Next>, SyncError> {
         let looked = looked.borrow().clone();
@@ -243,7 +243,7 @@ impl PairRunner {
     }
 
     /// Whether the whole source was read since the service began with the pair.
-    fn is_looked_at(&self, plan: &Plan, looked: &SourceState) -> bool {
+    fn is_looked_at(&self, plan: &PairSchedule, looked: &SourceState) -> bool {
         if plan.follows { looked.walked } else { plan.last_run.is_some() || !self.runs_by_itself() }
     }
 
@@ -252,7 +252,7 @@ impl PairRunner {
         settings.on.is_some() || settings.every.is_some() || settings.at.is_some()
     }
 
-    async fn run(&mut self, walk: bool, plan: &mut Plan) {
+    async fn run(&mut self, walk: bool, plan: &mut PairSchedule) {
         let engine = self.engine.clone();
         let options = Options {
             walk,
@@ -306,7 +306,7 @@ impl PairRunner {
     }
 
     /// Pauses the pair, longer after each failure. Other pairs are not affected.
-    fn failed(&mut self, plan: &mut Plan, why: String) {
+    fn failed(&mut self, plan: &mut PairSchedule, why: String) {
         let rest = FIRST_REST.saturating_mul(1 << plan.failures.min(10)).min(LONGEST_REST);
         plan.failures += 1;
         let until = Timestamp::now().saturating_add(SignedDuration::try_from(rest).unwrap_or_default());
@@ -317,7 +317,7 @@ impl PairRunner {
     }
 
     /// Shows the status between two runs without a failure.
-    async fn show_at_rest(&self, plan: &Plan, looked: &SourceState) -> Result<(), ManifestError> {
+    async fn show_at_rest(&self, plan: &PairSchedule, looked: &SourceState) -> Result<(), ManifestError> {
         let counts = self.engine.manifest().counts(self.id()).await?;
         let there = counts.files(FileState::Sent) + counts.files(FileState::Present);
         let (status, message) = if !self.runs_by_itself() {
