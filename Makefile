@@ -76,9 +76,10 @@ $(VENV)/installed: tests/requirements.txt
 build: epics rust
 	$(CARGO) build --release --locked --package beamshare --bin beamshare $(if $(FEATURES),--features $(FEATURES))
 
+# Without optimization, which would take as long again to compile.
 demo: debian-demo epics python rust
-	$(CARGO) build --release --locked --package beamshare --package globus-simulator
-	@$(TARGET)/release/beamshare-demo $(ARGS)
+	$(CARGO) build --locked --package beamshare --package globus-simulator --bins
+	@$(TARGET)/debug/beamshare-demo $(ARGS)
 
 check: debian-build rust
 	$(CARGO) check --workspace --all-targets --locked
