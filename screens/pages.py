@@ -22,11 +22,6 @@ HELD = When(PR + "View", APPROVAL)
 NOTHING_HELD = When(PR + "HoldCount", 0)
 
 
-def message(x, y, w, h, record, lines=3):
-    """A text of 256 bytes, whole."""
-    return Text(x, y, w, h, PR + record, lines=lines, columns=-(-256 // lines))
-
-
 def counts(x, y, w, rows):
     """Numbers with what they count before them, one below the other."""
     for index, (text, record) in enumerate(rows):
@@ -118,7 +113,10 @@ def steps_block(w, top):
         y = top + 34 + index * 50
         # The transfers are of all groups.
         live = (ALIVE,) if step == "Sync" else (ALIVE, SERVED)
-        mine = [Text(200, y + 11, 110, MEDIUM, PR + step + "Sts", align="centre"), message(320, y, 845, SMALLER, step + "Msg")]
+        mine = [
+            Text(200, y + 11, 110, MEDIUM, PR + step + "Sts", align="centre"),
+            *rows(320, y, 845, SMALLER, PR + step + "Rows", 0, 3),
+        ]
         parts += [Light(15, y, 40, 42, PR + step + "Sts", STEP_COLOURS, live), Label(65, y + 11, 130, MEDIUM, name), *mine]
         parts += struck(mine, STOPPED if step == "Sync" else OLD)
     return [*parts, *texts, *struck(texts, STOPPED)]
@@ -315,7 +313,7 @@ def transfers_page():
     texts = [
         State(95, 64, 200, MEDIUM, PR + "SyncSts"),
         Text(470, 64, w - 485, MEDIUM, PR + "SyncTask"),
-        message(15, 106, w - 30, MEDIUM, "SyncMsg"),
+        *rows(15, 106, w - 30, MEDIUM, PR + "SyncRows", 0, 3),
         *counts(15, 220, 380, [("Files moved", "SyncFiles"), ("of", "SyncFilesTotal"), ("Faults", "SyncFaults")]),
         Number(580, 220, 260, MEDIUM, PR + "SyncBytes"),
         Number(580, 250, 260, MEDIUM, PR + "SyncRate"),

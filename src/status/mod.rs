@@ -7,7 +7,6 @@
 //! - [`Record`] names the records, with their types and states.
 
 mod commands;
-mod held_rows;
 mod lease;
 mod lease_owner;
 mod links;
@@ -16,6 +15,7 @@ mod record;
 mod record_tasks;
 mod record_writer;
 mod records;
+mod rows;
 mod run_button;
 mod show;
 mod show_held;
@@ -23,7 +23,6 @@ mod target;
 mod write_order;
 
 pub use commands::{OperatorCommand, OperatorCommands};
-pub use held_rows::{ROW_LENGTH, ROWS};
 pub use lease::Lease;
 pub use lease_owner::holder_name;
 pub use model::{
@@ -32,4 +31,5 @@ pub use model::{
 };
 pub use record::{BeamlineStatus, HISTORY_STATES, Record, RecordKind, STEP_STATES, step_label};
 pub use records::{NotDisplayed, StatusRecords};
+pub use rows::{ROW_LENGTH, ROWS};
 pub use show_held::HISTORY_LENGTH;

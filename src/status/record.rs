@@ -233,7 +233,7 @@ records! {
     HoldLoses: Text, "waveform";
     /// What is mailed, and to whom.
     HoldMails: Text, "waveform";
-    /// The reasons and remedies in rows, broken between words, since MEDM cannot wrap: see the module `held_rows`.
+    /// The reasons and remedies in rows, broken between words, since MEDM cannot wrap: see the module `rows`.
     HoldRows: Text, "waveform";
     /// The groups, who gains and loses access and what is mailed, likewise in rows.
     HoldDetails: Text, "waveform";
@@ -317,22 +317,32 @@ records! {
     DirsSts: State, "mbbi";
     /// Host, path, count or error.
     DirsMsg: Text, "waveform";
+    /// The same in rows.
+    DirsRows: Text, "waveform";
     /// State of the directory on the Globus collection.
     GlobusSts: State, "mbbi";
     /// Collection, path or error.
     GlobusMsg: Text, "waveform";
+    /// The same in rows.
+    GlobusRows: Text, "waveform";
     /// State of the access rules.
     ShareSts: State, "mbbi";
     /// Who, or error.
     ShareMsg: Text, "waveform";
+    /// The same in rows.
+    ShareRows: Text, "waveform";
     /// State of the messages.
     EmailSts: State, "mbbi";
     /// Recipients, or error.
     EmailMsg: Text, "waveform";
+    /// The same in rows.
+    EmailRows: Text, "waveform";
     /// State of the data's transfer.
     SyncSts: State, "mbbi";
     /// What moves, or error.
     SyncMsg: Text, "waveform";
+    /// The same in rows.
+    SyncRows: Text, "waveform";
     /// People whom the experiment is to be shared with.
     UsersTotal: Count, "longin";
     /// People whom it is shared with.
@@ -396,6 +406,18 @@ impl Record {
             Step::Share => Some(Self::ShareMsg),
             Step::Email => Some(Self::EmailMsg),
             Step::Sync => Some(Self::SyncMsg),
+            Step::Delivery => None,
+        }
+    }
+
+    /// The record with a step's message in rows.
+    pub fn step_rows(step: Step) -> Option<Self> {
+        match step {
+            Step::Dirs => Some(Self::DirsRows),
+            Step::Globus => Some(Self::GlobusRows),
+            Step::Share => Some(Self::ShareRows),
+            Step::Email => Some(Self::EmailRows),
+            Step::Sync => Some(Self::SyncRows),
             Step::Delivery => None,
         }
     }

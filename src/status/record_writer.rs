@@ -194,9 +194,15 @@ fn to_value(shown: &Displayed, connection: &Connection) -> Value {
 
 fn same(reads: &Value, target: &Value) -> bool {
     match (reads, target) {
-        (Value::Char(_), Value::Char(_)) => reads.text_bytes() == target.text_bytes(),
+        (Value::Char(reads), Value::Char(target)) => without_end(reads) == without_end(target),
         _ => reads == target,
     }
+}
+
+/// The bytes of a text without the NULs that end it; the rows of a text are filled up with NULs, too.
+fn without_end(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    &bytes[..end]
 }
 
 /// At most `room` bytes, ending in `...` where something is missing: ASCII, since MEDM shows bytes, not

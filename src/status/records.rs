@@ -16,6 +16,7 @@ use super::lease::{Lease, LeaseKeeper, Release};
 use super::links::{Links, missing, names, report};
 use super::record::{BeamlineStatus, Record, RecordKind, step_index};
 use super::record_tasks::{RecordTasks, Slot};
+use super::rows::{joined, message_rows};
 use super::target::{Displayed, Target};
 use crate::domain::{Step, StepStatus, escape};
 use channel_access::{CaError, ChannelOptions, Context};
@@ -120,6 +121,9 @@ impl StatusRecords {
         if let Some(record) = Record::step_message(step) {
             self.set_text(record, message);
         }
+        if let Some(record) = Record::step_rows(step) {
+            self.set_rows(record, &message_rows(message));
+        }
         if let Some(record) = Record::step_status(step) {
             self.set(record, Displayed::State(step_index(status)));
         }
@@ -133,6 +137,11 @@ impl StatusRecords {
     pub fn set_text(&self, record: Record, text: &str) {
         let line = if record.is_utf8() { one_line(text) } else { ascii(text) };
         self.set(record, Displayed::Text(line));
+    }
+
+    /// Sets a text that is laid out in rows.
+    pub(super) fn set_rows(&self, record: Record, rows: &[String]) {
+        self.set(record, Displayed::Text(joined(rows)));
     }
 
     /// Sets a state by its index.

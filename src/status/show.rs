@@ -1,9 +1,9 @@
 //! Writes the model to the records.
 
-use super::held_rows::{joined, message_rows};
 use super::model::{GroupStatus, StatusModel};
 use super::record::{BeamlineStatus, Record};
 use super::records::StatusRecords;
+use super::rows::message_rows;
 use crate::domain::HeldGroup;
 
 impl StatusRecords {
@@ -15,7 +15,7 @@ impl StatusRecords {
         self.set_text(Record::StatusMsg, &message);
         // The list of a held group has its reasons, so the rows say for whom it is.
         let rows = model.held.as_ref().map_or(message, HeldGroup::introduction);
-        self.set_text(Record::StatusRows, &joined(&message_rows(&rows)));
+        self.set_rows(Record::StatusRows, &message_rows(&rows));
         self.show_held(model.held.as_ref());
         self.show_current(model.current.as_ref());
         self.show_history(&model.recent, &model.zone);
@@ -69,7 +69,7 @@ impl StatusRecords {
     pub fn show_stopped(&self, resumes: bool) {
         let continues = if resumes { "; it continues the delivery when it is started" } else { "" };
         let message = format!("beamshare was stopped{continues}");
-        self.set_text(Record::StatusRows, &message);
+        self.set_rows(Record::StatusRows, &message_rows(&message));
         self.set_text(Record::StatusMsg, &message);
         if resumes {
             self.set_status(BeamlineStatus::Waiting);

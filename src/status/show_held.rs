@@ -1,9 +1,9 @@
 //! Writes a held group, the group that needs attention, and the history to their records.
 
-use super::held_rows::{detail_rows, held_rows, joined};
 use super::model::{CurrentGroup, RecentGroup};
 use super::record::{Record, history_index};
 use super::records::StatusRecords;
+use super::rows::{detail_rows, held_rows};
 use crate::domain::{GroupIdentity, HeldGroup, escape_json, listed};
 use jiff::tz::TimeZone;
 
@@ -59,8 +59,8 @@ impl StatusRecords {
         }
         self.set_count(Record::HoldCount, reasons.len() as u64);
         let rows = held_rows(reasons);
-        self.set_text(Record::HoldRows, &joined(&rows));
-        self.set_text(Record::HoldDetails, &held.map(|held| joined(&detail_rows(held))).unwrap_or_default());
+        self.set_rows(Record::HoldRows, &rows);
+        self.set_rows(Record::HoldDetails, &held.map(detail_rows).unwrap_or_default());
         self.set_count(Record::HoldRowCount, rows.len() as u64);
         let json = held.and_then(|held| serde_json::to_string(held).ok()).unwrap_or_default();
         let json = escape_json(&json);

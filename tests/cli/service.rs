@@ -1,7 +1,7 @@
 //! The verbs that speak with the running service, through the records of db/beamshare.db.
 
 use super::beamline::Beamline;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(40);
@@ -80,6 +80,25 @@ fn a_delivery_by_the_service_is_asked_for_and_waited_for() {
     assert_eq!(code, 3, "{document:#}");
     assert_eq!((&document["alive"], &document["running"]), (&Value::Bool(true), &Value::Bool(false)));
     assert_eq!(beamline.messages(), 0);
+    // The list of the held group is the same in `status` and `show`.
+    let held = &document["held"];
+    assert_eq!((&held["release"], &document["group_served"]), (&json!("run"), &json!(false)), "{document:#}");
+    let reason = &held["reasons"][0];
+    assert!(reason["reason"].as_str().is_some_and(|text| text.starts_with("First start")), "{held:#}");
+    assert_eq!(reason["remedy"], "If not, press Run or Approve");
+    assert_eq!(document["group"], "2026-03 Li");
+    let shown = beamline.act(&["show", "--json"]);
+    let shown: Value = serde_json::from_str(&shown.out).unwrap_or_else(|_| panic!("{}", shown.err));
+    assert_eq!(&shown["held"], held);
+    for verb in ["status", "show"] {
+        let out = beamline.act(&[verb]).out;
+        for text in
+            ["Held        Serve 2026-03 Li?", "Reason 1    First start", "-> If not, press Run or Approve"]
+        {
+            assert!(out.contains(text), "{verb} has no {text:?}: {out}");
+        }
+        assert_eq!(out.matches("First start").count(), 1, "{verb} says it once: {out}");
+    }
 
     // Run would release it, so somebody must confirm that.
     let ended = beamline.act(&["rerun"]);
@@ -91,6 +110,7 @@ fn a_delivery_by_the_service_is_asked_for_and_waited_for() {
     assert_eq!(beamline.messages(), 2, "the PI and the contact");
     let (code, document) = status_until(&beamline, "Done", |document| document["status"] == "Done");
     assert_eq!(code, 0, "{document:#}");
+    assert_eq!((&document["held"], &document["group_served"]), (&Value::Null, &json!(true)));
     assert_eq!(document["experiment"]["path"], "2026-03/Li");
     assert_eq!(document["steps"]["email"]["status"], "Done");
     assert_eq!(document["users_shared"], 1.0);

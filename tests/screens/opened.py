@@ -56,7 +56,7 @@ def until(what, wanted, alive=True):
 
 
 def put(name, value):
-    if isinstance(value, str) and not value.isascii():
+    if isinstance(value, str) and (not value.isascii() or "\0" in value):
         value = [*value.encode(), 0]
     assert epics.caput(name, value, wait=True, timeout=LIMIT), f"put of {value!r} to {name}"
 
@@ -85,8 +85,8 @@ def texts_differ(display):
             truth = pv.get(as_string="double" not in pv.type, use_monitor=False)
         if "double" in pv.type:  # shown rounded
             same = abs(float(widget.text()) - truth) <= 0.01 * abs(truth)
-        else:  # a row is filled up with blanks
-            same = widget.text().rstrip() == truth.rstrip()
+        else:
+            same = widget.text() == truth
         if not same:
             wrong.append(f"{name} shows {widget.text()!r}, is {truth!r}")
     return wrong

@@ -9,8 +9,8 @@ def laid_out(*paragraphs):
     """Paragraphs, each with what begins its first row, in rows as the service writes them."""
     lines = []
     for start, text in paragraphs:
-        lines += textwrap.wrap(text, COLUMNS, initial_indent=start, subsequent_indent=" " * len(start)) or [""]
-    return "".join(line.ljust(COLUMNS) for line in lines).rstrip(), len(lines)
+        lines += textwrap.wrap(text, COLUMNS - 1, initial_indent=start, subsequent_indent=" " * len(start)) or [""]
+    return "".join(line.ljust(COLUMNS, "\0") for line in lines).rstrip("\0"), len(lines)
 
 
 LINK = (
@@ -35,7 +35,7 @@ def steps(**given):
     values = {}
     for step in ("Dirs", "Globus", "Share", "Email", "Sync"):
         state, message = given.get(step, (PENDING, ""))
-        values |= {f"{step}Sts": state, f"{step}Msg": message}
+        values |= {f"{step}Sts": state, f"{step}Msg": message, f"{step}Rows": laid_out(("", message))[0]}
     return values
 
 

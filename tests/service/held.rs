@@ -195,4 +195,8 @@ async fn a_boot_of_the_ioc_makes_no_half_set_whole() {
     site.ioc = Some(site.ca.ioc(&[(&repository("db/beamshare.db"), "P=site:"), (&users, "P=site:")]));
     site.held("the connection to the IOC was restored at").await;
     assert_eq!(site.mailed_to(), ["ana@upf.example"]);
+    // The steps are of the group before, and the screens show nothing green for it.
+    site.record(Record::Group, |text| text == "2026-03 Li").await;
+    site.record(Record::GroupServed, |text| text == "No").await;
+    site.record(Record::View, |text| text == "Approval").await;
 }

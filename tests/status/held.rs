@@ -7,9 +7,9 @@ use beamshare::domain::{
     Experiment, Field, GroupIdentity, HeldGroup, HoldReason, OtherGroup, PlannedMail, Relation, UserInfo,
 };
 use beamshare::status::{CurrentGroup, ROW_LENGTH, Record, StatusModel, StatusRecords};
-use channel_access::{Context, TextChannel};
+use channel_access::{Context, TextChannel, Value};
 use jiff::tz::TimeZone;
-use serde_json::Value;
+use serde_json::Value as Json;
 
 const PREFIX: &str = "test:Share:";
 
@@ -50,6 +50,16 @@ async fn text(ca: &Context, record: Record) -> String {
     TextChannel::new(ca, &format!("{PREFIX}{record}")).unwrap().get(LIMIT).await.unwrap().text
 }
 
+/// The rows of a record, as a screen shows each of them.
+async fn rows(ca: &Context, record: Record) -> Vec<String> {
+    let sample = ca.channel(&format!("{PREFIX}{record}")).unwrap().get(LIMIT).await.unwrap();
+    let Value::Char(bytes) = sample.value else { panic!("{record} is no array of characters") };
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let row =
+        |bytes: &[u8]| String::from_utf8(bytes.split(|byte| *byte == 0).next().unwrap().to_vec()).unwrap();
+    bytes[..end].chunks(ROW_LENGTH).map(row).collect()
+}
+
 #[tokio::test]
 async fn the_longest_values_are_shown_whole_and_disappear_again() {
     let test = CaTest::new();
@@ -70,9 +80,12 @@ async fn the_longest_values_are_shown_whole_and_disappear_again() {
         }
         let json: HeldGroup = serde_json::from_str(&text(&ca, Record::HoldJson).await).unwrap();
         assert_eq!(json, held);
-        let rows = text(&ca, Record::HoldRows).await;
+        let rows = rows(&ca, Record::HoldRows).await;
         let count: usize = text(&ca, Record::HoldRowCount).await.parse().unwrap();
-        assert_eq!(rows.len().div_ceil(ROW_LENGTH), count);
+        assert_eq!(rows.len(), count);
+        // MEDM needs a NUL within each row.
+        assert!(rows.iter().all(|row| row.len() < ROW_LENGTH), "{rows:#?}");
+        let rows = rows.join(" ");
         assert!(!rows.contains("In full"), "{rows}");
         if letter == "x" {
             let words = rows.split_whitespace().collect::<String>();
@@ -119,7 +132,7 @@ async fn the_large_field_says_stopped_until_a_heart_beats() {
 #[tokio::test]
 async fn json_of_a_held_group_has_the_documented_fields() {
     let json = serde_json::to_value(longest_held("x")).unwrap();
-    let Value::Object(fields) = json else { panic!("no object") };
+    let Json::Object(fields) = json else { panic!("no object") };
     let names: Vec<&str> = fields.keys().map(String::as_str).collect();
     let mut documented =
         ["question", "release", "group", "other", "directories", "gains", "loses", "reasons", "mails"];

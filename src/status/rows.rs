@@ -1,10 +1,10 @@
-//! The reasons for a hold in rows of a fixed length, broken between words: MEDM can't wrap lines, and shows the rows by the
-//! IOC's array filter (`HoldRows.[0:99]`).
+//! Long texts in rows of a fixed length, broken between words: MEDM can't wrap lines, and shows the rows by the IOC's array
+//! filter (`HoldRows.[0:99]`). Each row is filled up with NUL: MEDM needs one at the end of an array of characters.
 
 use super::records::ascii;
 use crate::domain::{HeldGroup, HoldReason, listed};
 
-/// Characters in a row of HoldRows.
+/// Bytes in a row, a NUL at its end included.
 pub const ROW_LENGTH: usize = 100;
 
 /// Rows that HoldRows holds.
@@ -59,13 +59,13 @@ fn limited(mut rows: Vec<String>, most: usize) -> Vec<String> {
 
 /// The rows as one text, each filled up to [`ROW_LENGTH`].
 pub(super) fn joined(rows: &[String]) -> String {
-    let filled: String = rows.iter().map(|row| format!("{row:ROW_LENGTH$}")).collect();
-    filled.trim_end().to_owned()
+    let filled: String = rows.iter().map(|row| format!("{row:\0<ROW_LENGTH$}")).collect();
+    filled.trim_end_matches('\0').to_owned()
 }
 
 /// The ASCII text in rows; the first one begins with `start`, the others are indented by its length.
 fn wrapped(text: &str, start: &str) -> Vec<String> {
-    let room = ROW_LENGTH - start.len();
+    let room = ROW_LENGTH - 1 - start.len();
     let mut lines: Vec<String> = vec![];
     for word in text.split_whitespace() {
         let mut rest = word;
@@ -113,7 +113,7 @@ mod tests {
         let text = joined(&rows);
         for (index, row) in rows.iter().enumerate() {
             let shown = text.get(index * ROW_LENGTH..).unwrap_or_default();
-            assert_eq!(shown[..shown.len().min(ROW_LENGTH)].trim_end(), row);
+            assert_eq!(shown[..shown.len().min(ROW_LENGTH)].trim_end_matches('\0'), row);
         }
     }
 
@@ -123,7 +123,7 @@ mod tests {
         let rows = held_rows(&[reason(&path, "Approve")]);
         let shown: String = rows[..3].iter().map(|row| row.trim_start_matches("1. ").trim()).collect();
         assert_eq!(shown, path);
-        assert!(rows.iter().all(|row| row.len() <= ROW_LENGTH));
+        assert!(rows.iter().all(|row| row.len() < ROW_LENGTH));
     }
 
     #[test]
