@@ -118,7 +118,7 @@ def steps_block(w, top):
             *rows(320, y, 845, SMALLER, PR + step + "Rows", 0, 3),
         ]
         parts += [Light(15, y, 40, 42, PR + step + "Sts", STEP_COLOURS, live), Label(65, y + 11, 130, MEDIUM, name), *mine]
-        parts += struck(mine, STOPPED if step == "Sync" else OLD)
+        parts += struck(mine[:2], STOPPED if step == "Sync" else OLD)
     return [*parts, *texts, *struck(texts, STOPPED)]
 
 

@@ -19,6 +19,7 @@ mod rows;
 mod run_button;
 mod show;
 mod show_held;
+mod states;
 mod target;
 mod write_order;
 
@@ -29,7 +30,8 @@ pub use model::{
     CurrentGroup, DataStatus, GroupStatus, HEART_LIMIT, LastRun, Published, RecentGroup, StatusModel,
     StepEntry,
 };
-pub use record::{BeamlineStatus, HISTORY_STATES, Record, RecordKind, STEP_STATES, step_label};
+pub use record::{Record, RecordKind};
 pub use records::{NotDisplayed, StatusRecords};
 pub use rows::{ROW_LENGTH, ROWS};
 pub use show_held::HISTORY_LENGTH;
+pub use states::{BeamlineStatus, HISTORY_STATES, STEP_STATES, step_label};

@@ -2,7 +2,7 @@
 //! and the web page.
 
 use super::lease::Lease;
-use super::record::{BeamlineStatus, step_label};
+use super::states::{BeamlineStatus, step_label};
 use crate::domain::{GroupIdentity, HeldGroup, Step, StepStatus};
 use crate::journal::{DeliveryRow, DeliveryState, ExperimentRow};
 use jiff::Timestamp;

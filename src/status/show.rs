@@ -1,9 +1,10 @@
 //! Writes the model to the records.
 
 use super::model::{GroupStatus, StatusModel};
-use super::record::{BeamlineStatus, Record};
+use super::record::Record;
 use super::records::StatusRecords;
 use super::rows::message_rows;
+use super::states::BeamlineStatus;
 use crate::domain::HeldGroup;
 
 impl StatusRecords {

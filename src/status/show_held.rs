@@ -1,9 +1,10 @@
 //! Writes a held group, the group that needs attention, and the history to their records.
 
 use super::model::{CurrentGroup, RecentGroup};
-use super::record::{Record, history_index};
+use super::record::Record;
 use super::records::StatusRecords;
 use super::rows::{detail_rows, held_rows};
+use super::states::history_index;
 use crate::domain::{GroupIdentity, HeldGroup, escape_json, listed};
 use jiff::tz::TimeZone;
 

@@ -20,7 +20,12 @@ fn address(text: &str) -> EmailAddress {
 
 /// What is held against the experiment, as the operator reads it; empty where nothing is.
 async fn held(deliverer: &Deliverer, experiment: &Experiment) -> String {
-    Obstacle::sentences(deliverer.plan(experiment).await.unwrap().obstacles())
+    let plan = deliverer.plan(experiment).await.unwrap();
+    match plan.obstacles() {
+        [] => String::new(),
+        // The group comes first, as on the screen and in the log.
+        obstacles => format!("{experiment}: {}", Obstacle::sentences(obstacles)),
+    }
 }
 
 /// Who can read this path, staff left out.
