@@ -92,8 +92,10 @@ async fn who_is_not_on_the_schedule_waits_for_approve() {
     site.delivered(ANA).await;
     // A stray caput, and a whole set of a group whose time it is not.
     site.put(Field::PiEmail, NA).await;
-    let message = site.held("Not on the schedule").await;
-    assert!(message.contains(&format!("does not name {NA} on proposal 71001")), "{message}");
+    site.held("replaces").await;
+    // The first reason is in StatusMsg, all of them in the list.
+    let unscheduled = format!("Not on the schedule: the schedule does not name {NA} on proposal 71001");
+    site.record(Record::PendingMsg, |text| text.contains(&unscheduled)).await;
     site.tag(&li()).await;
     let message = site.held("proposal 71002 has no beam time now; it is proposal 71001").await;
     assert!(message.starts_with("Approve?"), "{message}");

@@ -76,7 +76,9 @@ async fn the_longest_values_are_shown_whole_and_disappear_again() {
         records.flush(LIMIT).await.unwrap();
         for record in Record::ALL.iter().filter(|record| record.suffix().starts_with("Hold")) {
             let shown = text(&ca, *record).await;
-            assert!(!shown.is_empty() && !shown.ends_with("..."), "{record}: {shown}");
+            // Of a record with rows this is the first one.
+            let is_cut = shown.ends_with("...") && !matches!(record, Record::HoldRows | Record::HoldDetails);
+            assert!(!shown.is_empty() && !is_cut, "{record}: {shown}");
         }
         let json: HeldGroup = serde_json::from_str(&text(&ca, Record::HoldJson).await).unwrap();
         assert_eq!(json, held);
