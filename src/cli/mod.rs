@@ -26,6 +26,7 @@ mod signals;
 mod status;
 mod sync;
 mod tag;
+mod tag_dialog;
 mod users;
 
 use beamshare::config::{self, Config, Purpose};

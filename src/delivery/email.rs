@@ -8,6 +8,7 @@ use super::attempt_error::AttemptError;
 use super::deliverer::Deliverer;
 use super::execute::DeliveryRun;
 use super::mail_setup::{MailAnswer, MailSetup};
+use super::outgoing::{ComposedMessages, OutgoingMessage, Preconditions, keep_new};
 use super::person::{People, Person};
 use super::shared::Shared;
 use crate::domain::{EmailAddress, Experiment, RelativePath, Step, StepStatus, Unit};
@@ -363,53 +364,5 @@ impl DeliveryRun<'_> {
                 .any(|claim| claim.place == *place && claim.path == path && claim.state == ClaimState::Made)
         });
         Ok(Preconditions { path, shared_with: None, not_there_on })
-    }
-}
-
-/// A message, and the copies of it that are to be sent.
-pub(super) struct OutgoingMessage {
-    pub message: ComposedMessage,
-    pub copies: Vec<MessageRow>,
-    /// How many of the copies are not in the journal yet: those that the limit counts
-    pub new: u32,
-}
-
-/// The messages that may be sent now.
-#[derive(Default)]
-struct ComposedMessages {
-    outgoing: Vec<OutgoingMessage>,
-    /// Failures to compose
-    ended: Vec<StepResult>,
-    /// Whether others wait for the limit
-    more: bool,
-}
-
-/// Keeps only so many new copies.
-fn keep_new(outgoing: &mut Vec<OutgoingMessage>, mut left: u32) {
-    for message_to in outgoing.iter_mut() {
-        let known = message_to.copies.len().saturating_sub(message_to.new as usize);
-        message_to.new = message_to.new.min(left);
-        left -= message_to.new;
-        message_to.copies.truncate(known + message_to.new as usize);
-    }
-    outgoing.retain(|message_to| !message_to.copies.is_empty());
-}
-
-/// The preconditions of messages: the directory exists, and its readers can read it where it is shared.
-struct Preconditions {
-    path: RelativePath,
-    shared_with: Option<Vec<EmailAddress>>,
-    not_there_on: Option<String>,
-}
-
-impl Preconditions {
-    /// The precondition that a message to this address lacks.
-    fn missing_for(&self, email: &EmailAddress) -> Option<AttemptError> {
-        let path = self.path.clone();
-        if self.shared_with.as_ref().is_some_and(|people| !people.contains(email)) {
-            return Some(AttemptError::NotShared { path, email: email.clone() });
-        }
-        let place = self.not_there_on.clone()?;
-        Some(AttemptError::NotMade { path, place })
     }
 }

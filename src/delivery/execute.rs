@@ -8,8 +8,8 @@ use super::inspection::Inspection;
 use super::obstacle::Obstacle;
 use super::plan_error::PlanError;
 use super::progress::Progress;
-use super::replicas::MadeReplicas;
 use super::report::DeliveryReport;
+use super::shared::MadeReplicas;
 use crate::domain::{Booking, RelativePath, STEPS, Step, StepRule, StepStatus};
 use crate::journal::{
     Cause, DeliveryRow, DeliveryState, ExperimentRow, JournalError, LockError, NewDelivery,

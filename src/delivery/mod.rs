@@ -4,6 +4,7 @@
 //! be delivered; [`Deliverer::run`] delivers it, in the order of [`STEPS`](crate::domain::STEPS). Each effect
 //! has a row in the journal before and after, so a kill at any moment ends in the same state as no kill.
 
+mod access_rule;
 mod attempt;
 mod attempt_error;
 mod authority;
@@ -20,6 +21,7 @@ mod inspection;
 mod mail_setup;
 mod obstacle;
 mod old_collections;
+mod outgoing;
 mod people;
 mod person;
 mod pi_change;

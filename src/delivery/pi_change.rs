@@ -3,9 +3,9 @@
 
 use super::attempt::StepResult;
 use super::attempt_error::AttemptError;
-use super::email::OutgoingMessage;
 use super::execute::DeliveryRun;
 use super::mail_setup::{MailAnswer, MailSetup};
+use super::outgoing::OutgoingMessage;
 use crate::domain::{EmailAddress, Step, StepStatus, Unit};
 use crate::journal::{JournalError, JournalRecord, MessageKind, MessageRow, MessageState, PiChange};
 use crate::mail::{PiChangeContext, new_message_id};

@@ -9,7 +9,7 @@ use super::attempt::StepResult;
 use super::attempt_error::AttemptError;
 use super::deliverer::Deliverer;
 use super::execute::{DeliveryRun, is_stopped};
-use super::shared::Shared;
+use super::shared::{MadeReplicas, Shared};
 use super::shared_replica::SharedReplica;
 use crate::domain::{ReplicaPart, Step, StepStatus, Unit};
 use crate::sync::manifest::{Manifest, ManifestError};
@@ -61,12 +61,6 @@ impl Deliverer {
                 && is_here(&row.pair.destination.path)
         }))
     }
-}
-
-/// The replicas of a delivery after their directories were made.
-pub(super) struct MadeReplicas<'a> {
-    made: Vec<Shared<'a>>,
-    not_made: Vec<StepResult>,
 }
 
 impl<'a> DeliveryRun<'a> {

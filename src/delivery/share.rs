@@ -1,6 +1,7 @@
 //! Access to the directories on Globus: one call for all identities, one for all rules, then a call for each
 //! rule that is missing or wrong.
 
+use super::access_rule::{find_rule, is_ours, merge_rows, same_end};
 use super::attempt::StepResult;
 use super::attempt_error::AttemptError;
 use super::execute::{DeliveryRun, Pass};
@@ -12,7 +13,7 @@ use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use globus_transfer_client as globus;
 use globus_transfer_client::AccessRule;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -111,14 +112,14 @@ impl DeliveryRun<'_> {
             let Some(identity) = identities.get(&person.email.username()) else { continue };
             let grant = Grant { shared, person, identity: *identity, ends };
             for path in rule_paths(shared) {
-                if find(&rules, grant.identity, &path).is_none() {
+                if find_rule(&rules, grant.identity, &path).is_none() {
                     wanted.push(self.row(&grant, path, AccessState::Wanted, None, true));
                 }
             }
         }
         let records: Vec<_> = wanted.iter().map(JournalRecord::Access).collect();
         self.progress.note(step, unit, StepStatus::Done, attempt, "", &records).await?;
-        Ok(AccessInspection { identities, rules, rows: merge(rows, wanted), ends })
+        Ok(AccessInspection { identities, rules, rows: merge_rows(rows, wanted), ends })
     }
 
     async fn share_with(
@@ -175,7 +176,7 @@ impl DeliveryRun<'_> {
                     && row.collection == collection.settings().collection
                     && row.path == path
             });
-            let (rule, ours, ends) = match find(rules, grant.identity, &path) {
+            let (rule, ours, ends) = match find_rule(rules, grant.identity, &path) {
                 Some(rule) => {
                     let ours = row.is_some_and(|row| is_ours(row, rule));
                     let known = row.filter(|_| ours).map(|row| row.expires_at);
@@ -285,7 +286,7 @@ impl DeliveryRun<'_> {
                         &again
                     }
                 };
-                let found = find(rules, row.identity, &row.path).filter(|rule| is_ours(row, rule));
+                let found = find_rule(rules, row.identity, &row.path).filter(|rule| is_ours(row, rule));
                 let rule = found.and_then(|rule| rule.id.clone());
                 if let Some(rule) = &rule
                     && self.hand_over((step, unit), row, rule, attempt).await?
@@ -363,10 +364,6 @@ impl DeliveryRun<'_> {
     }
 }
 
-fn rule_paths(shared: &Shared<'_>) -> Vec<String> {
-    shared.paths.iter().map(|path| shared.collection.path(path)).collect()
-}
-
 /// Whether beamshare gave the access to somebody who is not one of these people, by this or another address.
 pub(super) fn is_taken_back(row: &AccessRow, people: &[Person], looked: &AccessInspection) -> bool {
     let is_right = |person: &Person| {
@@ -378,42 +375,6 @@ pub(super) fn is_taken_back(row: &AccessRow, people: &[Person], looked: &AccessI
         && !people.iter().any(is_right)
 }
 
-/// The rule that gives the identity access to exactly this directory. Access by a role can't be changed here.
-fn find<'r>(rules: &'r [AccessRule], identity: Uuid, path: &str) -> Option<&'r AccessRule> {
-    rules.iter().find(|rule| {
-        rule.is_for(identity)
-            && rule.role_id.is_none()
-            && rule.path.trim_end_matches('/') == path.trim_end_matches('/')
-    })
-}
-
-/// Whether two expiries are the same within Globus's rounding.
-fn same_end(a: Option<Timestamp>, b: Option<Timestamp>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => a.duration_since(b).abs() < SignedDuration::from_mins(1),
-        _ => a == b,
-    }
-}
-
-/// Whether beamshare made the rule: the journal has its id, or was about to have it when beamshare was
-/// killed.
-fn is_ours(row: &AccessRow, rule: &AccessRule) -> bool {
-    row.ours
-        && match (&row.rule, row.state) {
-            (None, AccessState::Wanted | AccessState::Revoking) => true,
-            (Some(id), AccessState::Wanted | AccessState::Granted | AccessState::Revoking) => {
-                rule.id.as_ref() == Some(id)
-            }
-            _ => false,
-        }
-}
-
-fn merge(mut rows: Vec<AccessRow>, newer: Vec<AccessRow>) -> Vec<AccessRow> {
-    rows.retain(|row| {
-        !newer.iter().any(|new| {
-            new.identity == row.identity && new.collection == row.collection && new.path == row.path
-        })
-    });
-    rows.extend(newer);
-    rows
+fn rule_paths(shared: &Shared<'_>) -> Vec<String> {
+    shared.paths.iter().map(|path| shared.collection.path(path)).collect()
 }

@@ -1,5 +1,6 @@
 //! Directories on a collection that people get access to, and the units that show them.
 
+use super::attempt::StepResult;
 use super::collection::Collection;
 use crate::domain::{EmailAddress, RelativePath, ReplicaPart, Step, Unit};
 use crate::journal::AccessRow;
@@ -78,4 +79,10 @@ impl<'a> Shared<'a> {
     pub fn has(&self, row: &AccessRow) -> bool {
         self.collection.has(row)
     }
+}
+
+/// The replicas of a delivery after their directories were made.
+pub(super) struct MadeReplicas<'a> {
+    pub made: Vec<Shared<'a>>,
+    pub not_made: Vec<StepResult>,
 }

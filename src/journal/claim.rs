@@ -152,40 +152,36 @@ impl Journal {
         rows.iter().map(|row| self.claim_row(row)).collect()
     }
 
-    /// Writes the claim or its new state. An acceptance never sets a state back.
+    /// Writes a claim. An existing one changes only from claimed to approved, since an acceptance never sets
+    /// a state back.
     pub(super) async fn write_claim(
         &self,
         transaction: &mut Transaction<'static, Sqlite>,
         experiment: Uuid,
         claim: &Claim,
     ) -> Result<(), JournalError> {
-        sqlx::query(
-            "INSERT INTO claim (place, path, path_key, experiment, state, changed_at) VALUES ($1, $2, $3, \
-             $4, $5, $6) ON CONFLICT (place, path_key, experiment) DO UPDATE SET state = excluded.state, \
-             changed_at = excluded.changed_at WHERE claim.state = 'claimed' AND excluded.state = 'approved'",
-        )
-        .bind(&claim.place)
-        .bind(claim.path.as_str())
-        .bind(claim.path.key())
-        .bind(experiment.to_string())
-        .bind(to_word(claim.state))
-        .bind(now())
-        .execute(&mut **transaction)
-        .await
-        .map_err(|e| self.sql(e))?;
-        Ok(())
+        self.upsert_claim(transaction, experiment, claim, false).await
     }
 
+    /// Writes a claim, or the new state of an existing one.
     pub(super) async fn set_claim(
         &self,
         transaction: &mut Transaction<'static, Sqlite>,
         experiment: Uuid,
         claim: &Claim,
     ) -> Result<(), JournalError> {
+        self.upsert_claim(transaction, experiment, claim, true).await
+    }
+
+    async fn upsert_claim(
+        &self,
+        transaction: &mut Transaction<'static, Sqlite>,
+        experiment: Uuid,
+        claim: &Claim,
+        sets_any_state: bool,
+    ) -> Result<(), JournalError> {
         sqlx::query(
-            "INSERT INTO claim (place, path, path_key, experiment, state, changed_at) VALUES ($1, $2, $3, \
-             $4, $5, $6) ON CONFLICT (place, path_key, experiment) DO UPDATE SET state = excluded.state, \
-             changed_at = excluded.changed_at",
+            "INSERT INTO claim (place, path, path_key, experiment, state, changed_at)              VALUES ($1, $2, $3, $4, $5, $6)              ON CONFLICT (place, path_key, experiment) DO UPDATE              SET state = excluded.state, changed_at = excluded.changed_at              WHERE $7 OR (claim.state = 'claimed' AND excluded.state = 'approved')",
         )
         .bind(&claim.place)
         .bind(claim.path.as_str())
@@ -193,6 +189,7 @@ impl Journal {
         .bind(experiment.to_string())
         .bind(to_word(claim.state))
         .bind(now())
+        .bind(sets_any_state)
         .execute(&mut **transaction)
         .await
         .map_err(|e| self.sql(e))?;

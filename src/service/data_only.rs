@@ -1,6 +1,6 @@
 //! A settings file that only moves data: the pairs of `[[sync]]`, without user groups and status records.
 
-use super::DaemonError;
+use super::error::DaemonError;
 use super::syncs::{Overview, Syncs};
 use crate::config::{Changes, Config, ConfigError, ConfigWatcher, Purpose};
 use crate::domain::{StepStatus, YearMonth};

@@ -3,12 +3,12 @@
 mod configure;
 mod operator;
 
-use super::DaemonError;
 use super::beamline_records::{BeamlineRecords, RecordsEvent};
 use super::common::Common;
 use super::decision::{BeamlineState, Decided, Decision};
 use super::deliveries::{Deliveries, DueDelivery, OWNER};
 use super::displayed_group::DisplayedGroup;
+use super::error::DaemonError;
 use super::notices::Notices;
 use super::people::PeopleQueries;
 use super::publish::View;

@@ -4,6 +4,7 @@
 
 mod pair;
 mod pair_status;
+mod source_state;
 
 pub(super) use pair_status::Overview;
 

@@ -2,14 +2,14 @@
 
 use super::PairEvent;
 use super::pair_status::PairStatus;
+use super::source_state::{SourceState, follow};
 use crate::config::SyncOn;
 use crate::domain::StepStatus;
 use crate::sync::events::{self, Follower};
 use crate::sync::manifest::{FileState, Limit, ManifestError, PairId, PairRow};
-use crate::sync::walk::{Filters, Tree, WalkError};
+use crate::sync::walk::{Filters, Tree};
 use crate::sync::{Engine, Options, Pair, RunResult, Schedule, SyncError, SyncReport, SyncState, controls};
 use jiff::{SignedDuration, Timestamp};
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -39,15 +39,6 @@ pub(super) struct PairRunner {
     pub paused: watch::Receiver<bool>,
     pub status: watch::Sender<PairStatus>,
     pub events: mpsc::UnboundedSender<PairEvent>,
-}
-
-/// The state of the follower of the files.
-#[derive(Clone, Debug, Default)]
-struct SourceState {
-    /// Whether a whole walk has ended
-    walked: bool,
-    /// Why the source can't be read, and whether it is only missing
-    trouble: Option<(String, bool)>,
 }
 
 /// When the pair runs next.
@@ -381,26 +372,6 @@ impl PairRunner {
 fn lingered(row: &PairRow, now: Timestamp) -> bool {
     let last = row.last_success_at.unwrap_or(row.created_at);
     now.duration_since(last) > LINGER
-}
-
-/// Keeps the manifest what the files are, beside the runs: a walk that is dropped would begin anew.
-async fn follow(mut follower: Follower, looked: watch::Sender<SourceState>) {
-    loop {
-        match follower.next().await {
-            Ok(_) => looked.send_modify(|looked| *looked = SourceState { walked: true, trouble: None }),
-            Err(error) => {
-                let missing =
-                    matches!(&error, WalkError::Top { source, .. } if source.kind() == ErrorKind::NotFound);
-                let reason = match &error {
-                    WalkError::Top { path, .. } if missing => {
-                        format!("waits for the source {}: it is not there", path.display())
-                    }
-                    _ => error.to_string(),
-                };
-                looked.send_modify(|looked| looked.trouble = Some((reason, missing)));
-            }
-        }
-    }
 }
 
 #[cfg(test)]
