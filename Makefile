@@ -14,9 +14,11 @@ DEMO_PACKAGES := python3 python3-venv
 TEST_PACKAGES := openssh-server openssh-client openssl strace procps
 # For PyQt5, in which the tests open the screens without a display.
 TEST_PACKAGES += libgl1 libglib2.0-0 libfontconfig1 libdbus-1-3 fonts-dejavu-core
+# The browser in which the tests read the web page and the messages.
+TEST_PACKAGES += chromium chromium-driver
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help screens-web debian-chromium build stage deb rpm test-packages test-builds epics check msrv package lint demo test test-unit worlds replay chaos doc deny bench valgrind install clean \
+.PHONY: help screens-web debian-chromium build stage deb rpm test-packages test-builds epics check msrv package lint demo test test-unit worlds replay chaos pictures doc deny bench valgrind install clean \
   debian-build debian-demo debian-test debian-valgrind rust nextest python
 
 help:
@@ -30,6 +32,7 @@ help:
 	@echo 'make replay SCENARIOS=1000   replay random schedules of tagging runs on the C IOC'
 	@echo 'make screens-web        lay out the Phoebus screens in the web runtime of Diamond Light Source'
 	@echo 'make chaos MINUTES=10   run the whole program while everything around it fails (SEED=7 repeats a run)'
+	@echo 'make pictures           the pictures of the web page and the messages in docs/img, from a headless Chromium'
 	@echo 'make deny               licences, advisories and sources of dependencies (cargo-deny)'
 	@echo 'make bench              measure latency, requests, CPU, memory, and a scan of a million files'
 	@echo 'make valgrind           the tests of Channel Access under valgrind (about four minutes)'
@@ -118,6 +121,10 @@ SEED ?= $(shell date +%s)
 chaos: debian-test python rust
 	CHAOS_MINUTES=$(MINUTES) CHAOS_SEED=$(SEED) $(CARGO) test --locked --test chaos -- --nocapture
 
+# The pictures of the web page and the messages in docs/img, as the tests see them.
+pictures: debian-test python nextest
+	BEAMSHARE_PICTURES=1 $(CARGO) nextest run --locked --test service --test mail the_page_follows the_messages_can_be_read
+
 doc: debian-build rust
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
 
@@ -170,6 +177,8 @@ install: stage
 	$(INSTALL_FILES) -t $(ROOT)/share/beamshare/medm medm/*
 	$(INSTALL_FILES) -t $(ROOT)/share/beamshare/pydm screens/pydm/*
 	$(INSTALL_FILES) -t $(ROOT)/share/beamshare/phoebus screens/phoebus/*
+	$(INSTALL_FILES) -t $(ROOT)/share/beamshare/prometheus packaging/prometheus/*
+	$(INSTALL_FILES) -t $(ROOT)/share/beamshare/grafana packaging/grafana/*
 	$(INSTALL_FILES) -t $(ROOT)/share/doc/beamshare README.md CHANGELOG.md SECURITY.md LICENSE
 	$(INSTALL_FILES) -t $(ROOT)/share/doc/beamshare/docs docs/*.md
 	$(INSTALL_FILES) -t $(ROOT)/share/man/man1 $(STAGE)/man/*

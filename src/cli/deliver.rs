@@ -32,7 +32,7 @@ const UNREST: Duration = Duration::from_secs(30);
 #[derive(Args)]
 pub struct Deliver {
     #[command(flatten)]
-    confirm: Confirm,
+    pub confirm: Confirm,
 
     /// Retry no longer than this while a host or service is unreachable (exit code 5)
     #[arg(long, value_name = "TIME", default_value = "2 min", value_parser = duration)]

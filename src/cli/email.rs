@@ -5,12 +5,14 @@ use super::print;
 use super::rerun::{report, wait, wait_with_progress};
 use super::service::{LIMIT, StatusSnapshot};
 use beamshare::config::Config;
-use beamshare::delivery::ResendRefused;
+use beamshare::delivery::{Preview, ResendRefused};
 use beamshare::domain::{Retry, Step};
-use beamshare::journal::Journal;
+use beamshare::journal::{Journal, MessageState};
 use beamshare::status::Record;
 use channel_access::{Context, Value};
 use clap::Args;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long the service may take to react to a button.
@@ -26,7 +28,11 @@ pub struct Email {
     #[arg(long, conflicts_with_all = ["resend", "yes", "schedule"])]
     test: bool,
 
-    /// Mail everyone again, through the service if it is running
+    /// Write the messages into this folder, as .eml files and as pages for a browser, and send nothing
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["test", "resend", "yes", "schedule"])]
+    preview: Option<PathBuf>,
+
+    /// Mail everyone again, through the service if it is running; asks before
     #[arg(long)]
     resend: bool,
 
@@ -45,11 +51,57 @@ impl Email {
         if self.test {
             return test(config).await;
         }
-        if self.resend && service_runs(config).await? {
-            return resend_by_service(config).await;
+        if let Some(folder) = &self.preview {
+            return preview(config, folder).await;
+        }
+        if self.resend {
+            self.confirm_resend(config).await?;
+            if service_runs(config).await? {
+                return resend_by_service(config).await;
+            }
         }
         self.deliver.act(config, &[Step::Email], self.resend, &self.everyone).await
     }
+}
+
+impl Email {
+    /// Asks before people are mailed who have the message.
+    async fn confirm_resend(&self, config: &Config) -> Result<(), Failure> {
+        let journal = Journal::open(&config.journal.path).await?;
+        let Some(latest) = journal.latest_experiment().await? else { return Ok(()) };
+        let messages = journal.messages(latest.id).await?;
+        let sent = messages.iter().filter(|message| message.state == MessageState::Sent);
+        let recipients: BTreeSet<String> = sent.map(|message| message.recipient.to_string()).collect();
+        journal.close().await;
+        if recipients.is_empty() {
+            return Ok(());
+        }
+        let (number, recipients) = (recipients.len(), recipients.into_iter().collect::<Vec<_>>().join(", "));
+        self.deliver.confirm.ask_before(&format!(
+            "this mails {number} recipients again for {}: {recipients}",
+            latest.experiment
+        ))
+    }
+}
+
+/// Writes what would be sent, for a mail program and for a browser.
+async fn preview(config: &Config, folder: &Path) -> Outcome {
+    let present = Present::read(config).await?;
+    let failed = |file: &Path, error: std::io::Error| {
+        Failure::failed(format!("can't write {}: {error}; choose another folder", file.display()))
+    };
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    for Preview { kind, message } in present.deliverer.preview(&present.experiment).await? {
+        let mut files = vec![(format!("{kind}.eml"), message.bytes.clone())];
+        files.extend(message.html().map(|html| (format!("{kind}.html"), html.into_bytes())));
+        for (name, bytes) in files {
+            let file = folder.join(name);
+            std::fs::write(&file, bytes).map_err(|error| failed(&file, error))?;
+            print::line(format_args!("{}  to {}", file.display(), message.recipient));
+        }
+    }
+    print::line("Nothing was sent");
+    Ok(Exit::Done)
 }
 
 async fn test(config: &Config) -> Outcome {

@@ -52,11 +52,12 @@ enum ScheduleKind {
     File,
 }
 
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("beamshare.toml", include_str!("../../config/beamshare.toml")),
     ("message.txt", include_str!("../../config/message.txt")),
     ("message.html", include_str!("../../config/message.html")),
     ("message_copy.txt", include_str!("../../config/message_copy.txt")),
+    ("message_copy.html", include_str!("../../config/message_copy.html")),
     ("reminder.txt", include_str!("../../config/reminder.txt")),
     ("reminder.html", include_str!("../../config/reminder.html")),
     ("pi_change.txt", include_str!("../../config/pi_change.txt")),

@@ -147,6 +147,9 @@ pub(super) fn check_text(text: &str, key: Vec<Key>, problems: &mut Problems) {
 
 fn check_beamline(config: &Config, problems: &mut Problems) {
     check_text(&config.beamline.name, key!["beamline", "name"], problems);
+    if let Some(facility) = &config.beamline.facility {
+        check_text(facility, key!["beamline", "facility"], problems);
+    }
     if let Some(zone) = &config.beamline.time_zone
         && let Err(error) = jiff::tz::TimeZone::get(zone)
     {
@@ -330,6 +333,9 @@ fn check_hooks(config: &Config, problems: &mut Problems) {
 
 fn check_email(config: &Config, email: &Email, problems: &mut Problems) {
     check_text(&email.subject, key!["email", "subject"], problems);
+    if let Some(telephone) = &email.telephone {
+        check_text(telephone, key!["email", "telephone"], problems);
+    }
     if let Some(of_copies) = email.of_copies() {
         check_text(&of_copies.subject, key!["email", "copy", "subject"], problems);
     }

@@ -68,7 +68,7 @@ impl DataOnly {
         let journal = || Journal {
             path: file.with_extension("sqlite").file_name().map(PathBuf::from).unwrap_or_default(),
         };
-        let here = || Beamline { name: crate::host::name(), time_zone: None };
+        let here = || Beamline { name: crate::host::name(), facility: None, time_zone: None };
         Config {
             beamline: self.beamline.unwrap_or_else(here),
             epics: Epics::default(),

@@ -11,7 +11,12 @@ pub struct Email {
     /// The sender, `Name <address>` or an address
     #[serde(deserialize_with = "value::mailbox")]
     pub from: Mailbox,
-    /// Beamline staff, on copy in every message
+    /// Where replies go; without it to the sender
+    #[serde(default, deserialize_with = "value::some_mailbox")]
+    pub reply_to: Option<Mailbox>,
+    /// The telephone number of the first contact, for messages
+    pub telephone: Option<String>,
+    /// Beamline staff, on copy in every message; messages name the first one
     #[serde(default, deserialize_with = "value::mailboxes")]
     pub contacts: Vec<Mailbox>,
     /// minijinja template of the subject
@@ -43,6 +48,9 @@ pub struct Email {
     pub copy: Option<CopyMessage>,
     /// Where messages go
     pub transport: MailTransport,
+    /// `facility` of `[beamline]`, for the messages
+    #[serde(skip)]
+    pub facility: Option<String>,
 }
 
 impl Email {

@@ -33,6 +33,9 @@ pub(super) fn load(file: &Path, checks: &[Check]) -> Result<Config, ConfigError>
     if let Some(globus) = &mut config.globus {
         globus.file = file.to_owned();
     }
+    if let Some(email) = &mut config.email {
+        email.facility.clone_from(&config.beamline.facility);
+    }
     resolve(&mut config);
     if let Some(email) = &config.email {
         config.sender = Some(Sender { from: email.from.clone(), transport: email.transport.clone() });

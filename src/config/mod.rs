@@ -133,6 +133,8 @@ pub enum Purpose {
 pub struct Beamline {
     /// What the beamline is called in messages and logs, e.g. `2-BM`
     pub name: String,
+    /// What the facility is called in messages, e.g. `Advanced Photon Source`
+    pub facility: Option<String>,
     /// IANA time zone of the facility, e.g. `America/Chicago`; without it the machine's
     pub time_zone: Option<String>,
 }

@@ -54,4 +54,4 @@ pub use plan::Plan;
 pub use plan_error::{PlanError, UnreachablePlace};
 pub use report::DeliveryReport;
 pub use set_up_error::SetUpError;
-pub use test_message::TestMessage;
+pub use test_message::{Preview, TestMessage};

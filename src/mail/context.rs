@@ -96,8 +96,23 @@ impl MessageContext {
         }
     }
 
-    /// Adds the schedule's data. The values of the PVs have precedence, since the group was accepted by them.
-    pub fn with_booking(mut self, booking: Booking) -> Self {
+    /// Adds the schedule's data. The values of the PVs have precedence, since the group was accepted by them. Links
+    /// in texts that people have entered are made unusable, as those of the PVs are.
+    pub fn with_booking(mut self, mut booking: Booking) -> Self {
+        let named = booking.users.iter_mut().flat_map(|user| {
+            [
+                &mut user.name,
+                &mut user.first_name,
+                &mut user.last_name,
+                &mut user.institution,
+                &mut user.badge,
+            ]
+        });
+        for text in
+            named.chain([&mut booking.proposal_title, &mut booking.proposal_number, &mut booking.esaf])
+        {
+            *text = without_links(text);
+        }
         let fill = |own: &mut String, theirs: String| {
             if own.is_empty() {
                 *own = theirs;

@@ -23,6 +23,9 @@ pub struct Templates {
     reminder: Option<Wording>,
     pi_change: Wording,
     from: Mailbox,
+    reply_to: Option<Mailbox>,
+    telephone: String,
+    facility: String,
     contacts: Vec<Mailbox>,
     contact_addresses: Vec<EmailAddress>,
 }
@@ -47,6 +50,15 @@ pub struct ComposedMessage {
     /// Header and body (RFC 5322)
     pub bytes: Vec<u8>,
     pub(super) sender: Address,
+}
+
+impl ComposedMessage {
+    /// The part of the message that a mail program shows as a page; `None` for one that is text only.
+    pub fn html(&self) -> Option<String> {
+        let mail = mailparse::parse_mail(&self.bytes).ok()?;
+        let html = mail.parts().find(|part| part.ctype.mimetype == "text/html")?;
+        html.get_body().ok()
+    }
 }
 
 impl Templates {
@@ -83,14 +95,25 @@ impl Templates {
         let one_line_name =
             |mailbox: &Mailbox| Mailbox::new(mailbox.name.as_deref().map(one_line), mailbox.email.clone());
         let from = one_line_name(&email.from);
+        let reply_to = email.reply_to.as_ref().map(one_line_name);
         let contacts: Vec<Mailbox> = email.contacts.iter().map(one_line_name).collect();
         let address = |contact: &Mailbox| {
             let parsed = contact.email.to_string().parse();
             parsed.map_err(|why: String| TemplateError::new(format!("email.contacts: {contact} {why}")))
         };
         let contact_addresses = contacts.iter().map(address).collect::<Result<_, _>>()?;
-        let templates =
-            Templates { environment, wordings, reminder, pi_change, from, contacts, contact_addresses };
+        let templates = Templates {
+            environment,
+            wordings,
+            reminder,
+            pi_change,
+            from,
+            reply_to,
+            telephone: email.telephone.clone().unwrap_or_default(),
+            facility: email.facility.clone().unwrap_or_default(),
+            contacts,
+            contact_addresses,
+        };
         let somebody: EmailAddress = "somebody@example.org".parse().map_err(TemplateError::new)?;
         for sample in [MessageContext::sample(), MessageContext::bare_sample()] {
             for wording in templates.wordings.iter().chain(&templates.reminder) {
@@ -166,7 +189,19 @@ impl Templates {
     fn values(&self, context: &MessageContext, recipient: &EmailAddress) -> Value {
         let contacts: Vec<String> = self.contacts.iter().map(ToString::to_string).collect();
         let recipient_name = context.name_of(recipient.as_str());
-        context! { recipient => recipient.as_str(), recipient_name, contacts, ..Value::from(Serde(context)) }
+        let first = self.contacts.first();
+        let contact_email = first.unwrap_or(self.reply_to.as_ref().unwrap_or(&self.from)).email.to_string();
+        let contact_name = first.and_then(|contact| contact.name.clone()).unwrap_or_default();
+        context! {
+            recipient => recipient.as_str(),
+            recipient_name,
+            contacts,
+            contact_name,
+            contact_email,
+            telephone => self.telephone.as_str(),
+            facility => self.facility.as_str(),
+            ..Value::from(Serde(context))
+        }
     }
 
     /// Whether the wording's condition is true.
@@ -214,6 +249,9 @@ impl Templates {
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
             ));
+        if let Some(reply_to) = &self.reply_to {
+            builder = builder.reply_to(reply_to.clone());
+        }
         for recipient in recipients {
             builder = builder.to(Mailbox::new(None, address(recipient)?));
         }

@@ -34,7 +34,7 @@ fn a_service_that_does_not_run_is_told() {
 
     // Where no service runs, the message goes out from here.
     assert_eq!(beamline.act(&["share", "--yes"]).code, 0);
-    let ended = beamline.act(&["email", "--resend"]);
+    let ended = beamline.act(&["email", "--resend", "--yes"]);
     assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
     assert_eq!(beamline.messages(), 2);
 }
@@ -121,6 +121,19 @@ fn a_delivery_by_the_service_is_asked_for_and_waited_for() {
     assert_eq!(beamline.act(&["rerun"]).code, 0);
     assert_eq!(beamline.messages(), 2, "a rerun mails nobody again");
     let ended = beamline.act(&["email", "--resend"]);
+    assert_eq!(ended.code, 3, "{}{}", ended.out, ended.err);
+    assert!(ended.err.contains("mails 2 recipients again") && ended.err.contains("--yes"), "{}", ended.err);
+    let folder = beamline.path("preview");
+    let ended = beamline.act(&["email", "--preview", folder.to_str().unwrap()]);
+    assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
+    let message = std::fs::read_to_string(folder.join("message.eml")).unwrap();
+    assert!(
+        message.contains("Subject: ") && ended.out.contains("Nothing was sent"),
+        "{message}{}",
+        ended.out
+    );
+    assert_eq!(beamline.messages(), 2, "neither an unconfirmed resend nor a preview mails anybody");
+    let ended = beamline.act(&["email", "--resend", "--yes"]);
     assert_eq!(ended.code, 0, "{}{}\n{}", ended.out, ended.err, beamline.log());
     assert_eq!(beamline.messages(), 4, "everyone again");
 

@@ -1,4 +1,7 @@
 //! Messages: made from templates, handed to a real SMTP server and to a folder.
+#[path = "../support/browser.rs"]
+#[allow(dead_code)]
+mod browser;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -6,6 +9,7 @@ mod choices;
 mod folder;
 mod hostile;
 mod python_tools;
+mod rendered;
 mod smtp;
 mod templates;
 
@@ -23,6 +27,9 @@ fn email(text: &Path, html: Option<&Path>, subject: &str) -> config::Email {
         pi_change_subject: "Another PI of {{ path }}".to_owned(),
         pi_change_text_template: None,
         from: "Beamline 2-BM <2bm@example.org>".parse().unwrap(),
+        reply_to: None,
+        telephone: None,
+        facility: None,
         contacts: vec!["Staff One <one@example.org>".parse().unwrap(), "two@example.org".parse().unwrap()],
         subject: subject.to_owned(),
         text_template: text.to_owned(),

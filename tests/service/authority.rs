@@ -153,7 +153,7 @@ async fn resends_have_a_limit_that_a_restart_does_not_reset() {
         site.start();
         site.delivered(ANA).await;
     }
-    let (code, told) = site.verb(&["email", "--resend"]).await;
+    let (code, told) = site.verb(&["email", "--resend", "--yes"]).await;
     assert_eq!(code, Some(3), "{told}");
 }
 
