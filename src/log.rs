@@ -6,6 +6,10 @@
 //! others (PVs, file names, servers' replies) are escaped here, so that they can't add a line or control a
 //! terminal.
 
+mod recent;
+
+pub use recent::{LogLine, lines_about};
+
 use crate::config;
 use crate::domain::{escape, escape_json};
 use crate::files::check_own_folder;
@@ -94,7 +98,7 @@ pub fn start(settings: &config::Log, level: Option<&str>) -> Result<LogGuard, Lo
             (Some(lines(settings.json, false, writer)), Some(guard))
         }
     };
-    tracing_subscriber::registry().with(terminal).with(file).with(filter).try_init()?;
+    tracing_subscriber::registry().with(terminal).with(file).with(recent::Recent).with(filter).try_init()?;
     Ok(LogGuard { _file: guard })
 }
 

@@ -1,10 +1,8 @@
 use super::failure::{Exit, Failure};
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
-use beamshare::domain::{Experiment, Step, StepStatus, Unit};
-use beamshare::journal::{
-    Cause, DeliveryRow, DeliveryState, ExperimentRow, Journal, JournalError, Role, ServedRow, StepRow,
-};
+use beamshare::domain::Experiment;
+use beamshare::journal::{Cause, DeliveryState, HistoryEntry, HistorySearch, Journal, Role, Served};
 use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -42,123 +40,51 @@ struct Document<'d> {
     served_recorded: bool,
 }
 
-/// An address that a delivery served.
-#[derive(Serialize)]
-struct Served {
-    address: String,
-    name: String,
-    /// `None` where it was not recorded
-    role: Option<Role>,
-    shared: bool,
-    mailed: bool,
-    taken_back: bool,
-}
-
-/// A delivery with whom it served.
-struct Entry {
-    delivery: DeliveryRow,
-    experiment: ExperimentRow,
-    served: Vec<Served>,
-    served_recorded: bool,
-}
-
-impl Entry {
-    async fn of(
-        journal: &Journal,
-        delivery: DeliveryRow,
-        experiment: ExperimentRow,
-    ) -> Result<Entry, JournalError> {
-        let rows = journal.served(delivery.number).await?;
-        let served_recorded = delivery.experiment_then.is_some();
-        let mut served: Vec<Served> = rows.into_iter().map(Served::from).collect();
-        if !served_recorded {
-            served = served_by_steps(&journal.steps_in(delivery.number).await?);
-        }
-        Ok(Entry { delivery, experiment, served, served_recorded })
-    }
-
-    fn document(&self) -> Document<'_> {
-        let Entry { delivery, experiment, served, served_recorded } = self;
-        Document {
-            number: delivery.number,
-            started_at: delivery.started_at,
-            ended_at: delivery.ended_at,
-            cause: delivery.cause,
-            state: delivery.state,
-            error: &delivery.error,
-            experiment: delivery.experiment_then.as_ref().unwrap_or(&experiment.experiment),
-            experiment_recorded: delivery.experiment_then.is_some(),
-            path: experiment.path.as_str(),
-            served,
-            served_recorded: *served_recorded,
-        }
-    }
-
-    /// The experiment with the address that it had.
-    fn experiment(&self) -> String {
-        match &self.delivery.experiment_then {
-            Some(then) => then.to_string(),
-            None => {
-                let now = &self.experiment.experiment;
-                format!("{}/{} (PI's address not recorded)", now.year_month, now.pi_last_name)
-            }
-        }
-    }
-
-    fn served(&self) -> String {
-        let served =
-            self.served.iter().map(|served| match (served.taken_back, served.shared || served.mailed) {
-                (true, false) => format!("{} (access taken back)", served.address),
-                _ if served.role == Some(Role::Contact) => format!("{} (copy)", served.address),
-                _ => served.address.clone(),
-            });
-        served.collect::<Vec<_>>().join(", ")
+fn document(entry: &HistoryEntry) -> Document<'_> {
+    let HistoryEntry { delivery, experiment, served, served_recorded } = entry;
+    Document {
+        number: delivery.number,
+        started_at: delivery.started_at,
+        ended_at: delivery.ended_at,
+        cause: delivery.cause,
+        state: delivery.state,
+        error: &delivery.error,
+        experiment: entry.experiment(),
+        experiment_recorded: delivery.experiment_then.is_some(),
+        path: experiment.path.as_str(),
+        served,
+        served_recorded: *served_recorded,
     }
 }
 
-impl From<ServedRow> for Served {
-    fn from(row: ServedRow) -> Served {
-        let ServedRow { email, name, role, shared, mailed, taken_back, .. } = row;
-        Served { address: email.to_string(), name, role: Some(role), shared, mailed, taken_back }
+/// The experiment with the address that it had.
+fn experiment_then(entry: &HistoryEntry) -> String {
+    match &entry.delivery.experiment_then {
+        Some(then) => then.to_string(),
+        None => {
+            let now = &entry.experiment.experiment;
+            format!("{}/{} (PI's address not recorded)", now.year_month, now.pi_last_name)
+        }
     }
 }
 
-/// The addresses in the steps of an older delivery.
-fn served_by_steps(steps: &[StepRow]) -> Vec<Served> {
-    let mut served: Vec<Served> = vec![];
-    for step in steps.iter().filter(|step| step.status == StepStatus::Done) {
-        let Unit::Person(email) = &step.unit else { continue };
-        let (shared, mailed) = (step.step == Step::Share, step.step == Step::Email);
-        match served.iter_mut().find(|served| served.address == email.as_str()) {
-            Some(known) => {
-                known.shared |= shared;
-                known.mailed |= mailed;
-            }
-            None => {
-                let address = email.to_string();
-                served.push(Served {
-                    address,
-                    name: String::new(),
-                    role: None,
-                    shared,
-                    mailed,
-                    taken_back: false,
-                });
-            }
-        }
-    }
-    served
+fn addresses(served: &[Served]) -> String {
+    let addresses = served.iter().map(|served| match (served.taken_back, served.shared || served.mailed) {
+        (true, false) => format!("{} (access taken back)", served.address),
+        _ if served.role == Some(Role::Contact) => format!("{} (copy)", served.address),
+        _ => served.address.clone(),
+    });
+    addresses.collect::<Vec<_>>().join(", ")
 }
 
 impl History {
     pub async fn act(self, config: &Config) -> Outcome {
         let journal = open_journal(config).await?;
-        let mut history = vec![];
-        for (delivery, experiment) in journal.history(self.number).await? {
-            history.push(Entry::of(&journal, delivery, experiment).await?);
-        }
+        let at_most = usize::try_from(self.number).unwrap_or(usize::MAX);
+        let search = HistorySearch { at_most, ..HistorySearch::default() };
+        let history = journal.search_history(&search).await?.entries;
         if self.format.json {
-            print::json(&history.iter().map(Entry::document).collect::<Vec<_>>())?;
+            print::json(&history.iter().map(document).collect::<Vec<_>>())?;
         } else {
             print_history(config, &history);
         }
@@ -192,7 +118,7 @@ pub fn word(value: &impl Serialize) -> String {
     }
 }
 
-fn print_history(config: &Config, history: &[Entry]) {
+fn print_history(config: &Config, history: &[HistoryEntry]) {
     let zone = config.beamline.zone();
     let mut table = print::table(["NO", "BEGAN", "TOOK", "STATE", "CAUSE", "EXPERIMENT", "SERVED", "ERROR"]);
     for entry in history {
@@ -207,8 +133,8 @@ fn print_history(config: &Config, history: &[Entry]) {
             took.unwrap_or_default(),
             word(&delivery.state),
             word(&delivery.cause),
-            entry.experiment(),
-            entry.served(),
+            experiment_then(entry),
+            addresses(&entry.served),
             print::plain(&delivery.error),
         ]);
     }

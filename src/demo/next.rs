@@ -12,7 +12,8 @@ pub fn show(stage: &Stage, parts: &Parts<'_>) {
         stage.environment().iter().map(|(name, value)| format!("  #   export {name}={value}\n")).collect();
     say(format_args!(
         r#"
-All of it stays up until Ctrl-C, and changes are shown here. Try, in another terminal (bash):
+All of it stays up until Ctrl-C, and changes are shown here. The web page of the beamline: {web}
+Try, in another terminal (bash):
 
   . {folder}/env.sh
   # sets PATH, BEAMSHARE_CONFIG, caput and caget where you have none, and
@@ -38,6 +39,7 @@ All of it stays up until Ctrl-C, and changes are shown here. Try, in another ter
   kill -9 {ioc}        # the soft IOC
   kill -9 {beamshare}        # beamshare
 "#,
+        web = stage.web_page(),
         p = "2bmb:",
         r = "Share:",
         root = stage.root.display(),

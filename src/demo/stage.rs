@@ -36,6 +36,7 @@ pub struct Stage {
     server_port: u16,
     repeater_port: u16,
     globus_port: u16,
+    web_port: u16,
 }
 
 impl Stage {
@@ -51,9 +52,18 @@ impl Stage {
                 (made.path().to_owned(), Some(made))
             }
         };
-        let [server_port, repeater_port, globus_port] = free_ports()?;
-        let stage =
-            Stage { folder, temporary, root, programs, python, server_port, repeater_port, globus_port };
+        let [server_port, repeater_port, globus_port, web_port] = free_ports()?;
+        let stage = Stage {
+            folder,
+            temporary,
+            root,
+            programs,
+            python,
+            server_port,
+            repeater_port,
+            globus_port,
+            web_port,
+        };
         stage.write_files()?;
         Ok(stage)
     }
@@ -69,6 +79,11 @@ impl Stage {
     /// Where the simulator listens.
     pub fn globus_address(&self) -> String {
         format!("127.0.0.1:{}", self.globus_port)
+    }
+
+    /// The web page of the service.
+    pub fn web_page(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.web_port)
     }
 
     /// The environment of this process and all parts, and of a terminal that joins in.
@@ -210,9 +225,13 @@ on = "files"
 quiet = "1s"
 share = true
 
+[web]
+listen = "127.0.0.1:{web_port}"
+
 [journal]
 path = "journal.sqlite"
 "#,
+            web_port = self.web_port,
             globus = self.globus_address(),
             folder = self.folder.display(),
         )
@@ -322,7 +341,7 @@ fn own_folder(folder: PathBuf) -> Result<PathBuf> {
 }
 
 /// Ports that are free for TCP and UDP alike, all different.
-fn free_ports() -> Result<[u16; 3]> {
+fn free_ports() -> Result<[u16; 4]> {
     let bind = || -> std::io::Result<(TcpListener, UdpSocket, u16)> {
         loop {
             let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -332,8 +351,8 @@ fn free_ports() -> Result<[u16; 3]> {
             }
         }
     };
-    let all = [bind(), bind(), bind()];
-    let mut ports = [0; 3];
+    let all = [bind(), bind(), bind(), bind()];
+    let mut ports = [0; 4];
     for (port, bound) in ports.iter_mut().zip(&all) {
         *port = bound.as_ref().map_err(|error| format!("no free port on loopback: {error}"))?.2;
     }

@@ -259,7 +259,17 @@ impl Journal {
 
     /// The last deliveries of the beamline with their experiments, newest first.
     pub async fn history(&self, at_most: u32) -> Result<Vec<(DeliveryRow, ExperimentRow)>, JournalError> {
-        let rows = sqlx::query("SELECT * FROM delivery ORDER BY number DESC LIMIT $1")
+        self.history_before(None, at_most).await
+    }
+
+    /// The last deliveries with numbers below `before`, with their experiments, newest first.
+    pub(super) async fn history_before(
+        &self,
+        before: Option<i64>,
+        at_most: u32,
+    ) -> Result<Vec<(DeliveryRow, ExperimentRow)>, JournalError> {
+        let rows = sqlx::query("SELECT * FROM delivery WHERE number < $1 ORDER BY number DESC LIMIT $2")
+            .bind(before.unwrap_or(i64::MAX))
             .bind(i64::from(at_most))
             .fetch_all(&self.pool)
             .await

@@ -457,3 +457,41 @@ async fn the_newest_signed_set_is_kept() {
         assert_eq!(journal.signed_set().await.unwrap().as_ref(), Some(newest));
     }
 }
+
+#[tokio::test]
+async fn the_history_is_searched_by_words_and_continued() {
+    let (_folder, journal) = journal().await;
+    let mut numbers = vec![];
+    for n in 1..=5 {
+        let (email, at) = (format!("li{n}@example.org"), format!("2026-03/Li{n}"));
+        let accepted = accept(&journal, &experiment(&email, Some(&format!("7100{n}"))), &at, &[]).await;
+        let Accepted::Accepted { delivery: Some(delivery), .. } = accepted else { panic!("{accepted:?}") };
+        journal.end_delivery(delivery, DeliveryState::Done, "").await.unwrap();
+        numbers.push(delivery);
+    }
+    let reader = journal.reader();
+    let found = async |words: &str, before, at_most, names| {
+        let search = HistorySearch { words: words.to_owned(), before, at_most, names };
+        let found = reader.search_history(&search).await.unwrap();
+        let numbers: Vec<_> = found.entries.iter().map(|entry| entry.delivery.number).collect();
+        (numbers, found.next)
+    };
+    let newest: Vec<_> = numbers.iter().rev().copied().collect();
+    assert_eq!(found("", None, 50, true).await, (newest.clone(), None));
+    assert_eq!(found("", None, 2, true).await, (newest[..2].to_vec(), Some(newest[1])));
+    assert_eq!(found("", Some(newest[1]), 50, false).await.0, newest[2..]);
+    assert_eq!(found("LI3@example.org done", None, 50, true).await.0, [numbers[2]]);
+    assert!(found("li3@example.org failed", None, 50, true).await.0.is_empty());
+    assert_eq!(found("71004", None, 50, false).await.0, [numbers[3]]);
+    assert!(found("li3", None, 50, false).await.0.is_empty(), "names are not searched");
+    let entry = reader.history_entry(numbers[1]).await.unwrap().expect("it is there");
+    assert_eq!(entry.experiment().pi_email.to_string(), "li2@example.org");
+    assert!(reader.history_entry(4711).await.unwrap().is_none());
+    // A reader writes nothing, and a deleted journal is not made anew by it.
+    let new =
+        NewDelivery { experiment: entry.delivery.experiment, cause: Cause::Run, only: None, resend: false };
+    assert!(reader.begin_delivery(&new).await.is_err());
+    std::fs::remove_file(journal.path()).unwrap();
+    assert!(journal.reader().history(1).await.is_err());
+    assert!(!journal.path().exists());
+}

@@ -35,6 +35,7 @@ impl View<'_> {
         StatusModel {
             status,
             message,
+            in_trouble: matches!(self.state, BeamlineState::Trouble(_)),
             running: self.deliveries.any() || is_pressed,
             auto: self.common.auto,
             paused: self.common.paused,

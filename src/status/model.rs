@@ -29,6 +29,8 @@ pub struct StatusModel {
     pub message: String,
     /// Further problems, a sentence each
     pub notes: Vec<String>,
+    /// Whether the service itself can't work, e.g. without its journal; `message` says why
+    pub in_trouble: bool,
     /// Whether a delivery runs
     pub running: bool,
     /// The switch Auto; `None` before the IOC has reported it
@@ -166,6 +168,7 @@ impl StatusModel {
             status: BeamlineStatus::Waiting,
             message: "Connecting to the user-info PVs".to_owned(),
             notes: vec![],
+            in_trouble: false,
             running: false,
             auto: None,
             paused: false,

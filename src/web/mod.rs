@@ -4,13 +4,16 @@
 //! Each address that the beamlines' settings name is one server. It answers only GET and HEAD: commands
 //! belong to EPICS, where access security is.
 
+mod history;
+mod page;
 mod routes;
 mod server;
+mod view;
 
-use crate::config::Config;
-use crate::config::Web;
+use crate::config::{Config, Web};
 use crate::journal::Journal;
 use crate::status::Published;
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use tokio::sync::watch;
@@ -23,8 +26,20 @@ pub struct Source {
     pub published: watch::Receiver<Published>,
     /// Its settings
     pub endpoint: watch::Receiver<Endpoint>,
-    /// Its journal, for the history; it is only read
+    /// A reader of its journal, for the history
     pub journal: Journal,
+}
+
+impl Source {
+    /// Whether names are shown.
+    fn shows_names(&self) -> bool {
+        self.endpoint.borrow().web.names
+    }
+
+    /// The facility's time zone.
+    fn zone(&self) -> TimeZone {
+        self.published.borrow().status.zone.clone()
+    }
 }
 
 /// The addresses of a beamline, as its settings name them now.

@@ -97,7 +97,7 @@ fn router(pages: Vec<Source>, metrics: Vec<Source>) -> Router {
         metrics.fallback(|| async { (StatusCode::NOT_FOUND, "beamshare's metrics are at /metrics\n") })
     } else {
         let pages = Arc::new(pages);
-        let with_pages = metrics.merge(routes::router().with_state(pages.clone()));
+        let with_pages = metrics.merge(routes::router(pages.clone()));
         with_pages.layer(middleware::from_fn_with_state(pages, check_host))
     };
     router.layer(middleware::from_fn(guard))

@@ -5,6 +5,9 @@
 #[path = "../delivery/beamline.rs"]
 #[allow(dead_code)]
 mod beamline;
+#[path = "../support/browser.rs"]
+#[allow(dead_code)]
+mod browser;
 #[path = "../schedule/server.rs"]
 #[allow(dead_code)]
 mod server;
@@ -27,4 +30,5 @@ mod stop;
 mod sync;
 mod trouble;
 mod trust_levels;
+mod web;
 mod whole_runs;

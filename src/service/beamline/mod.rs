@@ -123,7 +123,7 @@ impl Beamline {
     /// What the web server reads of this beamline.
     pub fn web_source(&self) -> Source {
         let (published, endpoint) = (self.records.published(), self.endpoint.subscribe());
-        Source { published, endpoint, journal: self.common.journal.clone() }
+        Source { published, endpoint, journal: self.common.journal.reader() }
     }
 
     /// Serves until `stopped` ends. Each change of `reload` reads the configuration again.
