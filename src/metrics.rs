@@ -168,3 +168,72 @@ where
     registry.register(name, help, family.clone());
     family
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{STEPS, StepStatus};
+    use crate::status::{DataStatus, LastRun, StepEntry};
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+    use std::collections::BTreeSet;
+
+    /// The names of the metrics of a beamline that has all of them.
+    fn names() -> BTreeSet<String> {
+        let steps = STEPS.iter().map(|rule| StepEntry {
+            step: rule.step,
+            status: StepStatus::Done,
+            message: String::new(),
+        });
+        let status = StatusModel {
+            group: Some(GroupStatus::default()),
+            data: Some(DataStatus::default()),
+            last_run: Some(LastRun { ended_at: Timestamp::UNIX_EPOCH, duration_s: 1.5 }),
+            steps: steps.collect(),
+            ..StatusModel::new("2-BM", "2bmb:Share:", TimeZone::UTC)
+        };
+        let text = text(&[Published { lease: Lease::Held, ..Published::new(status) }]).unwrap();
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        samples.map(|line| line.split(['{', ' ']).next().unwrap().to_owned()).collect()
+    }
+
+    /// The words of a text that begin as metrics do.
+    fn used(text: &str) -> BTreeSet<String> {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        words.filter(|word| word.starts_with("beamshare_")).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_alert_rules_and_the_dashboard_use_metrics_that_exist() {
+        let names = names();
+        for (file, text, at_least) in [
+            ("beamshare.rules.yml", include_str!("../packaging/prometheus/beamshare.rules.yml"), 9),
+            ("beamshare.json", include_str!("../packaging/grafana/beamshare.json"), 16),
+        ] {
+            let used = used(text);
+            let unknown: Vec<_> = used.difference(&names).collect();
+            assert!(unknown.is_empty(), "{file} uses {unknown:?}; there are {names:?}");
+            assert!(used.len() >= at_least, "{file} uses only {used:?}");
+        }
+        let dashboard = used(include_str!("../packaging/grafana/beamshare.json"));
+        let unshown: Vec<_> = names.difference(&dashboard).collect();
+        assert!(unshown.is_empty(), "the dashboard does not show {unshown:?}");
+    }
+
+    #[test]
+    fn states_in_alerts_and_the_dashboard_exist() {
+        let states: BTreeSet<String> = BeamlineStatus::ALL.iter().map(ToString::to_string).collect();
+        for text in [
+            include_str!("../packaging/prometheus/beamshare.rules.yml"),
+            include_str!("../packaging/grafana/beamshare.json"),
+        ] {
+            let text = text.replace("\\\"", "\"");
+            for (at, _) in text.match_indices("beamshare_status{") {
+                let labels = text[at..].split('}').next().unwrap();
+                if let Some((_, state)) = labels.split_once("state=\"") {
+                    assert!(states.contains(state.split('"').next().unwrap()), "{labels}");
+                }
+            }
+        }
+    }
+}

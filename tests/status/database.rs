@@ -8,7 +8,7 @@ use beamshare::status::{BeamlineStatus, HISTORY_STATES, Record, RecordKind, STEP
 use channel_access::{Context, TextChannel, Value};
 
 use crate::LIMIT;
-use crate::support::ioc::{CaTest, repository};
+use crate::support::ioc::{CaTest, python, repository};
 
 /// Names of the records of a file, with their types, without the macros of their prefix.
 fn records(file: &str) -> BTreeMap<String, String> {
@@ -241,5 +241,27 @@ async fn with_the_file_for_monitors_each_put_is_seen() {
     for name in records(&files[0].to_string_lossy()).into_keys() {
         let channel = TextChannel::new(&ca, &format!("test:TomoScan:{name}.MPST")).unwrap();
         assert_eq!(channel.get(LIMIT).await.unwrap().text, "Always", "{name}");
+    }
+}
+
+#[test]
+fn the_lists_for_the_alarm_server_and_the_archiver_are_current() {
+    let script = repository("packaging/from_db.py");
+    let output = std::process::Command::new(python()).arg(script).arg("--check").output().expect("python");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let alarms = std::fs::read_to_string(repository("packaging/phoebus/beamshare_alarms.xml")).unwrap();
+    for record in [Record::Alive, Record::Status, Record::ShareSts, Record::EmailsFailed] {
+        assert!(alarms.contains(&format!("<pv name=\"2bmb:Share:{record}\">")), "{record}");
+    }
+    let archived = std::fs::read_to_string(repository("packaging/archiver/beamshare.json")).unwrap();
+    let archived: serde_json::Value = serde_json::from_str(&archived).unwrap();
+    let archived: BTreeSet<&str> =
+        archived.as_array().unwrap().iter().filter_map(|entry| entry["pv"].as_str()).collect();
+    for record in Record::ALL {
+        let is_archived = archived.contains(format!("2bmb:Share:{record}").as_str());
+        let is_text = matches!(record.kind(), RecordKind::Text | RecordKind::Lease);
+        assert!(!(is_text && is_archived), "{record} can hold names, which an archive would keep");
+        let is_number = matches!(record.kind(), RecordKind::State | RecordKind::Number);
+        assert!(!is_number || is_archived, "{record}");
     }
 }
