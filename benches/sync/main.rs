@@ -199,7 +199,7 @@ async fn walk_once(file: &Path, top: &Path) {
     assert_eq!(report.files, (DIRECTORIES * FILES) as u64);
     let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
-    println!("{} {}", report.tallied.new, peak.trim().trim_end_matches(" kB"));
+    println!("{} {}", report.changes.new, peak.trim().trim_end_matches(" kB"));
 }
 
 fn touch(directory: &Path, name: &str, files: usize) {

@@ -161,7 +161,7 @@ impl AttemptError {
         match self {
             AttemptError::Place(error) => error.retry,
             AttemptError::Journal(error) => retry_if(error.is_transient()),
-            AttemptError::Manifest(error) => retry_if(error.can_pass()),
+            AttemptError::Manifest(error) => retry_if(error.is_transient()),
             AttemptError::People(RefreshError::Schedule(error)) => {
                 retry_if(matches!(error, ScheduleError::NoAnswer { .. } | ScheduleError::Answer { .. }))
             }

@@ -1,7 +1,7 @@
 //! A pair's directories in the journal's claims: one group's data never goes into, or comes out of, what is
 //! another's.
 
-use super::{Engine, SyncError};
+use super::{Engine, PairProblem, SyncError};
 use crate::config::{self, SyncPath};
 use crate::domain::RelativePath;
 use crate::globus::place_name;
@@ -13,15 +13,14 @@ impl Engine {
     /// and made by the experiment's delivery, which must have come so far.
     ///
     /// # Errors
-    /// [`SyncError::Taken`] where another experiment has one of the paths, one above it or one below it, in
-    /// any place; [`SyncError::NotMade`] before the delivery has made a shared destination.
+    /// [`PairProblem::Taken`] where another experiment has one of the paths, one above it or one below it, in
+    /// any place; [`PairProblem::NotMade`] before the delivery has made a shared destination.
     pub(super) async fn claim(&self, settings: &config::Sync, row: &ExperimentRow) -> Result<(), SyncError> {
         let (source, destination) = (&settings.source, &settings.destination);
         let at = |collection: Uuid, path: &SyncPath| -> Result<Option<(String, RelativePath)>, SyncError> {
             let Some(below) = path.of_experiment() else { return Ok(None) };
-            let below = below
-                .render(&row.experiment)
-                .map_err(|error| SyncError::Path { pair: settings.name.clone(), error })?;
+            let below =
+                below.render(&row.experiment).map_err(|error| PairProblem::Path(error).of(settings))?;
             Ok(Some((place_name(collection, path.top()), below)))
         };
         let from = at(source.collection, &source.path)?;
@@ -33,7 +32,7 @@ impl Engine {
             });
             if !is_made {
                 let path = format!("{}{path}", destination.path.top());
-                return Err(SyncError::NotMade { pair: settings.name.clone(), path });
+                return Err(PairProblem::NotMade { path }.of(settings));
             }
         }
         let wanted: Vec<_> = from.into_iter().chain(to).collect();
@@ -49,11 +48,10 @@ impl Engine {
         }
         match conflicts.into_iter().next() {
             None => Ok(()),
-            Some(conflict) => Err(SyncError::Taken {
-                pair: settings.name.clone(),
-                path: conflict.wanted.to_string(),
-                other: format!("{} has {}", conflict.named, conflict.path),
-            }),
+            Some(conflict) => {
+                let other = format!("{} has {}", conflict.named, conflict.path);
+                Err(PairProblem::Taken { path: conflict.wanted.to_string(), other }.of(settings))
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! The pairs of one beamline on one manifest.
 
 use super::manifest::{Manifest, ManifestError, PairId};
-use super::{CleanUpReport, Control, Ended, OnRemoval, Options, Pair, SyncReport};
+use super::{CleanUpReport, Control, Ended, FailureCause, OnRemoval, Options, Pair, SyncReport};
 use crate::config::{self, Config};
 use crate::domain::{FieldError, StepError};
 use crate::globus::{client, explain};
@@ -28,48 +28,13 @@ pub enum SyncError {
     /// Another process runs the pair
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The experiment lacks a field that the pair's paths need
-    #[error("pair {pair}: {error}")]
-    Path {
+    /// The pair can't be run for this experiment
+    #[error("pair {pair}: {problem}")]
+    Pair {
         /// The pair's name
         pair: String,
-        /// Which field, and why
-        error: FieldError,
-    },
-    /// The delivery has not made the directory that the pair shares
-    #[error(
-        "pair {pair}: waits for {path}, which the experiment's delivery makes first, so that it is surely \
-         nobody else's; press Run if that has ended"
-    )]
-    NotMade {
-        /// The pair's name
-        pair: String,
-        /// The destination's directory
-        path: String,
-    },
-    /// The experiment's delivery is held
-    #[error(
-        "pair {pair}: nothing is moved for {experiment}, whose delivery waits for the operator: its \
-         directories may be another group's"
-    )]
-    Held {
-        /// The pair's name
-        pair: String,
-        /// Whose it is
-        experiment: String,
-    },
-    /// Another experiment has one of the directories
-    #[error(
-        "pair {pair}: {path} is another experiment's already ({other}); two groups' data must not be mixed. \
-         Put {{{{ proposal_number }}}} into the paths of this pair"
-    )]
-    Taken {
-        /// The pair's name
-        pair: String,
-        /// The directory
-        path: String,
-        /// The other pair's name and its experiment
-        other: String,
+        /// Why
+        problem: PairProblem,
     },
     /// Globus can't be reached for now
     #[error("{0}")]
@@ -77,6 +42,50 @@ pub enum SyncError {
     /// It failed otherwise: what, why, and what to do
     #[error("{0}")]
     Source(String),
+}
+
+/// Why a pair can't be run for an experiment.
+#[derive(Debug, thiserror::Error)]
+pub enum PairProblem {
+    /// The experiment lacks a field that the pair's paths need
+    #[error(transparent)]
+    Path(FieldError),
+    /// The delivery has not made the directory that the pair shares
+    #[error(
+        "waits for {path}, which the experiment's delivery makes first, so that it is surely nobody else's; \
+         press Run if that has ended"
+    )]
+    NotMade {
+        /// The destination's directory
+        path: String,
+    },
+    /// The experiment's delivery is held
+    #[error(
+        "nothing is moved for {experiment}, whose delivery waits for the operator: its directories may be \
+         another group's"
+    )]
+    Held {
+        /// Whose it is
+        experiment: String,
+    },
+    /// Another experiment has one of the directories
+    #[error(
+        "{path} is another experiment's already ({other}); two groups' data must not be mixed. Put \
+         {{{{ proposal_number }}}} into the paths of this pair"
+    )]
+    Taken {
+        /// The directory
+        path: String,
+        /// The other pair's name and its experiment
+        other: String,
+    },
+}
+
+impl PairProblem {
+    /// The problem as an error of this pair.
+    pub(super) fn of(self, settings: &config::Sync) -> SyncError {
+        SyncError::Pair { pair: settings.name.clone(), problem: self }
+    }
 }
 
 impl From<globus_sync::Error> for SyncError {
@@ -95,9 +104,9 @@ pub struct Engine {
     pub(super) settings: config::Globus,
     pub(super) journal: Journal,
     mover: globus_sync::Engine,
-    mailer: Option<super::mail::Post>,
-    /// The failure that was mailed last, by pair, so that it is mailed once
-    told: Mutex<HashMap<PairId, String>>,
+    mailer: Option<super::mail::MailSetup>,
+    /// The cause that was mailed last, by pair, so that it is mailed once
+    told: Mutex<HashMap<PairId, FailureCause>>,
 }
 
 impl Engine {
@@ -109,7 +118,7 @@ impl Engine {
         let settings = config.globus.clone().ok_or(SyncError::NoGlobus)?;
         let client = client(&settings)?;
         let manifest = Manifest::open(&Manifest::beside(&config.journal.path)).await?;
-        let mailer = config.sender.as_ref().map(super::mail::Post::new).transpose()?;
+        let mailer = config.sender.as_ref().map(super::mail::MailSetup::new).transpose()?;
         let globus = settings.clone();
         let mover = globus_sync::Engine::new(client, manifest, move |error| explain(error, &globus));
         Ok(Engine { settings, mover, journal, mailer, told: Mutex::default(), config })
@@ -130,11 +139,11 @@ impl Engine {
         &self.config
     }
 
-    pub(super) fn post(&self) -> Option<&super::mail::Post> {
+    pub(super) fn post(&self) -> Option<&super::mail::MailSetup> {
         self.mailer.as_ref()
     }
 
-    pub(super) fn told(&self) -> std::sync::MutexGuard<'_, HashMap<PairId, String>> {
+    pub(super) fn told(&self) -> std::sync::MutexGuard<'_, HashMap<PairId, FailureCause>> {
         self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 

@@ -8,14 +8,14 @@ use globus_sync::amount;
 use lettre::message::Mailbox;
 
 /// Where mails go, and whose they are.
-pub(super) struct Post {
+pub(super) struct MailSetup {
     mailer: Mailer,
     from: Mailbox,
 }
 
-impl Post {
-    pub fn new(sender: &config::Sender) -> Result<Post, StepError> {
-        Ok(Post { mailer: Mailer::new(&sender.transport)?, from: sender.from.clone() })
+impl MailSetup {
+    pub fn new(sender: &config::Sender) -> Result<MailSetup, StepError> {
+        Ok(MailSetup { mailer: Mailer::new(&sender.transport)?, from: sender.from.clone() })
     }
 
     /// Sends to each; an error tells who did not get it, and why.
@@ -54,11 +54,10 @@ impl Engine {
                 (ended.sent > 0 || first)
                     .then(|| format!("{beamline}: {title}: {} sent", amount(ended.sent, ended.sent_bytes)))
             }
-            RunResult::Failed(why) | RunResult::Away(why) => {
-                // A pair that fails each minute for one reason is one mail.
-                let key = reason(why);
-                let news = told.insert(pair.row.id, key.clone()) != Some(key);
-                news.then(|| format!("{beamline}: {title}: data is not sent"))
+            RunResult::Failed(failure) | RunResult::Away(failure) => {
+                // A pair that fails each minute for the same cause is mailed once.
+                let is_new = told.insert(pair.row.id, failure.cause.clone()) != Some(failure.cause.clone());
+                is_new.then(|| format!("{beamline}: {title}: data is not sent"))
             }
             RunResult::Stopped | RunResult::Left => None,
         }
@@ -99,14 +98,6 @@ impl Engine {
             self.post().ok_or_else(|| SyncError::Source("there is no [email] in the settings".to_owned()))?;
         post.send(to, subject, text).await.map_err(SyncError::Source)
     }
-}
-
-/// A failure without what is another one each time: ids and numbers.
-fn reason(why: &str) -> String {
-    why.split_whitespace()
-        .filter(|word| !word.chars().any(|c| c.is_ascii_digit()))
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 fn capital(text: &str) -> String {

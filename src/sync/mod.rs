@@ -7,11 +7,11 @@ mod mail;
 mod pair;
 mod schedule;
 
-pub use engine::{Engine, SyncError};
+pub use engine::{Engine, PairProblem, SyncError};
 pub(crate) use globus_sync::next_repair;
 pub use globus_sync::{
-    CleanUpReport, Control, Controller, Ended, Kept, OnRemoval, Options, RunResult, SyncReport, SyncState,
-    controls, events, manifest, openat, walk,
+    CleanUpReport, Control, Controller, Ended, FailureCause, Kept, OnRemoval, Options, RunFailure, RunResult,
+    SyncReport, SyncState, controls, events, manifest, openat, walk,
 };
 pub use pair::Pair;
 pub use schedule::Schedule;

@@ -2,7 +2,7 @@
 
 use super::manifest::{FileState, NewPair, PairRow, Place};
 use super::openat::SourceDirectory;
-use super::{Engine, SyncError};
+use super::{Engine, PairProblem, SyncError};
 use crate::config::{self, Config, LabelTemplate, PairOwner, SyncScope};
 use crate::domain::{Experiment, YearMonth};
 use crate::journal::{DeliveryState, ExperimentRow};
@@ -145,9 +145,7 @@ impl Engine {
             (None, Some(month)) => PairOwner::Month(month),
             (None, None) => PairOwner::Everyone,
         };
-        let paths = settings
-            .resolve(owner)
-            .map_err(|error| SyncError::Path { pair: settings.name.clone(), error })?;
+        let paths = settings.resolve(owner).map_err(|error| PairProblem::Path(error).of(settings))?;
         let local = paths.local.map(source_directory);
         let new = NewPair {
             name: settings.name.clone(),
@@ -156,12 +154,11 @@ impl Engine {
             destination: Place { collection: settings.destination.collection, path: paths.destination },
             local: local.as_ref().map(SourceDirectory::path),
         };
-        self.refuse_taken(&new).await?;
+        self.refuse_taken(settings, &new).await?;
         if let Some(experiment) = experiment {
             let last = self.journal.last_whole_delivery(experiment.id).await?;
             if last.is_some_and(|last| last.state == DeliveryState::Held) {
-                let (pair, experiment) = (settings.name.clone(), experiment.experiment.to_string());
-                return Err(SyncError::Held { pair, experiment });
+                return Err(PairProblem::Held { experiment: experiment.experiment.to_string() }.of(settings));
             }
             self.claim(settings, experiment).await?;
         }
@@ -171,7 +168,7 @@ impl Engine {
     }
 
     /// One group's data must never go where another's is, whatever the templates say.
-    async fn refuse_taken(&self, new: &NewPair) -> Result<(), SyncError> {
+    async fn refuse_taken(&self, settings: &config::Sync, new: &NewPair) -> Result<(), SyncError> {
         let Some(experiment) = new.experiment else { return Ok(()) };
         for row in self.manifest().pairs(true).await? {
             let Some(other) = row.pair.experiment.filter(|other| *other != experiment) else { continue };
@@ -183,11 +180,8 @@ impl Engine {
                 if overlap(ours, theirs) {
                     let whose = self.journal.experiment(other).await?;
                     let whose = whose.map_or_else(|| other.to_string(), |row| row.experiment.to_string());
-                    return Err(SyncError::Taken {
-                        pair: new.name.clone(),
-                        path: ours.path.clone(),
-                        other: format!("{}, {whose}", row.pair.name),
-                    });
+                    let other = format!("{}, {whose}", row.pair.name);
+                    return Err(PairProblem::Taken { path: ours.path.clone(), other }.of(settings));
                 }
             }
         }

@@ -11,7 +11,7 @@ use beamshare::domain::{Step, StepStatus};
 use beamshare::journal::{Cause, ClaimState, MessageKind, MessageState};
 use beamshare::sync::manifest::{End, Found, Limit, Manifest, NewPair, NewTask, Place, Rest, TaskState};
 use beamshare::sync::walk::{Kind, Listing, Stat};
-use beamshare::sync::{Engine, SyncError};
+use beamshare::sync::{Engine, PairProblem, SyncError};
 use globus_simulator::Fault;
 use jiff::Timestamp;
 use std::ffi::OsStr;
@@ -230,7 +230,10 @@ async fn a_pair_enters_no_directory_that_the_journal_gives_to_another_and_none_t
     let config = Arc::new(Config::load(&shared.path("beamshare.toml")).unwrap());
     let engine = Engine::open(config.clone(), deliverer.journal().clone()).await.unwrap();
     let pair = |row| engine.pair(&config.sync[0], Some(row));
-    assert!(matches!(pair(&row).await, Err(SyncError::NotMade { .. })), "accepted, not delivered");
+    assert!(
+        matches!(pair(&row).await, Err(SyncError::Pair { problem: PairProblem::NotMade { .. }, .. })),
+        "accepted, not delivered"
+    );
     run(&deliverer, id, &Options::all(Cause::UserInfo, "test")).await;
     assert_eq!(pair(&row).await.unwrap().row.pair.experiment, Some(id));
 
@@ -251,7 +254,9 @@ async fn a_pair_enters_no_directory_that_the_journal_gives_to_another_and_none_t
     let refused = engine.pair(&config.sync[0], Some(&row)).await.map(|pair| pair.row).unwrap_err();
     let told = refused.to_string();
     assert!(
-        matches!(refused, SyncError::Taken { .. }) && told.contains(PI) && told.contains("1234"),
+        matches!(refused, SyncError::Pair { problem: PairProblem::Taken { .. }, .. })
+            && told.contains(PI)
+            && told.contains("1234"),
         "{told}"
     );
     assert!(engine.manifest().pairs(true).await.unwrap().is_empty(), "nothing is looked for there");

@@ -4,7 +4,7 @@ use super::site::{AT_ONCE, DESTINATION, SOURCE, Site, age, odd, run, the_pair, t
 use beamshare::domain::{Experiment, Field, RelativePath, UserInfo};
 use beamshare::journal::{Acceptance, Accepted, AcceptedBy, DeliveryState, ExperimentRow};
 use beamshare::sync::manifest::{FileState, Unsendable};
-use beamshare::sync::{RunResult, SyncError};
+use beamshare::sync::{PairProblem, RunResult, SyncError};
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 use uuid::Uuid;
@@ -195,7 +195,9 @@ async fn a_remote_source_is_listed() {
     assert_eq!(tree(&site.destination("")), expected);
     assert_eq!((site.done().await.sent, site.globus.count("transfer")), (0, 1));
     std::fs::remove_dir_all(site.source("")).unwrap();
-    assert!(matches!(site.run().await.result, RunResult::Failed(why) if why.contains("is not there")));
+    assert!(
+        matches!(site.run().await.result, RunResult::Failed(failure) if failure.message.contains("is not there"))
+    );
 }
 
 #[tokio::test]
@@ -277,7 +279,7 @@ async fn each_group_has_its_own_directory_and_none_gets_anothers() {
     let delivery = engine.journal().last_whole_delivery(li.id).await.unwrap().unwrap();
     engine.journal().end_delivery(delivery.number, DeliveryState::Held, "somebody's files").await.unwrap();
     let held = engine.pairs(Some(&li)).await.unwrap().remove(0).unwrap_err();
-    assert!(matches!(&held, SyncError::Held { .. }), "{held}");
+    assert!(matches!(&held, SyncError::Pair { problem: PairProblem::Held { .. }, .. }), "{held}");
     engine.journal().end_delivery(delivery.number, DeliveryState::Done, "").await.unwrap();
     let mut pairs = engine.pairs(Some(&li)).await.unwrap();
     let pair = pairs.remove(0).unwrap();
@@ -290,7 +292,10 @@ async fn each_group_has_its_own_directory_and_none_gets_anothers() {
     // Another Li in the same month.
     let other = accept(&engine, "Li", "2", "2026-03/Li-2").await;
     let taken = engine.pairs(Some(&other)).await.unwrap().remove(0).unwrap_err();
-    assert!(matches!(&taken, SyncError::Taken { other, .. } if other.contains("Li")), "{taken}");
+    assert!(
+        matches!(&taken, SyncError::Pair { problem: PairProblem::Taken { other, .. }, .. } if other.contains("Li")),
+        "{taken}"
+    );
     assert!(taken.to_string().contains("proposal_number"), "{taken}");
     // Nor by a pair that begins where another group's data goes.
     let onward = site
@@ -305,7 +310,10 @@ async fn each_group_has_its_own_directory_and_none_gets_anothers() {
         );
     site.configure(&onward);
     let taken = site.engine().await.pairs(Some(&other)).await.unwrap().remove(0).unwrap_err();
-    assert!(matches!(&taken, SyncError::Taken { pair, .. } if pair == "onward"), "{taken}");
+    assert!(
+        matches!(&taken, SyncError::Pair { pair, problem: PairProblem::Taken { .. } } if pair == "onward"),
+        "{taken}"
+    );
 
     // The next group: what Li has left is still sent, and then the pair is closed.
     let curie = accept(&engine, "Curie", "3", "2026-03/Curie-3").await;

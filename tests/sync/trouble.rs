@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 fn failure(result: &RunResult) -> &str {
     match result {
-        RunResult::Failed(why) => why,
+        RunResult::Failed(failure) => &failure.message,
         other => panic!("{other:?}"),
     }
 }
@@ -109,6 +109,19 @@ async fn a_failed_task_is_told_in_globus_words_and_its_files_go_with_the_next() 
     assert_eq!(site.subjects(), ["2-BM: raw: data is not sent"]);
     assert_eq!(run(&engine, &pair).await.sent, 1);
     assert_eq!(site.subjects().len(), 2);
+}
+
+#[tokio::test]
+async fn each_cause_of_failure_is_mailed_once() {
+    let site = Site::new(AT_ONCE).await;
+    site.write("a", "a");
+    let engine = site.engine().await;
+    let pair = the_pair(&engine).await;
+    for (code, mails) in [("PERMISSION_DENIED", 1), ("PERMISSION_DENIED", 1), ("QUOTA_EXCEEDED", 2)] {
+        site.globus.fault(Fault::task_fail("transfer", code));
+        failure(&run(&engine, &pair).await.result);
+        assert_eq!(site.subjects(), vec!["2-BM: raw: data is not sent"; mails], "{code}");
+    }
 }
 
 #[tokio::test]
@@ -305,7 +318,10 @@ async fn globus_away_for_too_long_ends_the_run_and_the_next_goes_on() {
     options.patience = Duration::from_secs(2);
     let (sender, _) = watch::channel(SyncReport::default());
     let ended = engine.run(&pair, &options, controls().1, sender).await.unwrap();
-    assert!(matches!(&ended.result, RunResult::Away(why) if why.contains("503")), "{ended:?}");
+    assert!(
+        matches!(&ended.result, RunResult::Away(failure) if failure.message.contains("503")),
+        "{ended:?}"
+    );
     assert_eq!(site.files(FileState::Sending).await, 1);
     site.globus.clear_faults();
     assert_eq!((site.done().await.sent, site.globus.tasks().len()), (1, 1));

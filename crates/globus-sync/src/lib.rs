@@ -12,6 +12,6 @@ mod transfer;
 pub use clean_up::{CleanUpReport, Kept, OnRemoval};
 pub use pair::{CleanUp, Pair, PairSettings, SyncFilter, SyncLevel};
 pub use transfer::{
-    Control, Controller, Ended, Engine, Error, Options, RunResult, SyncReport, SyncState, amount, controls,
-    next_repair, with_slash,
+    Control, Controller, Ended, Engine, Error, FailureCause, Options, RunFailure, RunResult, SyncReport,
+    SyncState, amount, controls, next_repair, with_slash,
 };

@@ -13,7 +13,7 @@ use super::{Outcome, candidates, print};
 use beamshare::config::{self, Config, Purpose};
 use beamshare::domain::Experiment;
 use beamshare::journal::{ExperimentRow, Journal};
-use beamshare::sync::{Engine, Pair, SyncError};
+use beamshare::sync::{Engine, Pair, PairProblem, SyncError};
 use beamshare::user_info;
 use channel_access::Context;
 use clap::{Args, Subcommand};
@@ -189,8 +189,10 @@ impl From<SyncError> for Failure {
         match error {
             SyncError::NoGlobus => Failure::usage(error),
             SyncError::SignIn(error) => error.into(),
-            SyncError::Lock(_) | SyncError::Away(_) | SyncError::NotMade { .. } => Failure::away(error),
-            SyncError::Taken { .. } | SyncError::Held { .. } => {
+            SyncError::Lock(_)
+            | SyncError::Away(_)
+            | SyncError::Pair { problem: PairProblem::NotMade { .. }, .. } => Failure::away(error),
+            SyncError::Pair { problem: PairProblem::Taken { .. } | PairProblem::Held { .. }, .. } => {
                 Failure { exit: Exit::Held, message: error.to_string() }
             }
             _ => Failure::failed(error),

@@ -184,7 +184,7 @@ fn show(bar: &ProgressBar, report: &SyncReport) {
     if report.faults > 0 {
         line += &format!(", {} faults", report.faults);
     }
-    if report.state != SyncState::Active || report.message != "Globus copies" {
+    if report.state != SyncState::Active {
         line += &format!(": {}", plain(&report.message));
     }
     bar.set_message(line);

@@ -31,9 +31,9 @@ impl Status {
     pub async fn act(self, config: &Config) -> Outcome {
         let standings = standings(config, self.all).await?;
         if self.format.json {
-            print::json(&standings.iter().map(document).collect::<Vec<_>>())?
+            print::json(&standings.iter().map(document).collect::<Vec<_>>())?;
         } else {
-            print_standings(config, &standings)
+            print_standings(config, &standings);
         }
         Ok(Exit::Done)
     }

@@ -3,7 +3,7 @@
 use super::super::ScheduleError;
 use super::super::text::{check_size, fitting, one_line};
 use crate::config::{ApsService, read_secret};
-use backon::{ExponentialBuilder, Retryable};
+use crate::domain::Backoff;
 use reqwest::{Client, Response, StatusCode, Url};
 use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::{ExposeSecret, SecretString};
@@ -24,7 +24,9 @@ pub(super) struct Service {
     user: String,
     password_file: PathBuf,
     timeout: Duration,
-    backoff: ExponentialBuilder,
+    retries: usize,
+    /// Between tries
+    backoff: Backoff,
 }
 
 /// What the service has at a path.
@@ -45,24 +47,19 @@ enum Failure {
 
 impl Service {
     pub(super) fn new(config: &ApsService) -> Result<Service, ScheduleError> {
-        let mut service = Service {
+        Ok(Service {
             http: client(&config.url)?,
             url: config.url.clone(),
             user: config.user.clone(),
             password_file: config.password_file.clone(),
             timeout: config.timeout,
-            backoff: ExponentialBuilder::default(),
-        };
-        service.retries(2, Duration::from_secs(1));
-        Ok(service)
+            retries: 2,
+            backoff: Backoff::new(Duration::from_secs(1), WAIT_MAX),
+        })
     }
 
     pub(super) fn retries(&mut self, retries: usize, delay: Duration) {
-        self.backoff = ExponentialBuilder::default()
-            .with_min_delay(delay)
-            .with_factor(2.0)
-            .with_max_times(retries)
-            .with_jitter();
+        (self.retries, self.backoff) = (retries, Backoff::new(delay, WAIT_MAX));
     }
 
     pub(super) fn url(&self) -> String {
@@ -77,32 +74,22 @@ impl Service {
         }
         // Read each time: a service that runs for months takes a new password without a restart.
         let password = read_secret(&self.password_file)?;
-        let mut tries = 0_u32;
-        let attempt = || {
+        let (mut tries, mut backoff) = (0, self.backoff);
+        loop {
             tries += 1;
-            self.try_once(&url, &password)
-        };
-        let answer = attempt
-            .retry(self.backoff)
-            .when(|failure| matches!(failure, Failure::Passing { .. }))
-            .adjust(|failure, delay| match failure {
-                Failure::Passing { wait: Some(wait), .. } => delay.map(|delay| delay.max(*wait)),
-                _ => delay,
-            })
-            .notify(|failure, delay| {
-                if let Failure::Passing { reason, .. } = failure {
-                    tracing::warn!(%url, "the scheduling service did not answer: {reason}; again in \
-                                          {delay:.1?}");
-                }
-            })
-            .await;
-        answer.map_err(|failure| match failure {
-            Failure::Final(error) => error,
-            Failure::Passing { reason, .. } => {
+            let (reason, wait) = match self.try_once(&url, &password).await {
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Passing { reason, wait }) => (reason, wait),
+            };
+            if tries > self.retries {
                 let tries = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
-                ScheduleError::NoAnswer { url: url.to_string(), tries, reason }
+                return Err(ScheduleError::NoAnswer { url: url.to_string(), tries, reason });
             }
-        })
+            let delay = backoff.next_pause().max(wait.unwrap_or_default());
+            tracing::warn!(%url, "the scheduling service did not answer: {reason}; next try in {delay:.1?}");
+            tokio::time::sleep(delay).await;
+        }
     }
 
     async fn try_once(&self, url: &Url, password: &SecretString) -> Result<Answer, Failure> {

@@ -184,15 +184,8 @@ impl Syncs {
             match pair {
                 None => {}
                 Some(Ok(pair)) => wanted.push((pair, true)),
-                Some(Err(
-                    error @ (SyncError::Path { .. }
-                    | SyncError::Taken { .. }
-                    | SyncError::Held { .. }
-                    | SyncError::NotMade { .. }),
-                )) => {
-                    let why = error.to_string();
-                    let prefix = format!("pair {}: ", settings.name);
-                    held.push((settings.name.clone(), why.strip_prefix(&prefix).unwrap_or(&why).to_owned()));
+                Some(Err(SyncError::Pair { problem, .. })) => {
+                    held.push((settings.name.clone(), problem.to_string()));
                 }
                 Some(Err(error)) => return Err(error),
             }

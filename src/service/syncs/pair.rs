@@ -4,7 +4,7 @@ use super::PairEvent;
 use super::pair_status::PairStatus;
 use super::source_state::{SourceState, follow};
 use crate::config::SyncOn;
-use crate::domain::StepStatus;
+use crate::domain::{Backoff, StepStatus};
 use crate::sync::events::{self, Follower};
 use crate::sync::manifest::{FileState, Limit, ManifestError, PairId, PairRow};
 use crate::sync::walk::{Filters, Tree};
@@ -50,7 +50,8 @@ struct PairSchedule {
     quiet_at: Option<Timestamp>,
     /// After a failure, no run begins earlier
     rest_until: Option<Timestamp>,
-    failures: u32,
+    /// After failures; none after a run that has ended well
+    backoff: Option<Backoff>,
     /// When the next clean-up is due
     clean_at: Option<Timestamp>,
     last_run: Option<Timestamp>,
@@ -91,7 +92,7 @@ impl PairRunner {
             follows,
             quiet_at: None,
             rest_until: None,
-            failures: 0,
+            backoff: None,
             clean_at: None,
             last_run: None,
         };
@@ -199,7 +200,7 @@ impl PairRunner {
             }
             wake.push(due);
         }
-        let once_more = !present && plan.last_run.is_none() || plan.failures > 0;
+        let once_more = !present && plan.last_run.is_none() || plan.backoff.is_some();
         if once_more && !plan.follows && self.runs_by_itself() {
             return Ok(Some(Next::Run { walk: true }));
         }
@@ -275,7 +276,7 @@ impl PairRunner {
                 plan.quiet_at = ended.waiting_until;
                 match &ended.result {
                     RunResult::Done => {
-                        (plan.failures, plan.rest_until) = (0, None);
+                        (plan.backoff, plan.rest_until) = (None, None);
                         let last = reports.borrow().clone();
                         if ended.sent + ended.present > 0 || !ended.remarks.is_empty() {
                             self.show_end(last, ended.sentence());
@@ -283,7 +284,9 @@ impl PairRunner {
                     }
                     // The next status is computed at once.
                     RunResult::Stopped | RunResult::Left => {}
-                    RunResult::Failed(why) | RunResult::Away(why) => self.failed(plan, why.clone()),
+                    RunResult::Failed(failure) | RunResult::Away(failure) => {
+                        self.failed(plan, failure.message.clone());
+                    }
                 }
             }
             Err(SyncError::Lock(error)) => {
@@ -298,8 +301,8 @@ impl PairRunner {
 
     /// Pauses the pair, longer after each failure. Other pairs are not affected.
     fn failed(&mut self, plan: &mut PairSchedule, why: String) {
-        let rest = FIRST_REST.saturating_mul(1 << plan.failures.min(10)).min(LONGEST_REST);
-        plan.failures += 1;
+        let backoff = plan.backoff.get_or_insert(Backoff::new(FIRST_REST, LONGEST_REST));
+        let rest = backoff.next_pause();
         let until = Timestamp::now().saturating_add(SignedDuration::try_from(rest).unwrap_or_default());
         plan.rest_until = until.ok();
         tracing::error!(pair = self.pair.title(), "{why}; trying again in {} s", rest.as_secs());

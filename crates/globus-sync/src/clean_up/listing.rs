@@ -1,7 +1,7 @@
 //! What Globus shows of a directory at this moment, at both ends.
 
 use super::super::manifest::{FileRow, Place, SentBetween};
-use super::super::transfer::{Halt, Run, with_slash};
+use super::super::transfer::{Run, RunAborted, with_slash};
 use super::{Group, Known};
 use globus_transfer_client::{ErrorKind, FileEntry};
 use jiff::{SignedDuration, Timestamp};
@@ -20,7 +20,7 @@ pub(crate) type Shown = Result<Option<HashMap<String, FileEntry>>, String>;
 
 impl Run<'_> {
     /// Lists a directory below the pair's top.
-    pub(crate) async fn shown(&mut self, place: &Place, directory: &Path) -> Result<Shown, Halt> {
+    pub(crate) async fn shown(&mut self, place: &Place, directory: &Path) -> Result<Shown, RunAborted> {
         let mut path = with_slash(&place.path);
         match directory.to_str() {
             Some("") => {}
@@ -58,7 +58,7 @@ impl Run<'_> {
         &mut self,
         group: Group,
         known: &Known,
-    ) -> Result<(Vec<FileRow>, Vec<(PathBuf, String)>), Halt> {
+    ) -> Result<(Vec<FileRow>, Vec<(PathBuf, String)>), RunAborted> {
         let pair = &self.pair.row.pair;
         let (source, destination) = (pair.source.clone(), pair.destination.clone());
         let at_source = self.shown(&source, &group.directory).await?;

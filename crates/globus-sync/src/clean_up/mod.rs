@@ -15,7 +15,9 @@ use super::manifest::{
     FileRow, FileState, NewRemoval, RemovalEnd, RemovalRow, SentBetween, TaskNumber, unblocked,
 };
 use super::openat::SourceDirectory;
-use super::transfer::{Control, Engine, Error, Halt, Options, Progress, Run, SyncReport, SyncState, amount};
+use super::transfer::{
+    Control, Engine, Error, FailureCause, Options, Progress, Run, RunAborted, SyncReport, SyncState, amount,
+};
 use crate::CleanUp;
 use crate::Pair;
 use jiff::{SignedDuration, Timestamp};
@@ -105,10 +107,10 @@ impl Engine {
         };
         match done.await {
             Ok(report) => Ok(report),
-            Err(Halt::Error(error)) => Err(error),
-            Err(Halt::Away(why)) => Err(Error::Away(why)),
-            Err(Halt::Failed(why)) => Err(Error::Failed(why)),
-            Err(Halt::Stopped | Halt::Left) => Err(Error::Failed("stopped".to_owned())),
+            Err(RunAborted::Error(error)) => Err(error),
+            Err(RunAborted::Away(failure)) => Err(Error::Away(failure.message)),
+            Err(RunAborted::Failed(failure)) => Err(Error::Failed(failure.message)),
+            Err(RunAborted::Stopped | RunAborted::Left) => Err(Error::Failed("stopped".to_owned())),
         }
     }
 }
@@ -154,11 +156,11 @@ impl Reasons {
 
 impl Run<'_> {
     /// Clean-up at the end of a run.
-    pub(super) async fn clean_up(&mut self, settings: &CleanUp) -> Result<CleanUpReport, Halt> {
+    pub(super) async fn clean_up(&mut self, settings: &CleanUp) -> Result<CleanUpReport, RunAborted> {
         self.remove_what_may_go(settings, false, &mut |_| {}).await
     }
 
-    async fn known(&self) -> Result<Known, Halt> {
+    async fn known(&self) -> Result<Known, RunAborted> {
         let (manifest, pair) = (self.engine.manifest(), self.pair.row.id);
         Ok(Known {
             tasks: manifest.sent_between(pair).await?,
@@ -171,7 +173,7 @@ impl Run<'_> {
         settings: &CleanUp,
         dry_run: bool,
         on_removal: OnRemoval<'_>,
-    ) -> Result<CleanUpReport, Halt> {
+    ) -> Result<CleanUpReport, RunAborted> {
         let mut report = CleanUpReport { dry_run, ..CleanUpReport::default() };
         let local = self.pair.local.clone();
         if !dry_run {
@@ -231,10 +233,11 @@ impl Run<'_> {
     }
 
     /// The free space, where it is more than the mark.
-    fn enough_free(&self, settings: &CleanUp) -> Result<Option<u64>, Halt> {
+    fn enough_free(&self, settings: &CleanUp) -> Result<Option<u64>, RunAborted> {
         let (Some(below), Some(source)) = (settings.below, &self.pair.local) else { return Ok(None) };
         let space = source.open().and_then(|top| Ok(rustix::fs::fstatvfs(top)?)).map_err(|error| {
-            Halt::Failed(format!("can't tell the free space of {}: {error}", source.path().display()))
+            let message = format!("can't tell the free space of {}: {error}", source.path().display());
+            RunAborted::failed(FailureCause::Source, message)
         })?;
         let free = space.f_bavail.saturating_mul(space.f_frsize);
         Ok((free >= below).then_some(free))
@@ -247,7 +250,7 @@ impl Run<'_> {
         judged: u64,
         settings: &CleanUp,
         reasons: &mut Reasons,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), RunAborted> {
         let counts = self.engine.manifest().counts(self.pair.row.id).await?;
         let sent = counts.files(FileState::Sent).saturating_sub(judged);
         reasons.add(
@@ -269,18 +272,18 @@ impl Run<'_> {
     }
 
     /// Removals that were written down when beamshare was killed: gone, or still there.
-    async fn find_out_about_killed_removals(&mut self) -> Result<(), Halt> {
+    async fn find_out_about_killed_removals(&mut self) -> Result<(), RunAborted> {
         let rows = self.engine.manifest().unfinished_removals(self.pair.row.id).await?;
         let rows: Vec<RemovalRow> = rows.into_iter().filter(|row| row.task.is_none()).collect();
         let Some(top) = self.pair.local.clone().filter(|_| !rows.is_empty()) else { return Ok(()) };
         let ends = unblocked(move || {
-            let top = local::Top::open(&top).map_err(Halt::Failed)?;
+            let top = local::Top::open(&top).map_err(|why| RunAborted::failed(FailureCause::Source, why))?;
             let end = |row: &RemovalRow| match top.is_gone(&row.path) {
                 Ok(true) => RemovalEnd::Removed,
                 Ok(false) => RemovalEnd::Kept("beamshare was ended before it was removed".to_owned()),
                 Err(why) => RemovalEnd::Kept(why),
             };
-            Ok::<_, Halt>(rows.iter().map(|row| (row.number, end(row))).collect())
+            Ok::<_, RunAborted>(rows.iter().map(|row| (row.number, end(row))).collect())
         })
         .await?;
         self.engine.manifest().end_removals(self.pair.row.id, ends).await?;
@@ -295,7 +298,7 @@ impl Run<'_> {
         report: &mut CleanUpReport,
         reasons: &mut Reasons,
         on_removal: OnRemoval<'_>,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), RunAborted> {
         let directory = group.directory.clone();
         let (files, stay) = self.confirmed(group, known).await?;
         reasons.add_all(stay);

@@ -5,7 +5,7 @@ use super::super::manifest::{
     End, FileRow, FileState, NewRemoval, NewTask, RemovalEnd, RemovalRow, Rest, TaskNumber, TaskRow,
     TaskState,
 };
-use super::super::transfer::{Halt, Run, SyncState, with_slash};
+use super::super::transfer::{FailureCause, Run, RunAborted, SyncState, with_slash};
 use super::listing::{Shown, seconds_of};
 use super::{CleanUpReport, Group, Known, OnRemoval, Reasons, by_directory};
 use globus_transfer_client::DeleteTask;
@@ -43,7 +43,7 @@ impl Run<'_> {
         report: &mut CleanUpReport,
         reasons: &mut Reasons,
         on_removal: OnRemoval<'_>,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), RunAborted> {
         let mut go = vec![];
         for group in groups {
             let (files, stay) = self.confirmed(group, known).await?;
@@ -65,7 +65,8 @@ impl Run<'_> {
         let source = &self.pair.row.pair.source;
         let label = self.pair.settings.label_for("clean-up");
         let request = Request { collection: source.collection, top: with_slash(&source.path), label };
-        let request = serde_json::to_value(request).map_err(|error| Halt::Failed(error.to_string()))?;
+        let request = serde_json::to_value(request)
+            .map_err(|error| RunAborted::failed(FailureCause::Manifest, error.to_string()))?;
         let task = NewTask { submission_id, request, verified: false };
         let (task, rows) = self.engine.manifest().begin_removal(self.pair.row.id, go, Some(task)).await?;
         let Some(task) = task else { return Ok(()) };
@@ -84,7 +85,7 @@ impl Run<'_> {
     /// A deletion that a killed run left behind. It is handed in again, under its own id, only if clean-up is
     /// still on, the pair isn't stopped, and every file is gone or as it was at both ends: it may never have
     /// reached Globus, and would only begin now.
-    pub(crate) async fn finish_deletion(&mut self, task: TaskRow) -> Result<(), Halt> {
+    pub(crate) async fn finish_deletion(&mut self, task: TaskRow) -> Result<(), RunAborted> {
         let rows = self.engine.manifest().unfinished_removals(self.pair.row.id).await?;
         let rows: Vec<RemovalRow> = rows.into_iter().filter(|row| row.task == Some(task.number)).collect();
         if task.task_id.is_none() {
@@ -106,7 +107,7 @@ impl Run<'_> {
     }
 
     /// Whether both ends show each file as it was sent, but for those that are gone at the source.
-    async fn still_may_go(&mut self, rows: &[RemovalRow]) -> Result<bool, Halt> {
+    async fn still_may_go(&mut self, rows: &[RemovalRow]) -> Result<bool, RunAborted> {
         let known = self.known().await?;
         let mut there = vec![];
         for (row, state) in rows.iter().zip(self.states(rows).await?) {
@@ -135,7 +136,7 @@ impl Run<'_> {
         &mut self,
         task: TaskRow,
         rows: Vec<RemovalRow>,
-    ) -> Result<Vec<(RemovalRow, RemovalEnd)>, Halt> {
+    ) -> Result<Vec<(RemovalRow, RemovalEnd)>, RunAborted> {
         let request: Request = match serde_json::from_value(task.request.clone()) {
             Ok(request) => request,
             Err(error) => {
@@ -171,7 +172,7 @@ impl Run<'_> {
             }
         };
         let (state, words) = match self.follow(id, None).await? {
-            Some(outcome) => (outcome.state, outcome.words),
+            Some(outcome) => (outcome.state, outcome.failure.map(|failure| failure.message)),
             None => (TaskState::Failed, Some(format!("Globus does not know the task {id} any more"))),
         };
         self.end_deletion(task.number, state, rows, words).await
@@ -184,7 +185,7 @@ impl Run<'_> {
         state: TaskState,
         rows: Vec<RemovalRow>,
         words: Option<String>,
-    ) -> Result<Vec<(RemovalRow, RemovalEnd)>, Halt> {
+    ) -> Result<Vec<(RemovalRow, RemovalEnd)>, RunAborted> {
         let states = self.states(&rows).await?;
         let why = words.clone().unwrap_or_else(|| "Globus did not remove it".to_owned());
         let end = |state| match state {
@@ -200,7 +201,7 @@ impl Run<'_> {
     }
 
     /// How files stand at the source now, in the order of the rows.
-    async fn states(&mut self, rows: &[RemovalRow]) -> Result<Vec<Result<There, String>>, Halt> {
+    async fn states(&mut self, rows: &[RemovalRow]) -> Result<Vec<Result<There, String>>, RunAborted> {
         let source = self.pair.row.pair.source.clone();
         let mut listed: HashMap<PathBuf, Shown> = HashMap::new();
         let mut states = vec![];

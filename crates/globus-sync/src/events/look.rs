@@ -67,7 +67,7 @@ pub(super) fn look(
         }
         comparison.paths(&found)?;
     }
-    Ok(Inspection { changes: comparison.tallied(), directories })
+    Ok(Inspection { changes: comparison.changes(), directories })
 }
 
 /// What stands at a path; the inode is added to `linked` where the file has other names. The parent that was

@@ -213,15 +213,15 @@ impl Follower {
         let (manifest, pair, tree, paths) =
             (self.manifest.clone(), self.pair, self.tree.clone(), self.pending.clone());
         let looked = super::manifest::unblocked(move || look::look(&manifest, pair, &tree, paths)).await?;
-        let mut tallied = looked.changes;
+        let mut changes = looked.changes;
         if !looked.directories.is_empty() {
             let report =
                 walk::part(&self.manifest, self.pair, &self.tree, looked.directories, self.watch()).await?;
-            tallied += report.tallied;
+            changes += report.changes;
             self.check_watches();
         }
         self.pending.clear();
-        Ok(tallied)
+        Ok(changes)
     }
 
     fn watch(&self) -> Before {

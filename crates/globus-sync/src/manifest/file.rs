@@ -1,4 +1,3 @@
-use super::task::UnderWay;
 use super::{Manifest, ManifestError, PairId, TaskNumber, out_of_range};
 use crate::walk::{Kind, Stat};
 use jiff::Timestamp;
@@ -246,8 +245,7 @@ impl Manifest {
     /// # Errors
     /// [`ManifestError::TaskUnderWay`] while a task has not ended.
     pub async fn reset(&self, pair: PairId) -> Result<(), ManifestError> {
-        self.write(move |transaction| {
-            UnderWay::check(transaction, pair)?;
+        self.write_without_task(pair, move |transaction| {
             for sql in [
                 "DELETE FROM file WHERE directory IN (SELECT id FROM directory WHERE pair = ?1)",
                 "DELETE FROM directory WHERE pair = ?1",

@@ -13,16 +13,21 @@
 //! any may read.
 
 mod compare;
+mod directories;
 mod file;
 mod pair;
+mod pass;
 mod removal;
 mod task;
+mod task_end;
+mod words;
 
 pub use compare::{ChangeCounts, Comparison, Found};
 pub use file::{Counts, FileRow, FileState, Limit, Ready, Unsendable};
 pub use pair::{NewPair, PairId, PairRow, Place};
 pub use removal::{Cursor, Deletable, NewRemoval, RemovalEnd, RemovalNumber, RemovalRow, SentBetween};
-pub use task::{End, NewTask, Rest, TaskDirectory, TaskFile, TaskKind, TaskNumber, TaskRow, TaskState};
+pub use task::{NewTask, TaskDirectory, TaskFile, TaskKind, TaskNumber, TaskRow, TaskState};
+pub use task_end::{End, Rest};
 
 use jiff::Timestamp;
 use rusqlite::types::{FromSqlError, Type};
@@ -79,7 +84,8 @@ pub enum ManifestError {
         source: rusqlite::Error,
     },
     /// The pair has a task that has not ended
-    #[error("manifest {}: the pair has a task under way (number {}); wait for its end, or stop it", path.display(), task.0)]
+    #[error("manifest {}: the pair has a task under way (number {}); wait for its end, or stop it",
+             path.display(), task.0)]
     TaskUnderWay {
         /// The file
         path: PathBuf,
@@ -89,8 +95,8 @@ pub enum ManifestError {
 }
 
 impl ManifestError {
-    /// Whether it can be otherwise a moment later: a full disk or a busy file passes.
-    pub fn can_pass(&self) -> bool {
+    /// Whether a later attempt can succeed: a full disk or a busy file passes.
+    pub fn is_transient(&self) -> bool {
         match self {
             ManifestError::File { .. } | ManifestError::TaskUnderWay { .. } => true,
             ManifestError::Newer { .. } => false,
@@ -189,18 +195,20 @@ impl Manifest {
             }
             done
         })()
-        .map_err(|source| self.sql(source))
+        .map_err(|source| ManifestError::Sql { path: self.path.to_path_buf(), source })
     }
 
-    fn sql(&self, source: rusqlite::Error) -> ManifestError {
-        match source {
-            rusqlite::Error::FromSqlConversionFailure(_, _, inner) if inner.is::<task::UnderWay>() => {
-                let task =
-                    inner.downcast_ref::<task::UnderWay>().map_or(TaskNumber(0), |under_way| under_way.0);
-                ManifestError::TaskUnderWay { path: self.path.to_path_buf(), task }
-            }
-            source => ManifestError::Sql { path: self.path.to_path_buf(), source },
-        }
+    /// As [`write`](Self::write), where the pair must have no task that has not ended.
+    async fn write_without_task<T: Send + 'static>(
+        &self,
+        pair: PairId,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, ManifestError> {
+        let done = self.write(move |transaction| match task::under_way(transaction, pair)? {
+            Some(task) => Ok(Err(task)),
+            None => write(transaction).map(Ok),
+        });
+        done.await?.map_err(|task| ManifestError::TaskUnderWay { path: self.path.to_path_buf(), task })
     }
 }
 

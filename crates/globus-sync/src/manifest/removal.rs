@@ -1,5 +1,6 @@
+use super::directories::Directories;
 use super::file::{Tally, joined, read_file, split};
-use super::task::{self, Directories};
+use super::task;
 use super::{
     FileRow, FileState, Manifest, ManifestError, NewTask, PairId, TaskKind, TaskNumber, TaskRow, moment, now,
     parsed, some_parsed,
@@ -224,7 +225,8 @@ impl Manifest {
         files: Vec<NewRemoval>,
         task: Option<NewTask>,
     ) -> Result<(Option<TaskRow>, Vec<RemovalRow>), ManifestError> {
-        self.write(move |transaction| {
+        let is_task = task.is_some();
+        let write = move |transaction: &Transaction<'_>| {
             let number = match &task {
                 Some(task) => Some(task::insert(transaction, pair, TaskKind::Delete, task)?),
                 None => None,
@@ -268,8 +270,8 @@ impl Manifest {
                 params![number.0, removals.len() as i64, bytes as i64],
             )?;
             Ok((task::find(transaction, number)?, removals))
-        })
-        .await
+        };
+        if is_task { self.write_without_task(pair, write).await } else { self.write(write).await }
     }
 
     /// Writes down how removals ended; what is removed is no file of the manifest any more.

@@ -1,9 +1,10 @@
+use super::directories::{Directories, set_has_new};
 use super::file::{Tally, joined, read_stat, split};
+use super::words::words;
 use super::{FileRow, FileState, Manifest, ManifestError, PairId, conversion, now, parsed, some_parsed};
 use crate::openat::DirectoryIdentity;
 use crate::walk::Stat;
 use jiff::Timestamp;
-use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -109,30 +110,6 @@ pub struct TaskDirectory {
     pub identity: DirectoryIdentity,
 }
 
-/// How a task ended.
-#[derive(Clone, Debug)]
-pub struct End {
-    /// [`TaskState::Succeeded`], [`TaskState::Failed`] or [`TaskState::Cancelled`]
-    pub state: TaskState,
-    /// What becomes of those that [`Manifest::mark_sent`] was not told of
-    pub rest: Rest,
-    /// Faults on the way
-    pub faults: u64,
-    /// Why it failed, or what else is to be told
-    pub words: Option<String>,
-}
-
-/// What becomes of a task's files that are not in its successful transfers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rest {
-    /// To be sent again
-    New,
-    /// The destination had them already, by their sizes or times
-    Present,
-    /// The destination had them already, by their checksums
-    PresentByChecksum,
-}
-
 impl Manifest {
     /// Writes a transfer task down, before it is submitted, with those of the files that are still new and as
     /// they were read, and the directories on the way to them; the files are `sending` from now on. None
@@ -147,7 +124,7 @@ impl Manifest {
         files: Vec<FileRow>,
         directories: Vec<TaskDirectory>,
     ) -> Result<Option<(TaskRow, Vec<TaskFile>)>, ManifestError> {
-        self.write(move |transaction| {
+        self.write_without_task(pair, move |transaction| {
             let number = insert(transaction, pair, TaskKind::Transfer, &task)?;
             let (mut tally, mut with_new) = (Tally::default(), BTreeSet::new());
             let (mut taken, mut bytes) = (Vec::with_capacity(files.len()), 0_u64);
@@ -296,196 +273,21 @@ impl Manifest {
         })
         .await
     }
-
-    /// A page of the task's successful transfers, paths below the pair's top. A file that has changed since
-    /// it was submitted is new again. What is not of this task is passed over; the same page twice changes
-    /// nothing. Returns how many files are the task's.
-    pub async fn mark_sent(&self, task: TaskNumber, paths: Vec<PathBuf>) -> Result<u64, ManifestError> {
-        self.write(move |transaction| {
-            let Some(row) = find(transaction, task)? else { return Ok(0) };
-            let mut directory_of = Directories::new(transaction, row.pair)?;
-            let mut settle = Settle::new(transaction, task)?;
-            let (mut files, mut bytes) = (0_u64, 0_u64);
-            for path in paths {
-                let (directory, name) = split(&path);
-                let Some(directory) = directory_of.find(directory)? else { continue };
-                if let Some(stat) = settle.file(directory, name, FileState::Sent)? {
-                    files += 1;
-                    bytes = bytes.saturating_add(stat.size);
-                }
-            }
-            settle.tally.write(transaction, row.pair)?;
-            set_has_new(transaction, settle.directories)?;
-            transaction.execute(
-                "UPDATE task SET files_sent = files_sent + ?2, bytes_sent = bytes_sent + ?3 WHERE number = ?1",
-                params![task.0, files as i64, bytes as i64],
-            )?;
-            Ok(files)
-        })
-        .await
-    }
-
-    /// Files of the task that the service could not read, paths below the pair's top: they are new again,
-    /// whatever becomes of the rest. Returns how many are the task's.
-    pub async fn mark_skipped(&self, task: TaskNumber, paths: Vec<PathBuf>) -> Result<u64, ManifestError> {
-        self.write(move |transaction| {
-            let Some(row) = find(transaction, task)? else { return Ok(0) };
-            let mut directory_of = Directories::new(transaction, row.pair)?;
-            let mut settle = Settle::new(transaction, task)?;
-            let mut files = 0;
-            for path in paths {
-                let (directory, name) = split(&path);
-                let Some(directory) = directory_of.find(directory)? else { continue };
-                files += u64::from(settle.file(directory, name, FileState::New)?.is_some());
-            }
-            settle.tally.write(transaction, row.pair)?;
-            set_has_new(transaction, settle.directories)?;
-            Ok(files)
-        })
-        .await
-    }
-
-    /// Ends a task: the files that were not marked as sent become what `rest` says, or new where they have
-    /// changed. Ending it again changes nothing.
-    pub async fn end_task(&self, task: TaskNumber, end: End) -> Result<(), ManifestError> {
-        self.write(move |transaction| {
-            let Some(row) = find(transaction, task)?.filter(|row| row.ended_at.is_none()) else {
-                return Ok(());
-            };
-            let mut settle = Settle::new(transaction, task)?;
-            let rest = match end.rest {
-                Rest::New => FileState::New,
-                Rest::Present | Rest::PresentByChecksum => FileState::Present,
-            };
-            settle.by_checksum = row.verified && end.rest == Rest::PresentByChecksum;
-            let files: Vec<(i64, Vec<u8>)> = transaction
-                .prepare_cached("SELECT directory, name FROM task_file WHERE task = ?1")?
-                .query_map([task.0], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<rusqlite::Result<_>>()?;
-            for (directory, name) in files {
-                settle.file(directory, &name, rest)?;
-            }
-            settle.tally.write(transaction, row.pair)?;
-            set_has_new(transaction, settle.directories)?;
-            transaction.execute("DELETE FROM task_file WHERE task = ?1", [task.0])?;
-            transaction.execute("DELETE FROM task_directory WHERE task = ?1", [task.0])?;
-            let now = now();
-            transaction.execute(
-                "UPDATE task SET state = ?2, ended_at = ?3, faults = ?4, words = ?5 WHERE number = ?1",
-                params![task.0, end.state.word(), now, end.faults as i64, end.words],
-            )?;
-            if end.state == TaskState::Succeeded && row.kind == TaskKind::Transfer {
-                transaction.execute(
-                    "UPDATE pair SET first_success_at = coalesce(first_success_at, ?2), last_success_at = \
-                     ?2 WHERE id = ?1",
-                    params![row.pair.0, now],
-                )?;
-            }
-            Ok(())
-        })
-        .await
-    }
 }
 
-/// Brings files of a task that is ending into their next state.
-struct Settle<'t> {
-    task: TaskNumber,
-    read: rusqlite::CachedStatement<'t>,
-    write: rusqlite::CachedStatement<'t>,
-    remove: rusqlite::CachedStatement<'t>,
-    tally: Tally,
-    directories: BTreeSet<i64>,
-    /// What the destination had already has the same checksum
-    by_checksum: bool,
+/// The pair's task that has not ended.
+pub(super) fn under_way(transaction: &Transaction<'_>, pair: PairId) -> rusqlite::Result<Option<TaskNumber>> {
+    let sql = "SELECT number FROM task WHERE pair = ?1 AND ended_at IS NULL";
+    transaction.query_row(sql, [pair.0], |row| row.get(0).map(TaskNumber)).optional()
 }
 
-impl<'t> Settle<'t> {
-    fn new(transaction: &'t Transaction<'_>, task: TaskNumber) -> rusqlite::Result<Self> {
-        Ok(Settle {
-            task,
-            by_checksum: false,
-            read: transaction.prepare_cached(
-                "SELECT file.size, file.mtime, file.ctime, file.inode, was.size, was.mtime, was.ctime, \
-                 was.inode, file.gone IS NOT NULL, file.sent_by IS NOT NULL \
-                 FROM task_file AS was JOIN file USING (directory, name) \
-                 WHERE was.task = ?1 AND directory = ?2 AND name = ?3 AND file.state = 1",
-            )?,
-            write: transaction.prepare_cached(
-                "UPDATE file SET state = ?3, task = CASE WHEN ?4 THEN sent_by ELSE task END, \
-                 sent_by = CASE ?3 WHEN 2 THEN CASE WHEN ?4 THEN sent_by \
-                 ELSE (SELECT number FROM task WHERE number = file.task AND verified) END WHEN 0 THEN \
-                 sent_by END WHERE directory = ?1 AND name = ?2",
-            )?,
-            remove: transaction.prepare_cached("DELETE FROM file WHERE directory = ?1 AND name = ?2")?,
-            tally: Tally::default(),
-            directories: BTreeSet::new(),
-        })
-    }
-
-    /// What the file was when it was submitted, where it is still the task's.
-    fn file(&mut self, directory: i64, name: &[u8], next: FileState) -> rusqlite::Result<Option<Stat>> {
-        let found = self
-            .read
-            .query_row(params![self.task.0, directory, name], |row| {
-                Ok((read_stat(row, 0)?, read_stat(row, 4)?, row.get::<_, bool>(8)?, row.get::<_, bool>(9)?))
-            })
-            .optional()?;
-        let Some((is, was, gone, was_sent)) = found else { return Ok(None) };
-        let next = if is == was { next } else { FileState::New };
-        // Sent before, and only the ctime has changed since: it is what was sent.
-        let still_sent = next == FileState::Present && was_sent && self.by_checksum;
-        let next = if still_sent { FileState::Sent } else { next };
-        if !gone {
-            self.tally.take(FileState::Sending, is.size);
-        }
-        match (next, gone) {
-            (FileState::New, true) => drop(self.remove.execute(params![directory, name])?),
-            _ => {
-                self.write.execute(params![directory, name, next, still_sent])?;
-                if !gone {
-                    self.tally.add(next, is.size);
-                }
-                if next == FileState::New {
-                    self.directories.insert(directory);
-                }
-            }
-        }
-        Ok(Some(was))
-    }
-}
-
-/// The pair has a task that has not ended.
-#[derive(Debug, thiserror::Error)]
-#[error("task {} is under way", .0.0)]
-pub(super) struct UnderWay(pub(super) TaskNumber);
-
-impl UnderWay {
-    /// Fails where there is one.
-    pub(super) fn check(transaction: &Transaction<'_>, pair: PairId) -> rusqlite::Result<()> {
-        let number = transaction
-            .query_row("SELECT number FROM task WHERE pair = ?1 AND ended_at IS NULL", [pair.0], |row| {
-                row.get(0)
-            })
-            .optional()?;
-        match number {
-            None => Ok(()),
-            Some(number) => Err(rusqlite::Error::FromSqlConversionFailure(
-                0,
-                Type::Integer,
-                Box::new(UnderWay(TaskNumber(number))),
-            )),
-        }
-    }
-}
-
-/// Writes a task down; its files come after it.
+/// Records a task; its files follow.
 pub(super) fn insert(
     transaction: &Transaction<'_>,
     pair: PairId,
     kind: TaskKind,
     task: &NewTask,
 ) -> rusqlite::Result<TaskNumber> {
-    UnderWay::check(transaction, pair)?;
     transaction.execute(
         "INSERT INTO task (pair, kind, submission_id, state, request, verified, files, bytes, begun_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7)",
@@ -507,49 +309,6 @@ pub(super) fn find(transaction: &Transaction<'_>, task: TaskNumber) -> rusqlite:
         .prepare_cached("SELECT * FROM task WHERE number = ?1")?
         .query_row([task.0], read_task)
         .optional()
-}
-
-/// Says anew which of these directories hold new files.
-fn set_has_new(transaction: &Transaction<'_>, directories: BTreeSet<i64>) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare_cached(
-        "UPDATE directory SET has_new = EXISTS (SELECT 1 FROM file WHERE directory = ?1 AND state = 0) \
-         WHERE id = ?1",
-    )?;
-    for directory in directories {
-        statement.execute([directory])?;
-    }
-    Ok(())
-}
-
-/// The numbers of a pair's directories. Files come directory by directory, so the last one is often the next
-/// one.
-pub(super) struct Directories<'t> {
-    pair: PairId,
-    find: rusqlite::CachedStatement<'t>,
-    last: Option<(Vec<u8>, Option<i64>)>,
-}
-
-impl<'t> Directories<'t> {
-    pub(super) fn new(transaction: &'t Transaction<'_>, pair: PairId) -> rusqlite::Result<Self> {
-        let find = transaction.prepare_cached("SELECT id FROM directory WHERE pair = ?1 AND path = ?2")?;
-        Ok(Directories { pair, find, last: None })
-    }
-
-    /// To be called when a directory was added or removed.
-    pub(super) fn forget(&mut self) {
-        self.last = None;
-    }
-
-    pub(super) fn find(&mut self, path: &[u8]) -> rusqlite::Result<Option<i64>> {
-        if let Some((last, id)) = &self.last
-            && last == path
-        {
-            return Ok(*id);
-        }
-        let id = self.find.query_row(params![self.pair.0, path], |row| row.get(0)).optional()?;
-        self.last = Some((path.to_owned(), id));
-        Ok(id)
-    }
 }
 
 fn read_task(row: &Row<'_>) -> rusqlite::Result<TaskRow> {
@@ -575,29 +334,6 @@ fn read_task(row: &Row<'_>) -> rusqlite::Result<TaskRow> {
         words: row.get("words")?,
         recall_submission_id: some_parsed(row, "recall_submission_id")?,
     })
-}
-
-/// A word of the tables that this program doesn't know.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is none of the words that this beamshare knows")]
-pub struct UnknownWord(String);
-
-macro_rules! words {
-    ($type:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
-        impl $type {
-            /// The word in the table and in messages.
-            pub const fn word(self) -> &'static str {
-                match self { $($type::$variant => $word),+ }
-            }
-        }
-
-        impl std::str::FromStr for $type {
-            type Err = UnknownWord;
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                match text { $($word => Ok($type::$variant),)+ _ => Err(UnknownWord(text.to_owned())) }
-            }
-        }
-    };
 }
 
 words!(TaskKind { Transfer = "transfer", Delete = "delete" });

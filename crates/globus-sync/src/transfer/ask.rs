@@ -1,12 +1,16 @@
 //! Asking Globus: what passes is tried again, and whoever follows the run sees it.
 
-use super::report::{Halt, SyncState};
+use super::report::{FailureCause, RunAborted, RunFailure, SyncState};
 use super::run_pair::Run;
-use backon::{BackoffBuilder, ExponentialBuilder};
 use globus_transfer_client as globus;
+use globus_transfer_client::RetryPolicy;
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// The pauses between attempts, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 impl Run<'_> {
     /// What Globus answers. Failures that can pass are tried again, until `patience` is over; the wait ends
@@ -16,7 +20,7 @@ impl Run<'_> {
     pub(crate) async fn ask<T, F: Future<Output = globus::Result<T>>>(
         &mut self,
         mut call: impl FnMut() -> F,
-    ) -> Result<Result<T, globus::Error>, Halt> {
+    ) -> Result<Result<T, globus::Error>, RunAborted> {
         let began = Instant::now();
         let mut pauses = pauses();
         loop {
@@ -26,9 +30,10 @@ impl Run<'_> {
                 Err(error) => error,
             };
             let explained = self.engine.explain(&error);
-            let pause = error.retry_after().or_else(|| pauses.next()).unwrap_or(Duration::from_secs(60));
+            let pause = error.retry_after().or_else(|| pauses.next()).unwrap_or(LONGEST_PAUSE);
             if began.elapsed() + pause > self.options.patience {
-                return Err(Halt::Away(format!("{explained}. The next run goes on")));
+                let message = format!("{explained}. The next run continues");
+                return Err(RunAborted::Away(RunFailure::new(FailureCause::Unreachable, message)));
             }
             tracing::warn!(pair = self.name(), "{explained}; tried again in {pause:.0?}");
             self.progress
@@ -38,22 +43,18 @@ impl Run<'_> {
     }
 
     /// Waits, unless somebody interferes.
-    pub(super) async fn pause(&mut self, pause: Duration) -> Result<(), Halt> {
+    pub(super) async fn pause(&mut self, pause: Duration) -> Result<(), RunAborted> {
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
             () = self.control.interfered() => {
-                Err(if self.control.is_stopped() { Halt::Stopped } else { Halt::Left })
+                Err(if self.control.is_stopped() { RunAborted::Stopped } else { RunAborted::Left })
             }
         }
     }
 }
 
+/// The client does not retry by itself here, since each pause is shown and can be ended by an operator.
 fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(Duration::from_secs(60))
-        .with_factor(2.0)
-        .with_jitter()
-        .without_max_times()
-        .build()
+    let policy = RetryPolicy::default().max_retries(usize::MAX).min_wait(FIRST_PAUSE).max_wait(LONGEST_PAUSE);
+    policy.delays()
 }

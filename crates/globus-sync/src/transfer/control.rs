@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Wish {
+enum ControlState {
     #[default]
     Go,
     Finish,
@@ -13,38 +13,38 @@ enum Wish {
 
 /// The side of whoever started the run; see [`controls`]. Dropping it lets the run go on by itself.
 #[derive(Clone, Debug)]
-pub struct Controller(watch::Sender<Wish>);
+pub struct Controller(watch::Sender<ControlState>);
 
 /// The run's side.
 #[derive(Clone, Debug)]
-pub struct Control(watch::Receiver<Wish>);
+pub struct Control(watch::Receiver<ControlState>);
 
 /// The two sides of one run's control.
 pub fn controls() -> (Controller, Control) {
-    let (sender, receiver) = watch::channel(Wish::Go);
+    let (sender, receiver) = watch::channel(ControlState::Go);
     (Controller(sender), Control(receiver))
 }
 
 impl Controller {
     /// Stops the run for good: its task is cancelled, and nothing starts again until a run by hand.
     pub fn stop(&self) {
-        self.0.send_replace(Wish::Stop);
+        self.0.send_replace(ControlState::Stop);
     }
 
     /// Lets no further task begin: the run ends as left when its present task has ended.
     pub fn finish(&self) {
-        self.0.send_if_modified(|wish| {
-            let goes = *wish == Wish::Go;
-            *wish = if goes { Wish::Finish } else { *wish };
+        self.0.send_if_modified(|state| {
+            let goes = *state == ControlState::Go;
+            *state = if goes { ControlState::Finish } else { *state };
             goes
         });
     }
 
     /// Ends the following of the run: its task goes on at Globus, and the next run follows it.
     pub fn leave(&self) {
-        self.0.send_if_modified(|wish| {
-            let goes = matches!(*wish, Wish::Go | Wish::Finish);
-            *wish = if goes { Wish::Leave } else { *wish };
+        self.0.send_if_modified(|state| {
+            let goes = matches!(*state, ControlState::Go | ControlState::Finish);
+            *state = if goes { ControlState::Leave } else { *state };
             goes
         });
     }
@@ -52,17 +52,17 @@ impl Controller {
 
 impl Control {
     pub(super) fn is_stopped(&self) -> bool {
-        *self.0.borrow() == Wish::Stop
+        *self.0.borrow() == ControlState::Stop
     }
 
     /// Nothing further is to begin.
     pub(super) fn is_left(&self) -> bool {
-        matches!(*self.0.borrow(), Wish::Leave | Wish::Finish)
+        matches!(*self.0.borrow(), ControlState::Leave | ControlState::Finish)
     }
 
     /// Ends when somebody interferes, and otherwise never.
     pub(super) async fn interfered(&mut self) {
-        if self.0.wait_for(|wish| matches!(wish, Wish::Leave | Wish::Stop)).await.is_err() {
+        if self.0.wait_for(|state| matches!(state, ControlState::Leave | ControlState::Stop)).await.is_err() {
             std::future::pending::<()>().await;
         }
     }

@@ -5,7 +5,7 @@
 use super::super::manifest::{Place, TaskRow, unblocked};
 use super::super::openat::DirectoryIdentity;
 use super::inspection::{self, Doubt};
-use super::report::{Halt, SyncState};
+use super::report::{FailureCause, RunAborted, SyncState};
 use super::request::Request;
 use super::run_pair::Run;
 use super::task::Checksum;
@@ -74,7 +74,7 @@ impl Run<'_> {
         task: &TaskRow,
         request: &Request,
         copied: Copied<'_>,
-    ) -> Result<Foreign, Halt> {
+    ) -> Result<Foreign, RunAborted> {
         let way = self.engine.manifest().task_directories(task.number).await?;
         let source_replaced = !self.is_source_in_place(&way).await;
         let mut foreign = Foreign { source_replaced, ..Foreign::default() };
@@ -140,7 +140,7 @@ impl Run<'_> {
         &mut self,
         task: &TaskRow,
         way: HashMap<PathBuf, DirectoryIdentity>,
-    ) -> Result<BTreeMap<PathBuf, Doubt>, Halt> {
+    ) -> Result<BTreeMap<PathBuf, Doubt>, RunAborted> {
         let files = self.engine.manifest().task_files(task.number).await?;
         let Some(source) = self.pair.local.clone() else {
             let all = || files.into_iter().map(|file| (file.path, Doubt::Linked)).collect();
@@ -148,11 +148,12 @@ impl Run<'_> {
         };
         let path = source.path();
         unblocked(move || inspection::doubtful(&source, &files, &way)).await.map_err(|error| {
-            Halt::Failed(format!(
+            let message = format!(
                 "can't look at the source directory {} after a transfer: {error}; what was sent counts when \
                  that works again",
                 path.display()
-            ))
+            );
+            RunAborted::failed(FailureCause::Source, message)
         })
     }
 
@@ -170,7 +171,7 @@ impl Run<'_> {
         task: &TaskRow,
         request: &Request,
         files: &[PathBuf],
-    ) -> Result<(), Halt> {
+    ) -> Result<(), RunAborted> {
         let (collection, top) = request.destination.clone();
         let place = Place { collection, path: top.clone() };
         self.progress
@@ -194,12 +195,13 @@ impl Run<'_> {
         if !self.any_is_there(&place, files).await? {
             return Ok(());
         }
-        Err(Halt::Failed(format!(
+        let message = format!(
             "{} files below {top} on collection {collection} may be another group's and can't be removed \
              (e.g. {:?}); remove them by hand, or let the account do it. Nothing more is sent until then",
             files.len(),
             files[0]
-        )))
+        );
+        Err(RunAborted::failed(FailureCause::Foreign, message))
     }
 
     async fn delete_at_destination(
@@ -208,7 +210,7 @@ impl Run<'_> {
         collection: Uuid,
         top: &str,
         files: &[PathBuf],
-    ) -> Result<(), Halt> {
+    ) -> Result<(), RunAborted> {
         let deadline = Timestamp::now().saturating_add(DEADLINE).unwrap_or(Timestamp::MAX);
         let mut delete = DeleteTask::new(collection)
             .submission_id(submission_id)
@@ -222,12 +224,12 @@ impl Run<'_> {
         let client = self.engine.client().clone();
         match self.ask(|| async { client.transfer().submit_delete(delete.clone()).await }).await? {
             Ok(submitted) => self.follow(submitted.task_id, None).await.map(|_| ()),
-            Err(error) => Err(Halt::Failed(self.engine.explain(&error))),
+            Err(error) => Err(RunAborted::Failed(self.engine.rejected(&error))),
         }
     }
 
     /// Whether the destination shows one of the files.
-    async fn any_is_there(&mut self, place: &Place, files: &[PathBuf]) -> Result<bool, Halt> {
+    async fn any_is_there(&mut self, place: &Place, files: &[PathBuf]) -> Result<bool, RunAborted> {
         let mut names: BTreeMap<&Path, Vec<&str>> = BTreeMap::new();
         for file in files {
             let name = file.file_name().and_then(|name| name.to_str());
@@ -237,7 +239,7 @@ impl Run<'_> {
             match self.shown(place, directory).await? {
                 Ok(Some(entries)) if names.iter().any(|name| entries.contains_key(*name)) => return Ok(true),
                 Ok(_) => {}
-                Err(why) => return Err(Halt::Failed(why)),
+                Err(why) => return Err(RunAborted::failed(FailureCause::Listing, why)),
             }
         }
         Ok(false)

@@ -3,7 +3,7 @@
 use super::super::manifest::{FileRow, Found, Place, TaskDirectory, unblocked};
 use super::super::walk::{self, Filters, Kind, Listing, Stat, Tree, WalkError};
 use super::inspection::{self, Inspection};
-use super::report::{Halt, SyncState};
+use super::report::{FailureCause, RunAborted, SyncState};
 use super::run_pair::Run;
 use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
@@ -15,7 +15,7 @@ const NAMES_TOLD: usize = 3;
 
 impl Run<'_> {
     /// Walks the whole source.
-    pub(super) async fn look(&mut self) -> Result<(), Halt> {
+    pub(super) async fn look(&mut self) -> Result<(), RunAborted> {
         let filters = Filters::new(&self.pair.settings.filters);
         let Some(source) = self.pair.local.clone() else { return self.look_remote(&filters).await };
         let tree = Tree { source, filters: Arc::new(filters) };
@@ -24,7 +24,9 @@ impl Run<'_> {
             Ok(report) => report,
             Err(WalkError::Manifest(error)) => return Err(error.into()),
             // A directory that the next group's tool has not made yet, a file system that is not mounted.
-            Err(error @ WalkError::Top { .. }) => return Err(Halt::Failed(error.to_string())),
+            Err(error @ WalkError::Top { .. }) => {
+                return Err(RunAborted::failed(FailureCause::Source, error.to_string()));
+            }
         };
         self.tell_unread(
             report.unread.iter().map(|unread| (unread.path.as_path(), unread.source.to_string())).collect(),
@@ -48,10 +50,10 @@ impl Run<'_> {
     }
 
     /// Lists the source collection, directory by directory.
-    async fn look_remote(&mut self, filters: &Filters) -> Result<(), Halt> {
+    async fn look_remote(&mut self, filters: &Filters) -> Result<(), RunAborted> {
         let source = self.pair.row.pair.source.clone();
         if let Some(why) = self.link_on_the_way().await? {
-            return Err(Halt::Failed(why));
+            return Err(RunAborted::failed(FailureCause::Source, why));
         }
         let mut comparison = self.engine.manifest().comparison(self.pair.row.id, Found::Walk);
         let mut directories = VecDeque::from([PathBuf::new()]);
@@ -61,14 +63,17 @@ impl Run<'_> {
             let entries = match self.shown(&source, &directory).await? {
                 Ok(Some(entries)) => entries,
                 Ok(None) if directory.as_os_str().is_empty() => {
-                    return Err(Halt::Failed(format!(
+                    let message = format!(
                         "the source {} is not there on collection {}",
                         source.path, source.collection
-                    )));
+                    );
+                    return Err(RunAborted::failed(FailureCause::Source, message));
                 }
                 // Gone since its parent was listed.
                 Ok(None) => continue,
-                Err(why) if directory.as_os_str().is_empty() => return Err(Halt::Failed(why)),
+                Err(why) if directory.as_os_str().is_empty() => {
+                    return Err(RunAborted::failed(FailureCause::Listing, why));
+                }
                 Err(why) => {
                     unread.push((directory, why));
                     continue;
@@ -116,7 +121,7 @@ impl Run<'_> {
 
     /// A component of a source on a collection that is a symbolic link below the fixed part of its path, as a
     /// sentence.
-    pub(super) async fn link_on_the_way(&mut self) -> Result<Option<String>, Halt> {
+    pub(super) async fn link_on_the_way(&mut self) -> Result<Option<String>, RunAborted> {
         let source = self.pair.row.pair.source.clone();
         let fixed = self.pair.settings.fixed_source.clone();
         let whole = super::with_slash(&source.path);
@@ -124,7 +129,7 @@ impl Run<'_> {
         for name in whole.strip_prefix(&fixed).unwrap_or_default().split_terminator('/') {
             let entries = match self.shown(&above, Path::new("")).await? {
                 Ok(entries) => entries.unwrap_or_default(),
-                Err(why) => return Err(Halt::Failed(why)),
+                Err(why) => return Err(RunAborted::failed(FailureCause::Listing, why)),
             };
             above.path = format!("{}{name}/", above.path);
             match entries.get(name) {
@@ -143,12 +148,16 @@ impl Run<'_> {
 
     /// Looks at files that are about to be sent once more: the walk can be hours ago. `None` where some have
     /// changed, which the manifest knows then.
-    pub(super) async fn look_again(&mut self, files: &[FileRow]) -> Result<Option<Vec<TaskDirectory>>, Halt> {
+    pub(super) async fn look_again(
+        &mut self,
+        files: &[FileRow],
+    ) -> Result<Option<Vec<TaskDirectory>>, RunAborted> {
         let Some(source) = self.pair.local.clone() else { return Ok(Some(vec![])) };
         let (known, path) = (files.to_vec(), source.path());
         let inspection = unblocked(move || inspection::inspect(&source, &known)).await;
         let Inspection { changed, linked, directories } = inspection.map_err(|error| {
-            Halt::Failed(format!("can't read the source directory {}: {error}", path.display()))
+            let message = format!("can't read the source directory {}: {error}", path.display());
+            RunAborted::failed(FailureCause::Source, message)
         })?;
         let held = self.hold_hard_links(linked).await?;
         if changed.is_empty() {
@@ -161,7 +170,7 @@ impl Run<'_> {
 
     /// Holds back files that have a name elsewhere, e.g. in another group's directory. True where
     /// there are some.
-    async fn hold_hard_links(&self, linked: Vec<(FileRow, u32)>) -> Result<bool, Halt> {
+    async fn hold_hard_links(&self, linked: Vec<(FileRow, u32)>) -> Result<bool, RunAborted> {
         if linked.is_empty() || !self.pair.settings.holds_hard_links {
             return Ok(false);
         }

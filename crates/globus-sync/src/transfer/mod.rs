@@ -13,8 +13,8 @@ mod task;
 
 pub use control::{Control, Controller, controls};
 pub use repair::next_repair;
-pub use report::{Ended, RunResult, SyncReport, SyncState, amount};
-pub(crate) use report::{Halt, Progress};
+pub use report::{Ended, FailureCause, RunFailure, RunResult, SyncReport, SyncState, amount};
+pub(crate) use report::{Progress, RunAborted};
 pub use request::with_slash;
 pub(crate) use run_pair::Run;
 
@@ -112,5 +112,10 @@ impl Engine {
 
     pub(crate) fn explain(&self, error: &globus::Error) -> String {
         (self.explain)(error)
+    }
+
+    /// A request that Globus has rejected, as the failure of a run.
+    pub(crate) fn rejected(&self, error: &globus::Error) -> RunFailure {
+        RunFailure::new(FailureCause::Rejected(error.code().map(str::to_owned)), self.explain(error))
     }
 }

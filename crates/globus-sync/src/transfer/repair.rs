@@ -2,7 +2,7 @@
 
 use super::super::clean_up::listing::has_time_of;
 use super::super::manifest::{FileRow, FileState, PairRow};
-use super::report::{Halt, SyncState};
+use super::report::{RunAborted, SyncState};
 use super::run_pair::Run;
 use crate::{PairSettings, SyncLevel};
 use globus_transfer_client::FileEntry;
@@ -22,7 +22,7 @@ pub fn next_repair(compare: Option<Duration>, row: &PairRow) -> Option<Timestamp
 
 impl Run<'_> {
     /// Lists the destination and makes files new again that it has no more, or not as they were sent.
-    pub(super) async fn compare_destination(&mut self) -> Result<(), Halt> {
+    pub(super) async fn compare_destination(&mut self) -> Result<(), RunAborted> {
         let destination = self.pair.row.pair.destination.clone();
         let (mut cursor, mut count, mut example) = (None, 0, None);
         loop {

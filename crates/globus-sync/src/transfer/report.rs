@@ -1,6 +1,7 @@
 use super::Error;
 use globus_transfer_client as globus;
 use serde::Serialize;
+use std::fmt;
 use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -16,8 +17,14 @@ pub enum SyncState {
     Looking,
     /// A task is being handed in
     Submitting,
-    /// Globus copies
+    /// Globus copies without trouble
     Active,
+    /// Globus has met errors with the task, and retries by itself
+    Retrying,
+    /// The task is being cancelled
+    Cancelling,
+    /// The task has ended, and what it copied is being recorded
+    Recording,
     /// Globus has paused the task: someone who manages a collection did
     Paused,
     /// Globus waits for a person, e.g. to renew a credential
@@ -69,10 +76,51 @@ pub enum RunResult {
     Stopped,
     /// Left by whoever follows it: the task goes on at Globus, and the next run follows it
     Left,
-    /// It failed: what, why, and what to do; the next run goes on
-    Failed(String),
-    /// Globus was away for too long, or holds the request off; the next run goes on
-    Away(String),
+    /// It failed; the next run continues
+    Failed(RunFailure),
+    /// Globus was unreachable for too long, or defers the request; the next run continues
+    Away(RunFailure),
+}
+
+/// Why a run has failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunFailure {
+    /// What tells it from other failures
+    pub cause: FailureCause,
+    /// What failed, on what, what came back, and what to do
+    pub message: String,
+}
+
+/// The cause of a failure, without anything that differs when the same failure happens again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FailureCause {
+    /// The source can't be read, or a link is on the way to it
+    Source,
+    /// A directory of a collection can't be listed
+    Listing,
+    /// Globus rejects a request, with this code where it has one
+    Rejected(Option<String>),
+    /// Globus can't be reached
+    Unreachable,
+    /// A task has ended with this code
+    Task(String),
+    /// Files may be another group's
+    Foreign,
+    /// The manifest can't be read or written
+    Manifest,
+}
+
+impl RunFailure {
+    /// A failure of this cause.
+    pub fn new(cause: FailureCause, message: impl Into<String>) -> RunFailure {
+        RunFailure { cause, message: message.into() }
+    }
+}
+
+impl fmt::Display for RunFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
 }
 
 /// The end of a run.
@@ -108,7 +156,7 @@ impl Ended {
             RunResult::Done => format!("{} sent{remarks}", amount(self.sent, self.sent_bytes)),
             RunResult::Stopped => format!("stopped after {}{remarks}", amount(self.sent, self.sent_bytes)),
             RunResult::Left => "the task goes on at Globus".to_owned(),
-            RunResult::Failed(why) | RunResult::Away(why) => why.clone(),
+            RunResult::Failed(failure) | RunResult::Away(failure) => failure.message.clone(),
         }
     }
 }
@@ -177,16 +225,23 @@ impl Progress {
 }
 
 /// Why a run ends early.
-pub(crate) enum Halt {
+pub(crate) enum RunAborted {
     Stopped,
     Left,
-    Failed(String),
-    Away(String),
+    Failed(RunFailure),
+    Away(RunFailure),
     Error(Error),
 }
 
-impl<E: Into<Error>> From<E> for Halt {
-    fn from(error: E) -> Halt {
-        Halt::Error(error.into())
+impl RunAborted {
+    /// A failure of this cause.
+    pub fn failed(cause: FailureCause, message: impl Into<String>) -> RunAborted {
+        RunAborted::Failed(RunFailure::new(cause, message))
+    }
+}
+
+impl<E: Into<Error>> From<E> for RunAborted {
+    fn from(error: E) -> RunAborted {
+        RunAborted::Error(error.into())
     }
 }

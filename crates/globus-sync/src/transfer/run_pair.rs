@@ -1,7 +1,9 @@
 //! A run of a pair, from what is left of the last one to the mail about its end.
 
 use super::super::manifest::{FileState, Limit, NewTask, TaskKind, TaskRow};
-use super::report::{Ended, Halt, Progress, RunResult, SyncReport, SyncState, amount};
+use super::report::{
+    Ended, FailureCause, Progress, RunAborted, RunFailure, RunResult, SyncReport, SyncState, amount,
+};
 use super::request::Request;
 use super::{Control, Engine, Error, Options};
 use crate::Pair;
@@ -48,7 +50,7 @@ impl Engine {
         let mut run = Run::new(self, pair, options, control, progress);
         let moved = run.move_all().await;
         let clean_up = match (&moved, &pair.settings.clean_up) {
-            (Ok(()) | Err(Halt::Failed(_)), Some(settings)) => Some(run.clean_up(settings).await),
+            (Ok(()) | Err(RunAborted::Failed(_)), Some(settings)) => Some(run.clean_up(settings).await),
             _ => None,
         };
         let (clean_up, cleaned) = match clean_up {
@@ -59,14 +61,17 @@ impl Engine {
         // What failed first is what a person must know first.
         let result = match moved.and(cleaned) {
             Ok(()) => RunResult::Done,
-            Err(Halt::Stopped) => RunResult::Stopped,
-            Err(Halt::Left) => RunResult::Left,
-            Err(Halt::Failed(why)) => RunResult::Failed(why),
-            Err(Halt::Away(why)) => RunResult::Away(why),
-            Err(Halt::Error(Error::Manifest(error))) if error.can_pass() => {
-                RunResult::Away(error.to_string())
+            Err(RunAborted::Stopped) => RunResult::Stopped,
+            Err(RunAborted::Left) => RunResult::Left,
+            Err(RunAborted::Failed(failure)) => RunResult::Failed(failure),
+            Err(RunAborted::Away(failure)) => RunResult::Away(failure),
+            Err(RunAborted::Error(error)) => {
+                let failure = RunFailure::new(FailureCause::Manifest, error.to_string());
+                match error {
+                    Error::Manifest(error) if error.is_transient() => RunResult::Away(failure),
+                    _ => RunResult::Failed(failure),
+                }
             }
-            Err(Halt::Error(error)) => RunResult::Failed(error.to_string()),
         };
         let ended = Ended {
             result,
@@ -99,10 +104,10 @@ impl Engine {
         controller.stop();
         let mut run = Run::new(self, pair, options, control, Progress::new(report));
         match run.finish_earlier().await {
-            Ok(()) | Err(Halt::Stopped | Halt::Left) => Ok(()),
-            Err(Halt::Failed(why)) => Err(Error::Failed(why)),
-            Err(Halt::Away(why)) => Err(Error::Away(why)),
-            Err(Halt::Error(error)) => Err(error),
+            Ok(()) | Err(RunAborted::Stopped | RunAborted::Left) => Ok(()),
+            Err(RunAborted::Failed(failure)) => Err(Error::Failed(failure.message)),
+            Err(RunAborted::Away(failure)) => Err(Error::Away(failure.message)),
+            Err(RunAborted::Error(error)) => Err(error),
         }
     }
 }
@@ -126,16 +131,16 @@ impl Run<'_> {
     }
 
     /// Nothing begins after somebody interfered, here or in another process.
-    pub async fn go_on(&self) -> Result<(), Halt> {
+    pub async fn go_on(&self) -> Result<(), RunAborted> {
         if self.control.is_stopped() {
             self.engine.manifest.set_stopped(self.pair.row.id, true).await?;
-            return Err(Halt::Stopped);
+            return Err(RunAborted::Stopped);
         }
         if self.control.is_left() {
-            return Err(Halt::Left);
+            return Err(RunAborted::Left);
         }
         if self.stopped_elsewhere().await? {
-            return Err(Halt::Stopped);
+            return Err(RunAborted::Stopped);
         }
         Ok(())
     }
@@ -145,7 +150,7 @@ impl Run<'_> {
         Ok(row.is_some_and(|row| row.stopped_at.is_some()))
     }
 
-    async fn move_all(&mut self) -> Result<(), Halt> {
+    async fn move_all(&mut self) -> Result<(), RunAborted> {
         self.finish_earlier().await?;
         self.go_on().await?;
         if self.options.walk {
@@ -168,7 +173,7 @@ impl Run<'_> {
     }
 
     /// Sends what is new, task by task.
-    async fn send_new(&mut self) -> Result<(), Halt> {
+    async fn send_new(&mut self) -> Result<(), RunAborted> {
         let mut waited = false;
         loop {
             self.go_on().await?;
@@ -192,7 +197,7 @@ impl Run<'_> {
     }
 
     /// What a run before this one began is brought to its end first.
-    pub(crate) async fn finish_earlier(&mut self) -> Result<(), Halt> {
+    pub(crate) async fn finish_earlier(&mut self) -> Result<(), RunAborted> {
         let Some(task) = self.engine.manifest.unfinished_task(self.pair.row.id).await? else { return Ok(()) };
         tracing::info!(pair = self.name(), submission_id = %task.submission_id, "going on with an unfinished task");
         match task.kind {
@@ -205,7 +210,7 @@ impl Run<'_> {
     }
 
     /// Writes the next task down: files that are new and quiet.
-    async fn next_task(&mut self) -> Result<Option<TaskRow>, Halt> {
+    async fn next_task(&mut self) -> Result<Option<TaskRow>, RunAborted> {
         let quiet = SignedDuration::try_from(self.pair.settings.quiet).unwrap_or(SignedDuration::MAX);
         let manifest = &self.engine.manifest;
         loop {
@@ -227,7 +232,8 @@ impl Run<'_> {
             if self.repairs() || ready.files.iter().any(|file| file.sent_by.is_some()) {
                 request.level = SyncLevel::Checksum;
             }
-            let request = serde_json::to_value(&request).map_err(|error| Halt::Failed(error.to_string()))?;
+            let request = serde_json::to_value(&request)
+                .map_err(|error| RunAborted::failed(FailureCause::Manifest, error.to_string()))?;
             let task = NewTask { submission_id, request, verified: self.pair.settings.verify };
             if let Some((task, _)) =
                 manifest.begin_task(self.pair.row.id, task, ready.files, directories).await?
@@ -238,14 +244,14 @@ impl Run<'_> {
     }
 
     /// Under which a task can be handed in as often as it takes.
-    pub async fn submission_id(&mut self) -> Result<Uuid, Halt> {
+    pub async fn submission_id(&mut self) -> Result<Uuid, RunAborted> {
         let client = self.engine.client.clone();
         let answer = self.ask(|| async { client.transfer().submission_id().await }).await?;
-        answer.map_err(|error| Halt::Failed(self.engine.explain(&error)))
+        answer.map_err(|error| RunAborted::Failed(self.engine.rejected(&error)))
     }
 
     /// Files that will never be sent are told at each run.
-    async fn tell_unsendable(&mut self) -> Result<(), Halt> {
+    async fn tell_unsendable(&mut self) -> Result<(), RunAborted> {
         use super::super::manifest::Unsendable;
         let manifest = &self.engine.manifest;
         let counts = manifest.counts(self.pair.row.id).await?;

@@ -3,7 +3,7 @@
 use super::super::manifest::{End, Rest, TaskNumber, TaskRow, TaskState};
 use super::super::openat::DirectoryIdentity;
 use super::foreign::Copied;
-use super::report::{Halt, SyncState};
+use super::report::{FailureCause, RunAborted, RunFailure, SyncState};
 use super::request::Request;
 use super::run_pair::Run;
 use crate::SyncLevel;
@@ -15,8 +15,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// How often a task is looked at, at first and later on: Transfer allows a few requests a second to each
-/// account.
+/// The interval of asking for a task's state, at first and later: Transfer allows a few requests a second to
+/// each account. It is no backoff, since nothing has failed.
 const FIRST_LOOK: Duration = Duration::from_millis(250);
 const LATER_LOOKS: Duration = Duration::from_secs(5);
 
@@ -31,7 +31,7 @@ pub(crate) struct Outcome {
     pub state: TaskState,
     pub faults: u64,
     /// Why it did not succeed, and what to do
-    pub words: Option<String>,
+    pub failure: Option<RunFailure>,
 }
 
 /// A checksum and its algorithm.
@@ -48,12 +48,12 @@ struct Successful {
 
 impl Run<'_> {
     /// Hands a task in, or in again, follows it, and writes down what it came to.
-    pub(super) async fn carry(&mut self, task: TaskRow) -> Result<(), Halt> {
+    pub(super) async fn carry(&mut self, task: TaskRow) -> Result<(), RunAborted> {
         let request: Request = match serde_json::from_value(task.request.clone()) {
             Ok(request) => request,
             Err(error) => {
-                let words = format!("its parameters in the manifest can't be read ({error})");
-                return self.give_up(&task, words).await;
+                let message = format!("its parameters in the manifest can't be read ({error})");
+                return self.give_up(&task, RunFailure::new(FailureCause::Manifest, message)).await;
             }
         };
         let id = match task.task_id {
@@ -80,10 +80,11 @@ impl Run<'_> {
         let outcome = match self.follow(id, Some(&way)).await? {
             Some(outcome) => outcome,
             None => {
-                let words =
+                let message =
                     format!("Globus does not know the task {id} any more; its files are compared once more");
                 self.recall_foreign(&task, &request, Copied::Unknown).await?;
-                return self.give_up(&task, words).await;
+                let lost = FailureCause::Task("NOT_FOUND".to_owned());
+                return self.give_up(&task, RunFailure::new(lost, message)).await;
             }
         };
         self.settle(&task, id, &request, outcome).await
@@ -91,8 +92,8 @@ impl Run<'_> {
 
     /// The service did not take it. Where that says nothing about this task (a sign-in has ended), it stays
     /// to be handed in again under its own id: an answer may have been lost before.
-    async fn refused(&mut self, task: &TaskRow, error: &globus::Error) -> Result<(), Halt> {
-        let explained = self.engine.explain(error);
+    async fn refused(&mut self, task: &TaskRow, error: &globus::Error) -> Result<(), RunAborted> {
+        let failure = self.engine.rejected(error);
         let says_nothing = matches!(
             error.kind(),
             ErrorKind::NotSignedIn
@@ -102,18 +103,16 @@ impl Run<'_> {
                 | ErrorKind::TokenStore
                 | ErrorKind::InvalidResponse
         );
-        match says_nothing {
-            true => Err(Halt::Failed(explained)),
-            false => self.give_up(task, explained).await,
-        }
+        if says_nothing { Err(RunAborted::Failed(failure)) } else { self.give_up(task, failure).await }
     }
 
     /// Nothing of the task can be known: all its files are new again, and compared with the destination by
     /// the next one.
-    async fn give_up(&mut self, task: &TaskRow, words: String) -> Result<(), Halt> {
-        let end = End { state: TaskState::Failed, rest: Rest::New, faults: 0, words: Some(words.clone()) };
+    async fn give_up(&mut self, task: &TaskRow, failure: RunFailure) -> Result<(), RunAborted> {
+        let words = Some(failure.message.clone());
+        let end = End { state: TaskState::Failed, rest: Rest::New, faults: 0, words };
         self.engine.manifest().end_task(task.number, end).await?;
-        Err(Halt::Failed(words))
+        Err(RunAborted::Failed(failure))
     }
 
     /// Follows a task to its end; none where the service does not know it. It is cancelled as soon as a
@@ -122,7 +121,7 @@ impl Run<'_> {
         &mut self,
         id: Uuid,
         way: Option<&HashMap<PathBuf, DirectoryIdentity>>,
-    ) -> Result<Option<Outcome>, Halt> {
+    ) -> Result<Option<Outcome>, RunAborted> {
         let client = self.engine.client().clone();
         let mut interval = FIRST_LOOK;
         let mut cancelled = false;
@@ -141,10 +140,10 @@ impl Run<'_> {
             let task = match self.look_at(id, cancelled).await? {
                 Ok(task) => task,
                 Err(error) if *error.kind() == ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(Halt::Failed(self.engine.explain(&error))),
+                Err(error) => return Err(RunAborted::Failed(self.engine.rejected(&error))),
             };
             if task.has_ended() {
-                self.progress.task(&task, SyncState::Active, "the task has ended".to_owned());
+                self.progress.task(&task, SyncState::Recording, "the task has ended".to_owned());
                 return Ok(Some(self.outcome(&client, &task).await));
             }
             let (state, message) = self.situation(&client, &task).await;
@@ -154,7 +153,7 @@ impl Run<'_> {
             } else {
                 match self.pause(interval).await {
                     // The next round cancels it.
-                    Ok(()) | Err(Halt::Stopped) => {}
+                    Ok(()) | Err(RunAborted::Stopped) => {}
                     Err(halt) => return Err(halt),
                 }
             }
@@ -162,7 +161,11 @@ impl Run<'_> {
         }
     }
 
-    async fn look_at(&mut self, id: Uuid, cancelled: bool) -> Result<globus::Result<globus::Task>, Halt> {
+    async fn look_at(
+        &mut self,
+        id: Uuid,
+        cancelled: bool,
+    ) -> Result<globus::Result<globus::Task>, RunAborted> {
         let client = self.engine.client().clone();
         if cancelled {
             // An operator has interfered already, so only the answer ends the wait.
@@ -176,7 +179,8 @@ impl Run<'_> {
                         .await;
                     }
                     Err(error) if error.is_transient() => {
-                        return Err(Halt::Away(self.engine.explain(&error)));
+                        let message = self.engine.explain(&error);
+                        return Err(RunAborted::Away(RunFailure::new(FailureCause::Unreachable, message)));
                     }
                     other => return Ok(other),
                 }
@@ -184,13 +188,13 @@ impl Run<'_> {
         }
         match self.ask(|| async { client.transfer().task(id).get().await }).await {
             // To be cancelled, which needs an answer first.
-            Err(Halt::Stopped) => Box::pin(self.look_at(id, true)).await,
+            Err(RunAborted::Stopped) => Box::pin(self.look_at(id, true)).await,
             other => other,
         }
     }
 
-    async fn cancel(&mut self, id: Uuid) -> Result<(), Halt> {
-        self.progress.say(SyncState::Active, "stopping: the task is being cancelled");
+    async fn cancel(&mut self, id: Uuid) -> Result<(), RunAborted> {
+        self.progress.say(SyncState::Cancelling, "stopping: the task is being cancelled");
         let client = self.engine.client().clone();
         let began = tokio::time::Instant::now();
         loop {
@@ -202,10 +206,9 @@ impl Run<'_> {
                 }
                 Err(error) if *error.kind() == ErrorKind::NotFound => return Ok(()),
                 Err(error) => {
-                    let explained = self.engine.explain(&error);
-                    return Err(Halt::Failed(format!(
-                        "the task {id} can't be cancelled and goes on: {explained}"
-                    )));
+                    let RunFailure { cause, message } = self.engine.rejected(&error);
+                    let message = format!("the task {id} can't be cancelled and continues: {message}");
+                    return Err(RunAborted::failed(cause, message));
                 }
             }
         }
@@ -244,16 +247,17 @@ impl Run<'_> {
         }
         let ok =
             task.nice_status.as_deref().is_none_or(|nice| nice.is_empty() || nice.eq_ignore_ascii_case("ok"));
-        match ok {
-            true => (SyncState::Active, "Globus copies".to_owned()),
-            false => (SyncState::Active, format!("Globus is in trouble and tries again: {}", says())),
+        if ok {
+            (SyncState::Active, "Globus copies".to_owned())
+        } else {
+            (SyncState::Retrying, format!("Globus has met errors and retries: {}", says()))
         }
     }
 
     /// How a task ended, with the service's own words where it did not end well.
     async fn outcome(&self, client: &globus::GlobusClient, task: &globus::Task) -> Outcome {
         if task.status == TaskStatus::Succeeded {
-            return Outcome { state: TaskState::Succeeded, faults: task.faults, words: None };
+            return Outcome { state: TaskState::Succeeded, faults: task.faults, failure: None };
         }
         let (code, description) = match &task.fatal_error {
             Some(error) => (error.code.clone(), error.description.clone().unwrap_or_default()),
@@ -295,7 +299,8 @@ impl Run<'_> {
         if !told.is_empty() {
             words += &format!(". Globus's last events: {}", told.join(" | "));
         }
-        Outcome { state, faults: task.faults, words: Some(words) }
+        let failure = Some(RunFailure::new(FailureCause::Task(code), words));
+        Outcome { state, faults: task.faults, failure }
     }
 
     /// Writes down what became of each file. What was copied from elsewhere leaves the destination first.
@@ -305,9 +310,9 @@ impl Run<'_> {
         id: Uuid,
         request: &Request,
         outcome: Outcome,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), RunAborted> {
         let succeeded = outcome.state == TaskState::Succeeded;
-        self.progress.say(SyncState::Active, "reading which files were copied");
+        self.progress.say(SyncState::Recording, "reading which files were copied");
         let Successful { copied, strange } = match self.successful(id, request).await? {
             Ok(successful) => successful,
             // Unknown what was copied: all is compared with the destination once more.
@@ -335,8 +340,10 @@ impl Run<'_> {
             (true, SyncLevel::Checksum) => Rest::PresentByChecksum,
             (true, _) => Rest::Present,
         };
-        let words = foreign.sentence().or(outcome.words);
-        let end = End { state: outcome.state, rest, faults: outcome.faults, words: words.clone() };
+        let exchanged = foreign.sentence().map(|message| RunFailure::new(FailureCause::Foreign, message));
+        let failure = exchanged.or(outcome.failure);
+        let words = failure.as_ref().map(|failure| failure.message.clone());
+        let end = End { state: outcome.state, rest, faults: outcome.faults, words };
         self.engine.manifest().end_task(task.number, end).await?;
         let tasks = self.engine.manifest().tasks(self.pair.row.id, 1).await?;
         let row = tasks.into_iter().find(|row| row.number == task.number);
@@ -353,9 +360,9 @@ impl Run<'_> {
             );
             self.remarks.push(remark);
         }
-        match words {
-            _ if self.stopped_elsewhere().await? => Err(Halt::Stopped),
-            Some(words) => Err(Halt::Failed(words)),
+        match failure {
+            _ if self.stopped_elsewhere().await? => Err(RunAborted::Stopped),
+            Some(failure) => Err(RunAborted::Failed(failure)),
             None => Ok(()),
         }
     }
@@ -365,7 +372,7 @@ impl Run<'_> {
         &mut self,
         id: Uuid,
         request: &Request,
-    ) -> Result<Result<Successful, globus::Error>, Halt> {
+    ) -> Result<Result<Successful, globus::Error>, RunAborted> {
         let client = self.engine.client().clone();
         // A page that fails begins the list anew.
         self.ask(|| async {
@@ -392,7 +399,7 @@ impl Run<'_> {
         number: TaskNumber,
         id: Uuid,
         request: &Request,
-    ) -> Result<Result<u64, globus::Error>, Halt> {
+    ) -> Result<Result<u64, globus::Error>, RunAborted> {
         let client = self.engine.client().clone();
         let listed = self
             .ask(|| async {

@@ -70,7 +70,7 @@ pub struct WalkReport {
     /// Directories of which nothing is known; their files are taken for what they were
     pub unread: Vec<Unread>,
     /// What the manifest did not know yet
-    pub tallied: ChangeCounts,
+    pub changes: ChangeCounts,
     /// How long it took
     pub took: Duration,
 }
@@ -132,10 +132,10 @@ fn walk(
     compared?;
     let ended = board.ended();
     (report.directories, report.filtered, report.unread) = (ended.directories, ended.filtered, ended.unread);
-    report.tallied = comparison.tallied();
+    report.changes = comparison.changes();
     if !stop.load(Ordering::Relaxed) {
         let unread: Vec<PathBuf> = report.unread.iter().map(|unread| unread.path.clone()).collect();
-        report.tallied = comparison.finish(&directories, &unread)?;
+        report.changes = comparison.finish(&directories, &unread)?;
     }
     report.took = begun.elapsed();
     Ok(report)

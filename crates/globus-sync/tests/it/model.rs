@@ -108,7 +108,7 @@ proptest! {
                 operations.iter().for_each(|operation| operation.run(&world));
                 world.walk().await;
                 assert_eq!(world.known().await, world.there());
-                assert_eq!(world.walk().await.tallied, Default::default(), "a second walk finds nothing");
+                assert_eq!(world.walk().await.changes, Default::default(), "a second walk finds nothing");
             }
         });
     }

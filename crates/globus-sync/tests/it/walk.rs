@@ -29,8 +29,8 @@ async fn names_are_bytes() {
     assert_eq!(sendable.len(), 24);
     assert_eq!(world.known().await, sendable);
     assert_eq!(world.counts().await.files(FileState::Unsendable(Unsendable::Name)), 2);
-    assert_eq!((report.files, report.tallied.new), (26, 26));
-    assert_eq!(world.walk().await.tallied, ChangeCounts::default());
+    assert_eq!((report.files, report.changes.new), (26, 26));
+    assert_eq!(world.walk().await.changes, ChangeCounts::default());
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ fn what_cant_be_read_is_told_and_not_taken_for_gone() {
     let unread: Vec<_> = report.unread.iter().map(|unread| unread.path.clone()).collect();
     assert_eq!(unread, [PathBuf::from("a")]);
     assert_eq!(report.unread[0].source.kind(), std::io::ErrorKind::PermissionDenied);
-    assert_eq!(report.tallied, ChangeCounts { gone: 1, ..ChangeCounts::default() });
+    assert_eq!(report.changes, ChangeCounts { gone: 1, ..ChangeCounts::default() });
     assert_eq!(runtime().block_on(world.known()), world.there());
 }
 
@@ -186,10 +186,10 @@ async fn a_directory_larger_than_all_bounds() {
     touch(&world.path("large"), 40_000);
     touch(&world.path("large/below"), 9_000);
     let report = world.walk().await;
-    assert_eq!((report.files, report.tallied.new), (59_000, 59_000));
+    assert_eq!((report.files, report.changes.new), (59_000, 59_000));
     fs::remove_file(world.path("large/020000")).unwrap();
     fs::remove_dir_all(world.path("small")).unwrap();
     world.write("large/0200005", "between the others");
-    assert_eq!(world.walk().await.tallied, ChangeCounts { new: 1, gone: 10_001, ..ChangeCounts::default() });
+    assert_eq!(world.walk().await.changes, ChangeCounts { new: 1, gone: 10_001, ..ChangeCounts::default() });
     assert_eq!(world.known().await, world.there());
 }

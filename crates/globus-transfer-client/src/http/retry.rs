@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backon::ExponentialBuilder;
+use backon::{BackoffBuilder, ExponentialBuilder};
 
 use crate::error::Error;
 
@@ -93,6 +93,18 @@ impl RetryPolicy {
     pub fn budget(mut self, budget: Duration) -> Self {
         self.budget = budget;
         self
+    }
+
+    /// Returns the delays between attempts: exponential backoff with jitter. For callers that retry by
+    /// themselves, to show each pause or to wait for other events meanwhile.
+    ///
+    /// ```
+    /// # use globus_transfer_client::*;
+    /// let mut delays = RetryPolicy::default().max_retries(1).delays();
+    /// assert!(delays.next().is_some() && delays.next().is_none());
+    /// ```
+    pub fn delays(&self) -> impl Iterator<Item = Duration> + use<> {
+        self.backoff().build()
     }
 
     pub(super) fn backoff(&self) -> ExponentialBuilder {
