@@ -1,5 +1,5 @@
-//! Writes the folder of EPICS's libca into the programs (RPATH) where the crate channel-access found it outside of
-//! the system's library path.
+//! Writes the folder of EPICS's libca into the programs (RPATH) where the crate channel-access found it
+//! outside of the system's library path.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

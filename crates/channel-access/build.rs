@@ -1,10 +1,10 @@
-//! Finds EPICS's Channel Access library: `EPICS_BASE`, the system's (Debian's libca-dev), or that of the Python
-//! package epicscorelibs.
+//! Finds EPICS's Channel Access library: `EPICS_BASE`, the system's (Debian's libca-dev), or that of the
+//! Python package epicscorelibs.
 //!
-//! Outside of the system's library path it has to be found at run time, too. The folder is therefore written into
-//! the programs of this package (RPATH), and passed on to packages that depend on it: their build scripts see
-//! `DEP_CHANNEL_ACCESS_RPATH` and must do the same (`cargo::rustc-link-arg=-Wl,-rpath,…`), since a linker argument
-//! applies to one package only.
+//! Outside of the system's library path it has to be found at run time, too. The folder is therefore written
+//! into the programs of this package (RPATH), and passed on to packages that depend on it: their build
+//! scripts see `DEP_CHANNEL_ACCESS_RPATH` and must do the same (`cargo::rustc-link-arg=-Wl,-rpath,…`), since
+//! a linker argument applies to one package only.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -32,9 +32,9 @@ fn main() {
     println!("cargo::metadata=RPATH={folder}");
 }
 
-const MISSING: &str = "EPICS's Channel Access library (libca, libCom) was not found. Set EPICS_BASE to your EPICS \
-                       base, or install Debian's libca-dev and libcom-dev, or the Python package epicscorelibs for \
-                       the python3 on the PATH (or for $BEAMSHARE_PYTHON)";
+const MISSING: &str = "EPICS's Channel Access library (libca, libCom) was not found. Set EPICS_BASE to your \
+                       EPICS base, or install Debian's libca-dev and libcom-dev, or the Python package \
+                       epicscorelibs for the python3 on the PATH (or for $BEAMSHARE_PYTHON)";
 
 /// The folder of libca below `EPICS_BASE`, as EPICS's own build lays it out.
 fn epics_base() -> Option<PathBuf> {
@@ -56,8 +56,8 @@ fn has_libca(folder: &Path) -> bool {
     folder.join("libca.so").exists() || folder.join("libca.dylib").exists()
 }
 
-/// Whether the linker finds libca by itself: the compiler prints the path of a library that it finds, and the bare
-/// name of one that it doesn't.
+/// Whether the linker finds libca by itself: the compiler prints the path of a library that it finds, and the
+/// bare name of one that it doesn't.
 fn system_has_libca() -> bool {
     let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
     let found = Command::new(compiler).arg("-print-file-name=libca.so").output();

@@ -2,8 +2,8 @@ use std::time::{Duration, Instant};
 
 /// Exponential backoff: each pause is twice as long as the one before, up to the longest.
 ///
-/// It counts and does not sleep, so that callers can wait for other events meanwhile. The crates for Globus have
-/// one too, `globus_transfer_client::RetryPolicy`, since they import nothing of beamshare.
+/// It counts and does not sleep, so that callers can wait for other events meanwhile. The crates for Globus
+/// have one too, `globus_transfer_client::RetryPolicy`, since they import nothing of beamshare.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
     first: Duration,

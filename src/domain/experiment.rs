@@ -122,7 +122,8 @@ pub struct FieldError {
     pub reason: String,
 }
 
-/// The text in quotes, as it can stand in a message: on one line, with nothing hidden, and not longer than a line.
+/// The text in quotes, as it can stand in a message: on one line, with nothing hidden, and not longer than a
+/// line.
 pub fn quoted(text: &str) -> String {
     const MAX: usize = 48;
     let shown: String = text.chars().take(MAX).collect();

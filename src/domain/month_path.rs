@@ -3,8 +3,9 @@ use super::{Field, YearMonth};
 use serde::Deserialize;
 use std::fmt;
 
-/// A path that has a directory for each month, the same for everyone, e.g. `{{ year_month }}/raw` (minijinja).
-/// Checked when it is created: it compiles, names `year_month` and nothing else, and stays below the top.
+/// A path that has a directory for each month, the same for everyone, e.g. `{{ year_month }}/raw`
+/// (minijinja). Checked when it is created: it compiles, names `year_month` and nothing else, and stays below
+/// the top.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct MonthPath(String);

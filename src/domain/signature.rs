@@ -190,13 +190,14 @@ pub enum SignatureFault {
     Malformed,
     /// No key has made the signature for these values
     #[error(
-        "Signature does not match: the values were changed after signing, mixed from two taggings, or signed with \
-         another key"
+        "Signature does not match: the values were changed after signing, mixed from two taggings, or \
+         signed with another key"
     )]
     Mismatch,
     /// The update time is not a moment
     #[error(
-        "Signed, but the update time {0:?} is not a date and time with UTC offset like 2026-03-01T09:00:00-06:00"
+        "Signed, but the update time {0:?} is not a date and time with UTC offset like \
+         2026-03-01T09:00:00-06:00"
     )]
     UpdateTime(String),
     /// A newer set, or another one of the same moment, was accepted before

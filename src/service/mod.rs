@@ -28,8 +28,9 @@ use tokio::task::{JoinError, JoinSet, LocalSet};
 use tracing::Instrument;
 
 /// Logged at the start where nothing restricts who can be named.
-const UNRESTRICTED: &str = "anyone who can write the user-info PVs can name any person for a new group. Set [rules] \
-                            email_domains, [schedule] or [rules] tag_key_file; `beamshare check` explains the levels";
+const UNRESTRICTED: &str = "anyone who can write the user-info PVs can name any person for a new group. Set \
+                            [rules] email_domains, [schedule] or [rules] tag_key_file; `beamshare check` \
+                            explains the levels";
 
 /// Serves the beamlines of these configurations until SIGTERM or SIGINT; a message that is under way then
 /// ends first, unless a second signal comes. SIGHUP reads the configurations again.

@@ -1,5 +1,5 @@
-//! What systemd is told of a service with `Type=notify` and `WatchdogSec=` (sd_notify(3)). Started by anything
-//! else, nothing happens.
+//! What systemd is told of a service with `Type=notify` and `WatchdogSec=` (sd_notify(3)). Started by
+//! anything else, nothing happens.
 
 use sd_notify::NotifyState;
 
@@ -13,7 +13,8 @@ pub fn stopping() {
     send(NotifyState::Stopping);
 }
 
-/// Reports twice in each watchdog interval, until dropped, that the thread of the actors still takes its turns.
+/// Reports twice in each watchdog interval, until dropped, that the thread of the actors still takes its
+/// turns.
 pub async fn report_alive() {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     let mut turn = tokio::time::interval(limit / 2);

@@ -29,7 +29,8 @@ pub enum Verdict {
     },
 }
 
-/// Why a group is held that was in the PVs when beamshare first looked, or that it knows by other settings only.
+/// Why a group is held that was in the PVs when beamshare first looked, or that it knows by other settings
+/// only.
 const UNSEEN: [&str; 2] = [
     "First start for this group with these settings: it may have been served by other means",
     "If not, press Run or Approve",

@@ -1,4 +1,5 @@
-//! A file with `[globus]` and `[[sync]]` alone: the example of docs/sync.md, by every command and by the service.
+//! A file with `[globus]` and `[[sync]]` alone: the example of docs/sync.md, by every command and by the
+//! service.
 
 use super::site::{DESTINATION, SOURCE, Site, program};
 use assert_cmd::assert::Assert;

@@ -248,7 +248,7 @@ async fn stop_cancels_and_holds_until_a_run_by_hand() {
     site.write("b", "b");
     site.globus.fault(Fault::task_stall("transfer"));
     let mut watched = Watched::start(&engine, &pair, &options, controls().1);
-    watched.until(|report| report.state == SyncState::Active).await;
+    watched.until(|report| report.task.is_some()).await;
     let other = site.engine().await;
     other.stop(&the_pair(&other).await, &options).await.unwrap();
     assert_eq!(watched.end().await.result, RunResult::Stopped);

@@ -61,8 +61,10 @@ impl Overview {
         let messages = pairs.iter().filter(|pair| !pair.message.is_empty());
         let messages: Vec<_> = messages.map(|pair| format!("{}: {}", pair.title, pair.message)).collect();
         let sum = |of: fn(&SyncReport) -> u64| pairs.iter().map(|pair| of(&pair.report)).sum();
-        let active =
-            pairs.iter().find(|pair| pair.report.state == SyncState::Active && pair.report.task.is_some());
+        let is_active = |report: &SyncReport| {
+            report.task.is_some() && matches!(report.state, SyncState::Active | SyncState::Retrying)
+        };
+        let active = pairs.iter().find(|pair| is_active(&pair.report));
         let active = active.or_else(|| pairs.iter().find(|pair| pair.report.task.is_some()));
         Overview {
             status: pairs.first().map_or(StepStatus::Skipped, |pair| pair.status),

@@ -125,7 +125,20 @@ pub(crate) fn text<'a>(body: &'a Value, field: &str) -> Result<&'a str, Transfer
         .ok_or_else(|| TransferError::bad_request(format!("Missing or invalid field '{field}'")))
 }
 
-/// A number of a query, such as `limit`, or its default; refused when it is not a number.
+/// The limit and the offset of a page, of at most `most` documents.
+pub(crate) fn page_range(
+    query: &[(String, String)],
+    default: usize,
+    most: usize,
+) -> Result<(usize, usize), TransferError> {
+    let (limit, offset) = (number(query, "limit", default)?, number(query, "offset", 0)?);
+    if limit == 0 || limit > most {
+        return Err(TransferError::bad_request(format!("limit must be 1 to {most}, not {limit}")));
+    }
+    Ok((limit, offset))
+}
+
+/// A number of a query, such as `limit`, or its default; any other text is rejected.
 pub(crate) fn number(query: &[(String, String)], name: &str, default: usize) -> Result<usize, TransferError> {
     crate::auth::field(query, name).map_or(Ok(default), |text| {
         text.parse().map_err(|_| {

@@ -5,7 +5,7 @@ use axum::extract::{Path, RawQuery};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Caller, Session, administered, collection, endpoint_document, number};
+use super::{Caller, Session, administered, collection, endpoint_document, number, page_range};
 use crate::auth::field;
 use crate::auth::identities::pairs;
 use crate::reply::TransferError;
@@ -48,10 +48,7 @@ pub(crate) async fn search(
     } else {
         found.sort_by(|a, b| a.name.cmp(&b.name).then(a.id.cmp(&b.id)));
     }
-    let (limit, offset) = (number(&query, "limit", PAGE)?, number(&query, "offset", 0)?);
-    if limit > PAGE || limit == 0 {
-        return Err(TransferError::bad_request(format!("limit must be 1 to {PAGE}, not {limit}")));
-    }
+    let (limit, offset) = page_range(&query, PAGE, PAGE)?;
     if offset + limit > MOST {
         return Err(TransferError::bad_request(format!("offset and limit must not exceed {MOST} together")));
     }

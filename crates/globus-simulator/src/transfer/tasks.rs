@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::listing::wildcard;
 use super::submit::{deadline, label};
 use super::task_document::document;
-use super::{Caller, Session, body, number};
+use super::{Caller, Session, body, number, page_range};
 use crate::auth::field;
 use crate::auth::identities::pairs;
 use crate::reply::{TransferError, result};
@@ -75,10 +75,7 @@ pub(crate) async fn list(
         }
     }
     order(&mut found, field(&query, "orderby"))?;
-    let (limit, offset) = (number(&query, "limit", 10)?, number(&query, "offset", 0)?);
-    if limit == 0 || limit > PAGE {
-        return Err(TransferError::bad_request(format!("limit must be 1 to {PAGE}, not {limit}")));
-    }
+    let (limit, offset) = page_range(&query, 10, PAGE)?;
     let page: Vec<Value> =
         found.iter().skip(offset).take(limit).map(|task| chosen(document(&state, task), &query)).collect();
     Ok(Json(json!({

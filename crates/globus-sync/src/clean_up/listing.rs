@@ -103,9 +103,10 @@ fn judge<'a>(file: &FileRow, source: &'a Shown, destination: &'a Shown, known: &
     match entry(destination, "destination")? {
         Some(entry) if entry.size == file.stat.size => {
             let between = file.task.and_then(|task| known.tasks.get(&task));
-            match entry.last_modified.is_none_or(|at| was_written(at, file, between)) {
-                true => Ok(()),
-                false => Err("the destination has another time of change than what was sent".to_owned()),
+            if entry.last_modified.is_none_or(|at| was_written(at, file, between)) {
+                Ok(())
+            } else {
+                Err("the destination has another time of change than what was sent".to_owned())
             }
         }
         _ => Err("the destination does not have it (any more) in its full size".to_owned()),

@@ -1,5 +1,5 @@
-//! One commit of a [`Comparison`](super::Comparison): directory by directory, listings and rows in the order of
-//! names.
+//! One commit of a [`Comparison`](super::Comparison): directory by directory, listings and rows in the order
+//! of names.
 
 use super::compare::{ChangeCounts, Found};
 use super::directories::Directories;
