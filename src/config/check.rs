@@ -1,6 +1,6 @@
 //! What a value alone can't tell: paths, pairs of keys, files that must be there.
 
-use super::load::Key;
+use super::key::Key;
 use super::{
     Config, Email, Globus, MailTransport, Place, Purpose, Schedule, ScheduleFrom, SignIn, Smtp, SmtpSecurity,
 };

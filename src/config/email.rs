@@ -137,7 +137,7 @@ pub struct Smtp {
     /// Its port; without it the usual one of `security`
     pub port: Option<u16>,
     /// How the connection is made private
-    #[serde(default = "value::default_smtp_security")]
+    #[serde(default)]
     pub security: SmtpSecurity,
     /// A PEM file with a certificate to trust beside the system's
     pub ca_file: Option<PathBuf>,
@@ -159,10 +159,11 @@ pub struct Smtp {
 }
 
 /// How an SMTP connection is made private.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Default, Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SmtpSecurity {
     /// STARTTLS, required (port 587)
+    #[default]
     Starttls,
     /// TLS from the first byte (port 465)
     Tls,

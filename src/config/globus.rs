@@ -17,7 +17,7 @@ pub struct Globus {
     #[serde(default = "value::default_collection_top", deserialize_with = "value::collection_top")]
     pub top: String,
     /// `r` or `rw`
-    #[serde(default = "value::default_permissions")]
+    #[serde(default)]
     pub permissions: Permissions,
     /// How long after the beam time the access ends; without it never
     #[serde(default, deserialize_with = "value::some_duration")]
@@ -81,10 +81,11 @@ pub enum SignIn {
 }
 
 /// What a rule lets its holder do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Default, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Permissions {
     /// Read
+    #[default]
     R,
     /// Read and write
     Rw,

@@ -1,6 +1,7 @@
 use super::check::{Check, check, resolve};
 use super::data_only::{DataOnly, is_data_only};
 use super::de::{Fault, Node, ReadError};
+use super::key::{Key, key_text};
 use super::{Config, ConfigError, Problem, Sender};
 use crate::files::{FileError, read_trusted};
 use serde::de::DeserializeOwned;
@@ -72,39 +73,6 @@ fn fingerprint(text: &str, config: &Config) -> u64 {
         read_trusted(&file).ok().hash(&mut hasher);
     }
     hasher.finish()
-}
-
-/// One step of the way to a value: a table's key or a list's index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// A table's key
-    Name(String),
-    /// A list's index, from 0
-    Index(usize),
-}
-
-impl From<&str> for Key {
-    fn from(name: &str) -> Key {
-        Key::Name(name.to_owned())
-    }
-}
-
-impl From<usize> for Key {
-    fn from(index: usize) -> Key {
-        Key::Index(index)
-    }
-}
-
-fn key_text(keys: &[Key]) -> String {
-    let mut text = String::new();
-    for key in keys {
-        match key {
-            Key::Name(name) if text.is_empty() => text += name,
-            Key::Name(name) => text += &format!(".{name}"),
-            Key::Index(index) => text += &format!("[{index}]"),
-        }
-    }
-    text
 }
 
 fn in_file_order(mut problems: Vec<Problem>) -> Vec<Problem> {

@@ -10,6 +10,7 @@ mod email;
 mod error;
 mod globus;
 mod hook;
+mod key;
 mod load;
 mod rules;
 mod schedule;
@@ -27,7 +28,7 @@ pub use email::{CopyMessage, Email, MailTransport, MessageChoice, Sender, Smtp, 
 pub use error::{ConfigError, Problem};
 pub use globus::{Globus, Permissions, SignIn};
 pub use hook::{Hook, When};
-pub use load::Key;
+pub use key::Key;
 pub use rules::Rules;
 pub use schedule::{ApsService, Recipients, Schedule, ScheduleFrom};
 pub use secret::{SecretFileError, read_secret, write_secret};

@@ -1,6 +1,5 @@
 //! How single values of the file are read: each error says what would be right.
 
-use super::{Permissions, SmtpSecurity};
 use crate::domain::EmailAddress;
 use jiff::{Span, SpanRelativeTo};
 use lettre::message::Mailbox;
@@ -73,8 +72,8 @@ pub(super) fn some_duration<'de, D: Deserializer<'de>>(
 /// Reads a filter of the log, like `info` or `info,beamshare=debug`.
 ///
 /// # Errors
-/// What is wrong with it. A single word must be a level: the library would take `loud` for a module of that name,
-/// and log nothing else.
+/// What is wrong with it. A single word must be a level: the library would take `loud` for a module of that
+/// name, and log nothing else.
 pub fn log_filter(text: &str) -> Result<EnvFilter, String> {
     let is_word = |part: &&str| !part.is_empty() && !part.contains(['=', ':', '[', '_']);
     let unknown =
@@ -266,14 +265,6 @@ pub(super) fn default_hook_timeout() -> Duration {
 
 pub(super) fn default_collection_top() -> String {
     "/".to_owned()
-}
-
-pub(super) fn default_permissions() -> Permissions {
-    Permissions::R
-}
-
-pub(super) fn default_smtp_security() -> SmtpSecurity {
-    SmtpSecurity::Starttls
 }
 
 pub(super) fn default_copy_subject() -> String {

@@ -98,7 +98,7 @@ impl From<globus_sync::Error> for SyncError {
     }
 }
 
-/// Moves the data of one beamline. A changed configuration makes a new one on the same manifest.
+/// Moves the data of one settings file. Edited settings get a new engine on the same manifest.
 pub struct Engine {
     pub(super) config: Arc<Config>,
     pub(super) settings: config::Globus,
@@ -110,7 +110,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens the manifest beside the journal; nothing is asked of Globus yet.
+    /// Opens the manifest beside the journal. No request to Globus is made yet.
     ///
     /// # Errors
     /// Names the file (manifest, secret) that can't be used.
@@ -124,7 +124,7 @@ impl Engine {
         Ok(Engine { settings, mover, journal, mailer, told: Mutex::default(), config })
     }
 
-    /// What was moved, to be read.
+    /// The manifest.
     pub fn manifest(&self) -> &Manifest {
         self.mover.manifest()
     }
@@ -147,13 +147,13 @@ impl Engine {
         self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// The right to run a pair, or to change what is known of it, for as long as it lives.
+    /// Locks a pair, for running it or changing its rows, for as long as the lock lives.
     pub fn lock(&self, pair: &Pair, who: &str) -> Result<RunLock, SyncError> {
         Ok(self.journal.lock_pair(pair.row.id.number(), who)?)
     }
 
-    /// Runs a pair, and mails its end where that is worth a mail. Dropping the future leaves a task to
-    /// Globus; the next run follows it.
+    /// Runs a pair, and mails its result if it is worth a message. If the future is dropped, the task
+    /// continues at Globus; the next run follows it.
     ///
     /// # Errors
     /// Where nothing could be begun: another process runs the pair, or the manifest can't be used. What goes
@@ -185,8 +185,8 @@ impl Engine {
         Ok(self.mover.cancel_task(&pair.for_moving(&self.config), options).await?)
     }
 
-    /// Forgets what is known of the pair's files. All of them are compared with the destination once more,
-    /// and none is removed at the source until it is sent again.
+    /// Deletes the state of the pair's files. All of them are compared with the destination again, and none
+    /// is removed at the source until it is sent again.
     ///
     /// # Errors
     /// While another process runs the pair, or a task has not ended.

@@ -1,4 +1,5 @@
-//! Mails to staff: what was moved, the first time and whenever there was something new; what failed, once.
+//! Mails to staff: about each run that sent something, about the first success, and once about each cause of
+//! failure.
 
 use super::{Ended, Engine, Pair, RunResult, SyncError};
 use crate::config;
@@ -7,7 +8,7 @@ use crate::mail::{Mailer, new_message_id, notice};
 use globus_sync::amount;
 use lettre::message::Mailbox;
 
-/// Where mails go, and whose they are.
+/// The mail transport and the sender.
 pub(super) struct MailSetup {
     mailer: Mailer,
     from: Mailbox,
@@ -18,7 +19,7 @@ impl MailSetup {
         Ok(MailSetup { mailer: Mailer::new(&sender.transport)?, from: sender.from.clone() })
     }
 
-    /// Sends to each; an error tells who did not get it, and why.
+    /// Sends the message to each recipient. An error names those who did not get it, and why.
     pub async fn send(&self, to: &[EmailAddress], subject: &str, text: &str) -> Result<(), String> {
         let mut wrong = vec![];
         for recipient in to {
@@ -35,7 +36,7 @@ impl MailSetup {
 }
 
 impl Engine {
-    /// Mails the end of a run, where it is worth a mail. An error tells who did not get it.
+    /// Mails the result of a run, if it is worth a message. An error names those who did not get it.
     pub(super) async fn tell(&self, pair: &Pair, ended: &Ended) -> Result<(), String> {
         let Some(subject) = self.worth_a_mail(pair, ended) else { return Ok(()) };
         let to = &pair.settings.notify;

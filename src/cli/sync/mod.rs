@@ -1,4 +1,4 @@
-//! The verbs that move data: what they do is decided in `beamshare::sync`.
+//! The `beamshare sync` commands. `beamshare::sync` does the work.
 
 mod clean;
 mod report;
@@ -56,7 +56,7 @@ impl Sync {
     }
 }
 
-/// Which pairs a verb is about.
+/// The pairs that a command applies to.
 #[derive(Args)]
 struct Which {
     /// Only this pair of the settings
@@ -200,7 +200,7 @@ impl From<SyncError> for Failure {
     }
 }
 
-/// The words of an error or a service as one line.
+/// The text of an error or a service on one line.
 fn plain(text: &str) -> String {
     print::plain(text)
 }

@@ -19,7 +19,7 @@ pub struct Status {
     format: Format,
 }
 
-/// A pair as the manifest has it.
+/// The state of a pair in the manifest.
 pub struct Standing {
     pub row: PairRow,
     pub counts: Counts,
@@ -39,7 +39,7 @@ impl Status {
     }
 }
 
-/// How all pairs stand.
+/// The state of all pairs.
 pub async fn standings(config: &Config, closed_too: bool) -> Result<Vec<Standing>, Failure> {
     let path = Manifest::beside(&config.journal.path);
     // Reading must not make it: the service's account must own it.
@@ -73,12 +73,12 @@ impl Standing {
         }
     }
 
-    /// What a person should know beside the numbers.
+    /// The message beside the numbers.
     fn message(&self) -> String {
         match &self.task {
             Some(task) if task.ended_at.is_none() => match task.task_id {
                 Some(id) => format!("task {id}, {} files", task.files),
-                None => format!("{} files being handed in", task.files),
+                None => format!("{} files are being submitted", task.files),
             },
             Some(task) if task.state != TaskState::Succeeded => {
                 plain(task.words.as_deref().unwrap_or_default())
@@ -131,7 +131,7 @@ fn print_standings(config: &Config, standings: &[Standing]) {
     }
 }
 
-/// The table as a text, for a mail.
+/// The table as the text of a message.
 pub fn text(config: &Config, standings: &[Standing]) -> String {
     let zone = config.beamline.zone();
     let mut text = String::new();

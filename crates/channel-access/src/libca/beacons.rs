@@ -3,8 +3,8 @@
 //! IOCs announce themselves by UDP, and libca keeps an entry for each address that a beacon names until the
 //! process ends. A datagram has room for 4,000 beacons with addresses of the sender's choice, so any host
 //! could fill the memory. As in `guard`, this module takes the place of a function of libca:
-//! `cac::beaconNotify`. Beacons only make libca search sooner for channels that are not connected, so one that
-//! is dropped costs time, and nothing else.
+//! `cac::beaconNotify`. Beacons only make libca search sooner for channels that are not connected, so one
+//! that is dropped costs time, and nothing else.
 
 use std::collections::HashSet;
 use std::ffi::{CStr, c_void};

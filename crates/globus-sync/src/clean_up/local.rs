@@ -70,7 +70,7 @@ fn not_opened(errno: Errno) -> String {
     format!("its directory can't be opened without following links: {errno}")
 }
 
-/// A first look at files of one directory, before anything is written down. A file that is gone is in neither
+/// A first look at files of one directory, before anything is recorded. A file that is gone is in neither
 /// list.
 ///
 /// With each file comes when the task was begun that sent it. One that was made later is another file, which
@@ -99,7 +99,7 @@ pub(super) fn look(top: &SourceDirectory, files: Vec<(Option<Timestamp>, FileRow
     (go, stay)
 }
 
-/// Removes what was written down, each after one more look, then the directory and those above it as far as
+/// Removes what was recorded, each after one more look, then the directory and those above it as far as
 /// they became empty by that. Returns how each ended, and how many directories went.
 pub(super) fn remove(
     top: &SourceDirectory,

@@ -5,7 +5,7 @@
 //! that were sent long enough ago, and that nobody has seen change since. Then, directory by directory,
 //! Globus is asked what is there now: the source must show the same size and time (so a wrong `local` removes
 //! nothing), the destination the same size, in a file that was written by then. Then the file itself is
-//! looked at, the removal is written down, and only then the file goes.
+//! looked at, the removal is recorded, and only then the file goes.
 
 pub(crate) mod listing;
 mod local;
@@ -271,7 +271,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Removals that were written down when beamshare was killed: gone, or still there.
+    /// Removals that were recorded when beamshare was killed: gone, or still there.
     async fn find_out_about_killed_removals(&mut self) -> Result<(), RunAborted> {
         let rows = self.engine.manifest().unfinished_removals(self.pair.row.id).await?;
         let rows: Vec<RemovalRow> = rows.into_iter().filter(|row| row.task.is_none()).collect();

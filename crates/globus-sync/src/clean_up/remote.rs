@@ -82,7 +82,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A deletion that a killed run left behind. It is handed in again, under its own id, only if clean-up is
+    /// A deletion that a killed run left behind. It is submitted again, under its own id, only if clean-up is
     /// still on, the pair isn't stopped, and every file is gone or as it was at both ends: it may never have
     /// reached Globus, and would only begin now.
     pub(crate) async fn finish_deletion(&mut self, task: TaskRow) -> Result<(), RunAborted> {
@@ -178,7 +178,7 @@ impl Run<'_> {
         self.end_deletion(task.number, state, rows, words).await
     }
 
-    /// Writes down what the source shows after a deletion.
+    /// Records what the source shows after a deletion.
     async fn end_deletion(
         &mut self,
         number: TaskNumber,

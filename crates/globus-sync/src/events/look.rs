@@ -17,7 +17,7 @@ pub(super) struct Inspection {
     pub(super) directories: Vec<PathBuf>,
 }
 
-/// Files written down in one commit.
+/// Files recorded in one commit.
 const BATCH: usize = 4096;
 
 /// Brings the manifest up to date at these paths, in their order.

@@ -1,7 +1,7 @@
 //! What is there now against what the manifest knows: directory by directory, both in the order of names.
 
 use super::file::read_file;
-use super::pass::Pass;
+use super::pass::{ChangeCounts, Found, Pass};
 use super::{Durable, FileRow, Manifest, ManifestError, PairId};
 use crate::walk::{At, Listing};
 use jiff::Timestamp;
@@ -10,37 +10,6 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-/// How a change came to light.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// A walk came by: what it has never seen before has been quiet since its mtime
-    Walk,
-    /// An event told of it: it changed just now, whatever its mtime says
-    Event,
-}
-
-/// What a comparison changed in the manifest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ChangeCounts {
-    /// Files never seen before
-    pub new: u64,
-    /// Files with another size, mtime, ctime, inode or kind
-    pub changed: u64,
-    /// Files that are no longer there
-    pub gone: u64,
-    /// Files that were gone and are back as they were
-    pub back: u64,
-}
-
-impl std::ops::AddAssign for ChangeCounts {
-    fn add_assign(&mut self, more: ChangeCounts) {
-        self.new += more.new;
-        self.changed += more.changed;
-        self.gone += more.gone;
-        self.back += more.back;
-    }
-}
 
 /// One pass over a pair's tree, or over a part of it. Its methods block, and make one commit each.
 #[derive(Debug)]

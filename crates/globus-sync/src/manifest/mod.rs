@@ -1,5 +1,5 @@
-//! What was moved: one SQLite file beside the journal, with a row a file. Not in the journal's own file: a
-//! million rows written at once must never make the journal wait.
+//! The manifest: an SQLite file beside the journal with a row for each file. It is separate from the journal
+//! so that writing a million rows at once never delays the journal.
 //!
 //! A file is `new`, then `sending` (in a task that has not ended), then `sent` (the service lists it in the
 //! successful transfers) or `present` (the task succeeded and the service had nothing to copy). What can't be
@@ -15,6 +15,7 @@
 mod compare;
 mod directories;
 mod file;
+mod number;
 mod pair;
 mod pass;
 mod removal;
@@ -22,11 +23,13 @@ mod task;
 mod task_end;
 mod words;
 
-pub use compare::{ChangeCounts, Comparison, Found};
+pub use compare::Comparison;
 pub use file::{Counts, FileRow, FileState, Limit, Ready, Unsendable};
+pub use number::TaskNumber;
 pub use pair::{NewPair, PairId, PairRow, Place};
+pub use pass::{ChangeCounts, Found};
 pub use removal::{Cursor, Deletable, NewRemoval, RemovalEnd, RemovalNumber, RemovalRow, SentBetween};
-pub use task::{NewTask, TaskDirectory, TaskFile, TaskKind, TaskNumber, TaskRow, TaskState};
+pub use task::{NewTask, TaskDirectory, TaskFile, TaskKind, TaskRow, TaskState};
 pub use task_end::{End, Rest};
 
 use jiff::Timestamp;
@@ -60,7 +63,7 @@ pub enum ManifestError {
     File {
         /// The file
         path: PathBuf,
-        /// What the system said
+        /// The system's error
         source: std::io::Error,
     },
     /// The file was written by a newer beamshare
@@ -80,7 +83,7 @@ pub enum ManifestError {
     Sql {
         /// The file
         path: PathBuf,
-        /// What SQLite said
+        /// SQLite's error
         source: rusqlite::Error,
     },
     /// The pair has a task that has not ended

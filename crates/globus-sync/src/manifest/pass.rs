@@ -1,7 +1,6 @@
 //! One commit of a [`Comparison`](super::Comparison): directory by directory, listings and rows in the order
 //! of names.
 
-use super::compare::{ChangeCounts, Found};
 use super::directories::Directories;
 use super::file::{Tally, read_stat, split};
 use super::{FileState, PairId, Unsendable, now};
@@ -19,6 +18,37 @@ const PAGE: usize = 4096;
 /// How long a row stays whose file is gone, in seconds: 90 days. A file system that is only unmounted comes
 /// back with the same inodes, and its files need not be compared with the destination again.
 const KEEP_GONE: i64 = 90 * 24 * 60 * 60;
+
+/// How a change came to light.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A walk came by: what it has never seen before has been quiet since its mtime
+    Walk,
+    /// An event told of it: it changed just now, whatever its mtime says
+    Event,
+}
+
+/// What a comparison changed in the manifest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChangeCounts {
+    /// Files never seen before
+    pub new: u64,
+    /// Files with another size, mtime, ctime, inode or kind
+    pub changed: u64,
+    /// Files that are no longer there
+    pub gone: u64,
+    /// Files that were gone and are back as they were
+    pub back: u64,
+}
+
+impl std::ops::AddAssign for ChangeCounts {
+    fn add_assign(&mut self, more: ChangeCounts) {
+        self.new += more.new;
+        self.changed += more.changed;
+        self.gone += more.gone;
+        self.back += more.back;
+    }
+}
 
 /// One commit of a comparison.
 pub(super) struct Pass<'t> {

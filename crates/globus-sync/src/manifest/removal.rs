@@ -26,9 +26,9 @@ pub struct Cursor {
 /// When a task that has ended was under way, by the clock of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentBetween {
-    /// It was written down, after a last look at its files
+    /// It was recorded, after a last look at its files
     pub begun_at: Timestamp,
-    /// Its end was written down
+    /// Its end was recorded
     pub ended_at: Timestamp,
     /// The files at the destination were given the times of the source's
     pub preserves_times: bool,
@@ -65,9 +65,9 @@ pub struct RemovalRow {
     pub sent_by: TaskNumber,
     /// The Globus delete task, where it is one
     pub task: Option<TaskNumber>,
-    /// When it was written down
+    /// When it was recorded
     pub begun_at: Timestamp,
-    /// When its end was written down
+    /// When its end was recorded
     pub ended_at: Option<Timestamp>,
     /// How it ended
     pub end: Option<RemovalEnd>,
@@ -213,7 +213,7 @@ impl Manifest {
         .await
     }
 
-    /// Writes down what is about to be removed, before it is: those of the files that are `sent` by a
+    /// Records what is about to be removed, before it is: those of the files that are `sent` by a
     /// verified task and have the size, mtime, ctime and inode that they had then. With a task, it is a
     /// Globus delete task of the pair, to be submitted; it is none where no file is left.
     ///
@@ -274,7 +274,7 @@ impl Manifest {
         if is_task { self.write_without_task(pair, write).await } else { self.write(write).await }
     }
 
-    /// Writes down how removals ended; what is removed is no file of the manifest any more.
+    /// Records how removals ended; what is removed is no file of the manifest any more.
     pub async fn end_removals(
         &self,
         pair: PairId,

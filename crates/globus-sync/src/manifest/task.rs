@@ -1,5 +1,6 @@
 use super::directories::{Directories, set_has_new};
 use super::file::{Tally, joined, read_stat, split};
+use super::number::TaskNumber;
 use super::words::words;
 use super::{FileRow, FileState, Manifest, ManifestError, PairId, conversion, now, parsed, some_parsed};
 use crate::openat::DirectoryIdentity;
@@ -11,10 +12,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use uuid::Uuid;
-
-/// A task's number in the manifest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TaskNumber(pub i64);
 
 /// What a task does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,11 +71,11 @@ pub struct TaskRow {
     pub files: u64,
     /// Their bytes
     pub bytes: u64,
-    /// When it was written down
+    /// When it was recorded
     pub begun_at: Timestamp,
     /// When the service had answered
     pub submitted_at: Option<Timestamp>,
-    /// When its end was written down
+    /// When its end was recorded
     pub ended_at: Option<Timestamp>,
     /// Files in its successful transfers
     pub files_sent: u64,

@@ -1,4 +1,4 @@
-//! Asking Globus: what passes is tried again, and whoever follows the run sees it.
+//! Requests to Globus, with retries that are shown in the run's report.
 
 use super::report::{FailureCause, RunAborted, RunFailure, SyncState};
 use super::run_pair::Run;

@@ -1,4 +1,4 @@
-//! How an operator, or the end of the program, interferes with a run.
+//! Stopping or leaving a run: by an operator, or at the end of the program.
 
 use tokio::sync::watch;
 
@@ -11,7 +11,7 @@ enum ControlState {
     Stop,
 }
 
-/// The side of whoever started the run; see [`controls`]. Dropping it lets the run go on by itself.
+/// The caller's side; see [`controls`]. If it is dropped, the run continues by itself.
 #[derive(Clone, Debug)]
 pub struct Controller(watch::Sender<ControlState>);
 
@@ -40,7 +40,7 @@ impl Controller {
         });
     }
 
-    /// Ends the following of the run: its task goes on at Globus, and the next run follows it.
+    /// Ends the run without its task: the task continues at Globus, and the next run follows it.
     pub fn leave(&self) {
         self.0.send_if_modified(|state| {
             let goes = matches!(*state, ControlState::Go | ControlState::Finish);
@@ -55,12 +55,12 @@ impl Control {
         *self.0.borrow() == ControlState::Stop
     }
 
-    /// Nothing further is to begin.
+    /// Whether no further task may start.
     pub(super) fn is_left(&self) -> bool {
         matches!(*self.0.borrow(), ControlState::Leave | ControlState::Finish)
     }
 
-    /// Ends when somebody interferes, and otherwise never.
+    /// Returns when the run is stopped or left.
     pub(super) async fn interfered(&mut self) {
         if self.0.wait_for(|state| matches!(state, ControlState::Leave | ControlState::Stop)).await.is_err() {
             std::future::pending::<()>().await;

@@ -8,7 +8,6 @@ use super::inspection::{self, Doubt};
 use super::report::{FailureCause, RunAborted, SyncState};
 use super::request::Request;
 use super::run_pair::Run;
-use super::task::Checksum;
 use globus_transfer_client::DeleteTask;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap};
@@ -20,6 +19,9 @@ const DEADLINE: SignedDuration = SignedDuration::from_mins(10);
 
 /// How often a deletion is tried in one run.
 const ATTEMPTS: usize = 3;
+
+/// A checksum and its algorithm.
+pub(super) type Checksum = (String, String);
 
 /// What a task has copied.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// What a pair's run is about at a moment.
+/// What a run is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncState {
@@ -15,7 +15,7 @@ pub enum SyncState {
     Idle,
     /// The source is being compared with the manifest
     Looking,
-    /// A task is being handed in
+    /// A task is being submitted
     Submitting,
     /// Globus copies without trouble
     Active,
@@ -25,56 +25,56 @@ pub enum SyncState {
     Cancelling,
     /// The task has ended, and what it copied is being recorded
     Recording,
-    /// Globus has paused the task: someone who manages a collection did
+    /// The task is paused by someone who manages a collection
     Paused,
     /// Globus waits for a person, e.g. to renew a credential
     Inactive,
-    /// Globus can't be reached; tried again
+    /// Globus can't be reached; the request is retried
     Away,
-    /// What was sent is being removed at the source
+    /// Sent files are being removed at the source
     CleaningUp,
-    /// Ended well
+    /// The run has succeeded
     Done,
     /// Stopped by an operator
     Stopped,
-    /// Ended badly
+    /// The run has failed
     Failed,
 }
 
-/// How a pair's run stands, as a snapshot: the daemon shows it in PVs, the command line as a bar.
+/// A snapshot of a run. A service shows it in PVs, a command as a progress bar.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SyncReport {
-    /// What goes on
+    /// What the run is doing
     pub state: SyncState,
-    /// One sentence: what is happening, waited for, or wrong, and what to do
+    /// One sentence: what is happening, or what is wrong and what to do
     pub message: String,
-    /// Files that this run has dealt with: copied, or found at the destination
+    /// Files that this run has copied or found at the destination
     pub files: u64,
-    /// Files that this run has to deal with, as far as they are known
+    /// Files that this run will copy or compare, as far as they are known
     pub files_total: u64,
     /// Bytes copied by this run
     pub bytes: u64,
-    /// Bytes of the files that this run has to deal with
+    /// Bytes of those files
     pub bytes_total: u64,
-    /// Bytes a second, as Globus tells it
+    /// Bytes per second, as Globus reports them
     pub rate: u64,
-    /// Time left at this rate
+    /// Remaining time at this rate
     pub left: Option<Duration>,
-    /// Faults of this run's tasks; Globus tries again by itself
+    /// Faults of this run's tasks; Globus retries by itself
     pub faults: u64,
     /// The task that runs now, or ran last
     pub task: Option<Uuid>,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunResult {
     /// Everything that could be sent is at the destination; `sent` of [`Ended`] says whether there was
     /// anything
     Done,
-    /// Stopped by an operator; the next run by hand goes on
+    /// Stopped by an operator; the next run by hand continues
     Stopped,
-    /// Left by whoever follows it: the task goes on at Globus, and the next run follows it
+    /// No longer followed: the task continues at Globus, and the next run follows it
     Left,
     /// It failed; the next run continues
     Failed(RunFailure),
@@ -126,25 +126,25 @@ impl fmt::Display for RunFailure {
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ended {
-    /// What it came to
+    /// Its result
     pub result: RunResult,
     /// Files copied
     pub sent: u64,
     /// Bytes copied
     pub sent_bytes: u64,
-    /// Files that the destination had already
+    /// Files that were already at the destination
     pub present: u64,
-    /// Files not sent because they changed a moment ago; the next run can send them at this time
+    /// When files can be sent that changed a moment ago and therefore wait
     pub waiting_until: Option<jiff::Timestamp>,
-    /// What else a person should know: files that can't be sent, directories that can't be read, mails that
+    /// Further messages for people: files that can't be sent, directories that can't be read, mails that
     /// failed
     pub remarks: Vec<String>,
-    /// What clean-up did, where it is on
+    /// The report of clean-up, if it is on
     pub clean_up: Option<crate::CleanUpReport>,
 }
 
 impl Ended {
-    /// The end as one sentence.
+    /// The result as one sentence.
     pub fn sentence(&self) -> String {
         let remarks =
             if self.remarks.is_empty() { String::new() } else { format!("; {}", self.remarks.join("; ")) };
@@ -167,7 +167,7 @@ pub fn amount(files: u64, bytes: u64) -> String {
     format!("{files} file{s} ({})", indicatif::HumanBytes(bytes))
 }
 
-/// Keeps the snapshot of a run up to date.
+/// Updates the snapshot of a run.
 pub(crate) struct Progress {
     sender: watch::Sender<SyncReport>,
     /// Of the tasks of this run that have ended: files, bytes, faults
@@ -190,7 +190,7 @@ impl Progress {
         });
     }
 
-    /// How much there is to do from now on.
+    /// Sets how much remains to be done.
     pub fn expect(&self, files: u64, bytes: u64) {
         self.sender.send_modify(|report| {
             report.files_total = self.before.0 + files;
@@ -198,7 +198,7 @@ impl Progress {
         });
     }
 
-    /// The task as the service tells it.
+    /// Shows the task as Globus reports it.
     pub fn task(&self, task: &globus::Task, state: SyncState, message: String) {
         let done = task.files_transferred.unwrap_or_default() + task.files_skipped.unwrap_or_default();
         self.sender.send_modify(|report| {
@@ -214,7 +214,7 @@ impl Progress {
         });
     }
 
-    /// The task has ended; the next one's numbers come on top of its own.
+    /// Records the end of the task. The numbers of the next one are added to its own.
     pub fn task_ended(&mut self, files: u64) {
         self.sender.send_modify(|report| {
             report.files = self.before.0 + files;

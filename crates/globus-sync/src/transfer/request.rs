@@ -1,4 +1,4 @@
-//! What a task is asked for with: kept in the manifest, so that it can be handed in again as it was.
+//! What a task is asked for with: kept in the manifest, so that it can be submitted again as it was.
 
 use super::super::manifest::{Place, TaskFile};
 use crate::SyncLevel;
@@ -19,7 +19,7 @@ pub(super) struct Request {
     verify: bool,
     preserve_times: bool,
     encrypt: bool,
-    /// Seconds from the time at which it is handed in
+    /// Seconds from the time at which it is submitted
     deadline: u64,
 }
 

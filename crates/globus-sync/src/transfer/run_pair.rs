@@ -223,7 +223,7 @@ impl Run<'_> {
             }
             // Written since the walk, which can be long ago: these wait, or go as they are now.
             let Some(directories) = self.look_again(&ready.files).await? else { continue };
-            self.progress.say(SyncState::Submitting, format!("handing in {} files", ready.files.len()));
+            self.progress.say(SyncState::Submitting, format!("submitting {} files", ready.files.len()));
             let submission_id = self.submission_id().await?;
             let (source, destination) = (&self.pair.row.pair.source, &self.pair.row.pair.destination);
             let mut request = Request::new(source, destination, &self.pair.settings);
@@ -243,7 +243,7 @@ impl Run<'_> {
         }
     }
 
-    /// Under which a task can be handed in as often as it takes.
+    /// Under which a task can be submitted as often as it takes.
     pub async fn submission_id(&mut self) -> Result<Uuid, RunAborted> {
         let client = self.engine.client.clone();
         let answer = self.ask(|| async { client.transfer().submission_id().await }).await?;

@@ -2,7 +2,7 @@
 
 use super::super::manifest::{End, Rest, TaskNumber, TaskRow, TaskState};
 use super::super::openat::DirectoryIdentity;
-use super::foreign::Copied;
+use super::foreign::{Checksum, Copied};
 use super::report::{FailureCause, RunAborted, RunFailure, SyncState};
 use super::request::Request;
 use super::run_pair::Run;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 const FIRST_LOOK: Duration = Duration::from_millis(250);
 const LATER_LOOKS: Duration = Duration::from_secs(5);
 
-/// Files of the service's lists that are written down in one commit.
+/// Files of the service's lists that are recorded in one commit.
 const PAGE: usize = 1000;
 
 /// How many of a task's errors are told.
@@ -34,9 +34,6 @@ pub(crate) struct Outcome {
     pub failure: Option<RunFailure>,
 }
 
-/// A checksum and its algorithm.
-pub(super) type Checksum = (String, String);
-
 /// The successful transfers of a task.
 #[derive(Default)]
 struct Successful {
@@ -47,7 +44,7 @@ struct Successful {
 }
 
 impl Run<'_> {
-    /// Hands a task in, or in again, follows it, and writes down what it came to.
+    /// Submits a task, or submits it again, follows it, and records the result.
     pub(super) async fn carry(&mut self, task: TaskRow) -> Result<(), RunAborted> {
         let request: Request = match serde_json::from_value(task.request.clone()) {
             Ok(request) => request,
@@ -59,7 +56,7 @@ impl Run<'_> {
         let id = match task.task_id {
             Some(id) => id,
             None => {
-                self.progress.say(SyncState::Submitting, format!("handing in {} files", task.files));
+                self.progress.say(SyncState::Submitting, format!("submitting {} files", task.files));
                 let files = self.engine.manifest().task_files(task.number).await?;
                 let transfer = request.task(task.submission_id, &files);
                 drop(files);
@@ -91,7 +88,7 @@ impl Run<'_> {
     }
 
     /// The service did not take it. Where that says nothing about this task (a sign-in has ended), it stays
-    /// to be handed in again under its own id: an answer may have been lost before.
+    /// to be submitted again under its own id: an answer may have been lost before.
     async fn refused(&mut self, task: &TaskRow, error: &globus::Error) -> Result<(), RunAborted> {
         let failure = self.engine.rejected(error);
         let says_nothing = matches!(
@@ -303,7 +300,7 @@ impl Run<'_> {
         Outcome { state, faults: task.faults, failure }
     }
 
-    /// Writes down what became of each file. What was copied from elsewhere leaves the destination first.
+    /// Records the result of each file. Foreign files are removed from the destination first.
     async fn settle(
         &mut self,
         task: &TaskRow,

@@ -47,7 +47,7 @@ pub enum WalkError {
         /// What the system said
         source: io::Error,
     },
-    /// What was found can't be written down
+    /// What was found can't be recorded
     #[error(transparent)]
     Manifest(#[from] ManifestError),
 }
