@@ -35,7 +35,7 @@ help:
 	@echo 'make pictures           the pictures of the web page and the messages in docs/img, from a headless Chromium'
 	@echo 'make deny               licences, advisories and sources of dependencies (cargo-deny)'
 	@echo 'make bench              measure latency, requests, CPU, memory, and a scan of a million files'
-	@echo 'make valgrind           the tests of Channel Access under valgrind (about four minutes)'
+	@echo 'make valgrind           the tests of Channel Access under valgrind (about two minutes)'
 	@echo 'make install            install beamshare, its records, screens and systemd unit into $(PREFIX)'
 	@echo 'make deb, make rpm      packages for Debian and Fedora, in $(TARGET)/debian and $(TARGET)/generate-rpm'
 
@@ -155,7 +155,8 @@ bench: debian-test python rust
 
 # Each test is a process of its own, so valgrind is the runner of them all. 99: it has found a read or write out of bounds.
 valgrind: debian-valgrind python nextest
-	CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')_RUNNER='valgrind --quiet --error-exitcode=99' \
+	UNDER_VALGRIND=1 \
+	  CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')_RUNNER='valgrind --quiet --error-exitcode=99' \
 	  $(CARGO) nextest run --profile valgrind --package channel-access --locked --no-fail-fast $(ARGS)
 
 # What is generated for an installation: manual pages, completions, and the units with its paths.
