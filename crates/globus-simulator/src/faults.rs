@@ -225,6 +225,15 @@ impl Orders {
     }
 }
 
+/// What a fault orders for the task of this submission.
+#[derive(Debug, Clone)]
+pub(crate) enum TaskOrder {
+    Fail(String),
+    Stall,
+    Pause(String),
+    Inactive,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use crate::auth::bearer_text;
-use crate::faults::Action;
+use crate::faults::{Action, TaskOrder};
 use crate::gcs::GcsError;
 use crate::reply::{AuthError, CALL, Call, TransferError, request_id};
 use crate::state::{Request as Logged, World};
@@ -28,15 +28,6 @@ use crate::timers::TimersError;
 /// Marks a response whose connection is to be closed instead.
 #[derive(Clone, Copy)]
 struct Cut;
-
-/// What a fault orders for the task of this submission.
-#[derive(Debug, Clone)]
-pub(crate) enum TaskOrder {
-    Fail(String),
-    Stall,
-    Pause(String),
-    Inactive,
-}
 
 /// A route with its name in the request log and in faults.
 pub(crate) fn named(

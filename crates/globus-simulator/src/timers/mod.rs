@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 mod api;
 mod document;
+mod reply;
 mod run;
 mod schedule;
+
+pub(crate) use reply::TimersError;
 
 use crate::auth::{access_token, scope};
 use crate::server::named;
@@ -81,43 +82,4 @@ impl TimersSession {
 
 fn not_found(id: &str) -> TimersError {
     TimersError::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("No timer {id}"))
-}
-
-/// A refusal by Timers: `{"error": {code, detail, status}}`, or a list of what is wrong with a document.
-#[derive(Debug, Clone)]
-pub(crate) struct TimersError {
-    status: StatusCode,
-    body: Value,
-}
-
-impl TimersError {
-    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
-        let detail: String = detail.into();
-        Self { status, body: json!({"error": {"code": code, "detail": detail, "status": status.as_u16()}}) }
-    }
-
-    /// The usual refusal for a status that a fault orders.
-    pub fn usual(status: StatusCode, code: Option<&str>) -> Self {
-        let title = status.canonical_reason().unwrap_or("Error");
-        Self::new(status, code.unwrap_or("ERROR"), title)
-    }
-
-    /// One field of the document is missing or wrong.
-    fn field(location: &[&str], message: impl Into<String>) -> Self {
-        let location: Vec<&str> = std::iter::once("body").chain(location.iter().copied()).collect();
-        let message: String = message.into();
-        let detail = json!([{"loc": location, "msg": message, "type": "value_error"}]);
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, body: json!({"detail": detail}) }
-    }
-
-    /// A consent is missing, in the form of Globus Auth's requirements.
-    fn requirements(document: Value) -> Self {
-        Self { status: StatusCode::FORBIDDEN, body: document }
-    }
-}
-
-impl IntoResponse for TimersError {
-    fn into_response(self) -> Response {
-        (self.status, Json(self.body)).into_response()
-    }
 }

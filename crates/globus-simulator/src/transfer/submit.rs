@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{Caller, Session, body, collection, operation, run, text};
+use crate::faults::TaskOrder;
 use crate::reply::{TransferError, result};
-use crate::server::TaskOrder;
 use crate::state::task::{Counts, FilterRule, Item, Kind, Links, Options, Status, Task};
 use crate::state::{State, Submission, World};
 use crate::time::parse_time;

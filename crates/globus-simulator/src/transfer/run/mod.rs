@@ -15,7 +15,7 @@ mod erase;
 mod walk;
 mod work;
 
-use crate::server::TaskOrder;
+use crate::faults::TaskOrder;
 use crate::state::task::{Kind, Nice, Status, Task, described};
 use crate::state::{Notification, World};
 use work::{Round, Work};
