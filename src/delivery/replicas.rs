@@ -21,23 +21,36 @@ use uuid::Uuid;
 /// The operator's message until the first files have arrived.
 const WAITING: &str = "the replica is shared when its first files are there";
 
+/// A shared replica to which files have come.
+#[derive(Clone, Debug)]
+pub struct ArrivedReplica {
+    /// Whose data it is
+    pub experiment: Uuid,
+    /// The unit of a delivery that makes the replica's directory; it stays pending until the files are there
+    pub unit: Unit,
+    /// When the first files were there
+    pub at: Timestamp,
+}
+
 impl Deliverer {
-    /// The experiments with files in a shared replica, and when the first files of each replica arrived.
-    pub async fn arrived_replicas(&self) -> Result<Vec<(Uuid, Timestamp)>, ManifestError> {
+    /// The shared replicas to which files have come.
+    pub async fn arrived_replicas(&self) -> Result<Vec<ArrivedReplica>, ManifestError> {
         if self.replicas.is_empty() {
             return Ok(vec![]);
         }
-        let is_shared = |collection: Uuid, path: &str| {
-            self.replicas.iter().any(|replica| {
+        let shared = |collection: Uuid, path: &str| {
+            self.replicas.iter().find(|replica| {
                 let settings = replica.collection().settings();
                 settings.collection == collection && path.starts_with(&settings.top)
             })
         };
         let pairs = self.manifest().await?.pairs(true).await?;
-        let arrived = pairs
-            .into_iter()
-            .filter(|row| is_shared(row.pair.destination.collection, &row.pair.destination.path));
-        Ok(arrived.filter_map(|row| Some((row.pair.experiment?, row.first_success_at?))).collect())
+        let arrived = pairs.into_iter().filter_map(|row| {
+            let replica = shared(row.pair.destination.collection, &row.pair.destination.path)?;
+            let (experiment, at) = (row.pair.experiment?, row.first_success_at?);
+            Some(ArrivedReplica { experiment, unit: replica_unit(replica), at })
+        });
+        Ok(arrived.collect())
     }
 
     async fn manifest(&self) -> Result<&Manifest, ManifestError> {

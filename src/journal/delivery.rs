@@ -159,6 +159,7 @@ impl Journal {
         transaction: &mut Transaction<'static, Sqlite>,
         new: &NewDelivery,
     ) -> Result<DeliveryRow, JournalError> {
+        self.identify(transaction).await?;
         let experiment = new.experiment.to_string();
         // A delivery of single steps takes over only from others of its kind.
         let takes_all = new.only.is_none();

@@ -1,13 +1,17 @@
 use crate::config::Config;
+use crate::journal::JournalMark;
 use crate::status::{
     Lease, OperatorCommand, OperatorCommands, Published, Record, StatusModel, StatusRecords,
 };
-use channel_access::{CaError, Context};
+use channel_access::{CaError, Context, TextChannel};
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// How long the IOC may take to confirm the last values, or to give the lease back.
 const RELEASE_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long the IOC may take to answer a read.
+const READ_LIMIT: Duration = Duration::from_secs(2);
 
 /// The records of the beamline in the IOC: the status, the operator's commands, and the lease. The metrics
 /// and the web page show the same state.
@@ -16,6 +20,8 @@ pub(super) struct BeamlineRecords {
     commands: OperatorCommands,
     /// Whether this process or another one serves the records
     lease: watch::Receiver<Lease>,
+    /// The record with the journal's mark, to be read before anything is served
+    mark: TextChannel,
     /// The state for the metrics and the web page
     published: watch::Sender<Published>,
 }
@@ -32,15 +38,17 @@ impl BeamlineRecords {
     pub fn connect(context: &Context, config: &Config) -> Result<BeamlineRecords, CaError> {
         let prefix = &config.epics.prefix;
         let (records, commands) = StatusRecords::new(context, prefix)?;
+        let mark = TextChannel::new(context, &records.pv(Record::JournalMark))?;
         let model = StatusModel::new(&config.beamline.name, prefix, config.beamline.zone());
         let published = watch::Sender::new(Published::new(model));
-        Ok(BeamlineRecords { lease: records.lease(), records, commands, published })
+        Ok(BeamlineRecords { lease: records.lease(), records, commands, mark, published })
     }
 
     /// Connects to the records of another prefix, and returns the former ones. The caller releases those when
     /// nothing is delivered for them any more.
     pub fn reconnect(&mut self, context: &Context, prefix: &str) -> Result<FormerRecords, CaError> {
         let (records, commands) = StatusRecords::new(context, prefix)?;
+        self.mark = TextChannel::new(context, &records.pv(Record::JournalMark))?;
         self.lease = records.lease();
         self.commands = commands;
         Ok(FormerRecords(std::mem::replace(&mut self.records, records)))
@@ -69,6 +77,19 @@ impl BeamlineRecords {
     pub fn publish_program(&self) {
         self.records.set_text(Record::Version, env!("CARGO_PKG_VERSION"));
         self.records.set_text(Record::Host, &crate::host::name());
+    }
+
+    /// The mark of the journal that was served with these records last, if the record is readable.
+    pub async fn journal_mark(&self) -> Option<JournalMark> {
+        let read = self.mark.get(READ_LIMIT).await;
+        read.inspect_err(|error| tracing::warn!("{error}")).ok()?.text.parse().ok()
+    }
+
+    /// Keeps the journal's mark in the IOC.
+    pub fn publish_mark(&self, mark: Option<JournalMark>) {
+        if let Some(mark) = mark {
+            self.records.set_text(Record::JournalMark, &mark.to_string());
+        }
     }
 
     pub fn beat(&self) {

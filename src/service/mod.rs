@@ -13,6 +13,7 @@ mod notices;
 mod people;
 mod publish;
 mod reminders;
+mod restored;
 mod syncs;
 mod systemd;
 

@@ -112,6 +112,7 @@ impl View<'_> {
                 );
                 (BeamlineStatus::Idle, message)
             }
+            BeamlineState::Restored(reason) => (BeamlineStatus::Approval, format!("Approve? {reason}")),
             BeamlineState::Trouble(trouble) => (BeamlineStatus::Failed, trouble.clone()),
             BeamlineState::Held(_) | BeamlineState::Served(_) | BeamlineState::ServedByHand(_) => {
                 self.last_outcome()

@@ -277,6 +277,8 @@ records! {
     Version: Text, "waveform";
     /// Host that beamshare runs on.
     Host: Text, "waveform";
+    /// Identity of the journal, and the number of its last delivery.
+    JournalMark: Text, "waveform";
     /// The process that serves these records, where several beamshares run: see the module `lease`.
     LeaseHolder: Lease, "waveform";
     /// Files moved.

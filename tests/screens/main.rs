@@ -23,6 +23,7 @@ const NOT_ON_A_SCREEN: &[(&str, &str)] = &[
     ("GroupUtf8", "PyDM and Phoebus show it as Group"),
     ("LastNameUtf8", "PyDM and Phoebus show it as LastName"),
     ("HoldJson", "for programs"),
+    ("JournalMark", "beamshare compares it with the journal"),
     ("HoldReason1", "HoldRows has all reasons and remedies in rows"),
     ("HoldReason2", "likewise"),
     ("HoldReason3", "likewise"),

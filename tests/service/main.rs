@@ -23,6 +23,7 @@ mod operator;
 mod other_servers;
 mod reminders;
 mod replay;
+mod restored;
 mod schedule;
 mod signed;
 mod site;

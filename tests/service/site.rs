@@ -218,6 +218,12 @@ impl Site {
         self.tag_some(group, group.len()).await;
     }
 
+    /// Puts a text to a status record, as autosave restores it.
+    pub async fn put_record(&self, record: Record, text: &str) {
+        let channel = TextChannel::new(&self.context, &format!("{PREFIX}{record}")).unwrap();
+        channel.put(text, LIMIT).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
     /// What a status record says now.
     pub async fn text(&self, record: Record) -> String {
         let channel = TextChannel::new(&self.context, &format!("{PREFIX}{record}")).unwrap();

@@ -7,6 +7,7 @@ use beamshare::domain::Field;
 use beamshare::status::Record;
 use rustix::process::{Pid, Signal};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::net::UnixDatagram;
@@ -75,6 +76,24 @@ async fn systemd_is_notified_of_the_start_of_each_turn_and_of_the_stop() {
     site.signal(Signal::TERM);
     systemd_reads(&socket, "STOPPING=1\n").await;
     assert_eq!(site.terminate(), Some(0));
+}
+
+/// Nobody can look up whether the server accepted a message, so it is sent again; mail programs recognize it by its
+/// Message-ID.
+#[tokio::test]
+async fn a_kill_after_the_text_was_sent_repeats_the_message_under_the_same_message_id() {
+    let server = SmtpServer::start(&json!({"security": "none", "slow": 3}));
+    let mut site = Site::with(&Field::ALL, &[(FOLDER, &by_smtp(&server))]).await;
+    site.start();
+    site.idle().await;
+    site.tag(&garcia()).await;
+    eventually("a message at the server", || copies(&server, "ana@upf.example") == 1).await;
+    site.kill();
+    site.start();
+    site.delivered("ana@upf.example").await;
+    let received = server.received();
+    let ids: BTreeSet<_> = received.iter().map(|message| message.id()).collect();
+    assert_eq!((copies(&server, "ana@upf.example"), ids.len()), (2, 1), "{ids:?}");
 }
 
 /// Ctrl-C, `kill` and a closed terminal: the message that is being sent ends, and nothing is sent again.

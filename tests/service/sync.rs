@@ -106,6 +106,27 @@ async fn files_are_moved_as_they_appear_and_the_copy_is_shared_and_mailed_once()
     assert_eq!(site.mailed(), mailed, "nobody is mailed again");
 }
 
+/// The clock was ahead when the first files arrived, and was then set back. The replica was shared: no delivery is due.
+#[tokio::test]
+async fn a_clock_that_was_set_back_delivers_nothing_again() {
+    let mut site = site(&raw("share = true")).await;
+    site.tag(&garcia()).await;
+    site.delivered(ANA).await;
+    site.write("Garcia/scan_001.h5", "one");
+    site.record(Record::RunCount, |text| text == "2").await;
+    site.delivered(ANA).await;
+    site.terminate();
+    let manifest = rusqlite::Connection::open(site.beamline.path("journal.sync.sqlite")).unwrap();
+    let ahead = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24)).to_string();
+    assert_eq!(manifest.execute("UPDATE pair SET first_success_at = ?1", [ahead]).unwrap(), 1);
+    drop(manifest);
+    site.start();
+    site.delivered(ANA).await;
+    let before: u64 = site.text(Record::Heartbeat).await.parse().unwrap();
+    site.record(Record::Heartbeat, |text| text.parse::<u64>().is_ok_and(|beat| beat > before + 6)).await;
+    assert_eq!(site.text(Record::RunCount).await, "2", "{}", site.log());
+}
+
 #[tokio::test]
 async fn each_groups_files_go_to_its_own_directory_also_those_that_it_left() {
     let mut site = site(&raw("share = true")).await;

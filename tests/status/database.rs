@@ -119,12 +119,12 @@ fn descriptions_fit_and_types_are_of_base_3_15() {
 }
 
 #[test]
-fn autosave_keeps_what_operators_choose() {
+fn autosave_keeps_what_operators_choose_and_the_mark_of_the_journal() {
     let file = std::fs::read_to_string(repository("db/beamshare_settings.req")).unwrap();
     let kept: BTreeSet<_> = file.lines().filter(|l| !l.starts_with('#') && !l.is_empty()).collect();
     let levels: BTreeSet<String> = Record::ALL
         .iter()
-        .filter(|r| r.kind() == RecordKind::Level)
+        .filter(|r| r.kind() == RecordKind::Level || **r == Record::JournalMark)
         .map(|r| format!("$(P)$(R){r}"))
         .collect();
     assert_eq!(kept, levels.iter().map(String::as_str).collect());

@@ -25,6 +25,9 @@ impl Beamline {
         tracing::info!("the edited configuration is in force");
         self.notices.set_config_error(None);
         self.deliveries.restart(&self.common.deliverer);
+        if !self.serves {
+            return Ok(());
+        }
         self.judge_again().await?;
         self.refresh_syncs().await
     }

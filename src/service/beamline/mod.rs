@@ -13,6 +13,7 @@ use super::notices::Notices;
 use super::people::PeopleQueries;
 use super::publish::View;
 use super::reminders::Reminders;
+use super::restored::RestoreCheck;
 use super::syncs::{PairEvent, Syncs};
 use crate::config::{Changes, Config, ConfigWatcher};
 use crate::delivery::{Options, Outcome};
@@ -76,6 +77,8 @@ pub(super) struct Beamline {
     /// Whether the journal's file was replaced or damaged: nothing is served until a restart, and the screen
     /// shows it
     journal_lost: bool,
+    /// Whether an older state of the journal was restored: nothing is served until an operator has looked
+    restore_check: RestoreCheck,
     /// Counts the heartbeats
     beats: u32,
     /// Keeps other services away from this journal
@@ -115,6 +118,7 @@ impl Beamline {
             notices: Notices::default(),
             serves: false,
             journal_lost: false,
+            restore_check: RestoreCheck::default(),
             beats: 0,
             _lock: lock,
         })
@@ -182,7 +186,7 @@ impl Beamline {
     /// Brings the records, the metrics and the web page up to date.
     fn publish(&self) {
         // Without the lease, the records are another process's.
-        let is_ours = self.serves || self.journal_lost;
+        let is_ours = self.serves || self.journal_lost || self.restore_check.reason().is_some();
         self.records.publish(is_ours.then(|| self.view().model()));
     }
 
@@ -203,15 +207,40 @@ impl Beamline {
     /// Handles gaining or losing the lease.
     async fn lease_changed(&mut self) -> Result<(), JournalError> {
         let serves = self.records.has_lease() && !self.journal_lost;
-        if serves == std::mem::replace(&mut self.serves, serves) {
+        let is_held = self.restore_check.reason().is_some();
+        if serves == (self.serves || is_held) {
             return Ok(());
         }
         if serves {
-            return self.resume().await;
+            return self.begin().await;
         }
+        self.serves = false;
+        self.restore_check.end();
         tracing::warn!("without the lease of {} nothing is delivered", self.common.config.epics.prefix);
         self.break_off(BeamlineState::Waiting("Waiting for the lease".to_owned())).await;
         Ok(())
+    }
+
+    /// Begins to serve, unless an older state of the journal was restored.
+    async fn begin(&mut self) -> Result<(), JournalError> {
+        if let Err(error) = self.restore_check.begin(&self.records, &self.common).await {
+            tracing::warn!("the journal could not be compared with its mark: {error}");
+        }
+        if let Some(reason) = self.restore_check.reason() {
+            self.decision.stop(BeamlineState::Restored(reason.to_owned()));
+            return Ok(());
+        }
+        self.serves = true;
+        self.resume().await
+    }
+
+    /// Serves again after an operator has looked at a restored journal.
+    async fn restore_confirmed(&mut self) -> Result<(), JournalError> {
+        self.restore_check.confirm(&self.common).await?;
+        tracing::warn!("the operator lets the service continue with the restored journal");
+        self.serves = true;
+        self.records.publish_mark(self.common.journal.mark().await?);
+        self.resume().await
     }
 
     /// Displays the experiment that was accepted last, resumes the deliveries that were interrupted, and
@@ -264,7 +293,15 @@ impl Beamline {
             self.break_off(BeamlineState::Trouble(error.to_string())).await;
             return Ok(());
         }
+        self.records.publish_mark(self.common.journal.mark().await?);
         if self.beats % SPACE_INTERVAL == 1 {
+            if self.restore_check.repeat(&self.common).await
+                && let Some(reason) = self.restore_check.reason().map(str::to_owned)
+            {
+                self.serves = false;
+                self.break_off(BeamlineState::Restored(reason)).await;
+                return Ok(());
+            }
             self.notices.check_space(&self.common.journal)?;
         }
         let has_changed = self.common.journal.changed_by_others().await?;

@@ -15,6 +15,16 @@ impl Beamline {
             self.log_ignored("nothing is served");
             return Ok(());
         }
+        if self.restore_check.reason().is_some() {
+            match command {
+                OperatorCommand::Approve => return self.restore_confirmed().await,
+                OperatorCommand::Run | OperatorCommand::Resend | OperatorCommand::Abort => {
+                    self.log_ignored("nothing is served before Approve");
+                    return Ok(());
+                }
+                OperatorCommand::Auto(_) | OperatorCommand::Pause(_) => {}
+            }
+        }
         match command {
             OperatorCommand::Auto(on) => {
                 let has_changed = self.common.auto.replace(on) != Some(on);

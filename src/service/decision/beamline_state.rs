@@ -32,6 +32,8 @@ pub(in super::super) enum BeamlineState {
     Served(Uuid),
     /// Commands have done all steps for the group with this experiment's id, and a switch keeps the service from delivering it
     ServedByHand(Uuid),
+    /// An older state of the journal was restored: the sign of it, and what to do
+    Restored(String),
     /// beamshare itself has a problem, such as with its journal: which, and what to do
     Trouble(String),
 }

@@ -11,6 +11,7 @@ pub(super) use pair_status::Overview;
 use super::common::Common;
 use super::deliveries::{Deliveries, DueDelivery};
 use crate::config::Config;
+use crate::delivery::ArrivedReplica;
 use crate::domain::StepStatus;
 use crate::journal::{Cause, ClaimState, DeliveryState, ExperimentRow, Journal, JournalError};
 use crate::sync::manifest::PairId;
@@ -158,11 +159,20 @@ impl Syncs {
             }
         };
         let mut due: Vec<DueDelivery> = vec![];
-        for (id, at) in arrived {
+        for ArrivedReplica { experiment: id, unit, at } in arrived {
             let Some(last) = common.journal.last_whole_delivery(id).await? else { continue };
             let is_served = matches!(last.state, DeliveryState::Done | DeliveryState::Failed);
-            let is_due = is_served && last.started_at <= at && !deliveries.is_running(id);
-            if is_due && !due.iter().any(|other| other.id == id) {
+            if !is_served || deliveries.is_running(id) || due.iter().any(|other| other.id == id) {
+                continue;
+            }
+            // Times can't tell whether that delivery found the files: the clock may have been set meanwhile. They
+            // decide only where the replica is newer than the delivery.
+            let steps = common.journal.steps_in(last.number).await?;
+            let is_due = match steps.iter().find(|row| row.unit == unit) {
+                Some(row) => row.status == StepStatus::Pending,
+                None => last.started_at <= at,
+            };
+            if is_due {
                 tracing::info!(experiment = %id, "the first files of a replica have arrived");
                 due.push(DueDelivery { id, cause: Cause::Sync });
             }

@@ -147,6 +147,8 @@ pub struct Ready {
     /// Of the new files that have not been quiet long enough, the one that was left alone first: since then.
     /// Known only where there is no `more`.
     pub oldest_waiting: Option<Timestamp>,
+    /// The one that changed last, likewise. A time that is still to come shows that the clock was set back.
+    pub newest_waiting: Option<Timestamp>,
 }
 
 impl Manifest {
@@ -160,6 +162,17 @@ impl Manifest {
         limit: Limit,
     ) -> Result<Ready, ManifestError> {
         self.read(move |transaction| ready(transaction, pair, quiet_since.as_millisecond(), limit)).await
+    }
+
+    /// Lets the quiet of new files begin at this moment whose last change is still to come: the clock was set back.
+    pub async fn restart_quiet(&self, pair: PairId, now: Timestamp) -> Result<(), ManifestError> {
+        self.write(move |transaction| {
+            let sql = "UPDATE file SET since = ?2 WHERE state = 0 AND since > ?2 AND directory IN \
+                       (SELECT id FROM directory WHERE pair = ?1 AND has_new = 1)";
+            transaction.execute(sql, [pair.0, now.as_millisecond()])?;
+            Ok(())
+        })
+        .await
     }
 
     /// How many files are in each state. Costs the same for a million files as for one.
@@ -267,7 +280,7 @@ fn ready(
     limit: Limit,
 ) -> rusqlite::Result<Ready> {
     let mut ready = Ready::default();
-    let (mut bytes, mut waiting) = (0_u64, i64::MAX);
+    let (mut bytes, mut waiting, mut newest) = (0_u64, i64::MAX, i64::MIN);
     let mut directories = transaction
         .prepare_cached("SELECT id, path FROM directory WHERE pair = ?1 AND has_new = 1 ORDER BY path")?;
     let mut files = transaction.prepare_cached(
@@ -281,7 +294,7 @@ fn ready(
         while let Some(row) = rows.next()? {
             let since: i64 = row.get(8)?;
             if since > quiet_since {
-                waiting = waiting.min(since);
+                (waiting, newest) = (waiting.min(since), newest.max(since));
                 continue;
             }
             let file = read_file(row, path, 0)?;
@@ -295,6 +308,7 @@ fn ready(
     }
     if !ready.more && waiting != i64::MAX {
         ready.oldest_waiting = Timestamp::from_millisecond(waiting).ok();
+        ready.newest_waiting = Timestamp::from_millisecond(newest).ok();
     }
     Ok(ready)
 }

@@ -25,6 +25,15 @@ impl World {
 
     /// A walk that found these files: path, size, inode.
     fn walk(&self, files: &[(&str, u64, u64)]) -> ChangeCounts {
+        self.find(files, Found::Walk)
+    }
+
+    /// Events told of these files.
+    fn event(&self, files: &[(&str, u64, u64)]) -> ChangeCounts {
+        self.find(files, Found::Event)
+    }
+
+    fn find(&self, files: &[(&str, u64, u64)], found: Found) -> ChangeCounts {
         let mut directories: BTreeMap<&str, Vec<(&str, u64, u64)>> = BTreeMap::from([("", vec![])]);
         for (path, size, inode) in files {
             let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -45,7 +54,7 @@ impl World {
                 listing
             })
             .collect();
-        let mut comparison = self.manifest.comparison(self.pair, Found::Walk);
+        let mut comparison = self.manifest.comparison(self.pair, found);
         comparison.listings(&listings).unwrap();
         comparison.finish(&["".into()], &[]).unwrap()
     }
@@ -253,6 +262,22 @@ async fn one_task_a_pair_with_what_is_still_new_and_as_it_was_read() {
         world.manifest.begin_task(world.pair, task(), vec![read[1].clone()], vec![]).await.unwrap().is_none()
     );
     assert_eq!(world.manifest.tasks(world.pair, 9).await.unwrap().len(), 1, "a task without files is none");
+}
+
+/// Otherwise these files would wait until the former time of the clock has come again.
+#[tokio::test]
+async fn after_a_clock_was_set_back_files_wait_no_longer_than_quiet() {
+    let world = World::new().await;
+    world.event(&[("a", 1, 1)]);
+    let hour = jiff::SignedDuration::from_hours(1);
+    let before = Timestamp::now() - hour;
+    let ready = world.manifest.ready(world.pair, before, ALL).await.unwrap();
+    assert!(
+        ready.files.is_empty() && ready.newest_waiting.is_some_and(|newest| newest > before),
+        "{ready:?}"
+    );
+    world.manifest.restart_quiet(world.pair, before).await.unwrap();
+    assert_eq!(names(&world.manifest.ready(world.pair, before, ALL).await.unwrap().files), ["a"]);
 }
 
 #[tokio::test]

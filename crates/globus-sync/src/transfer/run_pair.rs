@@ -214,9 +214,14 @@ impl Run<'_> {
         let quiet = SignedDuration::try_from(self.pair.settings.quiet).unwrap_or(SignedDuration::MAX);
         let manifest = &self.engine.manifest;
         loop {
-            let quiet_since = Timestamp::now().saturating_sub(quiet).unwrap_or(Timestamp::MIN);
+            let now = Timestamp::now();
+            let quiet_since = now.saturating_sub(quiet).unwrap_or(Timestamp::MIN);
             let limit = Limit { files: self.options.files_a_task, bytes: u64::MAX };
             let ready = manifest.ready(self.pair.row.id, quiet_since, limit).await?;
+            if ready.files.is_empty() && ready.newest_waiting.is_some_and(|newest| newest > now) {
+                manifest.restart_quiet(self.pair.row.id, now).await?;
+                continue;
+            }
             if ready.files.is_empty() {
                 self.waiting_until = ready.oldest_waiting.and_then(|since| since.checked_add(quiet).ok());
                 return Ok(None);
