@@ -4,18 +4,19 @@ mod check;
 mod context;
 mod error;
 mod folder;
+mod message_templates;
 mod notice;
 mod python_tools;
 mod smtp;
+mod template_error;
 mod templates;
-mod wording;
 
 pub use check::check_templates;
 pub use context::{MessageContext, PiChangeContext};
 pub use error::{MailError, MailErrorKind};
 pub use notice::notice;
-pub use templates::{ComposedMessage, TemplateError, Templates};
-pub use wording::Table;
+pub use template_error::{Table, TemplateError};
+pub use templates::{ComposedMessage, Templates};
 
 use crate::config::MailTransport;
 use crate::domain::EmailAddress;

@@ -1,4 +1,5 @@
-use super::wording::{Sources, Table, Wording};
+use super::message_templates::{MessageTemplates, Sources};
+use super::template_error::{Table, TemplateError};
 use super::{MessageContext, PiChangeContext};
 use crate::config;
 use crate::domain::EmailAddress;
@@ -19,25 +20,15 @@ const SUBJECT_MAX: usize = 200;
 pub struct Templates {
     environment: Environment<'static>,
     /// In the order in which they are tried; the last has no condition
-    wordings: Vec<Wording>,
-    reminder: Option<Wording>,
-    pi_change: Wording,
+    choices: Vec<MessageTemplates>,
+    reminder: Option<MessageTemplates>,
+    pi_change: MessageTemplates,
     from: Mailbox,
     reply_to: Option<Mailbox>,
     telephone: String,
     facility: String,
     contacts: Vec<Mailbox>,
     contact_addresses: Vec<EmailAddress>,
-}
-
-/// A template that can't be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct TemplateError {
-    /// File, line and what is wrong
-    pub message: String,
-    /// Its place in the settings: the table, and the key for a message of `[email]`
-    pub key: Option<(Table, &'static str)>,
 }
 
 /// A composed message, identical for each recipient.
@@ -66,11 +57,11 @@ impl Templates {
     /// that a broken template is found now and not when a user group arrives.
     pub fn load(email: &config::Email) -> Result<Self, TemplateError> {
         let mut sources = Sources::default();
-        let mut wordings = vec![];
+        let mut choices = vec![];
         for (n, choice) in email.choices.iter().enumerate() {
             // HTML that says something else than the choice's own text must not go with it.
             let of_all = email.html_template.as_ref().filter(|_| choice.text_template.is_none());
-            wordings.push(sources.wording(
+            choices.push(sources.read(
                 Table::Choice(n),
                 Some(&choice.when),
                 choice.subject.as_ref().unwrap_or(&email.subject),
@@ -79,16 +70,16 @@ impl Templates {
             )?);
         }
         let html = email.html_template.as_deref();
-        wordings.push(sources.wording(Table::Email, None, &email.subject, &email.text_template, html)?);
+        choices.push(sources.read(Table::Email, None, &email.subject, &email.text_template, html)?);
         let reminder = match &email.reminder_text_template {
             Some(text) => {
                 let html = email.reminder_html_template.as_deref();
-                Some(sources.wording(Table::Reminder, None, &email.reminder_subject, text, html)?)
+                Some(sources.read(Table::Reminder, None, &email.reminder_subject, text, html)?)
             }
             None => None,
         };
         let pi_change = match &email.pi_change_text_template {
-            Some(text) => sources.wording(Table::PiChange, None, &email.pi_change_subject, text, None)?,
+            Some(text) => sources.read(Table::PiChange, None, &email.pi_change_subject, text, None)?,
             None => sources.built_in(Table::PiChange, &email.pi_change_subject, PI_CHANGE),
         };
         let environment = sources.environment()?;
@@ -104,7 +95,7 @@ impl Templates {
         let contact_addresses = contacts.iter().map(address).collect::<Result<_, _>>()?;
         let templates = Templates {
             environment,
-            wordings,
+            choices,
             reminder,
             pi_change,
             from,
@@ -116,10 +107,10 @@ impl Templates {
         };
         let somebody: EmailAddress = "somebody@example.org".parse().map_err(TemplateError::new)?;
         for sample in [MessageContext::sample(), MessageContext::bare_sample()] {
-            for wording in templates.wordings.iter().chain(&templates.reminder) {
+            for parts in templates.choices.iter().chain(&templates.reminder) {
                 let values = templates.values(&sample, &somebody);
-                templates.holds(wording, &values)?;
-                templates.message(wording, &values, &[&somebody], "<sample@beamshare.invalid>")?;
+                templates.holds(parts, &values)?;
+                templates.message(parts, &values, &[&somebody], "<sample@beamshare.invalid>")?;
             }
             let change = PiChangeContext::sample(&somebody);
             templates.compose_pi_change(&sample, &change, "<sample@beamshare.invalid>")?;
@@ -133,7 +124,7 @@ impl Templates {
             let template = self.environment.get_template(name);
             template.is_ok_and(|template| template.undeclared_variables(false).contains("data_link"))
         };
-        self.wordings.iter().map(|wording| wording.text.as_str()).filter(|text| !names_link(text)).collect()
+        self.choices.iter().map(|parts| parts.text.as_str()).filter(|text| !names_link(text)).collect()
     }
 
     /// The addresses on copy. Each message names them in `Cc:`; the caller decides who is sent a copy.
@@ -150,9 +141,9 @@ impl Templates {
         message_id: &str,
     ) -> Result<ComposedMessage, TemplateError> {
         let values = self.values(context, recipient);
-        for wording in &self.wordings {
-            if self.holds(wording, &values)? {
-                return self.message(wording, &values, &[recipient], message_id);
+        for parts in &self.choices {
+            if self.holds(parts, &values)? {
+                return self.message(parts, &values, &[recipient], message_id);
             }
         }
         Err(TemplateError::new("no message is configured".to_owned()))
@@ -165,8 +156,8 @@ impl Templates {
         recipient: &EmailAddress,
         message_id: &str,
     ) -> Result<Option<ComposedMessage>, TemplateError> {
-        let Some(wording) = &self.reminder else { return Ok(None) };
-        self.message(wording, &self.values(context, recipient), &[recipient], message_id).map(Some)
+        let Some(parts) = &self.reminder else { return Ok(None) };
+        self.message(parts, &self.values(context, recipient), &[recipient], message_id).map(Some)
     }
 
     /// The message about another principal investigator, addressed to both.
@@ -204,23 +195,23 @@ impl Templates {
         }
     }
 
-    /// Whether the wording's condition is true.
-    fn holds(&self, wording: &Wording, values: &Value) -> Result<bool, TemplateError> {
-        let Some(when) = &wording.when else { return Ok(true) };
-        let name = wording.table.path("when");
+    /// Whether the condition of the message's templates is true.
+    fn holds(&self, parts: &MessageTemplates, values: &Value) -> Result<bool, TemplateError> {
+        let Some(when) = &parts.when else { return Ok(true) };
+        let name = parts.table.path("when");
         let value = self.environment.compile_expression(when).and_then(|when| when.eval(values));
         let value =
-            value.map_err(|error| TemplateError::of_expression(&name, &error).at(wording.table, "when"))?;
+            value.map_err(|error| TemplateError::of_expression(&name, &error).at(parts.table, "when"))?;
         if value.is_undefined() {
             let message = format!("{name}: {when:?} names something that no message knows");
-            return Err(TemplateError::new(message).at(wording.table, "when"));
+            return Err(TemplateError::new(message).at(parts.table, "when"));
         }
         Ok(value.is_true())
     }
 
     fn message(
         &self,
-        wording: &Wording,
+        parts: &MessageTemplates,
         values: &Value,
         recipients: &[&EmailAddress],
         message_id: &str,
@@ -231,13 +222,13 @@ impl Templates {
         };
         let render = |name: &str, part: &'static str| {
             let rendered = self.environment.get_template(name).and_then(|template| template.render(values));
-            rendered.map_err(|error| TemplateError::of(name, &error).at(wording.table, part))
+            rendered.map_err(|error| TemplateError::of(name, &error).at(parts.table, part))
         };
-        let subject = one_line(&render(&wording.subject, "subject")?);
+        let subject = one_line(&render(&parts.subject, "subject")?);
         if subject.is_empty() {
             let message =
-                format!("{}: the subject comes out empty; give it a text of its own", wording.subject);
-            return Err(TemplateError::new(message).at(wording.table, "subject"));
+                format!("{}: the subject comes out empty; give it a text of its own", parts.subject);
+            return Err(TemplateError::new(message).at(parts.table, "subject"));
         }
         let mut builder = Message::builder()
             .from(self.from.clone())
@@ -256,11 +247,11 @@ impl Templates {
             builder = builder.to(Mailbox::new(None, address(recipient)?));
         }
         // Reminders have no copies.
-        for contact in self.contacts.iter().filter(|_| wording.table != Table::Reminder) {
+        for contact in self.contacts.iter().filter(|_| parts.table != Table::Reminder) {
             builder = builder.cc(contact.clone());
         }
-        let text = SinglePart::plain(render(&wording.text, "text_template")?);
-        let message = match &wording.html {
+        let text = SinglePart::plain(render(&parts.text, "text_template")?);
+        let message = match &parts.html {
             Some(html) => {
                 let html = SinglePart::html(render(html, "html_template")?);
                 builder.multipart(MultiPart::alternative().singlepart(text).singlepart(html))
@@ -303,39 +294,4 @@ fn check_message_id(id: &str) -> Result<(), TemplateError> {
         return Ok(());
     }
     Err(TemplateError::new(format!("{id:?} is no Message-ID; it should look like <uuid@beamshare.host>")))
-}
-
-impl TemplateError {
-    pub(super) fn new(message: String) -> TemplateError {
-        TemplateError { message, key: None }
-    }
-
-    /// The same, with its place in the settings.
-    pub(super) fn at(self, table: Table, part: &'static str) -> TemplateError {
-        TemplateError { key: self.key.or(Some((table, table.key(part)))), ..self }
-    }
-
-    /// `message.txt:12: …`, with the causes.
-    pub(super) fn of(name: &str, error: &minijinja::Error) -> TemplateError {
-        let place = error.name().unwrap_or(name);
-        let line = error.line().map_or_else(String::new, |line| format!(":{line}"));
-        TemplateError::explained(format!("{place}{line}"), error)
-    }
-
-    fn of_expression(name: &str, error: &minijinja::Error) -> TemplateError {
-        TemplateError::explained(name.to_owned(), error)
-    }
-
-    fn explained(place: String, error: &minijinja::Error) -> TemplateError {
-        let mut text = format!("{place}: {}", error.kind());
-        if let Some(detail) = error.detail() {
-            text.push_str(&format!(": {detail}"));
-        }
-        let mut cause = std::error::Error::source(error);
-        while let Some(error) = cause {
-            text.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        TemplateError::new(text)
-    }
 }

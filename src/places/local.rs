@@ -1,9 +1,9 @@
 //! Directories on this machine, by file descriptors: what is checked is what is used, and no path is resolved
 //! twice.
 
-use super::bounded::Bounded;
+use super::timed_worker::TimedWorker;
 use super::tree::{self, BEING_MADE, Directory, EntryKind, wanted_mode};
-use super::{CreateOutcome, DirectoryState, Place, Rights, backoff, never};
+use super::{CreateOutcome, DirectoryState, Ownership, Place, backoff, never};
 use crate::config;
 use crate::domain::{RelativePath, StepError};
 use async_trait::async_trait;
@@ -16,18 +16,18 @@ use std::path::PathBuf;
 pub struct LocalPlace {
     name: String,
     top: PathBuf,
-    rights: Rights,
-    bounded: Bounded,
+    rights: Ownership,
+    bounded: TimedWorker,
 }
 
 impl LocalPlace {
     /// The place as configured; nothing is touched yet.
-    pub fn new(place: &config::Place, rights: Rights) -> Self {
+    pub fn new(place: &config::Place, rights: Ownership) -> Self {
         LocalPlace {
             name: place.name.clone(),
             top: place.top.clone(),
             rights,
-            bounded: Bounded::new(
+            bounded: TimedWorker::new(
                 format!("{} ({} on this machine)", place.name, place.top.display()),
                 place.timeout,
             ),
@@ -36,7 +36,7 @@ impl LocalPlace {
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(LocalDirectory, Rights) -> Result<T, StepError> + Send + 'static,
+        work: impl FnOnce(LocalDirectory, Ownership) -> Result<T, StepError> + Send + 'static,
     ) -> Result<T, StepError> {
         let (name, top, rights) = (self.name.clone(), self.top.clone(), self.rights.clone());
         self.bounded.run(move |_| work(LocalDirectory::open_top(name, top)?, rights)).await
@@ -155,7 +155,7 @@ impl Directory for LocalDirectory {
             && stat.st_uid == rustix::process::geteuid().as_raw())
     }
 
-    fn settle(&self, rights: &Rights) -> Result<(), StepError> {
+    fn settle(&self, rights: &Ownership) -> Result<(), StepError> {
         let stat = fs::fstat(&self.fd).map_err(|errno| self.error("look at", "", errno))?;
         if let Some(group) = &rights.group {
             let gid = group_id(group).map_err(|why| never(format!("{}: {why}", self.place)))?;

@@ -1,8 +1,8 @@
 //! Where directories are made: this machine, a host over SSH, a Globus collection.
 
-mod bounded;
 mod local;
 mod ssh;
+mod timed_worker;
 mod tree;
 
 pub use local::LocalPlace;
@@ -59,7 +59,7 @@ pub trait Place: Send + Sync {
 
 /// Mode and group that a place's directories get.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rights {
+pub struct Ownership {
     /// Permission bits, e.g. `0o770`. Without any of the special bits, a set-group-ID bit inherited from the
     /// parent stays, as chmod(1) does.
     pub mode: u32,
@@ -75,7 +75,7 @@ pub fn from_config(directories: &config::Directories) -> Result<Vec<Arc<dyn Plac
         .on
         .iter()
         .map(|place| {
-            let rights = Rights {
+            let rights = Ownership {
                 mode: place.mode.unwrap_or(directories.mode),
                 group: place.group.clone().or_else(|| directories.group.clone()),
             };

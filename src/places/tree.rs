@@ -1,7 +1,7 @@
 //! Inspecting and making directories below a top directory, component by component, on any kind of file
 //! system.
 
-use super::{CreateOutcome, DirectoryState, Rights, never};
+use super::{CreateOutcome, DirectoryState, Ownership, never};
 use crate::domain::{RelativePath, StepError};
 
 /// The mode of a directory that is being made. A new directory appears with it at once, and loses it when
@@ -33,11 +33,11 @@ pub(super) trait Directory: Sized {
     /// Whether this account began to make it and was interrupted: its mode is [`BEING_MADE`].
     fn is_unfinished(&self) -> Result<bool, StepError>;
     /// Sets group and mode, the mode last.
-    fn settle(&self, rights: &Rights) -> Result<(), StepError>;
+    fn settle(&self, rights: &Ownership) -> Result<(), StepError>;
 }
 
 /// The mode that a directory shall have that has `present` now.
-pub(super) fn wanted_mode(rights: &Rights, present: u32) -> u32 {
+pub(super) fn wanted_mode(rights: &Ownership, present: u32) -> u32 {
     const SET_GROUP_ID: u32 = 0o2000;
     if rights.mode & 0o7000 == 0 { rights.mode | (present & SET_GROUP_ID) } else { rights.mode }
 }
@@ -68,7 +68,7 @@ pub(super) fn look<D: Directory>(top: D, path: &RelativePath) -> Result<Director
 pub(super) fn make<D: Directory>(
     top: D,
     path: &RelativePath,
-    rights: &Rights,
+    rights: &Ownership,
 ) -> Result<CreateOutcome, StepError> {
     let mut directory = top;
     let mut made = CreateOutcome::Existed;
@@ -105,7 +105,7 @@ pub(super) fn make<D: Directory>(
 }
 
 /// Makes a directory with these rights in the top directory and removes it again.
-pub(super) fn try_out<D: Directory>(top: D, rights: &Rights) -> Result<(), StepError> {
+pub(super) fn try_out<D: Directory>(top: D, rights: &Ownership) -> Result<(), StepError> {
     let name = format!(".beamshare-check-{}", uuid::Uuid::new_v4().simple());
     top.make(&name)?;
     let settled = match top.entry(&name) {

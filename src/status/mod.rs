@@ -9,6 +9,7 @@
 mod commands;
 mod lease;
 mod lease_owner;
+mod line;
 mod links;
 mod model;
 mod record;

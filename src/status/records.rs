@@ -13,13 +13,14 @@ use tokio::time::Instant;
 
 use super::commands::OperatorCommands;
 use super::lease::{Lease, LeaseKeeper, Release};
+use super::line::{ascii, one_line};
 use super::links::{Links, missing, names, report};
 use super::record::{Record, RecordKind};
 use super::record_tasks::{RecordTasks, Slot};
 use super::rows::{joined, message_rows};
 use super::states::{BeamlineStatus, step_index};
 use super::target::{Displayed, Target};
-use crate::domain::{Step, StepStatus, escape};
+use crate::domain::{Step, StepStatus};
 use channel_access::{CaError, ChannelOptions, Context};
 
 /// The records of one beamline. Cheap to clone; its tasks end when the last clone is dropped.
@@ -245,15 +246,4 @@ impl StatusRecords {
             }
         }
     }
-}
-
-/// The text on one line, with control and invisible characters as escapes.
-fn one_line(text: &str) -> String {
-    escape(&text.replace(['\n', '\r', '\t'], " ")).into_owned()
-}
-
-/// The same in ASCII.
-pub(super) fn ascii(text: &str) -> String {
-    let line = one_line(text);
-    if line.is_ascii() { line } else { deunicode::deunicode(&line) }
 }

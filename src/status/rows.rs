@@ -1,7 +1,8 @@
-//! Long texts in rows of a fixed length, broken between words: MEDM can't wrap lines, and shows the rows by the IOC's array
-//! filter (`HoldRows.[0:99]`). Each row is filled up with NUL: MEDM needs one at the end of an array of characters.
+//! Long texts in rows of a fixed length, broken between words: MEDM can't wrap lines, and shows the rows by
+//! the IOC's array filter (`HoldRows.[0:99]`). Each row is filled up with NUL: MEDM needs one at the end of
+//! an array of characters.
 
-use super::records::ascii;
+use super::line::ascii;
 use crate::domain::{HeldGroup, HoldReason, listed};
 
 /// Bytes in a row, a NUL at its end included.

@@ -1,16 +1,16 @@
 use super::{mode, path, place, says, some_group};
 use beamshare::config;
 use beamshare::domain::Retry;
-use beamshare::places::{CreateOutcome, DirectoryState, LocalPlace, Place, Rights, from_config};
+use beamshare::places::{CreateOutcome, DirectoryState, LocalPlace, Ownership, Place, from_config};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-fn rights(mode: u32) -> Rights {
-    Rights { mode, group: None }
+fn rights(mode: u32) -> Ownership {
+    Ownership { mode, group: None }
 }
 
-fn local(top: &Path, rights: Rights) -> LocalPlace {
+fn local(top: &Path, rights: Ownership) -> LocalPlace {
     LocalPlace::new(&place(top), rights)
 }
 
@@ -18,7 +18,7 @@ fn local(top: &Path, rights: Rights) -> LocalPlace {
 async fn makes_the_tree_with_mode_and_group_whatever_the_umask() {
     let top = tempfile::tempdir().unwrap();
     let (group, gid) = some_group();
-    let place = local(top.path(), Rights { mode: 0o2775, group: Some(group) });
+    let place = local(top.path(), Ownership { mode: 0o2775, group: Some(group) });
     let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let made = place.make(&path("2026-03/Li_rec/raw")).await;
     rustix::process::umask(before);
@@ -120,7 +120,7 @@ async fn says_what_to_do_about_the_top_and_the_group() {
     let error = says(missing.make(&path("a")).await, &["nowhere does not exist", "make it"]);
     assert_eq!(error.retry, Retry::Never);
     says(missing.probe().await, &["nowhere does not exist"]);
-    let place = local(top.path(), Rights { mode: 0o770, group: Some("no-such-group".into()) });
+    let place = local(top.path(), Ownership { mode: 0o770, group: Some("no-such-group".into()) });
     says(place.make(&path("a")).await, &["group no-such-group does not exist on this machine"]);
     says(place.probe().await, &["no-such-group"]);
     assert_eq!(
@@ -154,7 +154,7 @@ async fn says_who_may_not_write() {
 async fn the_check_leaves_nothing_behind() {
     let top = tempfile::tempdir().unwrap();
     let (group, _) = some_group();
-    let place = local(top.path(), Rights { mode: 0o770, group: Some(group) });
+    let place = local(top.path(), Ownership { mode: 0o770, group: Some(group) });
     assert!(place.probe().await.unwrap().contains("is writable"));
     assert_eq!(fs::read_dir(top.path()).unwrap().count(), 0);
 }

@@ -2,21 +2,21 @@ use super::support::sshd::{Agent, Sshd, make_key, make_key_with};
 use super::{mode, path, place, says, some_group};
 use beamshare::config;
 use beamshare::domain::Retry;
-use beamshare::places::{CreateOutcome, DirectoryState, Home, Place, Rights, SshPlace};
+use beamshare::places::{CreateOutcome, DirectoryState, Home, Ownership, Place, SshPlace};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-const RIGHTS: Rights = Rights { mode: 0o770, group: None };
+const RIGHTS: Ownership = Ownership { mode: 0o770, group: None };
 
 fn ssh(place: &config::Place, host: &str, home: Home) -> SshPlace {
     SshPlace::new(place, host, RIGHTS, home).expect("a place")
 }
 
 /// With the key configured, and the host known.
-fn signed_in(sshd: &Sshd, rights: Rights) -> SshPlace {
+fn signed_in(sshd: &Sshd, rights: Ownership) -> SshPlace {
     sshd.know_itself();
     let place = config::Place { key_file: Some(sshd.key()), ..place(&sshd.top()) };
     SshPlace::new(&place, &sshd.host(), rights, sshd.home()).expect("a place")
@@ -26,7 +26,7 @@ fn signed_in(sshd: &Sshd, rights: Rights) -> SshPlace {
 async fn makes_the_tree_with_mode_and_group() {
     let sshd = Sshd::start();
     let (group, gid) = some_group();
-    let place = signed_in(&sshd, Rights { mode: 0o2775, group: Some(group) });
+    let place = signed_in(&sshd, Ownership { mode: 0o2775, group: Some(group) });
     assert_eq!(place.look(&path("2026-03/Li")).await, Ok(DirectoryState::Missing));
     assert_eq!(place.make(&path("2026-03/Li/raw")).await, Ok(CreateOutcome::Created));
     for part in ["2026-03", "2026-03/Li", "2026-03/Li/raw"] {

@@ -7,7 +7,7 @@ use super::support::sshd::Sshd;
 use super::{path, place, says};
 use beamshare::config;
 use beamshare::domain::Retry;
-use beamshare::places::{CreateOutcome, Home, Place, Rights, SshPlace};
+use beamshare::places::{CreateOutcome, Home, Ownership, Place, SshPlace};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -17,9 +17,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(1);
-const RIGHTS: Rights = Rights { mode: 0o770, group: None };
+const RIGHTS: Ownership = Ownership { mode: 0o770, group: None };
 
-fn at(sshd: &Sshd, host: &str, timeout: Duration, rights: Rights) -> SshPlace {
+fn at(sshd: &Sshd, host: &str, timeout: Duration, rights: Ownership) -> SshPlace {
     let place = config::Place { key_file: Some(sshd.key()), timeout, ..place(&sshd.top()) };
     SshPlace::new(&place, host, rights, sshd.home()).expect("a place")
 }
@@ -98,7 +98,7 @@ async fn what_the_host_lacks_is_named() {
     let sshd = Sshd::start();
     sshd.know_itself();
     let limit = Duration::from_secs(20);
-    let group = Rights { mode: 0o770, group: Some("no-such-group".to_owned()) };
+    let group = Ownership { mode: 0o770, group: Some("no-such-group".to_owned()) };
     let error =
         says(at(&sshd, &sshd.host(), limit, group).probe().await, &["no-such-group", "/etc/group", "number"]);
     assert_eq!(error.retry, Retry::Never);

@@ -2,6 +2,7 @@
 
 use super::super::{backoff, never};
 use super::known_hosts::{HostKeyVerdict, KnownHosts, fingerprint, key_type};
+use super::libssh2::{CHANNEL_FAILURE, CHANNEL_REQUEST_DENIED, classify, set_time_limit};
 use super::sign_in::sign_in;
 use super::target::SshTarget;
 use crate::domain::StepError;
@@ -50,24 +51,24 @@ impl SshConnection {
         let mut session = Session::new().map_err(broken)?;
         session.set_tcp_stream(own);
         prefer_known_keys(&session, known_hosts, target).map_err(broken)?;
-        arm(&session, deadline);
-        session.handshake().map_err(|error| sort(at, "the SSH handshake", &error))?;
+        set_time_limit(&session, deadline);
+        session.handshake().map_err(|error| classify(at, "the SSH handshake", &error))?;
         let known_by = check_host_key(&session, known_hosts, target, at)?;
         let signed_in_by = sign_in(&session, target, at, deadline)?;
-        arm(&session, deadline);
+        set_time_limit(&session, deadline);
         let sftp = session.sftp().map_err(|error| match error.code() {
             ssh2::ErrorCode::Session(CHANNEL_FAILURE | CHANNEL_REQUEST_DENIED) => never(format!(
                 "{at}: the host has no SFTP: {}. Its sshd_config needs `Subsystem sftp internal-sftp`",
                 error.message()
             )),
-            _ => sort(at, "starting SFTP", &error),
+            _ => classify(at, "starting SFTP", &error),
         })?;
         Ok((session, sftp, signed_in_by, known_by))
     }
 
     /// Gives the next call what is left of the time.
-    pub(super) fn arm(&self, deadline: Instant) {
-        arm(&self.session, deadline);
+    pub(super) fn set_time_limit(&self, deadline: Instant) {
+        set_time_limit(&self.session, deadline);
     }
 }
 
@@ -81,37 +82,6 @@ impl Drop for SshConnection {
 fn hang_up(socket: &TcpStream) {
     // Where this fails the connection is gone already.
     let _ = socket.shutdown(Shutdown::Both);
-}
-
-/// libssh2.h; the crate does not give them names.
-const SOCKET_DISCONNECT: i32 = -13;
-pub(super) const KEX_FAILURE: i32 = -5;
-pub(super) const TIMEOUT: i32 = -9;
-const CHANNEL_FAILURE: i32 = -21;
-const CHANNEL_REQUEST_DENIED: i32 = -22;
-const SOCKET_TIMEOUT: i32 = -30;
-
-/// Sets libssh2's time limit for the next call. Zero would mean: none.
-pub(super) fn arm(session: &Session, deadline: Instant) {
-    let left = deadline.saturating_duration_since(Instant::now()).as_millis();
-    session.set_timeout(u32::try_from(left).unwrap_or(u32::MAX).max(1));
-}
-
-/// An error of the connection as an operator reads it.
-pub(super) fn sort(at: &str, action: &str, error: &ssh2::Error) -> StepError {
-    match error.code() {
-        ssh2::ErrorCode::Session(TIMEOUT | SOCKET_TIMEOUT) => backoff(format!(
-            "{at}: no answer to {action} in time. The host may be hanging, or be no SSH server"
-        )),
-        ssh2::ErrorCode::Session(KEX_FAILURE) => never(format!(
-            "{at}: {action} failed, the host and this machine have no algorithm in common: {}",
-            error.message()
-        )),
-        ssh2::ErrorCode::Session(SOCKET_DISCONNECT) => {
-            backoff(format!("{at}: the host ended the connection during {action}. Its sshd's log says why"))
-        }
-        _ => backoff(format!("{at}: {action} failed: {}", error.message())),
-    }
 }
 
 fn connect(target: &SshTarget, at: &str, deadline: Instant) -> Result<TcpStream, StepError> {

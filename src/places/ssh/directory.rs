@@ -1,8 +1,9 @@
 //! Directories on a host, by SFTP alone: no shell is involved.
 
 use super::super::tree::{BEING_MADE, Directory, EntryKind, wanted_mode};
-use super::super::{Rights, backoff, never};
-use super::connect::{SshConnection, sort};
+use super::super::{Ownership, backoff, never};
+use super::connect::SshConnection;
+use super::libssh2::classify;
 use crate::domain::StepError;
 use ssh2::{ErrorCode, FileStat, FileType, OpenFlags, OpenType, Sftp};
 use std::io::Read;
@@ -81,7 +82,7 @@ impl<'a> SshDirectory<'a> {
     }
 
     fn sftp(&self) -> &Sftp {
-        self.connection.arm(self.deadline);
+        self.connection.set_time_limit(self.deadline);
         &self.connection.sftp
     }
 
@@ -98,7 +99,7 @@ impl<'a> SshDirectory<'a> {
             )),
             ErrorCode::SFTP(_) => never(format!("{tried}: {}", error.message())),
             ErrorCode::Session(_) => {
-                sort(self.at, &format!("an attempt to {action} {}", path.display()), error)
+                classify(self.at, &format!("an attempt to {action} {}", path.display()), error)
             }
         }
     }
@@ -129,7 +130,7 @@ impl<'a> SshDirectory<'a> {
             }
             Err(error) => return Err(self.set_error("open the directory", &error)),
         };
-        self.connection.arm(self.deadline);
+        self.connection.set_time_limit(self.deadline);
         let by_handle = handle.stat().map_err(|error| self.error("look at", &self.path, &error))?;
         let by_path =
             self.sftp().lstat(&self.path).map_err(|error| self.error("look at", &self.path, &error))?;
@@ -145,7 +146,7 @@ impl<'a> SshDirectory<'a> {
     }
 
     fn set(&self, handle: &mut Option<ssh2::File>, action: &str, change: FileStat) -> Result<(), StepError> {
-        self.connection.arm(self.deadline);
+        self.connection.set_time_limit(self.deadline);
         let set = match handle {
             Some(handle) => handle.setstat(change),
             None => self.connection.sftp.setstat(&self.path, change),
@@ -174,7 +175,7 @@ impl<'a> SshDirectory<'a> {
         }
         let file = Path::new("/etc/group");
         let opened = self.sftp().open(file).map_err(|error| self.error("read", file, &error))?;
-        self.connection.arm(self.deadline);
+        self.connection.set_time_limit(self.deadline);
         let mut bytes = vec![];
         opened
             .take(GROUP_FILE_LIMIT)
@@ -241,7 +242,7 @@ impl Directory for SshDirectory<'_> {
         let mut list = self.sftp().opendir(&self.path).map_err(failed)?;
         let mut names = vec![];
         while names.len() < limit {
-            self.connection.arm(self.deadline);
+            self.connection.set_time_limit(self.deadline);
             match list.readdir() {
                 Ok((name, _)) => {
                     let name = name.to_string_lossy().into_owned();
@@ -261,7 +262,7 @@ impl Directory for SshDirectory<'_> {
         Ok(self.stat.perm.is_some_and(|mode| mode & 0o7777 & !0o2000 == BEING_MADE))
     }
 
-    fn settle(&self, rights: &Rights) -> Result<(), StepError> {
+    fn settle(&self, rights: &Ownership) -> Result<(), StepError> {
         let nothing = FileStat { size: None, uid: None, gid: None, perm: None, atime: None, mtime: None };
         let gid = rights.group.as_ref().map(|group| self.group_id(group)).transpose()?;
         let present = self.stat.perm.unwrap_or(0) & 0o7777;

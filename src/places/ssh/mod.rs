@@ -3,13 +3,14 @@
 mod connect;
 mod directory;
 mod known_hosts;
+mod libssh2;
 mod sign_in;
 mod target;
 
 pub use target::Home;
 
-use super::bounded::Bounded;
-use super::{CreateOutcome, DirectoryState, Place, Rights, never, tree};
+use super::timed_worker::TimedWorker;
+use super::{CreateOutcome, DirectoryState, Ownership, Place, never, tree};
 use crate::config;
 use crate::domain::{RelativePath, Retry, StepError};
 use async_trait::async_trait;
@@ -27,7 +28,7 @@ const KEPT: Duration = Duration::from_secs(5);
 /// A top directory on a host.
 pub struct SshPlace {
     name: String,
-    bounded: Bounded,
+    bounded: TimedWorker,
     work: Arc<Work>,
 }
 
@@ -38,18 +39,18 @@ struct Work {
     at: String,
     host: HostText,
     home: Home,
-    rights: Rights,
+    rights: Ownership,
     kept: Mutex<Option<(SshConnection, Instant)>>,
 }
 
 impl SshPlace {
     /// The place as configured; nothing is connected yet. An error where `host` can't be read.
-    pub fn new(place: &config::Place, host: &str, rights: Rights, home: Home) -> Result<Self, StepError> {
+    pub fn new(place: &config::Place, host: &str, rights: Ownership, home: Home) -> Result<Self, StepError> {
         let parsed = host.parse().map_err(|why| never(format!("{}: {why}", place.name)))?;
         let at = format!("{} ({host})", place.name);
         Ok(SshPlace {
             name: place.name.clone(),
-            bounded: Bounded::new(at.clone(), place.timeout),
+            bounded: TimedWorker::new(at.clone(), place.timeout),
             work: Arc::new(Work {
                 place: place.clone(),
                 at,
@@ -63,7 +64,7 @@ impl SshPlace {
 
     async fn run<T: Send + 'static>(
         &self,
-        call: impl Fn(SshDirectory<'_>, &Rights) -> Result<T, StepError> + Send + 'static,
+        call: impl Fn(SshDirectory<'_>, &Ownership) -> Result<T, StepError> + Send + 'static,
     ) -> Result<T, StepError> {
         let work = Arc::clone(&self.work);
         let result = self.bounded.run(move |deadline| work.run(deadline, call)).await;
@@ -94,7 +95,7 @@ impl Work {
     fn run<T>(
         &self,
         deadline: Instant,
-        call: impl Fn(SshDirectory<'_>, &Rights) -> Result<T, StepError>,
+        call: impl Fn(SshDirectory<'_>, &Ownership) -> Result<T, StepError>,
     ) -> Result<T, StepError> {
         let kept = self.lock().take();
         if let Some((connection, used)) = kept
@@ -123,7 +124,7 @@ impl Work {
         &self,
         connection: &SshConnection,
         deadline: Instant,
-        call: &impl Fn(SshDirectory<'_>, &Rights) -> Result<T, StepError>,
+        call: &impl Fn(SshDirectory<'_>, &Ownership) -> Result<T, StepError>,
     ) -> Result<T, StepError> {
         call(SshDirectory::open_top(connection, &self.at, &self.place.top, deadline)?, &self.rights)
     }

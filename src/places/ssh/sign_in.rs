@@ -1,7 +1,7 @@
 //! Signing in: the configured key, those of ~/.ssh/config, the agent's, the usual ones, the password file.
 
 use super::super::never;
-use super::connect::{arm, sort};
+use super::libssh2::{classify, set_time_limit};
 use super::target::SshTarget;
 use crate::config;
 use crate::domain::StepError;
@@ -27,11 +27,11 @@ pub(super) fn sign_in(
     deadline: Instant,
 ) -> Result<String, StepError> {
     let mut attempts = SignInAttempts { session, target, at, deadline, refused: vec![] };
-    arm(session, deadline);
+    set_time_limit(session, deadline);
     let offered = match session.auth_methods(&target.user) {
         Ok(methods) => methods.to_owned(),
         Err(_) if session.authenticated() => return Ok("nothing: the host asks for no key".to_owned()),
-        Err(error) => return Err(sort(at, "signing in", &error)),
+        Err(error) => return Err(classify(at, "signing in", &error)),
     };
     if offered.contains("publickey") {
         for key in &target.keys {
@@ -81,7 +81,7 @@ impl SignInAttempts<'_> {
             self.refused.push(format!("key {} can't be read: {error}", key.display()));
             return Ok(false);
         }
-        arm(self.session, self.deadline);
+        set_time_limit(self.session, self.deadline);
         let tried = self.session.userauth_pubkey_file(&self.target.user, None, key, None);
         self.judge(tried, &format!("key {}", key.display()))
     }
@@ -111,7 +111,7 @@ impl SignInAttempts<'_> {
             self.refused.push("agent: has no keys".to_owned());
         }
         for key in keys {
-            arm(self.session, self.deadline);
+            set_time_limit(self.session, self.deadline);
             let name = format!("agent's key {}", key.comment().escape_debug());
             let tried = agent.userauth(&self.target.user, &key);
             if self.judge(tried, &name)? {
@@ -127,7 +127,7 @@ impl SignInAttempts<'_> {
             Err(error) => return Err(never(format!("{}: {error}", self.at))),
         };
         let name = format!("password of {}", file.display());
-        arm(self.session, self.deadline);
+        set_time_limit(self.session, self.deadline);
         if offered.contains("password") {
             let tried = self.session.userauth_password(&self.target.user, password.expose_secret());
             return self.judge(tried, &name);
@@ -152,7 +152,7 @@ impl SignInAttempts<'_> {
                     error.message()
                 )
             }
-            _ => return Err(sort(self.at, &format!("signing in by {name}"), &error)),
+            _ => return Err(classify(self.at, &format!("signing in by {name}"), &error)),
         };
         self.refused.push(format!("{name} {why}"));
         Ok(false)

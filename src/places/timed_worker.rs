@@ -13,16 +13,16 @@ const GRACE: Duration = Duration::from_millis(500);
 /// One piece of blocking work at a time, each with a limit. Work that hangs in the operating system can't be
 /// ended; it is left behind and keeps its turn, so there is never more than one such thread, however often a
 /// delivery tries again.
-pub(super) struct Bounded {
+pub(super) struct TimedWorker {
     what: String,
     limit: Duration,
     turn: Arc<Semaphore>,
 }
 
-impl Bounded {
+impl TimedWorker {
     /// `what` is how errors call the other side, e.g. `detector (tomo@pg16)`.
     pub(super) fn new(what: String, limit: Duration) -> Self {
-        Bounded { what, limit, turn: Arc::new(Semaphore::new(1)) }
+        TimedWorker { what, limit, turn: Arc::new(Semaphore::new(1)) }
     }
 
     /// Runs the work on a thread of its own, which does not keep the process from ending. The work gets the
@@ -72,7 +72,7 @@ mod tests {
     #[tokio::test]
     async fn work_that_hangs_holds_up_only_its_own_place_and_only_once() {
         let limit = Duration::from_millis(50);
-        let bounded = Bounded::new("detector".to_owned(), limit);
+        let bounded = TimedWorker::new("detector".to_owned(), limit);
         let (release, hanging) = mpsc::channel::<()>();
         let started = Instant::now();
         let hangs = bounded.run(move |_| {

@@ -1,85 +1,51 @@
 use super::python_tools;
-use super::templates::TemplateError;
+use super::template_error::{Table, TemplateError};
 use crate::files::{FileError, read_trusted};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use std::collections::HashSet;
 use std::path::Path;
 
-/// What a message says, and when it says that: names of templates in the environment.
+/// The templates of a message, by their names in the environment, and its condition.
 #[derive(Clone, Debug)]
-pub(super) struct Wording {
-    /// Where its keys stand, e.g. `email` or `email.choices[0]`
+pub(super) struct MessageTemplates {
+    /// The part of the settings with its keys, e.g. `email` or `email.choices[0]`
     pub table: Table,
-    /// The condition; none for what is said otherwise
+    /// The condition; `None` for the message that is used otherwise
     pub when: Option<String>,
     pub subject: String,
     pub text: String,
     pub html: Option<String>,
 }
 
-/// The settings that words come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Table {
-    /// `[email]`
-    Email,
-    /// `[[email.choices]]`, by its index
-    Choice(usize),
-    /// `[email]`, the keys of the reminder
-    Reminder,
-    /// `[email]`, the keys of the message about another principal investigator
-    PiChange,
-}
-
-impl Table {
-    /// The key of a part of the message, below `[email]`, e.g. `subject` or `reminder_subject`.
-    pub fn key(self, part: &'static str) -> &'static str {
-        match (self, part) {
-            (Table::Reminder, "subject") => "reminder_subject",
-            (Table::Reminder, "text_template") => "reminder_text_template",
-            (Table::Reminder, "html_template") => "reminder_html_template",
-            (Table::PiChange, "subject") => "pi_change_subject",
-            (Table::PiChange, "text_template") => "pi_change_text_template",
-            _ => part,
-        }
-    }
-
-    /// The key in full, e.g. `email.choices[0].subject`.
-    pub fn path(self, part: &'static str) -> String {
-        match self {
-            Table::Choice(n) => format!("email.choices[{n}].{part}"),
-            _ => format!("email.{}", self.key(part)),
-        }
-    }
-}
-
-/// Templates on their way into an environment.
+/// The sources of the templates, to be added to an environment.
 #[derive(Default)]
 pub(super) struct Sources {
     templates: Vec<(String, String, Table, &'static str)>,
     html: HashSet<String>,
 }
 
-/// The limit of instructions for one part of a message. An endless loop must not stop the service; a list of a thousand
-/// people takes about 20,000.
+/// The limit of instructions for one part of a message. An endless loop must not stop the service; a list of
+/// a thousand people takes about 20,000.
 const FUEL: u64 = 1_000_000;
 
-/// What a program without HTML shows of a message that has nothing else.
+/// The text that a mail program without HTML shows for a message that has only HTML.
 const HTML_ALONE: &str = "This message is written in HTML, and this program shows text alone.\n\
                           {% if data_link %}\nData link: {{ data_link }}\n{% endif %}";
 
 impl Sources {
-    /// Reads what one message says. A text that is HTML, as those of `dmagic` can be, is taken as such.
-    pub fn wording(
+    /// Reads the templates of one message. A text that is HTML, as those of `dmagic` can be, is treated as
+    /// HTML.
+    pub fn read(
         &mut self,
         table: Table,
         when: Option<&str>,
         subject: &str,
         text: &Path,
         html: Option<&Path>,
-    ) -> Result<Wording, TemplateError> {
+    ) -> Result<MessageTemplates, TemplateError> {
         let subject_name = table.path("subject");
         self.templates.push((subject_name.clone(), subject.to_owned(), table, "subject"));
-        let mut wording = Wording {
+        let mut parts = MessageTemplates {
             table,
             when: when.map(str::to_owned),
             subject: subject_name,
@@ -88,21 +54,21 @@ impl Sources {
         };
         let source = read(text).map_err(|error| error.at(table, "text_template"))?;
         if python_tools::is_html(&source) && html.is_none() {
-            self.html.insert(wording.text.clone());
+            self.html.insert(parts.text.clone());
             self.templates.push((
-                wording.text.clone(),
+                parts.text.clone(),
                 python_tools::converted(&source, true),
                 table,
                 "text_template",
             ));
-            wording.html = Some(wording.text);
-            wording.text = format!("{} as text", table.path("text_template"));
-            self.templates.push((wording.text.clone(), HTML_ALONE.to_owned(), table, "text_template"));
-            return Ok(wording);
+            parts.html = Some(parts.text);
+            parts.text = format!("{} as text", table.path("text_template"));
+            self.templates.push((parts.text.clone(), HTML_ALONE.to_owned(), table, "text_template"));
+            return Ok(parts);
         }
         let source = python_tools::converted(&source, false);
-        self.templates.push((wording.text.clone(), source, table, "text_template"));
-        if let (Some(name), Some(file)) = (&wording.html, html) {
+        self.templates.push((parts.text.clone(), source, table, "text_template"));
+        if let (Some(name), Some(file)) = (&parts.html, html) {
             let source = read(file).map_err(|error| error.at(table, "html_template"))?;
             self.html.insert(name.clone());
             self.templates.push((
@@ -112,15 +78,15 @@ impl Sources {
                 "html_template",
             ));
         }
-        Ok(wording)
+        Ok(parts)
     }
 
-    /// What a message says whose text is beamshare's own.
-    pub fn built_in(&mut self, table: Table, subject: &str, text: &str) -> Wording {
+    /// The templates of a message whose text is built in.
+    pub fn built_in(&mut self, table: Table, subject: &str, text: &str) -> MessageTemplates {
         let (subject_name, name) = (table.path("subject"), table.path("text_template"));
         self.templates.push((subject_name.clone(), subject.to_owned(), table, "subject"));
         self.templates.push((name.clone(), text.to_owned(), table, "text_template"));
-        Wording { table, when: None, subject: subject_name, text: name, html: None }
+        MessageTemplates { table, when: None, subject: subject_name, text: name, html: None }
     }
 
     pub fn environment(self) -> Result<Environment<'static>, TemplateError> {
