@@ -3,7 +3,8 @@
 use super::print;
 use beamshare::domain::{HeldGroup, listed};
 
-/// Prints what is asked, for whom, who gains and loses access, what is mailed, and each reason with its remedy.
+/// Prints what is asked, for whom, who gains and loses access, what is mailed, and each reason with its
+/// remedy.
 pub fn print_held(held: &HeldGroup) {
     let line = |name: &str, text: &str| {
         if !text.is_empty() {

@@ -141,7 +141,7 @@ records! {
     HoldLoses: Text, "waveform";
     /// What is mailed, and to whom.
     HoldMails: Text, "waveform";
-    /// The reasons and remedies in rows, broken between words, since MEDM cannot wrap: see the module `rows`.
+    /// The reasons and remedies in rows: see the module `rows`.
     HoldRows: Text, "waveform";
     /// The groups, who gains and loses access and what is mailed, likewise in rows.
     HoldDetails: Text, "waveform";

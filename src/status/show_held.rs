@@ -33,7 +33,8 @@ const HISTORY: [(Record, Record, Record); 8] = [
 /// How many groups the history shows.
 pub const HISTORY_LENGTH: u32 = 8;
 
-/// Longest JSON of a held group, so that it fits HoldJson and the array limit of EPICS base 3.15 (16,384 bytes).
+/// Longest JSON of a held group, so that it fits HoldJson and the array limit of EPICS base 3.15 (16,384
+/// bytes).
 const JSON_MAX: usize = 15_999;
 
 impl StatusRecords {

@@ -72,7 +72,8 @@ pub fn step_label(status: StepStatus) -> &'static str {
     STEP_STATES[usize::from(step_index(status))].1
 }
 
-/// States of the records `HistoryResult1` …, by their index, with their labels; `None` where there is no group.
+/// States of the records `HistoryResult1` …, by their index, with their labels; `None` where there is no
+/// group.
 pub const HISTORY_STATES: [(Option<DeliveryState>, &str); 6] = [
     (None, "-"),
     (Some(DeliveryState::Running), "Running"),

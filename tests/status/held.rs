@@ -1,4 +1,5 @@
-//! A held group in the records: nothing of the longest legal values is cut, and nothing of an earlier one is left.
+//! A held group in the records: nothing of the longest legal values is cut, and nothing of an earlier one is
+//! left.
 
 use crate::support::ioc::CaTest;
 use crate::{LIMIT, beamshare_ioc};
