@@ -4,7 +4,6 @@ mod common;
 
 use std::error::Error;
 
-use globus_transfer_client::PrincipalType;
 use globus_transfer_client::groups::MemberRole;
 
 #[tokio::main]
@@ -21,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     // One rule for the whole group: who joins or leaves later needs no rule of their own.
     let rules = client.transfer().access_rules(collection);
-    let rule = rules.create_for(PrincipalType::Group, Some(group.id), directory.as_str()).send().await?;
+    let rule = rules.create_for_group(group.id, directory.as_str()).send().await?;
     println!("the group {} may read {directory} by the rule {rule}", group.id);
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! Signs a person in and keeps the sign-in in a file: `GLOBUS_NATIVE_CLIENT_ID=… cargo run --example
-//! sign_in`. The browser of this machine hands the code back; with the argument `--paste` the code is pasted.
+//! sign_in [--paste] [SCOPE…]`. The browser of this machine hands the code back; with `--paste` the code is
+//! pasted. Further scopes are those that an error of another example names.
 
 mod common;
 
 use std::error::Error;
 
-use globus_transfer_client::{Authorizer, NativeApp, TokenStore};
+use globus_transfer_client::{Authorizer, NativeApp, Scope, TokenStore};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -13,9 +14,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "set GLOBUS_NATIVE_CLIENT_ID to the client id of a native app \
          (app.globus.org/settings/developers)"
     })?;
-    let app = NativeApp::new(id.parse()?).label("globus-transfer-client example");
+    let mut app = NativeApp::new(id.parse()?).label("globus-transfer-client example");
+    let (options, scopes): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|argument| argument == "--paste");
+    for scope in Scope::parse_all(&scopes.join(" "))? {
+        app = app.scope(scope);
+    }
     let anonymous = common::builder()?.build()?;
-    let sign_in = if std::env::args().any(|argument| argument == "--paste") {
+    let sign_in = if !options.is_empty() {
         let pending = anonymous.auth().sign_in(&app)?;
         println!("Open {}\nand paste the code:", pending.url());
         let mut code = String::new();

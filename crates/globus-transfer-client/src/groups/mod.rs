@@ -67,13 +67,12 @@ impl<'a> GroupsHandler<'a> {
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid, li: uuid::Uuid)
     /// # -> Result<(), globus_transfer_client::Error> {
-    /// use globus_transfer_client::PrincipalType;
     /// use globus_transfer_client::groups::MemberRole;
     ///
     /// let group = client.groups().create("2026-03 Li", "Users of this beam time").await?;
     /// client.groups().members(group.id).add(li, MemberRole::Member).send().await?;
     /// let rules = client.transfer().access_rules(collection);
-    /// rules.create_for(PrincipalType::Group, Some(group.id), "/2026-03/Li/").send().await?;
+    /// rules.create_for_group(group.id, "/2026-03/Li/").send().await?;
     /// # Ok(())
     /// # }
     /// ```

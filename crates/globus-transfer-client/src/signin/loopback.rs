@@ -74,7 +74,8 @@ impl LoopbackSignIn {
     /// [`ErrorKind::AuthenticationFailed`] when the person declined.
     ///
     /// ```no_run
-    /// # async fn example(client: globus_transfer_client::GlobusClient, app: globus_transfer_client::NativeApp)
+    /// # async fn example(client: globus_transfer_client::GlobusClient, app:
+    /// globus_transfer_client::NativeApp)
     /// # -> Result<(), globus_transfer_client::Error> {
     /// let pending = client.auth().sign_in_on_loopback(&app).await?;
     /// println!("open {}", pending.url());
@@ -85,9 +86,10 @@ impl LoopbackSignIn {
     pub async fn finish(self) -> Result<SignIn> {
         let Self { pending, listener, address } = self;
         let (send, mut receive) = mpsc::channel(1);
+        let state = Arc::from(pending.state.secret().as_str());
         let returned = tokio::select! {
             returned = receive.recv() => returned,
-            never = serve(listener, address, send) => match never {},
+            never = serve(listener, Page { address, state, returned: send }) => match never {},
         };
         match returned {
             Some(returned) => pending.finish(&returned).await,
@@ -98,16 +100,26 @@ impl LoopbackSignIn {
     }
 }
 
-/// Answers the browser, and sends on the address of each request that ends a sign-in.
-async fn serve(listener: TcpListener, address: Url, returned: mpsc::Sender<String>) -> Infallible {
+/// The page to which the browser returns.
+#[derive(Clone)]
+struct Page {
+    address: Url,
+    /// The `state` of this sign-in. Other programs and web pages can send requests to the port, too.
+    state: Arc<str>,
+    /// Gets the address with which the browser returned.
+    returned: mpsc::Sender<String>,
+}
+
+/// Answers the browser, and sends on the address of each request that ends this sign-in.
+async fn serve(listener: TcpListener, page: Page) -> Infallible {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of file descriptors, for example.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let (address, returned) = (address.clone(), returned.clone());
-        let answer = service_fn(move |request| answer(request, address.clone(), returned.clone()));
+        let page = page.clone();
+        let answer = service_fn(move |request| answer(request, page.clone()));
         tokio::spawn(async move {
             let served = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -122,14 +134,12 @@ async fn serve(listener: TcpListener, address: Url, returned: mpsc::Sender<Strin
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    mut address: Url,
-    returned: mpsc::Sender<String>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, page: Page) -> Result<Response<Full<Bytes>>, Infallible> {
+    let Page { mut address, state, returned } = page;
     address.set_query(request.uri().query());
     let ends = address.query_pairs().any(|(key, _)| key == "code" || key == "error");
-    let is_return = request.uri().path() == "/" && ends;
+    let is_ours = address.query_pairs().any(|(key, value)| key == "state" && value == *state);
+    let is_return = request.uri().path() == "/" && ends && is_ours;
     if is_return {
         // A second return of the same sign-in is of no use.
         let _ = returned.try_send(address.into());

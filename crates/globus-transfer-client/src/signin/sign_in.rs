@@ -51,9 +51,9 @@ impl PendingSignIn {
     /// person declined; [`ErrorKind::InvalidRequest`] when the text contains no code.
     ///
     /// ```no_run
-    /// # async fn example(pending: globus_transfer_client::PendingSignIn) -> Result<(), globus_transfer_client::Error> {
-    /// println!("open {}", pending.url());
-    /// let sign_in = pending.finish("the code").await?;
+    /// # async fn example(pending: globus_transfer_client::PendingSignIn) -> Result<(),
+    /// globus_transfer_client::Error> { println!("open {}", pending.url()); let sign_in = pending.finish("the
+    /// code").await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -90,16 +90,16 @@ fn code_of(operation: &str, pasted: &str, state: &str) -> Result<String> {
     let url: Url = pasted.parse().map_err(|_| missing())?;
     let field =
         |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-    if let Some(error) = field("error") {
-        let why = field("error_description").map_or(error.clone(), |words| format!("{error}: {words}"));
-        return Err(Error::local(ErrorKind::AuthenticationFailed, operation, why));
+    let rejected = |why: String| Error::local(ErrorKind::AuthenticationFailed, operation, why);
+    // Anybody can make an address without it, or with another one.
+    if field("state").as_deref() != Some(state) {
+        return Err(rejected("the address is of another sign-in".to_owned()));
     }
-    if field("state").is_some_and(|returned| returned != state) {
-        return Err(Error::local(
-            ErrorKind::AuthenticationFailed,
-            operation,
-            "the code is of another sign-in",
-        ));
+    if let Some(error) = field("error") {
+        return Err(rejected(match field("error_description") {
+            Some(words) => format!("{error}: {words}"),
+            None => error,
+        }));
     }
     field("code").filter(|code| !code.is_empty()).ok_or_else(missing)
 }
@@ -205,10 +205,16 @@ mod tests {
         assert_eq!(code("  aBc123\n").unwrap(), "aBc123");
         assert_eq!(code("https://auth.globus.org/v2/web/auth-code?code=aBc%2B1&state=s1").unwrap(), "aBc+1");
         assert_eq!(code(" ").unwrap_err().kind(), &ErrorKind::InvalidRequest);
-        for rejected in
-            ["https://x.example/?error=access_denied&state=s1", "https://x.example/?code=a&state=other"]
-        {
-            assert_eq!(code(rejected).unwrap_err().kind(), &ErrorKind::AuthenticationFailed, "{rejected}");
+        for (rejected, why) in [
+            ("https://x.example/?error=access_denied&state=s1", "access_denied"),
+            ("https://x.example/?error=access_denied&state=other", "another sign-in"),
+            ("https://x.example/?code=a&state=other", "another sign-in"),
+            ("https://x.example/?code=a&state=", "another sign-in"),
+            ("https://x.example/?code=a", "another sign-in"),
+        ] {
+            let error = code(rejected).unwrap_err();
+            assert_eq!(error.kind(), &ErrorKind::AuthenticationFailed, "{rejected}");
+            assert!(error.to_string().contains(why), "{rejected}: {error}");
         }
     }
 }

@@ -234,15 +234,30 @@ impl<'a> AccessRulesHandler<'a> {
         self.create_for(PrincipalType::Identity, Some(identity), path)
     }
 
-    /// Creates a rule for a group, for everyone who is signed in, or for everyone.
+    /// Creates a rule for the members of a group: those who join later get access, those who leave lose it.
     ///
     /// ```no_run
     /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid, group: uuid::Uuid)
     /// # -> Result<(), globus_transfer_client::Error> {
+    /// let rules = client.transfer().access_rules(collection);
+    /// let id = rules.create_for_group(group, "/2026-03/Li/").send().await?;
+    /// println!("created the rule {id}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn create_for_group(self, group: Uuid, path: impl Into<String>) -> CreateAccessRule<'a> {
+        self.create_for(PrincipalType::Group, Some(group), path)
+    }
+
+    /// Creates a rule for a principal of any type: a person, a group, everyone who is signed in, or everyone.
+    ///
+    /// ```no_run
+    /// # async fn example(client: globus_transfer_client::GlobusClient, collection: uuid::Uuid)
+    /// # -> Result<(), globus_transfer_client::Error> {
     /// use globus_transfer_client::PrincipalType;
     ///
     /// let rules = client.transfer().access_rules(collection);
-    /// rules.create_for(PrincipalType::Group, Some(group), "/staff/").send().await?;
+    /// rules.create_for(PrincipalType::AllAuthenticatedUsers, None, "/public/").send().await?;
     /// # Ok(())
     /// # }
     /// ```

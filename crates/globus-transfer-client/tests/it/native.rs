@@ -170,15 +170,22 @@ async fn a_code_of_another_sign_in_ends_none_on_loopback() {
     let world = World::start().await;
     let client = world.client(Authorizer::nobody());
     let pending = client.auth().sign_in_on_loopback(&NativeApp::new(NATIVE)).await.unwrap();
-    let mut returned: url::Url = decide(pending.url(), ADA, "allow").await.parse().unwrap();
+    let returned: url::Url = decide(pending.url(), ADA, "allow").await.parse().unwrap();
     let code = returned.query_pairs().find(|(key, _)| key == "code").unwrap().1.into_owned();
-    returned.set_query(Some(&format!("code={code}&state=planted")));
     let finished = tokio::spawn(pending.finish());
     let browser = reqwest::Client::builder().no_proxy().build().unwrap();
-    browser.get(returned).send().await.unwrap();
-    let failure = finished.await.unwrap().unwrap_err();
-    assert_eq!(failure.kind(), &ErrorKind::AuthenticationFailed);
-    assert!(failure.to_string().contains("another sign-in"), "{failure}");
+    for planted in [
+        format!("code={code}&state=planted"),
+        format!("code={code}"),
+        "error=access_denied".to_owned(),
+        "error=access_denied&state=planted".to_owned(),
+    ] {
+        let mut address = returned.clone();
+        address.set_query(Some(&planted));
+        assert_eq!(browser.get(address).send().await.unwrap().status(), 404, "{planted}");
+    }
+    assert_eq!(browser.get(returned).send().await.unwrap().status(), 200);
+    finished.await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -190,6 +197,10 @@ async fn a_person_signs_in_to_a_portal() {
     let pending = client.auth().sign_in_to_portal(&portal).unwrap();
     let returned = decide(pending.url(), ADA, "allow").await;
     assert!(returned.starts_with("https://portal.example.org/signed-in?"), "{returned}");
+    // Somebody else's code, with which a visitor would work in that account.
+    let other = client.auth().sign_in_to_portal(&portal).unwrap();
+    let failure = other.finish(returned.split("&state=").next().unwrap()).await.unwrap_err();
+    assert!(failure.to_string().contains("another sign-in"), "{failure}");
     let sign_in = pending.finish(&returned).await.unwrap();
     assert!(!format!("{sign_in:?}").contains(SECRET));
 
