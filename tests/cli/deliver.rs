@@ -95,7 +95,8 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     for (answer, code) in [("", 3), ("no", 3), ("y", 0)] {
         let ended = beamline.python(TERMINAL, &[answer, env!("CARGO_BIN_EXE_beamshare"), "dirs"]);
         assert_eq!(ended.code, code, "{answer:?}: {}{}", ended.out, ended.err);
-        assert!(ended.out.contains("The service would hold this: First start"), "{}", ended.out);
+        assert!(ended.out.contains("The service would hold this: 2026-03/Li"), "{}", ended.out);
+        assert!(ended.out.contains("First start"), "{}", ended.out);
         assert_eq!(beamline.path("local/2026-03/Li").exists(), code == 0, "{answer:?}");
     }
 }

@@ -261,8 +261,7 @@ async fn service(settings: &config::Globus, file: &Path, replace: bool) -> Outco
                 print::line(format_args!("The secret in {} works: signed in as {name}", file.display()));
                 return Ok(Exit::Done);
             }
-            Err(SecretFileError::Unreadable { source, .. })
-                if source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(SecretFileError::Missing { .. }) => {}
             Err(error) => {
                 let how = "or replace it: beamshare login --service --replace";
                 return Err(Failure::failed(format!("{error}; {how}")));
