@@ -140,6 +140,5 @@ async fn the_messages_can_be_read_on_a_phone_and_a_desktop() {
             assert_eq!(browser.value("document.images.length + document.scripts.length").await, 0);
             browser.picture(&format!("mail-{kind}-{name}.png")).await;
         }
-        browser.close().await;
     }
 }

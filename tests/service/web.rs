@@ -144,8 +144,6 @@ async fn the_page_follows_the_service_through_its_states() {
     for (browser, _) in &pages {
         browser.until("!document.body.classList.contains('old')").await;
     }
-    desktop.close().await;
-    phone.close().await;
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -142,17 +144,22 @@ impl Browser {
                 .expect("a picture");
         }
     }
-
-    pub async fn close(self) {
-        let _ = self.command(Method::DELETE, "", Value::Null).await;
-    }
 }
 
 impl Drop for Browser {
+    /// Ends the session, also after a panic: chromedriver leaves its browser running when it is killed.
     fn drop(&mut self) {
-        // Ends the browser, too: chromedriver closes its sessions on SIGTERM.
-        let pid = rustix::process::Pid::from_child(&self.driver);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = end_session(&self.session);
+        let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
+}
+
+/// Ends a session without a runtime, and waits for the answer.
+fn end_session(session: &str) -> std::io::Result<()> {
+    let (host, path) = session.trim_start_matches("http://").split_once('/').unwrap_or((session, ""));
+    let mut stream = TcpStream::connect(host)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    write!(stream, "DELETE /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+    stream.read(&mut [0; 1024]).map(drop)
 }
