@@ -64,7 +64,7 @@ macro_rules! records {
 }
 
 records! {
-    /// [`BeamlineStatus`].
+    /// `BeamlineStatus`.
     Status: State, "mbbi";
     /// One sentence: what is happening, or what is wrong and what to do.
     StatusMsg: Text, "waveform";

@@ -72,15 +72,11 @@ impl StatusRecords {
     fn show_other(&self, held: Option<&HeldGroup>) {
         let other = held.and_then(|held| held.other.as_ref());
         self.set_text(Record::HoldOldIs, &other.map(|other| other.relation.to_string()).unwrap_or_default());
-        let texts: [(Record, fn(&GroupIdentity) -> String); 4] = [
-            (Record::HoldOldMonth, |group| group.year_month.clone()),
-            (Record::HoldOldName, GroupIdentity::person),
-            (Record::HoldOldEmail, |group| group.pi_email.clone()),
-            (Record::HoldOldProposal, GroupIdentity::proposal),
-        ];
-        for (record, text) in texts {
-            self.set_text(record, &other.map(|other| text(&other.group)).unwrap_or_default());
-        }
+        let text = |of: fn(&GroupIdentity) -> String| other.map(|other| of(&other.group)).unwrap_or_default();
+        self.set_text(Record::HoldOldMonth, &text(|group| group.year_month.clone()));
+        self.set_text(Record::HoldOldName, &text(GroupIdentity::person));
+        self.set_text(Record::HoldOldEmail, &text(|group| group.pi_email.clone()));
+        self.set_text(Record::HoldOldProposal, &text(GroupIdentity::proposal));
         self.set_text(Record::HoldOldPath, other.map_or("", |other| &other.directory));
     }
 

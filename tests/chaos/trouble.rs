@@ -149,7 +149,8 @@ impl<'w> Trouble<'w> {
                 return self.count("schedule: sound");
             }
         };
-        world.schedule.answers(*self.random.pick(&[RUNS, SCHEDULED]), reply);
+        let path = *self.random.pick(&[RUNS, SCHEDULED]);
+        world.schedule.answers(path, reply);
         drop(world);
         self.count(what);
     }

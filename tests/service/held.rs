@@ -130,8 +130,8 @@ async fn another_address_by_hand_waits_for_approve() {
     site.record(Record::GroupServed, |text| text == "Yes").await;
     site.record(Record::HistoryGroup1, |text| text.starts_with("2026-03 Garcia, proposal ")).await;
     site.record(Record::HistoryResult1, |text| text == "Done").await;
-    site.record(Record::HoldAsk, |text| text == "").await;
-    site.record(Record::HoldJson, |text| text == "").await;
+    site.record(Record::HoldAsk, |text| text.is_empty()).await;
+    site.record(Record::HoldJson, |text| text.is_empty()).await;
 }
 
 #[tokio::test]

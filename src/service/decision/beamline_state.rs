@@ -27,7 +27,7 @@ pub(in super::super) enum BeamlineState {
         pressed: bool,
     },
     /// A group waits for the operator
-    Held(Held),
+    Held(Box<Held>),
     /// The group with this experiment's id is being served, or was
     Served(Uuid),
     /// Commands have done all steps for the group with this experiment's id, and a switch keeps the service from delivering it

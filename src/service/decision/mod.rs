@@ -36,7 +36,7 @@ pub(super) struct Decision {
 /// An event that [`Decision::handle`] processes.
 pub(super) enum DecisionEvent {
     Observed(Observation),
-    Planned(Planned),
+    Planned(Box<Planned>),
 }
 
 /// A decision that concerns the other parts of the service.
@@ -83,7 +83,7 @@ impl Decision {
             Ok(()) = observation.changed() => {
                 DecisionEvent::Observed(observation.borrow_and_update().clone())
             }
-            planned = self.planning.finished() => DecisionEvent::Planned(planned),
+            planned = self.planning.finished() => DecisionEvent::Planned(Box::new(planned)),
         }
     }
 
@@ -99,7 +99,7 @@ impl Decision {
     ) -> Result<Option<Decided>, JournalError> {
         match event {
             DecisionEvent::Observed(observation) => self.observed(observation, common).await,
-            DecisionEvent::Planned(planned) => self.planned(planned, common).await,
+            DecisionEvent::Planned(planned) => self.planned(*planned, common).await,
         }
     }
 
@@ -211,14 +211,14 @@ impl Decision {
     pub fn delivery_held(&mut self, row: ExperimentRow, obstacles: &[Obstacle], deliverer: &Deliverer) {
         match &self.watched {
             Some(watched) if self.served() == Some(row.id) => {
-                self.state = BeamlineState::Held(Held {
+                self.state = BeamlineState::Held(Box::new(Held {
                     group: deliverer.describe_held_delivery(&row, obstacles),
                     experiment: row.experiment,
                     readings: watched.readings.clone(),
                     holds: vec![],
                     obstacles: obstacles.iter().map(Obstacle::to_string).collect(),
                     free_at: None,
-                });
+                }));
             }
             _ => tracing::warn!("{} is held, and is not the group in the PVs any more", row.experiment),
         }
@@ -396,6 +396,6 @@ impl Decision {
         if !matches!(&self.state, BeamlineState::Held(before) if before.group == held.group) {
             held.log();
         }
-        self.state = BeamlineState::Held(held);
+        self.state = BeamlineState::Held(Box::new(held));
     }
 }
