@@ -71,7 +71,7 @@ fn experiment_then(entry: &HistoryEntry) -> String {
 fn addresses(served: &[Served]) -> String {
     let addresses = served.iter().map(|served| match (served.taken_back, served.shared || served.mailed) {
         (true, false) => format!("{} (access taken back)", served.address),
-        _ if served.role == Some(Role::Contact) => format!("{} (copy)", served.address),
+        _ if served.role == Some(Role::Contact) => format!("{} (cc)", served.address),
         _ => served.address.clone(),
     });
     addresses.collect::<Vec<_>>().join(", ")

@@ -28,7 +28,7 @@ pub struct Init {
 #[derive(Args, Clone, Default)]
 struct TrustChoice {
     /// Serve only PIs with an address of this domain or below it; may be repeated
-    #[arg(long, value_name = "DOMAIN")]
+    #[arg(long, value_name = "DOMAIN", value_parser = config::mail_domain)]
     email_domain: Vec<String>,
 
     /// Serve only groups on the facility's schedule
@@ -227,13 +227,15 @@ fn ask(input: &mut impl BufRead, screen: &mut impl Write) -> std::io::Result<Opt
                     break TrustChoice { schedule: Some(kind), ..TrustChoice::default() };
                 }
             },
-            "2" => {
+            "2" => loop {
                 let Some(domains) = question("Domains, e.g. example.org example.edu")? else {
                     return Ok(None);
                 };
                 let domains = domains.split([' ', ',']).filter(|domain| !domain.is_empty());
-                TrustChoice { email_domain: domains.map(str::to_owned).collect(), ..TrustChoice::default() }
-            }
+                if let Ok(email_domain) = domains.map(config::mail_domain).collect() {
+                    break TrustChoice { email_domain, ..TrustChoice::default() };
+                }
+            },
             "3" => TrustChoice { tag_key: true, ..TrustChoice::default() },
             "4" => TrustChoice { network: true, ..TrustChoice::default() },
             _ => continue,
@@ -307,7 +309,7 @@ mod tests {
         assert_eq!(chosen("1\nfile\n"), Trust::Schedule);
         assert_eq!(chosen("5\none\n1\nfiles\nAPS\n"), Trust::Schedule);
         assert_eq!(
-            answers("2\nexample.org, example.edu\n").unwrap().email_domain,
+            answers("2\n@example.org\nexample.org, example.edu\n").unwrap().email_domain,
             ["example.org", "example.edu"]
         );
         assert_eq!(chosen("3\n"), Trust::Signed);

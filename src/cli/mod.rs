@@ -161,6 +161,14 @@ impl Settings {
     fn load(&self) -> Result<Config, Failure> {
         Ok(beamshare::settings::load(&self.file()?)?)
     }
+
+    /// Adds to the failure of [`Settings::load`] what a mistake in the file means for a running service.
+    fn explain(&self, mut failure: Failure) -> Failure {
+        if self.file().is_ok_and(|file| file.exists()) {
+            failure.message.push_str("\nA running service keeps its previous settings; correct the file.");
+        }
+        failure
+    }
 }
 
 /// Executes the command line, and returns the exit code.
@@ -192,7 +200,7 @@ fn act(verb: Verb, settings: &Settings, log_level: Option<&str>) -> Outcome {
     }
     // A verb prints its results and failures itself; the log is for debugging.
     let _log = log::start(&config::Log::default(), Some(log_level.unwrap_or("off")))?;
-    let config = settings.load()?;
+    let config = settings.load().map_err(|failure| settings.explain(failure))?;
     if let (Purpose::DataOnly, Some(name)) = (config.purpose, verb.about_groups()) {
         return Err(Failure::usage(format!(
             "beamshare {name} is about user groups, and {} has no [epics]: it only moves data (see beamshare \

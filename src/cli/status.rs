@@ -4,6 +4,7 @@ use super::service::{Live, StatusSnapshot, steps};
 use super::{Format, Outcome, print};
 use beamshare::config::Config;
 use beamshare::domain::HeldGroup;
+use beamshare::domain::decision::Release;
 use beamshare::status::{Record, holder_name};
 use channel_access::Context;
 use clap::Args;
@@ -184,8 +185,13 @@ fn print_status(config: &Config, texts: &StatusSnapshot) {
     let text = |record| print::plain(texts.text(record));
     if texts.missing().len() < Record::ALL.len() / 2 {
         let held = texts.held();
-        // The list of a held group says what the message says.
-        let message = if held.is_some() { String::new() } else { text(Record::StatusMsg) };
+        // The list of a held group has the reasons of the message.
+        let message = match held.as_ref().map(|held| held.release) {
+            Some(Release::Run) => "A group is held: press Run or Approve, or tag another group".to_owned(),
+            Some(Release::Approve) => "A group is held: press Approve, or tag another group".to_owned(),
+            Some(Release::TagAgain) => "A group is held: tag it again".to_owned(),
+            None => text(Record::StatusMsg),
+        };
         print::line(format_args!("{}  {}  {message}", config.beamline.name, text(Record::Status)));
         match &held {
             Some(held) => print_held(held),
@@ -195,7 +201,9 @@ fn print_status(config: &Config, texts: &StatusSnapshot) {
             }
             None => {}
         }
-        if !text(Record::Group).is_empty() && texts.text(Record::GroupServed) == "No" {
+        let who = [Record::YearMonth, Record::LastName, Record::Email, Record::Proposal].map(text);
+        let is_shown = who.iter().any(|text| !text.is_empty());
+        if is_shown && texts.text(Record::GroupServed) == "No" {
             print::line("The steps, and what follows, are of the group that was served last:");
         }
         let mut table = print::table(["STEP", "STATE", "MESSAGE"]);
@@ -205,8 +213,7 @@ fn print_status(config: &Config, texts: &StatusSnapshot) {
             table.add_row([step.to_string(), state, message]);
         }
         print::print_table(&table);
-        let who = [Record::YearMonth, Record::LastName, Record::Email, Record::Proposal].map(text);
-        if who.iter().any(|text| !text.is_empty()) {
+        if is_shown {
             print::line(format_args!("Experiment  {}/{} ({}) proposal {}", who[0], who[1], who[2], who[3]));
             print::line(format_args!("Directory   {}", text(Record::Path)));
             print::line(format_args!("Link        {}", text(Record::DataLink)));

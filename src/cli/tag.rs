@@ -257,7 +257,10 @@ impl From<TagKeyError> for Failure {
 }
 
 async fn scheduled(config: &Config, at: &Zoned) -> Result<UserInfo, Failure> {
-    let source = source(config)?;
+    let source = source(config).map_err(|failure| Failure {
+        message: format!("{}. To tag without one: beamshare tag --manual", failure.message),
+        ..failure
+    })?;
     let run = source.around(at.timestamp()).await?;
     if !run.not_understood.is_empty() {
         tracing::warn!("{}: not understood: {}", source.name(), run.not_understood.join("; "));

@@ -205,7 +205,8 @@ async fn remove(
         } else if was_there {
             "removed; neither the schedule nor a new tagging brings them back"
         } else {
-            "was not one of them; neither the schedule nor a new tagging makes them one"
+            "was not one of this experiment's people (check the spelling); neither the schedule nor a new \
+             tagging adds this address"
         };
         let by_settings = config.globus.as_ref().is_some_and(|globus| globus.share_with.contains(address));
         let more = if by_settings { "; keeps the access of share_with in the settings" } else { "" };

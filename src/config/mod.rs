@@ -38,7 +38,7 @@ pub use sync::{
 };
 pub use tag_key::{TagKeyError, read_tag_keys, write_new_tag_key};
 pub use trust::Trust;
-pub use value::{log_filter, to_duration};
+pub use value::{log_filter, mail_domain, to_duration};
 pub use watch::{Changes, ConfigWatcher, WatchError};
 
 use crate::domain::Field;

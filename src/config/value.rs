@@ -219,11 +219,12 @@ pub(super) fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ve
 pub(super) fn mail_domains<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     deserializer.deserialize_seq(Texts(|| Text {
         expected: "a mail domain like \"example.org\"",
-        parse: to_mail_domain,
+        parse: mail_domain,
     }))
 }
 
-fn to_mail_domain(text: &str) -> Result<String, String> {
+/// A mail domain in small letters; the error says what is wrong with it.
+pub fn mail_domain(text: &str) -> Result<String, String> {
     let label = |part: &str| {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
         !part.is_empty() && !part.starts_with('-') && part.chars().all(allowed)

@@ -127,7 +127,7 @@ impl Obstacle {
                 "Approve if it is right; both addresses and the contacts are told".to_owned()
             }
             Obstacle::RemovedPi { email, .. } => format!("To undo the removal: beamshare users add {email}"),
-            Obstacle::Link { .. } => "Put the text without it, or Approve".to_owned(),
+            Obstacle::Link { .. } => "Tag without it, or Approve".to_owned(),
             Obstacle::TooManyGroups { ends, .. } => format!("This one is served at {ends}, or after Approve"),
         }
     }

@@ -4,7 +4,10 @@
 use super::{LIMIT, Result, USER_INFO, say};
 use channel_access::{Context, TextChannel};
 use clap::Args;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// An IOC of this machine answers within this.
+const FOUND_LIMIT: Duration = Duration::from_secs(3);
 
 /// Play the tagging tool: put another user group, one PV after the other
 #[derive(Args)]
@@ -18,8 +21,8 @@ pub struct Tag {
     /// Proposal number
     proposal: String,
     /// Die after so many of the ten puts
-    #[arg(long, value_name = "N")]
-    puts: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=10))]
+    puts: Option<u8>,
     /// Prefix of the records
     #[arg(long, default_value = USER_INFO)]
     prefix: String,
@@ -28,6 +31,7 @@ pub struct Tag {
 impl Tag {
     pub async fn act(self) -> Result<()> {
         let context = Context::new().map_err(|error| error.to_string())?;
+        find_ioc(&context, &self.prefix).await?;
         let group = Group {
             first: self.first,
             last: self.last,
@@ -35,8 +39,21 @@ impl Tag {
             proposal: self.proposal,
             ..Group::of_the_demo()
         };
-        tag(&context, &group, &self.prefix, self.puts).await.map(drop)
+        tag(&context, &group, &self.prefix, self.puts.map(usize::from)).await.map(drop)
     }
+}
+
+/// Fails soon if no IOC serves the records: a shell without env.sh looks for it in another network.
+async fn find_ioc(context: &Context, prefix: &str) -> Result<()> {
+    let pv = format!("{prefix}UserName");
+    let channel = context.channel(&pv).map_err(|error| error.to_string())?;
+    let found = channel.connected(FOUND_LIMIT).await;
+    found.map(drop).map_err(|_| {
+        format!(
+            "no IOC serves {pv}; run `. FOLDER/env.sh` first in this shell (FOLDER is the one that the demo \
+             printed)"
+        )
+    })
 }
 
 /// What the tool knows about a user group.

@@ -1,13 +1,14 @@
 //! The addresses of the page: what each answers.
 
 use super::Source;
-use super::history::{HistoryQuery, HistoryRow, search};
+use super::history::{HistoryQuery, HistoryRow, HistoryView, search};
 use super::page::{self, Page, value};
 use super::view::{BeamlineView, Card};
 use crate::domain::escape_json;
 use crate::journal::{JournalError, StepRow};
 use crate::log::{LogLine, lines_about};
 use axum::Router;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRef, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, Sse};
@@ -187,6 +188,7 @@ fn find<'s>(sources: &'s [Source], beamline: &str) -> Option<&'s Source> {
 
 /// Why a request has no answer.
 enum NoAnswer {
+    BadQuery,
     NoBeamline,
     NoDelivery,
     Journal(JournalError),
@@ -198,9 +200,19 @@ impl From<JournalError> for NoAnswer {
     }
 }
 
+impl From<QueryRejection> for NoAnswer {
+    fn from(_: QueryRejection) -> NoAnswer {
+        NoAnswer::BadQuery
+    }
+}
+
 impl NoAnswer {
     fn told(&self) -> (StatusCode, &'static str) {
         match self {
+            NoAnswer::BadQuery => (
+                StatusCode::BAD_REQUEST,
+                "the query can't be read: number, before and limit are whole numbers",
+            ),
             NoAnswer::NoBeamline => {
                 (StatusCode::NOT_FOUND, "no beamline of this server has that prefix or name")
             }
@@ -229,23 +241,28 @@ impl NoAnswer {
     }
 }
 
-async fn history(site: &Site, query: &HistoryQuery) -> Result<super::history::HistoryView, NoAnswer> {
+/// The query of a request, or why it can't be read.
+type Asked<T> = Result<Query<T>, QueryRejection>;
+
+async fn history(site: &Site, asked: Asked<HistoryQuery>) -> Result<(HistoryQuery, HistoryView), NoAnswer> {
+    let Query(query) = asked?;
     let source = find(&site.sources, &query.beamline).ok_or(NoAnswer::NoBeamline)?;
     // Never closed, so there is always a permit at last.
     let _permit = site.searches.acquire().await;
-    Ok(search(source, query).await?)
+    let found = search(source, &query).await?;
+    Ok((query, found))
 }
 
-async fn api_history(State(site): State<Site>, Query(query): Query<HistoryQuery>) -> Response {
-    match history(&site, &query).await {
-        Ok(found) => document(StatusCode::OK, &found),
+async fn api_history(State(site): State<Site>, asked: Asked<HistoryQuery>) -> Response {
+    match history(&site, asked).await {
+        Ok((_, found)) => document(StatusCode::OK, &found),
         Err(no_answer) => no_answer.document(),
     }
 }
 
-async fn history_page(State(site): State<Site>, Query(query): Query<HistoryQuery>) -> Response {
-    match history(&site, &query).await {
-        Ok(found) => {
+async fn history_page(State(site): State<Site>, asked: Asked<HistoryQuery>) -> Response {
+    match history(&site, asked).await {
+        Ok((query, found)) => {
             let beamlines: Vec<_> = site.sources.iter().map(page::beamline_choice).collect();
             let zone = find(&site.sources, &query.beamline).map_or(TimeZone::UTC, Source::zone);
             let deliveries: Vec<_> =
@@ -306,7 +323,8 @@ impl StepView {
     }
 }
 
-async fn delivery(site: &Site, query: &DeliveryQuery) -> Result<DeliveryView, NoAnswer> {
+async fn delivery(site: &Site, asked: Asked<DeliveryQuery>) -> Result<DeliveryView, NoAnswer> {
+    let Query(query) = asked?;
     let source = find(&site.sources, &query.beamline).ok_or(NoAnswer::NoBeamline)?;
     let _permit = site.searches.acquire().await;
     let entry = source.journal.history_entry(query.number).await?.ok_or(NoAnswer::NoDelivery)?;
@@ -325,17 +343,17 @@ async fn delivery(site: &Site, query: &DeliveryQuery) -> Result<DeliveryView, No
     Ok(DeliveryView { beamline, prefix, names_hidden: !names, row, steps, log })
 }
 
-async fn api_delivery(State(site): State<Site>, Query(query): Query<DeliveryQuery>) -> Response {
-    match delivery(&site, &query).await {
+async fn api_delivery(State(site): State<Site>, asked: Asked<DeliveryQuery>) -> Response {
+    match delivery(&site, asked).await {
         Ok(view) => document(StatusCode::OK, &view),
         Err(no_answer) => no_answer.document(),
     }
 }
 
-async fn delivery_page(State(site): State<Site>, Query(query): Query<DeliveryQuery>) -> Response {
-    match delivery(&site, &query).await {
+async fn delivery_page(State(site): State<Site>, asked: Asked<DeliveryQuery>) -> Response {
+    match delivery(&site, asked).await {
         Ok(view) => {
-            let zone = find(&site.sources, &query.beamline).map_or(TimeZone::UTC, Source::zone);
+            let zone = find(&site.sources, &view.prefix).map_or(TimeZone::UTC, Source::zone);
             let local = |time| page::local(time, &zone, "%H:%M:%S%.3f");
             let steps: Vec<_> = view
                 .steps

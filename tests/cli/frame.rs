@@ -54,6 +54,10 @@ fn init_without_a_terminal_needs_a_level_of_trust() {
     let ended = in_folder(folder.path(), &["init", "2bm"]);
     assert_eq!((ended.code, ended.out.as_str()), (2, ""));
     assert!(ended.err.contains("nothing written") && ended.err.contains("--email-domain"), "{}", ended.err);
+    // A domain that the settings would reject.
+    let ended = in_folder(folder.path(), &["init", "2bm", "--email-domain", "@example.org"]);
+    assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{}", ended.err);
+    assert!(ended.err.contains("\"@example.org\" is no mail domain"), "{}", ended.err);
     assert!(!folder.path().join("2bm").exists());
 }
 

@@ -90,6 +90,9 @@ fn a_delivery_by_the_service_is_asked_for_and_waited_for() {
     let shown = beamline.act(&["show", "--json"]);
     let shown: Value = serde_json::from_str(&shown.out).unwrap_or_else(|_| panic!("{}", shown.err));
     assert_eq!(&shown["held"], held);
+    let out = beamline.act(&["status"]).out;
+    assert!(out.starts_with("2-BM  Approval  A group is held: press Run or Approve"), "{out}");
+    assert!(!out.contains("served last"), "no group was served: {out}");
     for verb in ["status", "show"] {
         let out = beamline.act(&[verb]).out;
         for text in
@@ -143,4 +146,19 @@ fn a_delivery_by_the_service_is_asked_for_and_waited_for() {
     assert_eq!(ended.code, 1, "{}{}\n{}", ended.out, ended.err, beamline.log());
     assert!(ended.out.starts_with("Failed: "), "{}", ended.out);
     assert_eq!(beamline.act(&["status"]).code, 1);
+
+    // While the next group is incomplete, the steps are of the one before it, and `status` says so.
+    assert!(!beamline.act(&["status"]).out.contains("served last"));
+    beamline.put("x:Email", "");
+    status_until(&beamline, "Waiting", |document| document["status"] == "Waiting");
+    let out = beamline.act(&["status"]).out;
+    assert!(out.contains("are of the group that was served last:\n"), "{out}");
+
+    // An edit that is rejected does not end the service.
+    let file = beamline.path("beamshare.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text + "\nno key\n").unwrap();
+    let ended = beamline.act(&["status"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("keeps its previous settings"), "{}", ended.err);
 }

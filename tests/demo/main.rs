@@ -127,6 +127,22 @@ fn without_python_it_says_what_to_do() {
 }
 
 #[test]
+fn a_tag_without_the_ioc_names_env_sh() {
+    let tag = |more: &[&str]| {
+        let mut command = demo();
+        command.args(["tag", "Bo", "Li", "boli@mit.example", "71003"]).args(more);
+        let port = support::free_port().to_string();
+        command.envs([("EPICS_CA_ADDR_LIST", "127.0.0.1"), ("EPICS_CA_AUTO_ADDR_LIST", "NO")]);
+        let output = command.env("EPICS_CA_SERVER_PORT", port).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = tag(&[]);
+    assert!(code == Some(1) && said.contains(". FOLDER/env.sh"), "{said}");
+    let (code, said) = tag(&["--puts", "0"]);
+    assert!(code == Some(2) && said.contains("1..=10"), "{said}");
+}
+
+#[test]
 fn a_folder_with_something_in_it_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("mine"), "").unwrap();

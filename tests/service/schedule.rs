@@ -247,7 +247,11 @@ async fn users_are_added_and_removed_by_hand() {
     // Removed by hand, though the schedule names him.
     let (code, told) = verb(&site, &["users", "remove", BO, NA, "staff@example.org"]).await;
     assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("staff@example.org  was not one of them") && told.contains("share_with"), "{told}");
+    assert!(
+        told.contains("staff@example.org  was not one of this experiment's people")
+            && told.contains("share_with"),
+        "{told}"
+    );
     until(&site, || site.readers() == readers(&[ANA])).await;
     let (code, told) = verb(&site, &["users", "remove", ANA]).await;
     assert_eq!(code, Some(0), "{told}");

@@ -119,6 +119,10 @@ async fn the_page_follows_the_service_through_its_states() {
     desktop.open(&format!("{}/history", served.url)).await;
     assert_eq!(desktop.value("document.querySelectorAll('tbody tr').length").await, 2);
     desktop.picture("web-history-desktop.png").await;
+    let one_line = "[...document.querySelectorAll('.badge')].every(badge => \
+                    badge.offsetHeight < 2 * parseFloat(getComputedStyle(badge).lineHeight))";
+    desktop.value("document.querySelector('.history').style.width = '500px'").await;
+    assert_eq!(desktop.value(one_line).await, true, "a badge is broken into two lines");
     phone.open(&format!("{}/history?q=ANA%40upf", served.url)).await;
     assert_eq!(phone.value("document.querySelectorAll('tbody tr').length").await, 1);
     phone.fits().await;
@@ -187,6 +191,13 @@ async fn requests_are_read_only_bounded_and_of_this_server() {
     assert_eq!(served.get("/api/history?beamline=none").await.0, StatusCode::NOT_FOUND);
     assert_eq!(served.get("/api/delivery?number=4711").await.0, StatusCode::NOT_FOUND);
     assert_eq!(served.get("/delivery?number=x").await.0, StatusCode::BAD_REQUEST);
+    for path in ["/api/history?limit=abc", "/api/history?before=-", "/api/delivery?number=x", "/api/delivery"]
+    {
+        let (code, text) = served.get(path).await;
+        let answer: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path}: {text}"));
+        assert_eq!(code, StatusCode::BAD_REQUEST, "{path}");
+        assert!(answer["error"].as_str().is_some_and(|text| text.contains("limit")), "{path}: {text}");
+    }
 
     // Nothing can be changed.
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
