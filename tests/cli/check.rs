@@ -62,16 +62,20 @@ fn what_works_is_told_and_what_does_not_with_the_remedy() {
     beamline.put("x:LastName", "$(reboot)");
     let (code, document) = check();
     assert_eq!(code, 1, "{document:#}");
-    for (section, what) in [
-        ("directories", "analysis"),
-        ("globus", "sign-in"),
-        ("globus", "access rules"),
-        ("email", "transport"),
-        ("journal", ""),
-    ] {
+    for (section, what) in
+        [("directories", "analysis"), ("globus", "sign-in"), ("email", "transport"), ("journal", "")]
+    {
         assert_eq!(state(&document, section, what).0, "failed", "{section} {what}: {document:#}");
     }
     assert_eq!(state(&document, "epics", "user group").0, "warning");
+    // What depends on the sign-in is one line, and not the same error again.
+    let of_globus = |document: &Value| -> Vec<String> {
+        let checks = document["checks"].as_array().unwrap().iter();
+        checks.filter(|check| check["section"] == "globus").map(|check| check["what"].to_string()).collect()
+    };
+    assert_eq!(of_globus(&document), ["\"sign-in\"", "\"collection\""], "{document:#}");
+    let not_tried = ("warning", "not tried: needs the sign-in");
+    assert_eq!(state(&document, "globus", "collection"), not_tried);
 
     // A program that is not there, may not be run, may be changed by anyone.
     let settings = std::fs::read_to_string(beamline.path("beamshare.toml")).unwrap();
@@ -98,6 +102,23 @@ fn what_works_is_told_and_what_does_not_with_the_remedy() {
     let (_, document) = check();
     assert!(state(&document, "globus", "sign-in").1.contains("chmod 600"), "{document:#}");
     assert!(!document.to_string().contains("another secret"));
+    std::fs::remove_file(beamline.path("globus.secret")).unwrap();
+    let (_, document) = check();
+    assert_eq!(state(&document, "globus", "sign-in").0, "failed", "{document:#}");
+    assert_eq!(state(&document, "globus", "collection"), not_tried);
+}
+
+#[test]
+fn an_id_that_no_collection_has_is_told_once() {
+    let beamline = Beamline::new();
+    let file = beamline.path("beamshare.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let other = "11111111-2222-3333-4444-555555555555";
+    std::fs::write(&file, text.replace(&beamline.collection.to_string(), other)).unwrap();
+    let document: Value = serde_json::from_str(&beamline.act(&["check", "--json"]).out).unwrap();
+    let (found, says) = state(&document, "globus", "collection");
+    assert!(found == "failed" && says.ends_with("correct [globus] collection"), "{says}");
+    assert_eq!(document.to_string().matches(other).count(), 1, "{document:#}");
 }
 
 #[test]

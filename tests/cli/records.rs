@@ -68,4 +68,9 @@ fn without_an_ioc_a_service_is_away() {
         assert_eq!(ended.code, 5, "{verb}: {}", ended.err);
         assert!(ended.err.contains("EPICS_CA_ADDR_LIST"), "{verb}: {}", ended.err);
     }
+    // One finding, and not the same paragraph for each PV.
+    let ended = act(&test, folder.path(), &["check"]);
+    assert_eq!(ended.code, 5, "{}", ended.err);
+    assert_eq!(ended.out.matches("none of the 3 user-info PVs answers").count(), 1, "{}", ended.out);
+    assert!(!ended.out.contains("PI last name x:LastName"), "{}", ended.out);
 }

@@ -1,5 +1,5 @@
-use super::{Finding, State};
-use beamshare::config::{Config, Email, Globus, MailTransport, SignIn};
+use super::{Finding, State, sync};
+use beamshare::config::{Config, Email, Globus, MailTransport, Purpose, SignIn};
 use beamshare::domain::StepError;
 use beamshare::globus::{recorded_client, step_error};
 use beamshare::mail::{Mailer, Templates};
@@ -8,14 +8,15 @@ use futures::future;
 use globus_transfer_client::transfer::Collection;
 use globus_transfer_client::{ACCESS_RULE_LIMIT, ErrorKind, GlobusClient, Transcript};
 use std::path::Path;
+use uuid::Uuid;
 
 /// Rules from which on an operator should make room.
 const RULES_MANY: usize = ACCESS_RULE_LIMIT * 9 / 10;
 
-/// Where deliveries go: directory places, collection, mail server.
-pub async fn check(config: &Config, transcript: Option<&Transcript>) -> Vec<Finding> {
-    let (places, globus, email) = tokio::join!(places(config), globus(config, transcript), email(config));
-    places.into_iter().chain(globus).chain(email).collect()
+/// Where deliveries go beside Globus: directory places and the mail server.
+pub async fn check(config: &Config) -> Vec<Finding> {
+    let (places, email) = tokio::join!(places(config), email(config));
+    places.into_iter().chain(email).collect()
 }
 
 async fn places(config: &Config) -> Vec<Finding> {
@@ -35,46 +36,77 @@ async fn places(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// What a file needs that only moves data: the account, and where messages to staff go.
-pub async fn check_account(config: &Config, transcript: Option<&Transcript>) -> Vec<Finding> {
-    let mut findings = vec![];
-    if let Some(settings) = &config.globus {
-        findings.push(Finding::of_step("globus", "sign-in", submits(settings, transcript).await));
-        if let SignIn::TokenStore { file, .. } = &settings.sign_in {
-            findings.push(token_store(file));
-        }
-    }
-    findings.push(match &config.sender {
+/// Where messages to staff go, of a file that only moves data.
+pub async fn check_sender(config: &Config) -> Vec<Finding> {
+    vec![match &config.sender {
         Some(sender) => Finding::of_step("email", "transport", transport(&sender.transport).await),
         None => Finding::ok("email", "messages", "not configured: nobody is mailed"),
-    });
-    findings
+    }]
 }
 
-/// Whether the account can submit transfers. None is submitted.
-async fn submits(settings: &Globus, transcript: Option<&Transcript>) -> Result<String, StepError> {
-    let client = recorded_client(settings, transcript)?;
-    client.transfer().submission_id().await.map_err(|error| step_error(&error, settings))?;
-    Ok(format!("{} takes transfers of this account", settings.transfer_url))
-}
-
-async fn globus(config: &Config, transcript: Option<&Transcript>) -> Vec<Finding> {
+/// Globus: the sign-in first, then everything that depends on it, which a failed sign-in leaves out.
+pub async fn check_globus(config: &Config, transcript: Option<&Transcript>) -> Vec<Finding> {
     const SECTION: &str = "globus";
+    let shares = config.purpose != Purpose::DataOnly;
     let Some(settings) = &config.globus else {
-        return vec![Finding::ok(SECTION, "sharing", "not configured: nothing is shared")];
+        return if shares {
+            vec![Finding::ok(SECTION, "sharing", "not configured: nothing is shared")]
+        } else {
+            vec![]
+        };
     };
-    let client = match recorded_client(settings, transcript) {
-        Ok(client) => client,
-        Err(error) => return vec![Finding::of_step(SECTION, "sign-in", Err(error))],
+    let (client, sign_in) = match recorded_client(settings, transcript) {
+        Ok(client) => {
+            let signed_in = if shares { auth(&client).await } else { submits(&client, settings).await };
+            let fails_all = signed_in.as_ref().is_err_and(|error| fails_all(error, &settings.sign_in));
+            let finding =
+                Finding::of_step(SECTION, "sign-in", signed_in.map_err(|error| step_error(&error, settings)));
+            (if fails_all { None } else { Some(client) }, finding)
+        }
+        Err(error) => (None, Finding::of_step(SECTION, "sign-in", Err(error))),
     };
-    let (auth, collection) = tokio::join!(auth(&client, settings), collection(&client, settings));
-    let mut findings = vec![Finding::of_step(SECTION, "sign-in", auth)];
+    let mut findings = vec![sign_in];
     if let SignIn::TokenStore { file, .. } = &settings.sign_in {
         findings.push(token_store(file));
     }
-    findings.extend(collection);
-    findings.extend(copies(config, &client, settings).await);
+    match &client {
+        Some(client) => {
+            if shares {
+                let (collection, copies) = tokio::join!(
+                    collection(client, settings, "[globus] collection"),
+                    copies(config, client, settings)
+                );
+                findings.extend(collection.into_iter().chain(copies));
+            }
+            findings.extend(sync::check(config, client, settings).await);
+        }
+        None => {
+            let what = match (shares, config.sync.is_empty()) {
+                (true, true) => "collection",
+                (true, false) => "collection, [[sync]]",
+                (false, _) => "[[sync]]",
+            };
+            findings.push(Finding::warning(SECTION, what, "not tried: needs the sign-in"));
+        }
+    }
+    findings.extend(sync::check_local(config));
     findings
+}
+
+/// Whether the error of the sign-in is that of each further request, too. A token in a file can be one that
+/// only Globus Transfer accepts.
+fn fails_all(error: &globus_transfer_client::Error, sign_in: &SignIn) -> bool {
+    let is_sign_in = matches!(
+        error.kind(),
+        ErrorKind::NotSignedIn | ErrorKind::AuthenticationFailed | ErrorKind::SessionRequired
+    );
+    is_sign_in && !matches!(sign_in, SignIn::AccessTokenFile { .. })
+}
+
+/// Whether the account can submit transfers. None is submitted.
+async fn submits(client: &GlobusClient, settings: &Globus) -> globus_transfer_client::Result<String> {
+    client.transfer().submission_id().await?;
+    Ok(format!("{} takes transfers of this account", settings.transfer_url))
 }
 
 /// Whether the sign-in can be renewed, which replaces the file.
@@ -102,7 +134,8 @@ async fn copies(config: &Config, client: &GlobusClient, settings: &Globus) -> Ve
         let destination = &pair.destination;
         let top = destination.path.top().to_owned();
         let settings = Globus { collection: destination.collection, top, ..settings.clone() };
-        findings.extend(collection(client, &settings).await.into_iter().map(|finding| Finding {
+        let of_pair = collection(client, &settings, "destination.collection of this pair").await;
+        findings.extend(of_pair.into_iter().map(|finding| Finding {
             section: "sync",
             what: format!("{}: {}", pair.name, finding.what),
             ..finding
@@ -113,13 +146,13 @@ async fn copies(config: &Config, client: &GlobusClient, settings: &Globus) -> Ve
 
 /// Whether identities can be looked up: it takes a token of Globus Auth. The address is nobody's, and none is
 /// made.
-async fn auth(client: &GlobusClient, settings: &Globus) -> Result<String, StepError> {
-    let found = client.auth().identities().by_usernames(&["nobody@example.org"]).send().await;
-    found.map_err(|error| step_error(&error, settings))?;
+async fn auth(client: &GlobusClient) -> globus_transfer_client::Result<String> {
+    client.auth().identities().by_usernames(&["nobody@example.org"]).send().await?;
     Ok(format!("{} lets identities be looked up", client.auth_url()))
 }
 
-async fn collection(client: &GlobusClient, settings: &Globus) -> Vec<Finding> {
+/// The collection of these settings; `key` names it in the remedy where there is none.
+async fn collection(client: &GlobusClient, settings: &Globus, key: &str) -> Vec<Finding> {
     const SECTION: &str = "globus";
     let id = settings.collection;
     let (found, rules, top) = tokio::join!(
@@ -127,6 +160,11 @@ async fn collection(client: &GlobusClient, settings: &Globus) -> Vec<Finding> {
         client.transfer().access_rules(id).list(),
         client.transfer().ls(id, settings.top.clone()).limit(1).send(),
     );
+    if let Err(error) = &found
+        && *error.kind() == ErrorKind::NotFound
+    {
+        return vec![Finding::failed(SECTION, "collection", no_collection(id, key))];
+    }
     // Globus shows a collection's rules to its access managers and administrators alone, who may also make
     // them.
     let rules = match rules {
@@ -151,6 +189,11 @@ async fn collection(client: &GlobusClient, settings: &Globus) -> Vec<Finding> {
     };
     let top = top.map(|_| format!("{} is there", settings.top)).map_err(|error| step_error(&error, settings));
     vec![described(found, settings), rules, Finding::of_step(SECTION, "top directory", top)]
+}
+
+/// What is wrong where Globus does not know a collection's id, which the key has.
+pub fn no_collection(id: Uuid, key: &str) -> String {
+    format!("Globus has no such collection {id}; correct {key}")
 }
 
 /// Whether it is a collection that can be shared, and its storage is there.

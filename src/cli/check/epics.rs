@@ -39,8 +39,15 @@ async fn user_info(context: &Context, config: &Config) -> Vec<Finding> {
     let texts: BTreeMap<Field, String> =
         read.iter().filter_map(|(field, _, text)| Some((*field, text.as_ref().ok()?.text.clone()))).collect();
     let complete = texts.len() == read.len();
-    let mut findings: Vec<Finding> =
-        read.into_iter().map(|(field, pv, text)| of_pv(field, pv, text)).collect();
+    let mut findings: Vec<Finding> = match read.first() {
+        Some((_, _, Err(error)))
+            if read.len() > 1 && read.iter().all(|(_, _, text)| text.as_ref().is_err_and(is_away)) =>
+        {
+            let says = format!("none of the {} user-info PVs answers, e.g. {error}", read.len());
+            vec![Finding::new(SECTION, "user-info PVs", State::Away, says)]
+        }
+        _ => read.into_iter().map(|(field, pv, text)| of_pv(field, pv, text)).collect(),
+    };
     if complete {
         findings.push(who(&UserInfo(texts)));
     }
@@ -87,11 +94,12 @@ fn of_pv(field: Field, pv: &str, text: Result<Text, CaError>) -> Finding {
 }
 
 fn of_error(what: String, error: &CaError) -> Finding {
-    let away = matches!(
-        error,
-        CaError::NotConnected { .. } | CaError::Disconnected { .. } | CaError::Timeout { .. }
-    );
-    Finding::new(SECTION, what, if away { State::Away } else { State::Failed }, error)
+    Finding::new(SECTION, what, if is_away(error) { State::Away } else { State::Failed }, error)
+}
+
+/// Whether the IOC does not answer.
+fn is_away(error: &CaError) -> bool {
+    matches!(error, CaError::NotConnected { .. } | CaError::Disconnected { .. } | CaError::Timeout { .. })
 }
 
 /// The meaning of the present user info. It is never a failure, since it depends on the IOC and not on the

@@ -132,23 +132,23 @@ async fn try_all(config: &Config, recorded: Option<&Transcript>) -> Vec<Finding>
         let pairs = config.sync.len();
         let says =
             format!("it only moves data ({pairs} of [[sync]]): without [epics], no user groups are served");
-        let (account, storage, sync) = tokio::join!(
-            delivery::check_account(config, recorded),
-            storage::check(config),
-            sync::check(config, recorded)
+        let (globus, sender, storage) = tokio::join!(
+            delivery::check_globus(config, recorded),
+            delivery::check_sender(config),
+            storage::check(config)
         );
         let purpose = Finding::ok("sync", config.file.display(), says);
-        return [purpose].into_iter().chain(account).chain(storage).chain(sync).collect();
+        return [purpose].into_iter().chain(globus).chain(sender).chain(storage).collect();
     }
-    let (trust, epics, delivery, storage, schedule, sync) = tokio::join!(
+    let (trust, epics, delivery, globus, storage, schedule) = tokio::join!(
         trust::check(config),
         epics::check(config),
-        delivery::check(config, recorded),
+        delivery::check(config),
+        delivery::check_globus(config, recorded),
         storage::check(config),
-        schedule::check(config),
-        sync::check(config, recorded)
+        schedule::check(config)
     );
-    let parts = [trust, epics, delivery, storage, schedule, sync, hooks::check(config)];
+    let parts = [trust, epics, delivery, globus, storage, schedule, hooks::check(config)];
     examples::check(config).into_iter().chain(parts.into_iter().flatten()).collect()
 }
 
