@@ -1,5 +1,5 @@
 use super::value;
-use crate::domain::PathTemplate;
+use crate::domain::{Experiment, PathTemplate, RelativePath};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +18,14 @@ pub struct Directories {
     /// `[[directories.on]]`: this machine and hosts over SSH
     #[serde(default)]
     pub on: Vec<Place>,
+}
+
+impl Directories {
+    /// Whether this is the experiment's first path; `true` without `paths`.
+    pub fn makes_first(&self, path: &RelativePath, experiment: &Experiment) -> bool {
+        let first = self.paths.first();
+        first.is_none_or(|first| first.render(experiment).is_ok_and(|made| made.key() == path.key()))
+    }
 }
 
 /// `[[directories.on]]`

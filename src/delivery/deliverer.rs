@@ -8,7 +8,7 @@ use super::set_up_error::SetUpError;
 use super::shared_replica::SharedReplica;
 use crate::config::Config;
 use crate::domain::{Experiment, FieldError, Readings, RelativePath, Step};
-use crate::journal::{ExperimentRow, Journal, JournalError};
+use crate::journal::{Claim, ExperimentRow, Journal, JournalError};
 use crate::places::Place;
 use crate::schedule::{self, ScheduleSource};
 use crate::sync::manifest::Manifest;
@@ -71,6 +71,32 @@ impl Deliverer {
             let path = template.render(experiment)?;
             if !paths.iter().any(|other| other.key() == path.key()) {
                 paths.push(path);
+            }
+        }
+        Ok(paths)
+    }
+
+    /// The claims of an accepted experiment whose first path the settings don't make any more. It keeps its directories:
+    /// with other paths it would be a group of its own, about which the rules decide again. `None` otherwise.
+    pub(super) async fn kept_claims(&self, row: &ExperimentRow) -> Result<Option<Vec<Claim>>, JournalError> {
+        if self.config.directories.makes_first(&row.path, &row.experiment) {
+            return Ok(None);
+        }
+        Ok(Some(self.journal.claims(row.id).await?))
+    }
+
+    /// The directories of an accepted experiment, the first tree's first. `kept` are its [`Deliverer::kept_claims`].
+    pub(super) fn accepted_paths(
+        &self,
+        row: &ExperimentRow,
+        kept: Option<&[Claim]>,
+    ) -> Result<Vec<RelativePath>, FieldError> {
+        let Some(kept) = kept else { return self.paths(&row.experiment) };
+        let places = self.place_names();
+        let mut paths = vec![row.path.clone()];
+        for claim in kept.iter().filter(|claim| places.contains(&claim.place)) {
+            if !paths.iter().any(|path| path.key() == claim.path.key()) {
+                paths.push(claim.path.clone());
             }
         }
         Ok(paths)

@@ -12,7 +12,7 @@ use super::report::DeliveryReport;
 use super::shared::MadeReplicas;
 use crate::domain::{Booking, RelativePath, STEPS, Step, StepRule, StepStatus};
 use crate::journal::{
-    Cause, DeliveryRow, DeliveryState, ExperimentRow, JournalError, LockError, NewDelivery,
+    Cause, Claim, DeliveryRow, DeliveryState, ExperimentRow, JournalError, LockError, NewDelivery,
 };
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
@@ -101,6 +101,8 @@ pub(super) struct DeliveryRun<'a> {
     pub deliverer: &'a Deliverer,
     pub experiment: &'a ExperimentRow,
     pub paths: Vec<RelativePath>,
+    /// [`Deliverer::kept_claims`]
+    pub kept: Option<Vec<Claim>>,
     pub delivery: DeliveryRow,
     pub attempts: Attempts<'a>,
     pub progress: &'a Progress,
@@ -133,7 +135,8 @@ impl Deliverer {
     ) -> Result<Outcome, RunError> {
         let _lock = self.journal.lock(experiment, &options.owner)?;
         let row = self.journal.experiment(experiment).await?.ok_or(RunError::Unknown(experiment))?;
-        let paths = self.paths(&row.experiment).map_err(PlanError::from)?;
+        let kept = self.kept_claims(&row).await?;
+        let paths = self.accepted_paths(&row, kept.as_deref()).map_err(PlanError::from)?;
         report.send_replace(self.report_before(experiment, options).await?);
         let delivery = self
             .journal
@@ -159,6 +162,7 @@ impl Deliverer {
             deliverer: self,
             experiment: &row,
             paths,
+            kept,
             delivery,
             attempts,
             progress: &progress,
@@ -197,7 +201,10 @@ impl DeliveryRun<'_> {
     /// group's claims are obstacles here as in a plan.
     async fn claim_added(&self) -> Result<Vec<Obstacle>, JournalError> {
         let experiment = &self.experiment.experiment;
-        let wanted = self.deliverer.wanted(experiment, &self.paths);
+        let wanted = match &self.kept {
+            None => self.deliverer.wanted(experiment, &self.paths),
+            Some(_) => vec![],
+        };
         let journal = self.deliverer.journal();
         let conflicts = journal.claim_added(self.experiment.id, experiment, &wanted).await?;
         let taken = |conflict| Obstacle::Taken { conflict };

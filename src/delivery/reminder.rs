@@ -121,9 +121,7 @@ impl Deliverer {
     async fn send_reminder(&self, setup: &MailSetup, reminder: ReminderRow) -> Result<bool, AttemptError> {
         let Some(row) = self.journal.experiment(reminder.experiment).await? else { return Ok(false) };
         let booking = self.journal.booking(row.id).await?.map(|(booking, _)| booking).unwrap_or_default();
-        let path = self.paths(&row.experiment).ok().and_then(|paths| paths.into_iter().next());
-        let context =
-            self.message_context(&row.experiment, &path.unwrap_or(row.path), Some(reminder.expires_at));
+        let context = self.message_context(&row.experiment, &row.path, Some(reminder.expires_at));
         let context = context.with_booking(booking);
         let composed = setup.templates.compose_reminder(&context, &reminder.recipient, &reminder.message_id);
         let Some(message) = composed? else { return Ok(false) };

@@ -7,11 +7,13 @@
 
 use super::attempt::StepResult;
 use super::attempt_error::AttemptError;
+use super::collection::Collection;
 use super::deliverer::Deliverer;
 use super::execute::{DeliveryRun, is_stopped};
 use super::shared::{MadeReplicas, Shared};
 use super::shared_replica::SharedReplica;
-use crate::domain::{ReplicaPart, Step, StepStatus, Unit};
+use crate::domain::{FieldError, RelativePath, ReplicaPart, Step, StepStatus, Unit};
+use crate::sync::SyncError;
 use crate::sync::manifest::{Manifest, ManifestError};
 use futures::FutureExt;
 use futures::future::join_all;
@@ -34,7 +36,7 @@ pub struct ArrivedReplica {
 
 impl Deliverer {
     /// The shared replicas to which files have come.
-    pub async fn arrived_replicas(&self) -> Result<Vec<ArrivedReplica>, ManifestError> {
+    pub async fn arrived_replicas(&self) -> Result<Vec<ArrivedReplica>, SyncError> {
         if self.replicas.is_empty() {
             return Ok(vec![]);
         }
@@ -44,13 +46,22 @@ impl Deliverer {
                 settings.collection == collection && path.starts_with(&settings.top)
             })
         };
-        let pairs = self.manifest().await?.pairs(true).await?;
-        let arrived = pairs.into_iter().filter_map(|row| {
-            let replica = shared(row.pair.destination.collection, &row.pair.destination.path)?;
-            let (experiment, at) = (row.pair.experiment?, row.first_success_at?);
-            Some(ArrivedReplica { experiment, unit: replica_unit(replica), at })
-        });
-        Ok(arrived.collect())
+        let mut arrived = vec![];
+        for row in self.manifest().await?.pairs(true).await? {
+            let destination = &row.pair.destination;
+            let Some(replica) = shared(destination.collection, &destination.path) else { continue };
+            let (Some(experiment), Some(at)) = (row.pair.experiment, row.first_success_at) else { continue };
+            let Some(owner) = self.journal.experiment(experiment).await? else { continue };
+            let kept = self.kept_claims(&owner).await?;
+            let path = replica.accepted_path(&owner.experiment, kept.as_deref());
+            // After an edit of the pair's paths, a delivery makes and shares only the directory of the present ones.
+            if let Some(Ok(path)) = path
+                && is_at(replica.collection(), &path, &destination.path)
+            {
+                arrived.push(ArrivedReplica { experiment, unit: replica_unit(replica), at });
+            }
+        }
+        Ok(arrived)
     }
 
     async fn manifest(&self) -> Result<&Manifest, ManifestError> {
@@ -62,11 +73,7 @@ impl Deliverer {
     async fn has_arrived(&self, experiment: Uuid, replica: &Shared<'_>) -> Result<bool, ManifestError> {
         let manifest = self.manifest().await?;
         let (collection, paths) = (replica.collection.settings().collection, &replica.paths);
-        let is_here = |path: &str| {
-            paths
-                .iter()
-                .any(|here| replica.collection.path(here).trim_end_matches('/') == path.trim_end_matches('/'))
-        };
+        let is_here = |path: &str| paths.iter().any(|here| is_at(replica.collection, here, path));
         Ok(manifest.pairs(true).await?.iter().any(|row| {
             row.pair.experiment == Some(experiment)
                 && row.first_success_at.is_some()
@@ -87,20 +94,28 @@ impl<'a> DeliveryRun<'a> {
         if !self.expects(Step::Sync) {
             return MadeReplicas { made: vec![], not_made: vec![] };
         }
-        let replicas = &self.deliverer.replicas;
-        self.progress.expect(Step::Sync, replicas.iter().map(replica_unit));
-        let made = join_all(replicas.iter().map(|replica| self.make_replica(replica))).await;
+        let experiment = &self.experiment.experiment;
+        let replicas = self.deliverer.replicas.iter();
+        let replicas: Vec<_> = replicas
+            .filter_map(|replica| Some((replica, replica.accepted_path(experiment, self.kept.as_deref())?)))
+            .collect();
+        self.progress.expect(Step::Sync, replicas.iter().map(|(replica, _)| replica_unit(replica)));
+        let made = join_all(replicas.iter().map(|(replica, path)| self.make_replica(replica, path))).await;
         let (made, not_made): (Vec<_>, Vec<_>) = made.into_iter().partition(Result::is_ok);
         let not_made = not_made.into_iter().filter_map(Result::err).collect();
         MadeReplicas { made: made.into_iter().flatten().collect(), not_made }
     }
 
-    async fn make_replica(&self, replica: &'a SharedReplica) -> Result<Shared<'a>, StepResult> {
-        let (deliverer, experiment) = (self.deliverer, &self.experiment.experiment);
+    async fn make_replica(
+        &self,
+        replica: &'a SharedReplica,
+        path: &Result<RelativePath, FieldError>,
+    ) -> Result<Shared<'a>, StepResult> {
+        let deliverer = self.deliverer;
         let unit = &replica_unit(replica);
         let once = |attempt| {
             async move {
-                let path = replica.path(experiment).map_err(AttemptError::ReplicaPath)?;
+                let path = path.clone().map_err(AttemptError::ReplicaPath)?;
                 let shared = Shared::replica(replica.collection(), path, replica.pair());
                 self.on_globus(&shared, attempt).await?;
                 if !deliverer.has_arrived(self.experiment.id, &shared).await? {
@@ -137,6 +152,11 @@ impl<'a> DeliveryRun<'a> {
         let shared = join_all(all).await.into_iter().flatten();
         not_made.iter().cloned().chain(shared).collect()
     }
+}
+
+/// Whether a directory of an experiment is this path of its collection.
+fn is_at(collection: &Collection, path: &RelativePath, whole: &str) -> bool {
+    collection.path(path).trim_end_matches('/') == whole.trim_end_matches('/')
 }
 
 /// The unit of a replica's directory, and of the arrival of its first files.

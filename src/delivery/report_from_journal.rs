@@ -17,7 +17,7 @@ impl Deliverer {
     /// The report as the experiment's last deliveries left it, e.g. after a restart. Reads only the journal.
     pub async fn report_of(&self, row: &ExperimentRow) -> Result<DeliveryReport, JournalError> {
         // The settings may have changed so that the path can't be made; the journal has the first one.
-        let paths = self.paths(&row.experiment).unwrap_or_else(|_| vec![row.path.clone()]);
+        let paths = self.paths_or_first(row).await?;
         let mut report = self.read_report(row, &paths).await?;
         let last = self.journal.last_delivery(row.id).await?;
         if last.as_ref().is_none_or(|last| last.state != DeliveryState::Running) {
@@ -36,10 +36,15 @@ impl Deliverer {
         Ok(report)
     }
 
+    async fn paths_or_first(&self, row: &ExperimentRow) -> Result<Vec<RelativePath>, JournalError> {
+        let kept = self.kept_claims(row).await?;
+        Ok(self.accepted_paths(row, kept.as_deref()).unwrap_or_else(|_| vec![row.path.clone()]))
+    }
+
     /// The report with which a delivery begins: its steps are pending, the others as they were.
     pub async fn report_before(&self, id: Uuid, options: &Options) -> Result<DeliveryReport, JournalError> {
         let Some(row) = self.journal.experiment(id).await? else { return Ok(DeliveryReport::default()) };
-        let paths = self.paths(&row.experiment).unwrap_or_else(|_| vec![row.path.clone()]);
+        let paths = self.paths_or_first(&row).await?;
         let mut report = self.read_report(&row, &paths).await?;
         for (step, shown) in &mut report.steps {
             if self.has(*step) && options.only.as_ref().is_none_or(|only| only.contains(step)) {

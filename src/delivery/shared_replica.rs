@@ -2,6 +2,7 @@ use super::collection::Collection;
 use crate::config::{self, Config};
 use crate::domain::{Experiment, FieldError, PathTemplate, RelativePath, StepError};
 use crate::globus::client;
+use crate::journal::Claim;
 use crate::places::Place;
 
 /// A pair whose destination is shared.
@@ -41,6 +42,17 @@ impl SharedReplica {
 
     pub fn collection(&self) -> &Collection {
         &self.collection
+    }
+
+    /// The directory of an accepted experiment. `None` where it keeps its former directories (`kept`), and has none at
+    /// this pair's destination.
+    pub fn accepted_path(
+        &self,
+        experiment: &Experiment,
+        kept: Option<&[Claim]>,
+    ) -> Option<Result<RelativePath, FieldError>> {
+        let Some(kept) = kept else { return Some(self.path(experiment)) };
+        kept.iter().find(|claim| claim.place == self.place()).map(|claim| Ok(claim.path.clone()))
     }
 
     pub fn path(&self, experiment: &Experiment) -> Result<RelativePath, FieldError> {

@@ -57,6 +57,12 @@ impl ExperimentRow {
             && self.experiment.pi_last_name == experiment.pi_last_name
             && self.experiment.year_month == experiment.year_month
     }
+
+    /// Whether both are of the same proposal and principal investigator. Their directories do not conflict.
+    pub fn is_same_group(&self, other: &ExperimentRow) -> bool {
+        owner_key(&self.experiment.owner()) == owner_key(&other.experiment.owner())
+            && self.experiment.pi_email == other.experiment.pi_email
+    }
 }
 
 /// The acceptance that [`Journal::accept`] records.

@@ -59,6 +59,17 @@ pub enum PairProblem {
         /// The destination's directory
         path: String,
     },
+    /// The experiment was accepted for another first directory than the settings now make
+    #[error(
+        "no pair begins for {experiment}, which was accepted for {accepted}: [directories] paths have changed. Put the \
+         former paths back, or tag the group again"
+    )]
+    OtherPath {
+        /// Whose it is
+        experiment: String,
+        /// The path that it was accepted for
+        accepted: String,
+    },
     /// The experiment's delivery is held
     #[error(
         "nothing is moved for {experiment}, whose delivery waits for the operator: its directories may be \

@@ -13,5 +13,5 @@ pub use globus_sync::{
     CleanUpReport, Control, Controller, Ended, FailureCause, Kept, OnRemoval, Options, RunFailure, RunResult,
     SyncReport, SyncState, controls, events, manifest, openat, walk,
 };
-pub use pair::Pair;
+pub use pair::{Pair, continues};
 pub use schedule::Schedule;

@@ -8,6 +8,7 @@ use crate::domain::{Experiment, YearMonth};
 use crate::journal::{DeliveryState, ExperimentRow};
 use globus_sync::{PairSettings, with_slash};
 use jiff::Timestamp;
+use std::path::PathBuf;
 use uuid::Uuid;
 
 /// A pair of the manifest with its settings: what can be run.
@@ -97,7 +98,8 @@ impl Engine {
     /// is next.
     pub async fn earlier(&self, present: Option<Uuid>) -> Result<Vec<Pair>, SyncError> {
         let mut pairs = vec![];
-        for row in self.manifest().pairs(false).await? {
+        let rows = self.manifest().pairs(false).await?;
+        for row in &rows {
             // Taken out of the settings: nothing moves any more, and status says so.
             let Some(settings) = self.config.sync.iter().find(|settings| settings.name == row.pair.name)
             else {
@@ -106,15 +108,25 @@ impl Engine {
             match (row.pair.experiment, settings.scope()) {
                 (Some(id), SyncScope::Experiment) if Some(id) != present => {
                     let Some(owner) = self.journal.experiment(id).await? else { continue };
-                    pairs.extend(earlier_pair(row, settings, PairOwner::Experiment(&owner.experiment)));
+                    let experiment = &owner.experiment;
+                    // Of two that an edit of the paths has made, only the one of the present settings.
+                    let is_replaced = rows.iter().any(|other| {
+                        other.id != row.id
+                            && (&other.pair.name, other.pair.experiment) == (&row.pair.name, Some(id))
+                    });
+                    if is_replaced
+                        && fitting(&row.pair, settings, PairOwner::Experiment(experiment)).is_none()
+                    {
+                        continue;
+                    }
+                    pairs.extend(earlier_experiment(row.clone(), settings, experiment));
                 }
                 (None, SyncScope::Month) => {
                     // A pair that was created at the turn of the month can be the last month's.
                     let created = self.month_of(row.created_at);
                     let months = [created, created.previous()];
                     let earlier = months.into_iter().filter(|month| *month != self.present_month());
-                    let pair = earlier
-                        .filter_map(|month| earlier_pair(row.clone(), settings, PairOwner::Month(month)));
+                    let pair = earlier.filter_map(|month| earlier_month(row.clone(), settings, month));
                     pairs.extend(pair);
                 }
                 _ => {}
@@ -139,6 +151,12 @@ impl Engine {
         experiment: Option<&ExperimentRow>,
     ) -> Result<Pair, SyncError> {
         let experiment = experiment.filter(|_| settings.is_per_experiment());
+        if let Some(row) =
+            experiment.filter(|row| !self.config.directories.makes_first(&row.path, &row.experiment))
+        {
+            let (experiment, accepted) = (row.experiment.to_string(), row.path.to_string());
+            return Err(PairProblem::OtherPath { experiment, accepted }.of(settings));
+        }
         let month = (settings.scope() == SyncScope::Month).then(|| self.present_month());
         let owner = match (experiment, month) {
             (Some(row), _) => PairOwner::Experiment(&row.experiment),
@@ -154,7 +172,7 @@ impl Engine {
             destination: Place { collection: settings.destination.collection, path: paths.destination },
             local: local.as_ref().map(SourceDirectory::path),
         };
-        self.refuse_taken(settings, &new).await?;
+        self.refuse_taken(settings, &new, experiment).await?;
         if let Some(experiment) = experiment {
             let last = self.journal.last_whole_delivery(experiment.id).await?;
             if last.is_some_and(|last| last.state == DeliveryState::Held) {
@@ -167,11 +185,17 @@ impl Engine {
         Ok(Pair { row, settings: settings.clone(), experiment, month, local })
     }
 
-    /// One group's data must never go where another's is, whatever the templates say.
-    async fn refuse_taken(&self, settings: &config::Sync, new: &NewPair) -> Result<(), SyncError> {
-        let Some(experiment) = new.experiment else { return Ok(()) };
+    /// One group's data must never go where another's is, whatever the templates say. A group that was accepted again
+    /// after an edit of `[directories] paths` is no other group.
+    async fn refuse_taken(
+        &self,
+        settings: &config::Sync,
+        new: &NewPair,
+        experiment: Option<&ExperimentRow>,
+    ) -> Result<(), SyncError> {
+        let Some(experiment) = experiment else { return Ok(()) };
         for row in self.manifest().pairs(true).await? {
-            let Some(other) = row.pair.experiment.filter(|other| *other != experiment) else { continue };
+            let Some(other) = row.pair.experiment.filter(|other| *other != experiment.id) else { continue };
             // Also from where another group's data goes: pairs can be one behind the other.
             let (from, to) = (&row.pair.source, &row.pair.destination);
             let ends =
@@ -179,6 +203,9 @@ impl Engine {
             for (ours, theirs) in ends {
                 if overlap(ours, theirs) {
                     let whose = self.journal.experiment(other).await?;
+                    if whose.as_ref().is_some_and(|whose| whose.is_same_group(experiment)) {
+                        continue;
+                    }
                     let whose = whose.map_or_else(|| other.to_string(), |row| row.experiment.to_string());
                     let other = format!("{}, {whose}", row.pair.name);
                     return Err(PairProblem::Taken { path: ours.path.clone(), other }.of(settings));
@@ -202,28 +229,55 @@ impl Engine {
     }
 }
 
-/// The pair of an earlier owner; none where the settings have got other paths or collections since.
-fn earlier_pair(row: PairRow, settings: &config::Sync, owner: PairOwner<'_>) -> Option<Pair> {
-    let paths = settings.resolve(owner).ok().filter(|paths| fits(&row.pair, settings, paths))?;
-    let (experiment, month) = match owner {
-        PairOwner::Everyone => (None, None),
-        PairOwner::Month(month) => (None, Some(month)),
-        PairOwner::Experiment(experiment) => (Some(experiment.clone()), None),
-    };
+/// The pair of an earlier month; none where the settings have got other paths or collections since.
+fn earlier_month(row: PairRow, settings: &config::Sync, month: YearMonth) -> Option<Pair> {
+    let paths = fitting(&row.pair, settings, PairOwner::Month(month))?;
     let local = paths.local.map(source_directory);
-    Some(Pair { row, settings: settings.clone(), experiment, month, local })
+    Some(Pair { row, settings: settings.clone(), experiment: None, month: Some(month), local })
+}
+
+/// The pair of an earlier experiment, with the paths that it was begun with; none where it doesn't continue.
+fn earlier_experiment(row: PairRow, settings: &config::Sync, experiment: &Experiment) -> Option<Pair> {
+    let local = match fitting(&row.pair, settings, PairOwner::Experiment(experiment)) {
+        Some(paths) => paths.local.map(source_directory),
+        None if !continues(&row.pair, settings) => return None,
+        None => match (&settings.source.local, &row.pair.local) {
+            (None, _) => None,
+            (Some(path), Some(local)) => {
+                let root = PathBuf::from(path.top());
+                let below = local.strip_prefix(&root).ok()?.to_owned();
+                Some(SourceDirectory { root, below })
+            }
+            (Some(_), None) => return None,
+        },
+    };
+    Some(Pair { row, settings: settings.clone(), experiment: Some(experiment.clone()), month: None, local })
+}
+
+/// Whether a pair that was begun goes on with these settings: its collections and the fixed parts of its paths are the
+/// same. What follows the fixed parts can be another template.
+pub fn continues(pair: &NewPair, settings: &config::Sync) -> bool {
+    let is_below = |place: &Place, collection: Uuid, path: &config::SyncPath| {
+        place.collection == collection && with_slash(&place.path).starts_with(path.top())
+    };
+    let (source, destination) = (&settings.source, &settings.destination);
+    pair.name == settings.name
+        && is_below(&pair.source, source.collection, &source.path)
+        && is_below(&pair.destination, destination.collection, &destination.path)
 }
 
 fn source_directory(local: config::LocalPath) -> SourceDirectory {
     SourceDirectory { root: local.fixed, below: local.below }
 }
 
-/// Whether the settings still mean this pair.
-fn fits(pair: &NewPair, settings: &config::Sync, paths: &config::SyncPaths) -> bool {
-    settings.source.collection == pair.source.collection
-        && settings.destination.collection == pair.destination.collection
-        && with_slash(&pair.source.path) == paths.source
-        && with_slash(&pair.destination.path) == paths.destination
+/// The paths of the settings, if they still mean this pair.
+fn fitting(pair: &NewPair, settings: &config::Sync, owner: PairOwner<'_>) -> Option<config::SyncPaths> {
+    settings.resolve(owner).ok().filter(|paths| {
+        settings.source.collection == pair.source.collection
+            && settings.destination.collection == pair.destination.collection
+            && with_slash(&pair.source.path) == paths.source
+            && with_slash(&pair.destination.path) == paths.destination
+    })
 }
 
 /// Whether one directory is the other or lies in it; capitals make no difference.

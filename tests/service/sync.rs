@@ -127,6 +127,44 @@ async fn a_clock_that_was_set_back_delivers_nothing_again() {
     assert_eq!(site.text(Record::RunCount).await, "2", "{}", site.log());
 }
 
+/// After an edit of the paths, the decision holds the group as a new one. The first files of its former copy have arrived
+/// meanwhile: the former copy is shared, and the new directories become the group's by Approve alone.
+#[tokio::test]
+async fn after_an_edit_of_the_paths_a_served_group_keeps_its_directories_and_gets_no_new_ones() {
+    let mut site = site(&raw("share = true")).await;
+    site.tag(&garcia()).await;
+    site.delivered(ANA).await;
+    site.says("raw: no files yet").await;
+    site.terminate();
+    // As a kill leaves it between the end of the transfer and the delivery that shares the copy.
+    let manifest = rusqlite::Connection::open(site.beamline.path("journal.sync.sqlite")).unwrap();
+    let now = jiff::Timestamp::now().to_string();
+    assert_eq!(manifest.execute("UPDATE pair SET first_success_at = ?1", [now]).unwrap(), 1);
+    drop(manifest);
+    let readers = site.readers();
+    site.edit("{{ pi_last_name }}", "{{ pi_last_name }}_{{ proposal_number }}");
+    site.start();
+    site.held("First start for this group with these settings").await;
+    // Its former pair keeps the paths that it was begun with.
+    site.write("Garcia/last.h5", "last");
+    site.arrives("2026-03/Garcia/last.h5").await;
+    // So does its delivery, which shares the former copy once.
+    site.record(Record::RunCount, |text| text == "2").await;
+    let before: u64 = site.text(Record::Heartbeat).await.parse().unwrap();
+    site.record(Record::Heartbeat, |text| text.parse::<u64>().is_ok_and(|beat| beat > before + 6)).await;
+    site.held("First start for this group with these settings").await;
+    assert_eq!(site.text(Record::RunCount).await, "2", "{}", site.log());
+    assert_eq!(site.readers(), readers, "{}", site.log());
+    assert_eq!(site.archive_readers(), ["/2bm/2026-03/Garcia/"; 2], "{}", site.log());
+    assert!(!site.beamline.path("local/2026-03/Garcia_71001").exists(), "{}", site.log());
+
+    site.press(Record::Approve, 1).await;
+    site.record(Record::RunCount, |text| text == "3").await;
+    site.says("raw: no files yet").await;
+    site.write("Garcia_71001/scan.h5", "one");
+    site.arrives("2026-03/Garcia_71001/scan.h5").await;
+}
+
 #[tokio::test]
 async fn each_groups_files_go_to_its_own_directory_also_those_that_it_left() {
     let mut site = site(&raw("share = true")).await;

@@ -3,6 +3,7 @@ use super::super::history::local;
 use super::super::{Format, Outcome, print};
 use super::plain;
 use beamshare::config::Config;
+use beamshare::sync::continues;
 use beamshare::sync::manifest::{Counts, FileState, Manifest, PairRow, TaskKind, TaskRow, TaskState};
 use clap::Args;
 use indicatif::HumanBytes;
@@ -24,6 +25,7 @@ pub struct Standing {
     pub row: PairRow,
     pub counts: Counts,
     pub task: Option<TaskRow>,
+    /// Whether the settings have a pair of its name with its collections and the fixed parts of its paths
     configured: bool,
 }
 
@@ -51,7 +53,7 @@ pub async fn standings(config: &Config, closed_too: bool) -> Result<Vec<Standing
     for row in manifest.pairs(closed_too).await.map_err(Failure::failed)? {
         let counts = manifest.counts(row.id).await.map_err(Failure::failed)?;
         let task = manifest.tasks(row.id, 1).await.map_err(Failure::failed)?.pop();
-        let configured = config.sync.iter().any(|settings| settings.name == row.pair.name);
+        let configured = config.sync.iter().any(|settings| continues(&row.pair, settings));
         standings.push(Standing { row, counts, task, configured });
     }
     if standings.is_empty() { Err(Failure::nothing("nothing was moved yet")) } else { Ok(standings) }
@@ -82,6 +84,11 @@ impl Standing {
             },
             Some(task) if task.state != TaskState::Succeeded => {
                 plain(task.words.as_deref().unwrap_or_default())
+            }
+            _ if !self.configured && self.row.closed_at.is_none() => {
+                "nothing is moved: no [[sync]] has this name, these collections and the fixed parts of these paths; \
+                 put them back"
+                    .to_owned()
             }
             _ => String::new(),
         }

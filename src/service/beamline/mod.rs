@@ -18,7 +18,7 @@ use super::syncs::{PairEvent, Syncs};
 use crate::config::{Changes, Config, ConfigWatcher};
 use crate::delivery::{Options, Outcome};
 use crate::domain::Experiment;
-use crate::journal::{Journal, JournalError, RunLock};
+use crate::journal::{Cause, Journal, JournalError, RunLock};
 use crate::settings;
 use crate::web::{Endpoint, Source};
 use channel_access::Context;
@@ -377,10 +377,14 @@ impl Beamline {
         self.display(id).await
     }
 
-    /// Starts deliveries without changing the displayed group.
+    /// Starts deliveries without changing the displayed group. A copy of a group that the decision holds is not shared
+    /// before that is decided; people who leave lose their access at any time.
     async fn deliver_due(&mut self, due: Result<Vec<DueDelivery>, JournalError>) -> Result<(), JournalError> {
         for DueDelivery { id, cause } in due? {
             let Some(row) = self.common.journal.experiment(id).await? else { continue };
+            if cause == Cause::Sync && self.decision.holds(&row, &self.common).await? {
+                continue;
+            }
             self.deliveries.begin(id, &row.experiment, Options::all(cause, OWNER), &self.common).await;
             if self.displayed.is(id) {
                 self.display(id).await?;

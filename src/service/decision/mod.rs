@@ -196,6 +196,17 @@ impl Decision {
         }
     }
 
+    /// Whether this is the held group: served before, and now held, for instance because of another principal
+    /// investigator.
+    pub async fn holds(&self, row: &ExperimentRow, common: &Common) -> Result<bool, JournalError> {
+        let BeamlineState::Held(held) = &self.state else { return Ok(false) };
+        match common.deliverer.find_same(&held.experiment).await {
+            Ok(same) => Ok(same.is_some_and(|same| same.id == row.id)),
+            Err(PlanError::Journal(error)) => Err(error),
+            Err(_) => Ok(false), // its path can't be made
+        }
+    }
+
     /// Releases a held group by a button: plans it again, and accepts no obstacle that the screen did not
     /// show at the press. Returns whether a group was held.
     pub fn press(&mut self, by: AcceptedBy, common: &Common) -> bool {

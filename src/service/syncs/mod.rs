@@ -134,7 +134,13 @@ impl Syncs {
         common: &Common,
     ) -> Result<(), JournalError> {
         let present = match displayed {
-            Some(row) if may_move(row.id, common).await? => Some(row),
+            // A group that was accepted for other directories than the settings now make is an earlier one.
+            Some(row)
+                if common.config.directories.makes_first(&row.path, &row.experiment)
+                    && may_move(row.id, common).await? =>
+            {
+                Some(row)
+            }
             _ => None,
         };
         match self.refresh_pairs(present).await {
@@ -173,7 +179,6 @@ impl Syncs {
                 None => last.started_at <= at,
             };
             if is_due {
-                tracing::info!(experiment = %id, "the first files of a replica have arrived");
                 due.push(DueDelivery { id, cause: Cause::Sync });
             }
         }
