@@ -68,6 +68,9 @@ fn without_an_ioc_a_service_is_away() {
         assert_eq!(ended.code, 5, "{verb}: {}", ended.err);
         assert!(ended.err.contains("EPICS_CA_ADDR_LIST"), "{verb}: {}", ended.err);
     }
+    let ended = act(&test, folder.path(), &["tag", "--dry-run"]);
+    assert_eq!(ended.code, 2, "{}", ended.err);
+    assert!(ended.err.contains("no schedule") && ended.err.contains("tag --manual"), "{}", ended.err);
     // One finding, and not the same paragraph for each PV.
     let ended = act(&test, folder.path(), &["check"]);
     assert_eq!(ended.code, 5, "{}", ended.err);
