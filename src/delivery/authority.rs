@@ -195,7 +195,7 @@ impl Deliverer {
                 wanted: row.path.clone(),
             };
             if !self.has_same_reader(&row.experiment, Some(row.id), &conflict).await? {
-                obstacles.push(Obstacle::Taken { conflict });
+                obstacles.push(Obstacle::Taken { conflict, key: self.key_without_number("") });
             }
         }
         Ok(obstacles)

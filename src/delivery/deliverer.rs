@@ -7,7 +7,7 @@ use super::plan_error::PlanError;
 use super::set_up_error::SetUpError;
 use super::shared_replica::SharedReplica;
 use crate::config::Config;
-use crate::domain::{Experiment, FieldError, Readings, RelativePath, Step};
+use crate::domain::{Experiment, Field, FieldError, PathTemplate, Readings, RelativePath, Step};
 use crate::journal::{Claim, ExperimentRow, Journal, JournalError};
 use crate::places::Place;
 use crate::schedule::{self, ScheduleSource};
@@ -158,6 +158,18 @@ impl Deliverer {
             |replica: &SharedReplica| Some((replica.place().to_owned(), replica.path(experiment).ok()?));
         let replicas = self.replicas.iter().filter_map(path_of);
         first.chain(replicas).collect()
+    }
+
+    /// The key of the settings that makes the paths in this place, where it lacks the proposal number, which keeps groups
+    /// apart.
+    pub(super) fn key_without_number(&self, place: &str) -> Option<String> {
+        let has_number = |path: &PathTemplate| path.needs(Field::ProposalNumber);
+        match self.replicas.iter().find(|replica| replica.place() == place) {
+            Some(replica) => (!has_number(replica.template()))
+                .then(|| format!("[[sync]] destination.path of {}", replica.pair())),
+            None => (!self.config.directories.paths.iter().all(has_number))
+                .then(|| "[directories] paths".to_owned()),
+        }
     }
 
     /// The first collection, and those of replicas.

@@ -12,7 +12,7 @@ use super::report::DeliveryReport;
 use super::shared::MadeReplicas;
 use crate::domain::{Booking, RelativePath, STEPS, Step, StepRule, StepStatus};
 use crate::journal::{
-    Cause, Claim, DeliveryRow, DeliveryState, ExperimentRow, JournalError, LockError, NewDelivery,
+    Cause, Claim, Conflict, DeliveryRow, DeliveryState, ExperimentRow, JournalError, LockError, NewDelivery,
 };
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
@@ -200,16 +200,20 @@ impl DeliveryRun<'_> {
     /// Claims the trees and places that the settings have gained since the experiment was accepted. Another
     /// group's claims are obstacles here as in a plan.
     async fn claim_added(&self) -> Result<Vec<Obstacle>, JournalError> {
-        let experiment = &self.experiment.experiment;
+        let (deliverer, experiment) = (self.deliverer, &self.experiment.experiment);
         let wanted = match &self.kept {
-            None => self.deliverer.wanted(experiment, &self.paths),
+            None => deliverer.wanted(experiment, &self.paths),
             Some(_) => vec![],
         };
-        let journal = self.deliverer.journal();
+        let journal = deliverer.journal();
         let conflicts = journal.claim_added(self.experiment.id, experiment, &wanted).await?;
-        let taken = |conflict| Obstacle::Taken { conflict };
+        let taken = |conflict: Conflict| {
+            let place =
+                wanted.iter().find(|(_, path)| *path == conflict.wanted).map(|(place, _)| place.as_str());
+            Obstacle::Taken { key: deliverer.key_without_number(place.unwrap_or_default()), conflict }
+        };
         let mut obstacles: Vec<_> = conflicts.into_iter().map(taken).collect();
-        obstacles.extend(self.deliverer.other_readers(self.experiment).await?);
+        obstacles.extend(deliverer.other_readers(self.experiment).await?);
         Ok(obstacles)
     }
 

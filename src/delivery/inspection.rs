@@ -72,6 +72,7 @@ pub(super) fn occupied(
     path: &RelativePath,
     found: &DirectoryState,
     own: &[RelativePath],
+    key: Option<String>,
 ) -> Option<Obstacle> {
     // Another tree of this experiment in it, made a moment ago in another place that shows the same file
     // system.
@@ -83,7 +84,8 @@ pub(super) fn occupied(
         DirectoryState::Missing | DirectoryState::Empty => None,
         DirectoryState::Occupied(names) if names.len() < NAMES_SHOWN && names.iter().all(is_own) => None,
         DirectoryState::Occupied(names) => {
-            Some(Obstacle::Occupied { place: place.to_owned(), path: path.clone(), names: names.clone() })
+            let (place, path, names) = (place.to_owned(), path.clone(), names.clone());
+            Some(Obstacle::Occupied { place, path, names, key })
         }
     }
 }

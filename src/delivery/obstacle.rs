@@ -12,6 +12,8 @@ pub enum Obstacle {
     Taken {
         /// The experiment that has it
         conflict: Conflict,
+        /// The key of the settings whose path lacks the proposal number; `None` where it has it
+        key: Option<String>,
     },
     /// A directory with something in it that beamshare didn't put there
     Occupied {
@@ -21,6 +23,8 @@ pub enum Obstacle {
         path: RelativePath,
         /// Some of the names in it
         names: Vec<String>,
+        /// The key of the settings whose path lacks the proposal number; `None` where it has it
+        key: Option<String>,
     },
     /// People who are not of this experiment could read its directory on Globus
     Foreign {
@@ -30,6 +34,8 @@ pub enum Obstacle {
         path: String,
         /// The person or group
         who: String,
+        /// The key of the settings whose path lacks the proposal number; `None` where it has it
+        key: Option<String>,
     },
     /// The experiment was accepted before with another principal investigator's address
     NewPi {
@@ -74,13 +80,16 @@ impl fmt::Display for Obstacle {
     }
 }
 
-const NUMBER_IN_PATHS: &str = "Put {{ proposal_number }} into [directories] paths";
+/// The remedy that keeps groups apart.
+fn number_in(key: &str) -> String {
+    format!("Put {{{{ proposal_number }}}} into {key}")
+}
 
 impl Obstacle {
     /// Why the experiment waits, in one sentence without a full stop.
     pub fn reason(&self) -> String {
         match self {
-            Obstacle::Taken { conflict } => {
+            Obstacle::Taken { conflict, .. } => {
                 let (path, theirs) = (&conflict.wanted, &conflict.path);
                 let relation = if path.key() == theirs.key() {
                     "belongs to".to_owned()
@@ -116,13 +125,18 @@ impl Obstacle {
     /// What ends it, likewise.
     pub fn remedy(&self) -> String {
         match self {
-            Obstacle::Taken { .. } => format!("{NUMBER_IN_PATHS}, or Approve"),
-            Obstacle::Occupied { .. } => {
-                format!("{NUMBER_IN_PATHS}, or Approve to give the files to this group")
+            Obstacle::Taken { key: Some(key), .. } => format!("{}, or Approve", number_in(key)),
+            Obstacle::Taken { key: None, .. } => "Approve if both groups may read it".to_owned(),
+            Obstacle::Occupied { key: Some(key), .. } => {
+                format!("{}, or Approve to give the files to this group", number_in(key))
             }
-            Obstacle::Foreign { .. } => {
-                format!("End that access on Globus, or Approve. {NUMBER_IN_PATHS} to avoid it")
+            Obstacle::Occupied { key: None, .. } => {
+                "Move these files away, or Approve to give them to this group".to_owned()
             }
+            Obstacle::Foreign { key: Some(key), .. } => {
+                format!("End that access on Globus, or Approve. {} to avoid it", number_in(key))
+            }
+            Obstacle::Foreign { key: None, .. } => "End that access on Globus, or Approve".to_owned(),
             Obstacle::NewPi { .. } => {
                 "Approve if it is right; both addresses and the contacts are told".to_owned()
             }

@@ -96,7 +96,7 @@ impl Deliverer {
                     if self.has_same_reader(experiment, id, &conflict).await? {
                         same_readers.push(conflict.experiment);
                     } else {
-                        obstacles.push(Obstacle::Taken { conflict });
+                        obstacles.push(Obstacle::Taken { conflict, key: self.key_without_number(&place) });
                     }
                 }
             }
@@ -112,7 +112,7 @@ impl Deliverer {
         // is.
         let occupied = |place: &str, path: &RelativePath, found: &DirectoryState| {
             let is_beside = beside.iter().any(|(other, its)| other == place && its == path);
-            occupied(place, path, found, &paths).filter(|_| !is_beside)
+            occupied(place, path, found, &paths, self.key_without_number(place)).filter(|_| !is_beside)
         };
         let mut inspection = Inspection::now();
         let mut unreachable = vec![];
@@ -270,7 +270,9 @@ impl Deliverer {
         own: &[RelativePath],
     ) -> Result<Vec<Obstacle>, StepError> {
         let found = inspect(place, paths).await?;
-        Ok(found.iter().filter_map(|(path, found)| occupied(place.name(), path, found, own)).collect())
+        let key = self.key_without_number(place.name());
+        let found = found.iter();
+        Ok(found.filter_map(|(path, found)| occupied(place.name(), path, found, own, key.clone())).collect())
     }
 
     /// The same on a collection and its rules.
@@ -283,8 +285,9 @@ impl Deliverer {
     ) -> Result<Vec<Obstacle>, AttemptError> {
         let (found, rules) = inspect_collection(shared.collection, paths.to_vec()).await?;
         let (place, own) = (shared.collection.name(), &shared.paths);
+        let key = self.key_without_number(place);
         let mut obstacles: Vec<_> =
-            found.iter().filter_map(|(path, found)| occupied(place, path, found, own)).collect();
+            found.iter().filter_map(|(path, found)| occupied(place, path, found, own, key.clone())).collect();
         obstacles.extend(self.foreign(experiment, Some(id), shared.collection, paths, &rules).await?);
         Ok(obstacles)
     }
@@ -335,6 +338,7 @@ impl Deliverer {
                 place: collection.name().to_owned(),
                 path: rule.path.clone(),
                 who: who.unwrap_or_else(|| principal.to_string()),
+                key: self.key_without_number(collection.name()),
             });
         }
         Ok(obstacles)

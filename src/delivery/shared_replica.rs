@@ -44,6 +44,11 @@ impl SharedReplica {
         &self.collection
     }
 
+    /// The part of its `destination.path` below the fixed part.
+    pub fn template(&self) -> &PathTemplate {
+        &self.template
+    }
+
     /// The directory of an accepted experiment. `None` where it keeps its former directories (`kept`), and has none at
     /// this pair's destination.
     pub fn accepted_path(

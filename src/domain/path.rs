@@ -162,7 +162,8 @@ impl PathTemplate {
         })
     }
 
-    fn needs(&self, field: Field) -> bool {
+    /// Whether the template names this field.
+    pub fn needs(&self, field: Field) -> bool {
         let environment = template_environment();
         environment
             .template_from_str(&self.0)

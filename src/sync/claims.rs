@@ -50,7 +50,7 @@ impl Engine {
             None => Ok(()),
             Some(conflict) => {
                 let other = format!("{} has {}", conflict.named, conflict.path);
-                Err(PairProblem::Taken { path: conflict.wanted.to_string(), other }.of(settings))
+                Err(PairProblem::taken(settings, conflict.wanted.to_string(), other).of(settings))
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::manifest::{Manifest, ManifestError, PairId};
 use super::{CleanUpReport, Control, Ended, FailureCause, OnRemoval, Options, Pair, SyncReport};
 use crate::config::{self, Config};
-use crate::domain::{FieldError, StepError};
+use crate::domain::{Field, FieldError, StepError};
 use crate::globus::{client, explain};
 use crate::journal::{Journal, JournalError, LockError, RunLock};
 use std::collections::HashMap;
@@ -80,19 +80,31 @@ pub enum PairProblem {
         experiment: String,
     },
     /// Another experiment has one of the directories
-    #[error(
-        "{path} is another experiment's already ({other}); two groups' data must not be mixed. Put \
-         {{{{ proposal_number }}}} into the paths of this pair"
-    )]
+    #[error("{path} is another experiment's already ({other}); two groups' data must not be mixed. {remedy}")]
     Taken {
         /// The directory
         path: String,
         /// The other pair's name and its experiment
         other: String,
+        /// What to do
+        remedy: &'static str,
     },
 }
 
 impl PairProblem {
+    /// The directory is another experiment's.
+    pub(super) fn taken(settings: &config::Sync, path: String, other: String) -> PairProblem {
+        let mut paths = [&settings.source.path, &settings.destination.path].into_iter();
+        let have_number = paths
+            .all(|path| path.of_experiment().is_none_or(|template| template.needs(Field::ProposalNumber)));
+        let remedy = if have_number {
+            "Give this pair other paths"
+        } else {
+            "Put {{ proposal_number }} into the paths of this pair"
+        };
+        PairProblem::Taken { path, other, remedy }
+    }
+
     /// The problem as an error of this pair.
     pub(super) fn of(self, settings: &config::Sync) -> SyncError {
         SyncError::Pair { pair: settings.name.clone(), problem: self }

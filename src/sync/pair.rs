@@ -208,7 +208,7 @@ impl Engine {
                     }
                     let whose = whose.map_or_else(|| other.to_string(), |row| row.experiment.to_string());
                     let other = format!("{}, {whose}", row.pair.name);
-                    return Err(PairProblem::Taken { path: ours.path.clone(), other }.of(settings));
+                    return Err(PairProblem::taken(settings, ours.path.clone(), other).of(settings));
                 }
             }
         }

@@ -261,3 +261,29 @@ async fn a_pair_enters_no_directory_that_the_journal_gives_to_another_and_none_t
     );
     assert!(engine.manifest().pairs(true).await.unwrap().is_empty(), "nothing is looked for there");
 }
+
+#[tokio::test]
+async fn the_remedy_names_the_key_of_the_directory_in_the_way() {
+    let numbered = "{{ pi_last_name }}_{{ proposal_number }}";
+    for (copy, made, remedy) in [
+        (
+            "{{ pi_last_name }}",
+            "Li",
+            "Put {{ proposal_number }} into [[sync]] destination.path of raw, or Approve",
+        ),
+        (numbered, "Li_1234", "Move these files away, or Approve"),
+    ] {
+        let pair = shared_pair().replace(
+            "/2bm/{{ year_month }}/{{ pi_last_name }}",
+            &format!("/2bm/{{{{ year_month }}}}/{copy}"),
+        );
+        let paths = ("{{ pi_last_name }}\"]", &*format!("{numbered}\"]"));
+        let beamline = Beamline::with(&[paths, ("[journal]", &pair)], |collection| collection).await;
+        let foreign = beamline.path("archive/2bm/2026-03").join(made);
+        std::fs::create_dir_all(&foreign).unwrap();
+        std::fs::write(foreign.join("scan_001.h5"), "someone's").unwrap();
+        let plan = beamline.deliverer().await.plan(&li(PI, "1234")).await.unwrap();
+        let told = Obstacle::sentences(plan.obstacles());
+        assert!(told.contains(remedy) && !told.contains("[directories]"), "{told}");
+    }
+}
