@@ -105,6 +105,21 @@ async fn every_command_works_without_epics() {
     let checked = folder.says(&["check"]);
     assert!(checked.contains("only moves data") && checked.contains("takes transfers"), "{checked}");
     assert!(!checked.contains("epics ") && checked.contains("checks passed"), "{checked}");
+    // A wrong collection or secret is one finding.
+    let checked = |file: &str, text: String| {
+        let before = std::fs::read_to_string(folder.site.path(file)).unwrap();
+        std::fs::write(folder.site.path(file), text).unwrap();
+        let checked = folder.beamshare(&["check"]).code(1);
+        std::fs::write(folder.site.path(file), before).unwrap();
+        String::from_utf8(checked.get_output().stdout.clone()).unwrap()
+    };
+    let settings = std::fs::read_to_string(folder.site.path("archive.toml")).unwrap();
+    let wrong = "11111111-2222-3333-4444-555555555555";
+    let out = checked("archive.toml", settings.replace(&DESTINATION.to_string(), wrong));
+    let remedy = format!("no such collection {wrong}; correct destination.collection of this pair");
+    assert!(out.contains(&remedy) && out.matches("FAILED").count() == 1, "{out}");
+    let out = checked("globus.secret", "another secret".to_owned());
+    assert!(out.contains("not tried: needs the sign-in") && out.matches("FAILED").count() == 1, "{out}");
     assert!(folder.says(&["sync", "run"]).contains("1 file"));
     assert!(folder.archived(month, "one").exists());
     let status = folder.says(&["sync", "status"]);
