@@ -136,7 +136,7 @@ where
         } else {
             ("", "", "", "")
         };
-        let now = jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S%.3f");
+        let now = jiff::ZonedDateTime::now().strftime("%Y-%m-%d %H:%M:%S%.3f");
         write!(line, "{dim}{now}{off} {colour}{level:<5}{off} ")?;
         let spans = context.event_scope().into_iter().flat_map(|scope| scope.from_root());
         let mut where_we_are = String::new();

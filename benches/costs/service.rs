@@ -213,7 +213,7 @@ pub fn machine() -> String {
     format!(
         "beamshare {}, {}, {cores} cores, {model}, {} {}",
         env!("CARGO_PKG_VERSION"),
-        jiff::Zoned::now().strftime("%Y-%m-%d"),
+        jiff::ZonedDateTime::now().strftime("%Y-%m-%d"),
         kernel.sysname().to_string_lossy(),
         kernel.release().to_string_lossy(),
     )

@@ -1,5 +1,5 @@
-//! What a shell offers for an argument: the pairs of the settings, and the experiments of the journal. Whatever
-//! can't be read is not offered.
+//! What a shell offers for an argument: the pairs of the settings, and the experiments of the journal.
+//! Whatever can't be read is not offered.
 
 use super::{Settings, history, runtime};
 use beamshare::config::Config;

@@ -201,8 +201,9 @@ impl Deliver {
         }
     }
 
-    /// Runs with a progress line. On a signal, and when the time is over, a message that is being sent ends first: whether it
-    /// was accepted can't be looked up, so it would be sent again. A second signal stops at once.
+    /// Runs with a progress line. On a signal, and when the time is over, a message that is being sent ends
+    /// first: whether it was accepted can't be looked up, so it would be sent again. A second signal stops at
+    /// once.
     async fn run(
         &self,
         deliverer: &Deliverer,
@@ -232,11 +233,13 @@ impl Deliver {
                 () = signals.next() => {
                     if interrupted {
                         bar.finish_and_clear();
-                        return Err(Failure::failed("stopped at once; a message that was being sent may arrive twice"));
+                        return Err(Failure::failed("stopped at once; a message that was being sent may \
+                                                    arrive twice"));
                     }
                     interrupted = true;
                     controller.abort();
-                    print::warn("stopping when the message that is being sent has ended; Ctrl-C again stops at once");
+                    print::warn("stopping when the message that is being sent has ended; Ctrl-C again stops \
+                                 at once");
                 }
             }
         };

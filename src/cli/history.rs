@@ -107,7 +107,7 @@ pub async fn open_journal(config: &Config) -> Result<Journal, Failure> {
 
 /// A moment as a person at the beamline reads it.
 pub fn local(time: Timestamp, zone: &TimeZone) -> String {
-    time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    time.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// A word of the journal as people read it.

@@ -10,7 +10,7 @@ use beamshare::schedule;
 use beamshare::schedule::tag::{Put, Signer, Tagger, usable, user_info};
 use channel_access::Context;
 use clap::Args;
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -201,7 +201,7 @@ impl Tag {
     }
 
     /// What a person chose, by the options or from a list.
-    async fn chosen(&self, config: &Config, at: &Zoned) -> Result<Chosen, Failure> {
+    async fn chosen(&self, config: &Config, at: &ZonedDateTime) -> Result<Chosen, Failure> {
         let month = || UserInfo([(Field::YearMonth, at.strftime("%Y-%m").to_string())].into());
         if self.by_hand.last_name.is_some() {
             return Ok(Chosen { by_hand: Field::ALL.to_vec(), ..self.by_hand.over(month()) });
@@ -256,7 +256,7 @@ impl From<TagKeyError> for Failure {
     }
 }
 
-async fn scheduled(config: &Config, at: &Zoned) -> Result<UserInfo, Failure> {
+async fn scheduled(config: &Config, at: &ZonedDateTime) -> Result<UserInfo, Failure> {
     let source = source(config).map_err(|failure| Failure {
         message: format!("{}. To tag without one: beamshare tag --manual", failure.message),
         ..failure

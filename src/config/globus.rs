@@ -45,7 +45,8 @@ pub struct Globus {
     pub timeout: Duration,
     /// How beamshare signs in
     pub sign_in: SignIn,
-    /// The settings' file as [`Config::file`](super::Config::file) has it, for the commands that messages name
+    /// The settings' file as [`Config::file`](super::Config::file) has it, for the commands that messages
+    /// name
     #[serde(skip)]
     pub file: PathBuf,
 }

@@ -127,7 +127,7 @@ impl Attempts<'_> {
             }
             let next =
                 Timestamp::now() + jiff::SignedDuration::try_from(pause).unwrap_or(jiff::SignedDuration::MAX);
-            let next = next.to_zoned(self.time_zone.clone()).strftime("%H:%M:%S").to_string();
+            let next = next.to_zoned_datetime(self.time_zone.clone()).strftime("%H:%M:%S").to_string();
             // The time comes first: a record cuts long messages.
             let message = format!("next try at {next}: {error}");
             tracing::warn!(%step, %unit, attempt, "{message}");

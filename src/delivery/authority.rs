@@ -36,7 +36,7 @@ impl ResendRefused {
 /// The time of day by the facility's clocks, rounded up to a minute.
 fn time_of_day(config: &Config, at: Timestamp) -> String {
     let up = at.saturating_add(jiff::SignedDuration::from_secs(59)).unwrap_or(Timestamp::MAX);
-    up.to_zoned(config.beamline.zone()).strftime("%H:%M").to_string()
+    up.to_zoned_datetime(config.beamline.zone()).strftime("%H:%M").to_string()
 }
 
 /// How long the schedule may take to confirm a new principal investigator.

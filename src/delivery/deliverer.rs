@@ -132,8 +132,8 @@ impl Deliverer {
         Ok(self.journal.last_whole_delivery(row.id).await?.map(|_| row))
     }
 
-    /// The same, but only an experiment for which commands have done all steps one by one. The service may deliver it all the
-    /// same, which repeats nothing.
+    /// The same, but only an experiment for which commands have done all steps one by one. The service may
+    /// deliver it all the same, which repeats nothing.
     pub async fn served_by_hand(&self, readings: &Readings) -> Result<Option<ExperimentRow>, JournalError> {
         let Some(row) = self.known(readings).await? else { return Ok(None) };
         Ok(self.report_of(&row).await?.is_done().then_some(row))

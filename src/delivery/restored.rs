@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 impl Deliverer {
     /// The directories of the collection that were shared after the journal's newest entry and that no
-    /// experiment of the journal has. Directories as deep as those of the experiments count: what others share
-    /// elsewhere is no sign. Empty without `[globus]` and in a journal without deliveries.
+    /// experiment of the journal has. Directories as deep as those of the experiments count: what others
+    /// share elsewhere is no sign. Empty without `[globus]` and in a journal without deliveries.
     pub async fn shared_after_the_journal(&self) -> Result<BTreeSet<String>, AttemptError> {
         let (Some(collection), Some(newest)) = (&self.collection, self.journal.complete_until().await?)
         else {

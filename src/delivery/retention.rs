@@ -37,7 +37,7 @@ impl Deliverer {
 
     /// The day, by the facility's clocks.
     pub(super) fn day(&self, at: Timestamp) -> String {
-        at.to_zoned(self.config.beamline.zone()).strftime("%Y-%m-%d").to_string()
+        at.to_zoned_datetime(self.config.beamline.zone()).strftime("%Y-%m-%d").to_string()
     }
 }
 

@@ -81,14 +81,14 @@ impl Group {
             badge: "301234".into(),
             title: "Bone under load, seen in time".into(),
             esaf: "289871".into(),
-            year_month: jiff::Zoned::now().strftime("%Y-%m").to_string(),
+            year_month: jiff::ZonedDateTime::now().strftime("%Y-%m").to_string(),
         }
     }
 }
 
 /// Puts the group's values, the first `puts` of them or all; returns when the last one was taken.
 pub async fn tag(context: &Context, group: &Group, prefix: &str, puts: Option<usize>) -> Result<Instant> {
-    let updated = jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+    let updated = jiff::ZonedDateTime::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
     let values = [
         ("UserName", &group.first),
         ("UserLastName", &group.last),

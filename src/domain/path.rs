@@ -226,7 +226,8 @@ enum Unrendered {
 /// The limit of instructions for a template of one line: nested loops must not keep the service busy.
 pub(crate) const TEMPLATE_FUEL: u64 = 20_000;
 
-/// The environment for templates of one line. Undefined values are errors, but a template may ask `{% if proposal_number %}`.
+/// The environment for templates of one line. Undefined values are errors, but a template may ask `{% if
+/// proposal_number %}`.
 pub(crate) fn template_environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);

@@ -181,7 +181,10 @@ impl Journal {
         sets_any_state: bool,
     ) -> Result<(), JournalError> {
         sqlx::query(
-            "INSERT INTO claim (place, path, path_key, experiment, state, changed_at)              VALUES ($1, $2, $3, $4, $5, $6)              ON CONFLICT (place, path_key, experiment) DO UPDATE              SET state = excluded.state, changed_at = excluded.changed_at              WHERE $7 OR (claim.state = 'claimed' AND excluded.state = 'approved')",
+            "INSERT INTO claim (place, path, path_key, experiment, state, changed_at)              VALUES \
+             ($1, $2, $3, $4, $5, $6)              ON CONFLICT (place, path_key, experiment) DO \
+             UPDATE              SET state = excluded.state, changed_at = excluded.changed_at              \
+             WHERE $7 OR (claim.state = 'claimed' AND excluded.state = 'approved')",
         )
         .bind(&claim.place)
         .bind(claim.path.as_str())

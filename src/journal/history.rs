@@ -95,8 +95,8 @@ impl HistoryEntry {
 }
 
 impl Journal {
-    /// A second connection to the same file that only reads, so that a long search doesn't delay the service's
-    /// writes. It is opened when it is first used, and never creates the file.
+    /// A second connection to the same file that only reads, so that a long search doesn't delay the
+    /// service's writes. It is opened when it is first used, and never creates the file.
     pub fn reader(&self) -> Journal {
         let options = SqliteConnectOptions::new()
             .filename(self.path())

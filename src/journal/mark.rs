@@ -1,5 +1,5 @@
-//! The journal's mark: which journal it is, and how far it has come. A copy of it that is kept elsewhere shows
-//! whether an older state of the journal was restored.
+//! The journal's mark: which journal it is, and how far it has come. A copy of it that is kept elsewhere
+//! shows whether an older state of the journal was restored.
 
 use super::{Journal, JournalError, now};
 use crate::domain::RelativePath;
@@ -45,7 +45,8 @@ impl Journal {
     /// The present mark; `None` before the first delivery.
     pub async fn mark(&self) -> Result<Option<JournalMark>, JournalError> {
         let row = sqlx::query(
-            "SELECT id, (SELECT MAX(number) FROM delivery) AS delivery FROM journal_identity WHERE only_row = 1",
+            "SELECT id, (SELECT MAX(number) FROM delivery) AS delivery FROM journal_identity WHERE only_row \
+             = 1",
         )
         .fetch_optional(&self.pool)
         .await
@@ -71,12 +72,12 @@ impl Journal {
         Ok(())
     }
 
-    /// When the journal was last known to be complete: at its newest delivery, or when an operator confirmed its
-    /// state. `None` in a journal without deliveries.
+    /// When the journal was last known to be complete: at its newest delivery, or when an operator confirmed
+    /// its state. `None` in a journal without deliveries.
     pub async fn complete_until(&self) -> Result<Option<Timestamp>, JournalError> {
         let newest: Option<String> = sqlx::query_scalar(
-            "SELECT MAX(at) FROM (SELECT MAX(started_at) AS at FROM delivery UNION ALL SELECT MAX(ended_at) FROM \
-             delivery UNION ALL SELECT confirmed_at FROM journal_identity) AS times",
+            "SELECT MAX(at) FROM (SELECT MAX(started_at) AS at FROM delivery UNION ALL SELECT MAX(ended_at) \
+             FROM delivery UNION ALL SELECT confirmed_at FROM journal_identity) AS times",
         )
         .fetch_one(&self.pool)
         .await

@@ -24,7 +24,8 @@ impl Journal {
         experiment: Uuid,
         others: &[Uuid],
     ) -> Result<(), JournalError> {
-        const INSERT: &str = "INSERT INTO same_reader (experiment, other) VALUES ($1, $2) ON CONFLICT (experiment, other) DO NOTHING";
+        const INSERT: &str = "INSERT INTO same_reader (experiment, other) VALUES ($1, $2) ON CONFLICT \
+                              (experiment, other) DO NOTHING";
         self.for_each_pair(INSERT, transaction, experiment, others).await
     }
 
@@ -36,7 +37,7 @@ impl Journal {
         others: &[Uuid],
     ) -> Result<(), JournalError> {
         const DELETE: &str = "DELETE FROM same_reader \
-             WHERE (experiment = $1 AND other = $2) OR (experiment = $2 AND other = $1)";
+                              WHERE (experiment = $1 AND other = $2) OR (experiment = $2 AND other = $1)";
         self.for_each_pair(DELETE, transaction, experiment, others).await
     }
 

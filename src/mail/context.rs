@@ -96,8 +96,8 @@ impl MessageContext {
         }
     }
 
-    /// Adds the schedule's data. The values of the PVs have precedence, since the group was accepted by them. Links
-    /// in texts that people have entered are made unusable, as those of the PVs are.
+    /// Adds the schedule's data. The values of the PVs have precedence, since the group was accepted by them.
+    /// Links in texts that people have entered are made unusable, as those of the PVs are.
     pub fn with_booking(mut self, mut booking: Booking) -> Self {
         let named = booking.users.iter_mut().flat_map(|user| {
             [

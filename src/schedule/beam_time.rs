@@ -2,7 +2,7 @@ use super::experimenter::{Experimenter, once_each};
 use super::time::shown;
 use super::{Contact, ScheduleError};
 use crate::domain::EmailAddress;
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ZonedDateTime};
 use serde::{Serialize, Serializer};
 
 /// A period in which the facility has beam, e.g. `2026-1`.
@@ -12,10 +12,10 @@ pub struct Run {
     pub name: String,
     /// Its first moment
     #[serde(serialize_with = "rfc3339")]
-    pub start: Zoned,
+    pub start: ZonedDateTime,
     /// Its end
     #[serde(serialize_with = "rfc3339")]
-    pub end: Zoned,
+    pub end: ZonedDateTime,
 }
 
 /// A stretch of time that belongs to one proposal (an "activity" of the APS schedule). A proposal can have
@@ -26,10 +26,10 @@ pub struct BeamTime {
     pub run: Option<String>,
     /// Its first moment, in the facility's time zone
     #[serde(serialize_with = "rfc3339")]
-    pub start: Zoned,
+    pub start: ZonedDateTime,
     /// The first moment after it, in the facility's time zone
     #[serde(serialize_with = "rfc3339")]
-    pub end: Zoned,
+    pub end: ZonedDateTime,
     /// The experiment safety form's number
     pub esaf: Option<String>,
     /// Shifts (of 8 hours at the APS) that were granted
@@ -161,7 +161,7 @@ impl RunSchedule {
     }
 
     /// Why nobody is scheduled at `at`, for the operator: what comes before and after.
-    pub fn nobody(&self, at: &Zoned) -> String {
+    pub fn nobody(&self, at: &ZonedDateTime) -> String {
         let moment = at.timestamp();
         let mut text = format!("Nobody is scheduled at {}", shown(at));
         if let Some(run) = &self.run {
@@ -180,7 +180,7 @@ impl RunSchedule {
 
 /// `2026-03-02T08:00:00-06:00`: without jiff's own time zone in brackets, so that every reader of JSON takes
 /// it.
-fn rfc3339<S: Serializer>(time: &Zoned, serializer: S) -> Result<S::Ok, S::Error> {
+fn rfc3339<S: Serializer>(time: &ZonedDateTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&time.strftime("%Y-%m-%dT%H:%M:%S%:z"))
 }
 
@@ -208,7 +208,7 @@ mod tests {
         }
     }
 
-    fn at(day: i8, hour: i8) -> Zoned {
+    fn at(day: i8, hour: i8) -> ZonedDateTime {
         jiff::civil::date(2026, 3, day).at(hour, 0, 0, 0).in_tz("America/Chicago").unwrap()
     }
 
@@ -222,7 +222,7 @@ mod tests {
             ],
             ..RunSchedule::default()
         };
-        let current = |at: Zoned| {
+        let current = |at: ZonedDateTime| {
             let found = schedule.current(at.timestamp()).unwrap();
             found.map(|beam_time| beam_time.proposal.number.clone().unwrap())
         };
@@ -236,7 +236,9 @@ mod tests {
             "Nobody is scheduled at 2026-03-07 12:00 CST; last: proposal 2 (Wang), 2026-03-05 08:00 CST to \
              2026-03-06 08:00 CST; next: proposal 1 (Wang), 2026-03-09 08:00 CDT to 2026-03-10 08:00 CDT"
         );
-        let of = |at: Zoned| schedule.of_proposal("1", at.timestamp()).map(|beam_time| beam_time.start.day());
+        let of = |at: ZonedDateTime| {
+            schedule.of_proposal("1", at.timestamp()).map(|beam_time| beam_time.start.day())
+        };
         assert_eq!((of(at(1, 0)), of(at(6, 0)), of(at(20, 0))), (Some(2), Some(9), Some(9)));
         assert_eq!(schedule.of_proposal("3", at(1, 0).timestamp()), None);
     }

@@ -2,7 +2,7 @@
 
 use super::{BeamTime, Experimenter, RunSchedule};
 use crate::domain::{Experiment, Field, path_component};
-use jiff::{SignedDuration, Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use std::time::Duration;
 
 impl RunSchedule {
@@ -162,7 +162,7 @@ impl BeamTime {
             return Err(Misfit::Name { listed, proposal: self.summary() });
         }
         let grace = SignedDuration::try_from(grace).unwrap_or(SignedDuration::MAX);
-        let month = |time: Zoned| time.strftime("%Y-%m").to_string();
+        let month = |time: ZonedDateTime| time.strftime("%Y-%m").to_string();
         let (first, last) = (month(self.start.saturating_sub(grace)), month(self.end.saturating_add(grace)));
         if !(first..=last).contains(&experiment.year_month.to_string()) {
             return Err(Misfit::Month(self.summary()));

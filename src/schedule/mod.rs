@@ -27,7 +27,7 @@ pub use group::OnSchedule;
 use crate::config::{Config, Schedule, ScheduleFrom};
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span, Timestamp, Zoned};
+use jiff::{SignedDuration, Span, Timestamp, ZonedDateTime};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,8 +110,8 @@ pub fn open(config: &Config) -> Result<Option<Arc<dyn ScheduleSource>>, Schedule
 ///
 /// # Errors
 /// [`ScheduleError::Days`] beyond the calendar.
-pub fn moment(zone: TimeZone, days: i32) -> Result<Zoned, ScheduleError> {
-    let now = Timestamp::now().to_zoned(zone);
+pub fn moment(zone: TimeZone, days: i32) -> Result<ZonedDateTime, ScheduleError> {
+    let now = Timestamp::now().to_zoned_datetime(zone);
     let span = Span::new().try_days(days).map_err(|_| ScheduleError::Days { days })?;
     now.checked_add(span).map_err(|_| ScheduleError::Days { days })
 }

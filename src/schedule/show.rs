@@ -3,7 +3,7 @@
 use super::time::shown;
 use super::{BeamTime, RunSchedule, ScheduleError, ScheduleSource};
 use comfy_table::{ContentArrangement, Table, presets};
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 use serde::Serialize;
 
 /// What the schedule says about a moment.
@@ -27,7 +27,7 @@ pub struct Report {
 ///
 /// # Errors
 /// [`ScheduleError`]
-pub async fn report(source: &dyn ScheduleSource, at: &Zoned) -> Result<Report, ScheduleError> {
+pub async fn report(source: &dyn ScheduleSource, at: &ZonedDateTime) -> Result<Report, ScheduleError> {
     Report::new(&source.name(), &source.around(at.timestamp()).await?, at)
 }
 
@@ -36,7 +36,7 @@ impl Report {
     ///
     /// # Errors
     /// As [`RunSchedule::current`].
-    pub fn new(source: &str, schedule: &RunSchedule, at: &Zoned) -> Result<Report, ScheduleError> {
+    pub fn new(source: &str, schedule: &RunSchedule, at: &ZonedDateTime) -> Result<Report, ScheduleError> {
         let current = schedule.current(at.timestamp())?.cloned();
         Ok(Report {
             at: at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),

@@ -10,7 +10,7 @@ use super::text::fitting;
 use crate::domain::{Experiment, Field, FieldError, TagKeys, UserInfo};
 use channel_access::{CaError, Context, FieldType, TextChannel};
 use futures::future::try_join_all;
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ pub fn usable(info: &UserInfo) -> (UserInfo, Vec<FieldError>) {
 
 /// The update time's text: the moment by the facility's clocks, to the millisecond, so that no two are the
 /// same.
-pub fn update_time(now: &Zoned) -> String {
+pub fn update_time(now: &ZonedDateTime) -> String {
     now.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }
 
@@ -166,7 +166,7 @@ impl Tagger {
     ///
     /// # Errors
     /// [`TagError::NotReady`] and [`TagError::NoRoom`].
-    pub async fn plan(&self, info: &UserInfo, now: &Zoned) -> Result<Vec<Put>, TagError> {
+    pub async fn plan(&self, info: &UserInfo, now: &ZonedDateTime) -> Result<Vec<Put>, TagError> {
         let fields = ORDER.into_iter().filter(|field| *field != Field::Signature);
         let fields = fields.filter_map(|field| Some((field, self.channels.get(&field)?)));
         let puts = fields.map(|(field, channel)| async move {

@@ -1,6 +1,6 @@
 //! Times as schedules write them.
 
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 use jiff::civil::Time;
 use jiff::fmt::temporal::{Pieces, PiecesOffset};
 use jiff::tz::{Offset, TimeZone};
@@ -15,7 +15,7 @@ pub(super) enum Edge {
 
 /// An ISO 8601 time, shown in the facility's `zone`. The offset from UTC may be written `-05:00`, `-0500` or
 /// `-05`; without one, the time is the facility's.
-pub(super) fn parse(text: &str, zone: &TimeZone, edge: Edge) -> Result<Zoned, String> {
+pub(super) fn parse(text: &str, zone: &TimeZone, edge: Edge) -> Result<ZonedDateTime, String> {
     let wrong = |why: String| format!("{text:?} is no time like 2026-03-02T08:00:00-06:00: {why}");
     let pieces = Pieces::parse(text.trim()).map_err(|error| wrong(error.to_string()))?;
     let Some(time) = pieces.time() else {
@@ -23,12 +23,14 @@ pub(super) fn parse(text: &str, zone: &TimeZone, edge: Edge) -> Result<Zoned, St
             Edge::Start => pieces.date(),
             Edge::End => pieces.date().tomorrow().map_err(|error| wrong(error.to_string()))?,
         };
-        return day.to_zoned(zone.clone()).map_err(|error| wrong(error.to_string()));
+        return day.to_zoned_datetime(zone.clone()).map_err(|error| wrong(error.to_string()));
     };
     let civil = pieces.date().to_datetime(time);
     let zoned = match pieces.offset() {
-        Some(offset) => fixed(offset).to_timestamp(civil).map(|instant| instant.to_zoned(zone.clone())),
-        None => civil.to_zoned(zone.clone()),
+        Some(offset) => {
+            fixed(offset).to_timestamp(civil).map(|instant| instant.to_zoned_datetime(zone.clone()))
+        }
+        None => civil.to_zoned_datetime(zone.clone()),
     };
     zoned.map_err(|error| wrong(error.to_string()))
 }
@@ -41,7 +43,7 @@ fn fixed(offset: PiecesOffset) -> Offset {
 }
 
 /// The time as people read it: `2026-03-02 08:00 CST`.
-pub(super) fn shown(time: &Zoned) -> String {
+pub(super) fn shown(time: &ZonedDateTime) -> String {
     let format = if time.time() == Time::midnight() || time.second() == 0 {
         "%Y-%m-%d %H:%M %Z"
     } else {

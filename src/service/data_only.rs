@@ -64,7 +64,8 @@ impl DataOnly {
 
     /// Starts what is due, and logs how the pairs are doing where that has changed.
     async fn refresh(&mut self) {
-        let month = YearMonth::from(jiff::Zoned::now().with_time_zone(self.config.beamline.zone()).date());
+        let month =
+            YearMonth::from(jiff::ZonedDateTime::now().with_time_zone(self.config.beamline.zone()).date());
         if self.month.replace(month) != Some(month) {
             self.syncs.look_again();
         }

@@ -181,7 +181,8 @@ impl Deliveries {
     }
 }
 
-/// Delivers, and retries while the delivery can't begin or can't be written to the journal for a transient reason.
+/// Delivers, and retries while the delivery can't begin or can't be written to the journal for a transient
+/// reason.
 async fn deliver(
     request: DeliveryRequest,
     control: Control,

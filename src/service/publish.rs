@@ -56,7 +56,8 @@ impl View<'_> {
         }
     }
 
-    /// The group that needs attention: the held one, that of the running delivery, or the served one in the PVs.
+    /// The group that needs attention: the held one, that of the running delivery, or the served one in the
+    /// PVs.
     fn current_group(&self) -> Option<CurrentGroup> {
         let served = self.displayed.row();
         let experiment = match self.state {
@@ -106,7 +107,10 @@ impl View<'_> {
                 (BeamlineStatus::Idle, "No user group is tagged".to_owned())
             }
             BeamlineState::Nobody { tag_after: Some(time) } => {
-                let time = time.to_zoned(self.common.config.beamline.zone()).strftime("%H:%M:%S").to_string();
+                let time = time
+                    .to_zoned_datetime(self.common.config.beamline.zone())
+                    .strftime("%H:%M:%S")
+                    .to_string();
                 let message = format!(
                     "No user group is tagged yet. Tag after {time}: earlier puts may have been missed"
                 );

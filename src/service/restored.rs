@@ -13,9 +13,9 @@ const MAX_NAMED: usize = 3;
 /// Detects that an older state of the journal was restored, from a backup or with a whole virtual machine.
 ///
 /// What was delivered since would be delivered and mailed again, and people who were removed since would get
-/// their access back. So nothing is served until an operator has looked. Two copies of the journal's state are
-/// compared: its mark in the record `JournalMark`, and the access rules on Globus, which are not restored together
-/// with this machine.
+/// their access back. So nothing is served until an operator has looked. Two copies of the journal's state
+/// are compared: its mark in the record `JournalMark`, and the access rules on Globus, which are not restored
+/// together with this machine.
 #[derive(Default)]
 pub(super) struct RestoreCheck {
     /// Why nothing is served
@@ -44,8 +44,8 @@ impl RestoreCheck {
         Ok(())
     }
 
-    /// Compares the access rules on Globus if they could not be listed at the start. Returns whether nothing may
-    /// be served any more.
+    /// Compares the access rules on Globus if they could not be listed at the start. Returns whether nothing
+    /// may be served any more.
     pub async fn repeat(&mut self, common: &Common) -> bool {
         if !self.has_listed_rules {
             self.compare_rules(common).await;
@@ -105,8 +105,8 @@ fn shared_since(unknown: &BTreeSet<String>) -> String {
         String::new()
     };
     format!(
-        "An older journal was restored, or others shared: {}{more} of Globus became readable after its newest entry, and it \
-         does not know them. {REMEDY}",
+        "An older journal was restored, or others shared: {}{more} of Globus became readable after its \
+         newest entry, and it does not know them. {REMEDY}",
         named.join(", ")
     )
 }

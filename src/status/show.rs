@@ -37,7 +37,7 @@ impl StatusRecords {
             self.show_group(group);
         }
         if let Some(last) = &model.last_run {
-            let local = last.ended_at.to_zoned(model.zone.clone());
+            let local = last.ended_at.to_zoned_datetime(model.zone.clone());
             self.set_text(Record::LastRun, &local.strftime("%Y-%m-%d %H:%M:%S").to_string());
             self.set_number(Record::LastDuration, last.duration_s);
         }

@@ -94,7 +94,8 @@ impl StatusRecords {
             let group = recent.get(index);
             self.set_text(name, group.map_or("", |group| &group.name));
             let ended = group.and_then(|group| group.ended_at);
-            let ended = ended.map(|at| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string());
+            let ended =
+                ended.map(|at| at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string());
             self.set_text(at, &ended.unwrap_or_default());
             self.set_state(result, history_index(group.map(|group| group.result)));
         }

@@ -141,7 +141,7 @@ impl Engine {
     }
 
     fn month_of(&self, time: Timestamp) -> YearMonth {
-        time.to_zoned(self.config.beamline.zone()).date().into()
+        time.to_zoned_datetime(self.config.beamline.zone()).date().into()
     }
 
     /// One pair of the settings, made in the manifest where it is new.

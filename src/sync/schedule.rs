@@ -29,9 +29,9 @@ impl Schedule {
         }
         let after = last.unwrap_or(now);
         let at = self.at?.time();
-        let mut day = after.to_zoned(self.zone.clone()).date();
+        let mut day = after.to_zoned_datetime(self.zone.clone()).date();
         loop {
-            let due = day.to_datetime(at).to_zoned(self.zone.clone()).ok()?.timestamp();
+            let due = day.to_datetime(at).to_zoned_datetime(self.zone.clone()).ok()?.timestamp();
             if due > after {
                 return Some(due);
             }

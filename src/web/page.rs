@@ -105,7 +105,7 @@ pub(super) fn clock(sources: &[Source]) -> String {
 
 /// A time on the facility's clocks.
 pub(super) fn local(time: Timestamp, zone: &TimeZone, format: &str) -> String {
-    time.to_zoned(zone.clone()).strftime(format).to_string()
+    time.to_zoned_datetime(zone.clone()).strftime(format).to_string()
 }
 
 /// A beamline to choose in the search.

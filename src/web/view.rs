@@ -163,7 +163,7 @@ impl Card {
             }
         }
         let last_run_text = model.last_run.map_or("none yet".to_owned(), |last| {
-            let ended = last.ended_at.to_zoned(model.zone.clone());
+            let ended = last.ended_at.to_zoned_datetime(model.zone.clone());
             format!("{}, {:.1} s", ended.strftime("%Y-%m-%d %H:%M"), last.duration_s)
         });
         Card { headline, tone, group_is_present, percent, data_text, last_run_text, view }

@@ -1,4 +1,5 @@
-//! Clocks that step, each for one process: a library that its dynamic linker loads first shifts what it reads.
+//! Clocks that step, each for one process: a library that its dynamic linker loads first shifts what it
+//! reads.
 
 use crate::support::ioc::repository;
 use std::fs::File;

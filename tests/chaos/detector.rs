@@ -1,4 +1,5 @@
-//! The detector's program: new files, files that grow, are replaced, or are written anew with their time set back.
+//! The detector's program: new files, files that grow, are replaced, or are written anew with their time set
+//! back.
 
 use crate::support::random::Random;
 use std::collections::BTreeMap;

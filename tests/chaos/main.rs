@@ -1,8 +1,9 @@
-//! The whole program under random trouble: every peer fails, the service and the IOC are killed and stopped, clocks step, disks
-//! are full, files are written anew. Whatever happened, the invariants are checked from outside at the end.
+//! The whole program under random trouble: every peer fails, the service and the IOC are killed and stopped,
+//! clocks step, disks are full, files are written anew. Whatever happened, the invariants are checked from
+//! outside at the end.
 //!
-//! `make chaos MINUTES=10` runs it for longer, `SEED=7` gives the order of the events. A failed run keeps its folder. Needs
-//! `cargo nextest run` (one process a test).
+//! `make chaos MINUTES=10` runs it for longer, `SEED=7` gives the order of the events. A failed run keeps its
+//! folder. Needs `cargo nextest run` (one process a test).
 
 mod clock;
 mod detector;
@@ -201,7 +202,7 @@ fn advised(message: &str) -> Duration {
         .split("again after ")
         .nth(1)
         .and_then(|rest| rest.get(..8)?.parse::<jiff::civil::Time>().ok());
-    let wait = time.map(|time| jiff::Zoned::now().time().duration_until(time));
+    let wait = time.map(|time| jiff::ZonedDateTime::now().time().duration_until(time));
     wait.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or_default().min(LIMIT)
         + Duration::from_secs(1)
 }

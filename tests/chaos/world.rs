@@ -1,5 +1,5 @@
-//! The whole beamline: the built program between the IOC, Globus, a mail server, the schedule, an SSH host and directories of
-//! this machine.
+//! The whole beamline: the built program between the IOC, Globus, a mail server, the schedule, an SSH host
+//! and directories of this machine.
 
 use crate::clock::SteppedClock;
 use crate::groups::{self, CONTACT, STAFF};
@@ -129,7 +129,8 @@ impl World {
         journal(self.folder.path(), self.disk.as_ref())
     }
 
-    /// Starts the IOC with empty user-info PVs, or with the texts that autosave restores before the records are processed.
+    /// Starts the IOC with empty user-info PVs, or with the texts that autosave restores before the records
+    /// are processed.
     pub fn start_ioc(&mut self, restore: bool) {
         if !restore {
             self.saved.lock().unwrap().clear();
@@ -315,7 +316,8 @@ fn write_settings(
             sshd.file("home/.ssh/known_hosts").display()
         ),
         format!(
-            "[rules]\nsettle = \"500ms\"\nrun_limit = \"{}s\"\nretry_for = \"1h\"\nnew_groups_per_hour = 1000\n\
+            "[rules]\nsettle = \"500ms\"\nrun_limit = \"{}s\"\nretry_for = \"1h\"\nnew_groups_per_hour = \
+             1000\n\
              messages_per_hour = 10000\n",
             RUN_LIMIT.as_secs()
         ),

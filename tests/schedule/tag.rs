@@ -5,7 +5,7 @@ use crate::support::ioc::CaTest;
 use crate::support::settings;
 use assert_cmd::Command;
 use beamshare::domain::Field;
-use jiff::{Span, Zoned};
+use jiff::{Span, ZonedDateTime};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -114,7 +114,8 @@ fn texts(test: &CaTest) -> BTreeMap<String, String> {
 /// Days from today, as the service writes a time. The run of the test goes on around today.
 fn day(days: i64) -> String {
     let zone = jiff::tz::TimeZone::get("America/Chicago").unwrap();
-    let time: Zoned = jiff::Timestamp::now().to_zoned(zone).checked_add(Span::new().days(days)).unwrap();
+    let time: ZonedDateTime =
+        jiff::Timestamp::now().to_zoned_datetime(zone).checked_add(Span::new().days(days)).unwrap();
     time.strftime("%Y-%m-%dT%H:%M:%S%z").to_string()
 }
 

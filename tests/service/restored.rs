@@ -1,4 +1,5 @@
-//! An older state of the journal, restored alone or together with the IOC: nothing is served until an operator has looked.
+//! An older state of the journal, restored alone or together with the IOC: nothing is served until an
+//! operator has looked.
 
 use crate::site::{LIMIT, Site, garcia, li};
 use beamshare::domain::Field;

@@ -78,8 +78,8 @@ async fn systemd_is_notified_of_the_start_of_each_turn_and_of_the_stop() {
     assert_eq!(site.terminate(), Some(0));
 }
 
-/// Nobody can look up whether the server accepted a message, so it is sent again; mail programs recognize it by its
-/// Message-ID.
+/// Nobody can look up whether the server accepted a message, so it is sent again; mail programs recognize it
+/// by its Message-ID.
 #[tokio::test]
 async fn a_kill_after_the_text_was_sent_repeats_the_message_under_the_same_message_id() {
     let server = SmtpServer::start(&json!({"security": "none", "slow": 3}));

@@ -106,7 +106,8 @@ async fn files_are_moved_as_they_appear_and_the_copy_is_shared_and_mailed_once()
     assert_eq!(site.mailed(), mailed, "nobody is mailed again");
 }
 
-/// The clock was ahead when the first files arrived, and was then set back. The replica was shared: no delivery is due.
+/// The clock was ahead when the first files arrived, and was then set back. The replica was shared: no
+/// delivery is due.
 #[tokio::test]
 async fn a_clock_that_was_set_back_delivers_nothing_again() {
     let mut site = site(&raw("share = true")).await;

@@ -1,4 +1,5 @@
-//! The table of SECURITY.md, cell by cell: what a client of the network reaches by puts at each level of trust.
+//! The table of SECURITY.md, cell by cell: what a client of the network reaches by puts at each level of
+//! trust.
 
 use crate::schedule::{schedule, started};
 use crate::signed::{KEY, press_all, put_all, signed, signed_site, texts};

@@ -24,10 +24,11 @@ async fn order(commands: &mut OperatorCommands) -> OperatorCommand {
     }
 }
 
-/// Fails if a button's command has arrived so far. Presses `Resend` afterwards, to know when all earlier commands have
-/// arrived.
+/// Fails if a button's command has arrived so far. Presses `Resend` afterwards, to know when all earlier
+/// commands have arrived.
 async fn no_order(ca: &Context, commands: &mut OperatorCommands) {
-    // A press that comes before the button is connected again after a restart of the IOC is lost: press again.
+    // A press that comes before the button is connected again after a restart of the IOC is lost: press
+    // again.
     let mark = async {
         loop {
             press(ca, "Resend").await;
@@ -162,8 +163,8 @@ async fn run_pressed_a_hundred_times_is_one_run() {
     no_order(&bench.ca, &mut bench.commands).await;
 }
 
-/// The state of Run is changed by deliveries of every length, down to none at all: no echo is ever mistaken for
-/// a press.
+/// The state of Run is changed by deliveries of every length, down to none at all: no echo is ever mistaken
+/// for a press.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn own_writes_are_never_commands() {
     let mut bench = Bench::new().await;

@@ -48,7 +48,7 @@ impl Folder {
     }
 
     fn month(&self) -> YearMonth {
-        jiff::Zoned::now().with_time_zone(self.config.beamline.zone()).date().into()
+        jiff::ZonedDateTime::now().with_time_zone(self.config.beamline.zone()).date().into()
     }
 
     fn write(&self, month: YearMonth, name: &str) {

@@ -20,7 +20,7 @@ pub(crate) fn parse_time(text: &str) -> Option<Timestamp> {
             return Some(at);
         }
         if let Ok(local) = candidate.parse::<jiff::civil::DateTime>()
-            && let Ok(at) = local.to_zoned(jiff::tz::TimeZone::UTC)
+            && let Ok(at) = local.to_zoned_datetime(jiff::tz::TimeZone::UTC)
         {
             return Some(at.timestamp());
         }

@@ -53,9 +53,9 @@ async fn user_info(context: &Context, config: &Config) -> Vec<Finding> {
     }
     if let Some(first) = compare.first() {
         let says = format!(
-            "{} of {} records post no monitor when a put does not change the value, so a put can be missed. Load \
-             db/user_info_monitors.db in their IOC (docs/ioc.md); until it restarts, caput {first}.MPST Always \
-             does the same",
+            "{} of {} records post no monitor when a put does not change the value, so a put can be missed. \
+             Load db/user_info_monitors.db in their IOC (docs/ioc.md); until it restarts, caput \
+             {first}.MPST Always does the same",
             compare.len(),
             config.epics.user_info.len(),
         );

@@ -71,8 +71,8 @@ impl<'c> Account<'c> {
 /// An id of Globus on the command line.
 fn id(text: &str) -> Result<Uuid, String> {
     text.trim().parse().map_err(|_| {
-        "an id reads like 6c54cade-bde5-45c1-bdea-f4bd71dba2cc: 32 hexadecimal digits with four hyphens; find it with \
-         `beamshare endpoint search` or `beamshare task list`"
+        "an id reads like 6c54cade-bde5-45c1-bdea-f4bd71dba2cc: 32 hexadecimal digits with four hyphens; \
+         find it with `beamshare endpoint search` or `beamshare task list`"
             .to_owned()
     })
 }

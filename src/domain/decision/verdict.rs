@@ -330,7 +330,7 @@ impl Reason {
 
 /// The time of day, to the second.
 fn clock(time: Timestamp, zone: &TimeZone) -> String {
-    time.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()
+    time.to_zoned_datetime(zone.clone()).strftime("%H:%M:%S").to_string()
 }
 
 fn list(fields: &[Field]) -> String {

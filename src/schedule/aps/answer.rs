@@ -4,7 +4,7 @@
 use super::super::text::{fitting, some_line};
 use super::super::time::{Edge, parse};
 use super::super::{BeamTime, Contact, Experimenter, Proposal, Run, RunSchedule, ScheduleError};
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -118,7 +118,7 @@ fn read_proposal(json: &Value) -> Proposal {
     }))
 }
 
-fn edges(json: &Value, zone: &TimeZone) -> Result<(Zoned, Zoned), String> {
+fn edges(json: &Value, zone: &TimeZone) -> Result<(ZonedDateTime, ZonedDateTime), String> {
     let edge = |key, edge| {
         let time = text(json, key).ok_or_else(|| format!("it has no {key}"))?;
         parse(&time, zone, edge).map_err(|why| format!("{key} {why}"))

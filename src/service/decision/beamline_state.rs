@@ -30,7 +30,8 @@ pub(in super::super) enum BeamlineState {
     Held(Box<Held>),
     /// The group with this experiment's id is being served, or was
     Served(Uuid),
-    /// Commands have done all steps for the group with this experiment's id, and a switch keeps the service from delivering it
+    /// Commands have done all steps for the group with this experiment's id, and a switch keeps the service
+    /// from delivering it
     ServedByHand(Uuid),
     /// An older state of the journal was restored: the sign of it, and what to do
     Restored(String),

@@ -171,8 +171,8 @@ impl Syncs {
             if !is_served || deliveries.is_running(id) || due.iter().any(|other| other.id == id) {
                 continue;
             }
-            // Times can't tell whether that delivery found the files: the clock may have been set meanwhile. They
-            // decide only where the replica is newer than the delivery.
+            // Times can't tell whether that delivery found the files: the clock may have been set meanwhile.
+            // They decide only where the replica is newer than the delivery.
             let steps = common.journal.steps_in(last.number).await?;
             let is_due = match steps.iter().find(|row| row.unit == unit) {
                 Some(row) => row.status == StepStatus::Pending,

@@ -155,7 +155,7 @@ impl PairRunner {
         };
         let soon = |pause| Ok(Some(Next::Wait(after(pause).ok())));
         if let Some(since) = self.pair.row.stopped_at {
-            let since = since.to_zoned(engine.config().beamline.zone()).strftime("%Y-%m-%d %H:%M");
+            let since = since.to_zoned_datetime(engine.config().beamline.zone()).strftime("%Y-%m-%d %H:%M");
             let name = &self.pair.settings.name;
             self.show(
                 StepStatus::Pending,
@@ -306,7 +306,8 @@ impl PairRunner {
         let until = Timestamp::now().saturating_add(SignedDuration::try_from(rest).unwrap_or_default());
         plan.rest_until = until.ok();
         tracing::error!(pair = self.pair.title(), "{why}; trying again in {} s", rest.as_secs());
-        let next = plan.rest_until.unwrap_or(Timestamp::MAX).to_zoned(self.engine.config().beamline.zone());
+        let next =
+            plan.rest_until.unwrap_or(Timestamp::MAX).to_zoned_datetime(self.engine.config().beamline.zone());
         self.show(StepStatus::Failed, format!("next try at {}: {why}", next.strftime("%H:%M:%S")));
     }
 

@@ -300,9 +300,9 @@ async fn random_schedules_share_and_mail_nothing_that_no_run_put() {
     let Figures { scenarios, boots, kills, outcomes, unpromised, unpromised_wrong, stalled, .. } =
         &replay.figures;
     println!(
-        "{scenarios} scenarios in {:.0} s with {boots} boots of the IOC and {kills} kills of a service: 0 wrong \
-         rules, messages, directories or acceptances, 0 clean runs held ({stalled} for a stall of the machine); \
-         {delivered} experiments delivered, each with one message",
+        "{scenarios} scenarios in {:.0} s with {boots} boots of the IOC and {kills} kills of a service: 0 \
+         wrong rules, messages, directories or acceptances, 0 clean runs held ({stalled} for a stall of the \
+         machine); {delivered} experiments delivered, each with one message",
         began.elapsed().as_secs_f64()
     );
     println!("what the runs before them came to: {outcomes:?}");

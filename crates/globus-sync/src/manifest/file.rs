@@ -164,7 +164,8 @@ impl Manifest {
         self.read(move |transaction| ready(transaction, pair, quiet_since.as_millisecond(), limit)).await
     }
 
-    /// Lets the quiet of new files begin at this moment whose last change is still to come: the clock was set back.
+    /// Lets the quiet of new files begin at this moment whose last change is still to come: the clock was set
+    /// back.
     pub async fn restart_quiet(&self, pair: PairId, now: Timestamp) -> Result<(), ManifestError> {
         self.write(move |transaction| {
             let sql = "UPDATE file SET since = ?2 WHERE state = 0 AND since > ?2 AND directory IN \
