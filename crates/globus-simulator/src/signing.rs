@@ -4,25 +4,22 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rsa::RsaPrivateKey;
 use rsa::pkcs1v15::SigningKey;
-use rsa::rand_core::OsRng;
 use rsa::sha2::Sha512;
 use rsa::signature::{SignatureEncoding, Signer};
 use rsa::traits::PublicKeyParts;
+use rsa::{Generate, PrivateKey};
 use serde_json::{Value, json};
 
-/// Bits of the key: the smallest that verifiers take, since it lives as long as one simulator.
-const BITS: usize = 2048;
 const KEY_ID: &str = "simulator";
 
 /// The key that signs, made when it is first needed: most users of a simulator never ask for an id token.
 #[derive(Default)]
-pub(crate) struct Key(OnceLock<Option<RsaPrivateKey>>);
+pub(crate) struct Key(OnceLock<Option<PrivateKey>>);
 
 impl Key {
-    fn private(&self) -> Option<&RsaPrivateKey> {
-        self.0.get_or_init(|| RsaPrivateKey::new(&mut OsRng, BITS).ok()).as_ref()
+    fn private(&self) -> Option<&PrivateKey> {
+        self.0.get_or_init(|| PrivateKey::try_generate().ok()).as_ref()
     }
 
     /// The public half, as the document that `jwks_uri` names.
@@ -31,10 +28,10 @@ impl Key {
         Some(json!({
             "keys": [{
                 "alg": "RS512",
-                "e": URL_SAFE_NO_PAD.encode(key.e().to_bytes_be()),
+                "e": URL_SAFE_NO_PAD.encode(key.e_bytes()),
                 "kid": KEY_ID,
                 "kty": "RSA",
-                "n": URL_SAFE_NO_PAD.encode(key.n().to_bytes_be()),
+                "n": URL_SAFE_NO_PAD.encode(key.n_bytes()),
                 "use": "sig",
             }]
         }))
