@@ -289,6 +289,19 @@ async fn each_group_has_its_own_directory_and_none_gets_anothers() {
     assert_eq!(run(&engine, &pair).await.result, RunResult::Done);
     assert_eq!(std::fs::read(site.path("destination/2bm/2026-03/Li/scan")).unwrap(), b"of Li");
 
+    // The same group, accepted again after an edit of [directories] paths alone: the pair goes on with what was sent.
+    let mut edited = (**engine.config()).clone();
+    edited.directories.paths =
+        vec!["{{ year_month }}/{{ pi_last_name }}-again".to_owned().try_into().unwrap()];
+    let edited = beamshare::sync::Engine::open(edited.into(), engine.journal().clone()).await.unwrap();
+    let again = accept(&edited, "Li", "1", "2026-03/Li-again").await;
+    assert_ne!(again.id, li.id);
+    let refused = edited.pairs(Some(&li)).await.unwrap().remove(0).unwrap_err();
+    assert!(matches!(refused, SyncError::Pair { problem: PairProblem::OtherPath { .. }, .. }), "{refused}");
+    let pair = edited.pairs(Some(&again)).await.unwrap().remove(0).unwrap();
+    assert_eq!((pair.row.pair.experiment, run(&edited, &pair).await.sent), (Some(again.id), 0));
+    engine.pairs(Some(&li)).await.unwrap().remove(0).unwrap();
+
     // Another Li in the same month.
     let other = accept(&engine, "Li", "2", "2026-03/Li-2").await;
     let taken = engine.pairs(Some(&other)).await.unwrap().remove(0).unwrap_err();
