@@ -142,7 +142,7 @@ screens-web: debian-chromium $(WEB)/node_modules/installed
 	node $(WEB)/layout.mjs $(ARGS)
 
 debian-chromium:
-	$(call debian,chromium)
+	$(INSTALL_PACKAGES) chromium
 
 $(WEB)/node_modules/installed: $(WEB)/package-lock.json
 	@command -v npm >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends npm; }
