@@ -233,7 +233,11 @@ impl<'a> Case<'a> {
             Reason::Missing { .. } | Reason::UnknownOrder { .. } => vec![self.likely_order()],
             Reason::Unobserved(_) | Reason::Overlap { .. } => return Remedy::TagAgainAfter(rests_at),
         };
-        if orders.iter().all(|order| self.is_whole_after(order)) {
+        // Otherwise the last puts are of several runs, so which group will be tagged again is not known.
+        let (_, recent) = self.last_run();
+        let is_beginning =
+            |order: &Vec<Field>| order.iter().take(recent.len()).eq(recent.iter().map(|put| &put.field));
+        if orders.iter().any(is_beginning) && orders.iter().all(|order| self.is_whole_after(order)) {
             Remedy::TagAgain
         } else {
             Remedy::TagAgainAfter(rests_at)
