@@ -149,9 +149,9 @@ impl GroupIdentity {
         parts.push(self.pi_email.clone());
         parts.extend(Some(&self.pi_institution).filter(|text| is_set(text)).map(|text| quoted(text)));
         let number = Some(&self.proposal_number).filter(|number| is_set(number));
-        let number = number.map(|number| match number.contains(' ') {
-            true => format!("proposal {}", quoted(number)),
-            false => format!("proposal {number}"),
+        let number = number.map(|number| {
+            let number = if number.contains(' ') { quoted(number) } else { number.clone() };
+            format!("proposal {number}")
         });
         let title = Some(&self.proposal_title).filter(|title| is_set(title)).map(|title| quoted(title));
         let proposal: Vec<_> = number.into_iter().chain(title).collect();

@@ -150,9 +150,10 @@ impl Journal {
         experiment: ExperimentRow,
     ) -> Result<HistoryEntry, JournalError> {
         let served_recorded = delivery.experiment_then.is_some();
-        let served = match served_recorded {
-            true => self.served(delivery.number).await?.into_iter().map(Served::from).collect(),
-            false => served_by_steps(&self.steps_in(delivery.number).await?),
+        let served = if served_recorded {
+            self.served(delivery.number).await?.into_iter().map(Served::from).collect()
+        } else {
+            served_by_steps(&self.steps_in(delivery.number).await?)
         };
         Ok(HistoryEntry { delivery, experiment, served, served_recorded })
     }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Live pages at one time; further ones are told to ask again later.
+/// Live pages at one time; further ones are rejected with a request to retry later.
 const MOST_LIVE: usize = 48;
 
 /// Searches of the history at one time; further ones wait.
@@ -170,10 +170,8 @@ async fn health(State(sources): Sources) -> Response {
         .iter()
         .map(|view| json!({ "beamline": view.model.beamline, "condition": view.condition }))
         .collect();
-    let (status, word) = match is_healthy {
-        true => (StatusCode::OK, "ok"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "failing"),
-    };
+    let (status, word) =
+        if is_healthy { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "failing") };
     document(status, &json!({ "status": word, "beamlines": beamlines }))
 }
 
@@ -334,9 +332,10 @@ async fn delivery(site: &Site, asked: Asked<DeliveryQuery>) -> Result<DeliveryVi
     let (beamline, prefix) = (published.status.beamline.clone(), published.status.prefix.clone());
     let end =
         entry.delivery.ended_at.and_then(|end| end.checked_add(LOG_TAIL).ok()).unwrap_or(Timestamp::MAX);
-    let log = match names {
-        true => lines_about(&beamline, &entry.experiment().to_string(), entry.delivery.started_at, end),
-        false => vec![],
+    let log = if names {
+        lines_about(&beamline, &entry.experiment().to_string(), entry.delivery.started_at, end)
+    } else {
+        vec![]
     };
     let steps = steps.into_iter().map(|row| StepView::of(row, names)).collect();
     let row = HistoryRow::of(&entry, names);

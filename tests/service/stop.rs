@@ -33,15 +33,20 @@ async fn eventually(what: &str, is_true: impl Fn() -> bool) {
     tokio::time::timeout(LIMIT, waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
-#[tokio::test]
-async fn a_stop_lets_the_message_under_way_end() {
+/// A delivery whose mail server has the message to the PI whole, and has not answered yet.
+async fn message_under_way() -> (Site, SmtpServer) {
     let server = SmtpServer::start(&json!({"security": "none", "slow": 3}));
     let mut site = Site::with(&Field::ALL, &[(FOLDER, &by_smtp(&server))]).await;
     site.start();
     site.idle().await;
     site.tag(&garcia()).await;
-    // The server has each message whole, and has not answered yet.
     eventually("a message at the server", || copies(&server, "ana@upf.example") == 1).await;
+    (site, server)
+}
+
+#[tokio::test]
+async fn a_stop_lets_the_message_under_way_end() {
+    let (mut site, server) = message_under_way().await;
     assert_eq!(site.terminate(), Some(0));
     site.start();
     site.delivered("ana@upf.example").await;
@@ -82,12 +87,7 @@ async fn systemd_is_notified_of_the_start_of_each_turn_and_of_the_stop() {
 /// by its Message-ID.
 #[tokio::test]
 async fn a_kill_after_the_text_was_sent_repeats_the_message_under_the_same_message_id() {
-    let server = SmtpServer::start(&json!({"security": "none", "slow": 3}));
-    let mut site = Site::with(&Field::ALL, &[(FOLDER, &by_smtp(&server))]).await;
-    site.start();
-    site.idle().await;
-    site.tag(&garcia()).await;
-    eventually("a message at the server", || copies(&server, "ana@upf.example") == 1).await;
+    let (mut site, server) = message_under_way().await;
     site.kill();
     site.start();
     site.delivered("ana@upf.example").await;

@@ -93,9 +93,10 @@ impl Browser {
         let answer = request.send().await.map_err(|error| error.to_string())?;
         let (status, mut document) =
             (answer.status(), answer.json::<Value>().await.map_err(|error| error.to_string())?);
-        match status.is_success() {
-            true => Ok(document["value"].take()),
-            false => Err(document["value"]["message"].to_string()),
+        if status.is_success() {
+            Ok(document["value"].take())
+        } else {
+            Err(document["value"]["message"].to_string())
         }
     }
 

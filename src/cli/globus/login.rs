@@ -155,8 +155,8 @@ async fn person(config: &Config, app: NativeApp, local_server: bool, store: &Tok
     Ok(Exit::Done)
 }
 
-/// Whether the collection asks for a consent that is not there. That is told only to who is signed in, and to
-/// ask for a consent that there is not fails the sign-in.
+/// Whether the collection requires a consent that the account has not given. Globus says so only to a signed-in
+/// account, and a sign-in fails if it asks for a consent that the collection does not have.
 async fn needs_consent(account: &Account<'_>) -> bool {
     let collection = account.settings.collection;
     match account.transfer().collection(collection).get().await {

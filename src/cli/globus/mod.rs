@@ -52,8 +52,8 @@ impl<'c> Account<'c> {
         outcome.map_err(|error| failure(&error, self.settings))
     }
 
-    /// The usernames of identities, by id. Whoever can't be looked up is left out, and the failure is told on
-    /// standard error: the rest of a list is worth reading without it.
+    /// Returns the usernames of identities, by id. A failed lookup is reported on standard error, and the list
+    /// is shown without usernames.
     async fn usernames(&self, ids: &[Uuid]) -> HashMap<Uuid, String> {
         if ids.is_empty() {
             return HashMap::new();

@@ -107,7 +107,7 @@ impl Changes {
         }
     }
 
-    /// Waits for changes, and then for `gather` longer, so that what comes together is told together.
+    /// Waits for changes, and then for `gather` longer, so that related changes are reported in one batch.
     /// Cancel-safe.
     pub async fn next(&self, gather: Duration) -> Changed {
         loop {

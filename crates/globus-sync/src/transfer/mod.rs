@@ -78,7 +78,7 @@ impl Options {
     }
 }
 
-/// A fifth of what Transfer takes: a task's list stays a few megabytes, and what failed is told soon.
+/// A fifth of what Transfer takes: a task's list stays a few megabytes, and failed files are reported early.
 const FILES_A_TASK: usize = 20_000;
 
 /// Explains an error of Globus to a person: what to do about it.

@@ -255,7 +255,7 @@ impl Run<'_> {
         answer.map_err(|error| RunAborted::Failed(self.engine.rejected(&error)))
     }
 
-    /// Files that will never be sent are told at each run.
+    /// Reports at each run the files that will never be sent.
     async fn tell_unsendable(&mut self) -> Result<(), RunAborted> {
         use super::super::manifest::Unsendable;
         let manifest = &self.engine.manifest;

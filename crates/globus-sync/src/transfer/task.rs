@@ -23,7 +23,7 @@ const LATER_LOOKS: Duration = Duration::from_secs(5);
 /// Files of the service's lists that are recorded in one commit.
 const PAGE: usize = 1000;
 
-/// How many of a task's errors are told.
+/// Maximum number of a task's errors in a report.
 const ERRORS_TOLD: usize = 2;
 
 /// What the service says of a task that has ended.

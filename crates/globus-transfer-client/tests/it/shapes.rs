@@ -22,10 +22,8 @@ async fn scripted(script: Vec<(&'static str, Value)>) -> (Stub, GlobusClient) {
     let script = Mutex::new(std::collections::VecDeque::from(script));
     let stub = Stub::start(move |seen, _| {
         let query: Vec<String> = seen.query.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let request = match query.is_empty() {
-            true => format!("{} {}", seen.method, seen.path),
-            false => format!("{} {}?{}", seen.method, seen.path, query.join("&")),
-        };
+        let mark = if query.is_empty() { "" } else { "?" };
+        let request = format!("{} {}{mark}{}", seen.method, seen.path, query.join("&"));
         match script.lock().unwrap().pop_front() {
             Some((expected, document)) if expected == request => Reply::Json(200, document),
             Some((expected, _)) => {

@@ -209,10 +209,11 @@ async fn a_consent_that_auth_refuses_spoils_nothing_else() {
     let required = Scope::transfer_all().with(Scope::data_access(COLLECTION)).to_string();
     let stub = Stub::start(move |seen, _| {
         if is_token_request(seen) {
-            return match seen.form("scope").unwrap().contains("data_access") {
-                true => Reply::Json(400, json!({ "error": "invalid_scope" })),
+            return if seen.form("scope").unwrap().contains("data_access") {
+                Reply::Json(400, json!({ "error": "invalid_scope" }))
+            } else {
                 // Too old at once, so that every call asks for another one.
-                false => Reply::Json(200, tokens("t", 30)),
+                Reply::Json(200, tokens("t", 30))
             };
         }
         if seen.path.ends_with("/ls") {
